@@ -10,6 +10,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from proxy.policy.registries.filings import CARRIERS
+from proxy.policy.registries.regions import PROVINCE_CODES
 from proxy.policy.registries.typed_rows import COLUMNS
 
 BASE, SUB_INDUSTRY = "base", "sub-industry"
@@ -67,7 +69,11 @@ _HEADS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "link": ("店铺链接", "来源链接", "来源证明", "应用链接", "app链接", "shop link"),
         "responsible": ("责任人", "责任人姓名", "负责人", "负责人姓名", "企业责任人", "responsible person"),
         "handler": ("经办人", "经办人姓名", "联系人", "联系人姓名", "handled by", "agent name"),
-        "letter": ("授权书", "授权委托书", "授权书附件", "授权书哈希", "授权书sha256", "授权书摘要", "letter sha256", "authorisation letter"),
+        "letter": (
+            "授权书", "授权委托书", "授权书附件", "授权书哈希", "授权书sha256", "授权书摘要", "letter sha256", "authorisation letter",
+            "附件哈希",
+            "附件sha256", "文件哈希", "文件sha256", "哈希", "sha256",
+        ),
         "use": ("用途", "自用他用", "自用/他用", "使用方式", "签名用途"),
     },
     "filings": {
@@ -116,10 +122,66 @@ _EXPORTED = {
 TITLES_MAX = 10
 """Rows above the headings."""
 Target = tuple[str, str]
-"""A registry and its column; ``state@移动`` for the state with one carrier."""
-_BEGINS = re.compile("(?:开始|起始|生效|启用)(?:日期|时间|日)?")
-_ENDS = re.compile("(?:结束|到期|截止|失效|停用|终止|有效期|有效期至)(?:日期|时间|日)?")
-_PIVOT = re.compile("(?:中国)?(移动|联通|电信|广电)(?:实名|签名)*(?:报备|备案)?(?:状态|结果)?")
+"""A registry and its column; ``state@移动/江苏`` for the state with one carrier, in one province or any."""
+_BEGINS = re.compile(".*(?:开始|起始|生效|启用)(?:日期|时间|日)?")
+_ENDS = re.compile(".*(?:结束|到期|截止|失效|停用|终止|有效期|有效期至|有效期限)(?:日期|时间|日)?")
+_CARRIER_WORDS = {**CARRIERS, "cm": "移动", "cu": "联通", "ct": "电信", "yd": "移动", "lt": "联通", "dx": "电信"}
+_CARRIER = re.compile("|".join(sorted((one.replace(" ", "") for one in _CARRIER_WORDS), key=len, reverse=True)))
+_SAME = (
+    "(?:实名|签名|报备|备案|审核|登记|注册|制|侧|网|用户|号码|公司|集团|全国|总部|省|市|自治区|filing|registration|approval)*"
+)
+_PIVOT: Sequence[tuple[str, re.Pattern[str]]] = (
+    ("state", re.compile(f"{_SAME}(?:状态|结果|情况|进度|status|state|result)?|.*(?:状态|结果|status)")),
+    (
+        "to",
+        re.compile(
+            f"{_SAME}(?:有效期|有效期至|有效期限|到期|到期日|到期日期|到期时间|截止日期|expiry|expires|validuntil|validto)"
+        ),
+    ),
+    ("review", re.compile(f"{_SAME}复审(?:日期|时间|期限|截止日期|到期)?|{_SAME}re-?review(?:due)?")),
+    ("why", re.compile(f"{_SAME}(?:驳回|失败|拒绝)?(?:原因|意见|说明|备注|reason|remarks?)")),
+)
+"""What stands in the heading of a column of one carrier, beside the carrier's name."""
+_LICENCE = "(?:许可证|资质|牌照|批文|证照|证件|证书)"
+_LIKE: Sequence[tuple[str, str]] = (
+    (".*(?:责任人|负责人|经办人|联系人|办理人|联络人|法人|代表人).*(?:证|号码|手机|电话|邮箱|地址|id).*", ""),
+    (".*(?:责任人|负责人)(?:姓名)?|responsible.*|person in charge", "责任人"),
+    (".*(?:经办人|联系人|办理人|联络人)(?:姓名)?|handler.*|contact(?: person| name)?", "经办人"),
+    (".*(?:信用代码|税号|纳税人识别号).*|(?:unified )?(?:social )?credit (?:code|no|number)|usci", "统一社会信用代码"),
+    (".*(?:细分|小类|子类|二级|中类).*行业.*|.*行业.*(?:细分|小类|子类|二级|中类).*|sub-?industry.*", "行业细分"),
+    (".*行业.*|industry.*", "行业"),
+    (".*(?:复审|年审).*|.*re-?review.*", "复审日期"),
+    (".*(?:驳回|拒绝|失败|退回|不通过).*(?:原因|说明|意见|理由)", "驳回原因"),
+    (".*授权.*(?:书|函|委托|文件|哈希|摘要|sha).*|.*委托书.*|(?:letter of )?authori[sz]ation.*|loa.*", "授权书"),
+    (".*(?:来源|应用|店铺).*(?:证明|链接|地址|网址|材料|url)|source (?:proof|link|url)", "来源链接"),
+    (".*(?:来源|签名类型|来源类型)|(?:signature )?source(?: type)?", "签名来源"),
+    (".*(?:用途|自用|他用|使用类型|使用性质|使用方式).*|usage.*|purpose", "签名用途"),
+    (f".*{_LICENCE}.*(?:编号|证号|号码|文号|号)|(?:licen[cs]e|permit|certificate) (?:no|number|id)", "许可证编号"),
+    (f".*{_LICENCE}.*(?:开始|起始|生效).*|.*(?:发证|签发|颁发)(?:日期|时间)", "许可证生效日期"),
+    (
+        f".*{_LICENCE}.*(?:有效期|到期|截止|结束|失效).*|(?:licen[cs]e|permit|certificate) (?:expir.*|valid (?:to|until))",
+        "许可证有效期",
+    ),
+    (f".*(?:{_LICENCE}|附件).*(?:文件|哈希|摘要|指纹|sha256|扫描件)", "许可证文件"),
+    (f".*{_LICENCE}(?:名称|类型|种类|类别)?|(?:licen[cs]e|permit|certificate)(?: (?:type|kind|name))?", "许可证名称"),
+    (".*(?:哈希|sha-?256|hash|digest|指纹).*", "附件哈希"),
+    ("(?:短信|申请|报备|发送|备案)?签名(?:名称|内容|文本|名)?|(?:sms )?sign(?:ature)? ?(?:name|text)?", "签名"),
+    (".*(?:子|扩展)(?:端口|码|号|接入号|码号|号码)+|extension.*|sub-?(?:port|code).*", "子端口"),
+    ("(?:主|基础|父)(?:端口|接入号|码号|号码|服务代码)号?|(?:main|base|parent) (?:port|code|number)", "主端口"),
+    (
+        ".*(?:企业|公司|单位|机构|客户|商户|广告主|主体|使用方)(?:名称|全称|名)?|(?:company|enterprise|legal entity|customer)(?: name)?",
+        "企业名称",
+    ),
+    (".*运营商.*|(?:carrier|operator|network)(?: name)?", "运营商"),
+    ("(?:归属|报备|备案|所在|适用|覆盖)?(?:省份|省|省市|省分|地区|区域)|province.*|region", "省份"),
+    (".*(?:报备|备案|实名).*(?:状态|结果|进度)|(?:filing|registration) (?:status|state|result)", "报备状态"),
+    (".*(?:审核|审批).*(?:状态|结果)|(?:approval|review) (?:status|state|result)", "状态"),
+)
+"""Headings by what they look like, where no list above has them: each means the heading beside it (none: it is not read)."""
+
+
+DIGEST_HEAD = re.compile("sha|哈希|摘要|指纹|digest|hash")
+"""In the heading of a column of SHA-256, not of files."""
 
 
 def below_title(rows: Iterable[tuple[int, Sequence[str]]]) -> Iterator[tuple[int, Sequence[str]]]:
@@ -128,7 +190,7 @@ def below_title(rows: Iterable[tuple[int, Sequence[str]]]) -> Iterator[tuple[int
     rest = ((line, cells) for line, cells in rows if not cells[0].startswith("#"))
     for row in rest:
         first.append(row)
-        known = [cell for cell in row[1] if any(_columns(table, plain(cell)) for table in KEYS)]
+        known = [cell for cell in row[1] if _pivot(cell) or any(_exact(table, _listed(plain(cell))) for table in KEYS)]
         if len(known) > 1:
             first = [row]
             break
@@ -146,8 +208,10 @@ def plain(heading: str) -> str:
 
 def targets_of(cells: Sequence[str], own: str) -> list[list[Target]]:
     """What each heading names, in a sheet of this registry. Columns of a registry whose rows the sheet does not identify are left out."""
-    words = [plain(cell) for cell in cells]
-    targets = [_columns(own, word) or _columns(own, word.replace(" ", "")) for word in words]
+    words = [_listed(plain(cell)) for cell in cells]
+    targets = [_pivot(cell) or _columns(own, word) for cell, word in zip(cells, words, strict=True)]
+    _find_base(targets, words)
+    _drop_repeated(targets, cells)
     flat = {one for found in targets for one in found}
     by_code = ("advertisers", "licence") in flat
     known = {
@@ -160,9 +224,32 @@ def targets_of(cells: Sequence[str], own: str) -> list[list[Target]]:
     return [[one for one in found if one[0] in known] for found in targets]
 
 
+def _drop_repeated(targets: list[list[Target]], cells: Sequence[str]) -> None:
+    """Of two headings for one column that only looks decided, or of a file and its SHA-256, the more exact stays."""
+    for place, found in enumerate(targets):
+        others = [other for other, column in enumerate(targets) if other != place and column == found]
+        if found and any(_exactness(cells[other]) > _exactness(cells[place]) for other in others):
+            targets[place] = []
+
+
+def _exactness(cell: str) -> tuple[bool, bool]:
+    word = plain(cell)
+    return DIGEST_HEAD.search(cell.lower()) is not None, _listed(word) in (word, word.replace(" ", ""))
+
+
+def _find_base(targets: list[list[Target]], words: Sequence[str]) -> None:
+    """Of a port and its extension the first is the base; a base alone is the whole port."""
+    ports = [place for place, found in enumerate(targets) if ("ports", "prefix") in found]
+    bases = [place for place, found in enumerate(targets) if ("ports", BASE) in found]
+    if len(ports) > 1 and not bases:
+        targets[next((place for place in ports if words[place] in _OWN["prefix"]), ports[0])] = [("ports", BASE)]
+    elif bases and not ports:
+        targets[bases[0]] = [("ports", "prefix")]
+
+
 def own_table(cells: Sequence[str]) -> str:
     """The registry that the shared headings of a sheet belong to."""
-    words = [plain(cell) for cell in cells]
+    words = [_listed(plain(cell)) for cell in cells]
 
     def has(table: str, *columns: str) -> bool:
         return any(word in _HEADS[table].get(column, ()) for word in words for column in columns)
@@ -171,6 +258,7 @@ def own_table(cells: Sequence[str]) -> str:
     filed = has("filings", "carrier", "province", "review") or any(
         word in (column, *_OWN[column]) for word in words for column in ("carrier", "province")
     )
+    filed = filed or (any(map(_pivot, cells)) and not has("signatures", "source", "letter", "use"))
     if has("ports", BASE, "prefix") and not filed and not has("signatures", "source", "letter", "use"):
         return "ports"
     if signed:
@@ -180,7 +268,36 @@ def own_table(cells: Sequence[str]) -> str:
     return "ports" if any(word == "prefix" or word in _OWN["prefix"] for word in words) else "advertisers"
 
 
+def _listed(word: str) -> str:
+    """The heading itself if a list has it, else the one that it looks like."""
+    for written in (word, word.replace(" ", "")):
+        if any(_exact(table, written) for table in KEYS):
+            return written
+    return next((meant for pattern, meant in _LIKE if re.fullmatch(pattern, word)), word)
+
+
+def _pivot(heading: str) -> list[Target]:
+    """The column of a filing with one carrier, perhaps in one province: 移动报备状态, 有效期（联通）, 浙江电信."""
+    word = re.sub(r"[\s_:()\[\]【】/\-]", "", unicodedata.normalize("NFKC", heading).lower())
+    carriers = {_CARRIER_WORDS.get(one, CARRIERS.get(one.replace("china", "china "), "")) for one in _CARRIER.findall(word)}
+    if len(carriers) != 1:
+        return []
+    rest = _CARRIER.sub("", word)
+    province = next((one for one in PROVINCE_CODES if one in rest), "")
+    rest, place = rest.replace(province, "", 1), f"{carriers.pop()}/{province}"
+    return [("filings", f"{name}@{place}") for name, pattern in _PIVOT if pattern.fullmatch(rest)][:1]
+
+
 def _columns(own: str, word: str) -> list[Target]:
+    if found := _exact(own, word):
+        return found
+    for column, pattern in (("from", _BEGINS), ("to", _ENDS)):
+        if column in COLUMNS[own] and pattern.fullmatch(word):
+            return [(own, column)]
+    return [(table, word) for table in KEYS if word in COLUMNS[table]][:1]
+
+
+def _exact(own: str, word: str) -> list[Target]:
     for column, words in SHARED.items():
         if word == column or word in words:
             return [(table, column) for table in KEYS if column in COLUMNS[table] and (table != "filings" or own == "filings")]
@@ -190,15 +307,7 @@ def _columns(own: str, word: str) -> list[Target]:
         for column, words in _HEADS[table].items():
             if word in words:
                 return [(table, column)]
-    for column, words in _OWN.items():
-        if word in words and column in COLUMNS[own]:
-            return [(own, column)]
-    if found := _PIVOT.fullmatch(word):
-        return [("filings", f"state@{found[1]}")]
-    for column, pattern in (("from", _BEGINS), ("to", _ENDS)):
-        if column in COLUMNS[own] and (at := re.search(f"(?:{pattern.pattern})$", word)) and at[0]:
-            return [(own, column)]
-    return [(table, word) for table in KEYS if word in COLUMNS[table]][:1]
+    return [(own, column) for column, words in _OWN.items() if word in words and column in COLUMNS[own]][:1]
 
 
 def headings(table: str, language: str) -> tuple[str, ...]:

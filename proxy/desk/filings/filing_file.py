@@ -17,6 +17,7 @@ An empty cell leaves what is registered; 长期 removes a date.
 
 from __future__ import annotations
 
+import calendar
 import csv
 import io
 import re
@@ -30,6 +31,7 @@ from proxy.config.yaml_file import unknown
 from proxy.desk.filings.filing_columns import (
     BASE,
     CREDIT_CODE,
+    DIGEST_HEAD,
     KEYS,
     NEEDED,
     SHARED,
@@ -78,7 +80,7 @@ _VALUES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "advertisers.industry": {
         "loan": ("贷款", "小贷", "小额贷款", "网贷", "借贷", "消费金融", "信贷"),
         "estate": ("房产", "房地产", "地产", "房地产开发", "置业", "real estate", "real-estate", "realestate", "property"),
-        "medical": ("医美", "医疗", "医疗美容", "美容", "医疗健康", "整形", "medical beauty"),
+        "medical": ("医美", "医疗美容", "美容", "整形", "medical beauty", "aesthetic"),
         "gambling": ("博彩", "彩票", "lottery"),
         "securities": ("证券", "荐股", "股票", "投资", "证券投资", "期货", "基金", "stocks"),
         "recruiting": ("招聘", "人力资源", "人才", "劳务", "recruitment"),
@@ -86,7 +88,7 @@ _VALUES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "alcohol": ("烟酒", "酒类", "白酒", "酒", "烟草", "tobacco"),
         "game": ("游戏", "网游", "网络游戏", "games", "gaming"),
         "other": (
-            "其他", "其它", "零售", "电商", "电子商务", "餐饮", "教育", "培训",
+            "其他", "其它", "医疗", "医院", "综合医院", "医疗健康", "零售", "电商", "电子商务", "餐饮", "教育", "培训",
             "物流", "快递", "政务", "政府", "旅游", "酒店", "交通", "航空", "通信",
             "互联网", "制造", "制造业", "汽车", "农业", "公益", "银行", "保险",
             "百货", "服装", "家居", "物业", "食品", "能源", "传媒", "others", "retail",
@@ -100,17 +102,39 @@ _FOR_GOOD = frozenset(
     ("长期", "长期有效", "永久", "永久有效", "无固定期限", "不限", "无限期", "for good", "permanent", "long-term")
 )
 _EVERYWHERE = frozenset(("全国", "全部", "全网", "三网", "所有", "不限", "任意", "national", "any", "all", "nationwide"))
-_DAY = re.compile(r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})日?(?:[ T]+(\d{1,2}:\d{2})(?::\d{2}(?:\.\d+)?)?)?")
+_DAY = re.compile(
+    r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})日?(?:[ T]+(\d{1,2}:\d{2})(?::\d{2}(?:\.\d+)?)?(?:\+08:00)?)?"
+)
+_MONTH = re.compile(r"(\d{4})\s*[-/.年]\s*(\d{1,2})月?(?!\d)")
 _PACKED = re.compile(r"(\d{4})(\d{2})(\d{2})")
+_HEX = re.compile("[0-9A-Fa-f]{40}")
 _SERIAL = re.compile(r"[34567]\d{4}(?:\.0+)?")
 _SPAN = re.compile(r"\s*(?:至|到|~|～|—+|–|\bto\b)\s*")
 _SEPARATORS = re.compile(r"[、,，;；|/\s]+")
 _EXCEL_BEGINS = date(1899, 12, 30)
-_NOT_FILED = frozenset(("未报备", "未提交", "无需报备", "未备案", "none", "not filed"))
-_SOURCE_PARTS = (
-    ("trademark", "商标"), ("shop", "店铺"), ("app", "app"), ("company", "企"), ("company", "单位"), ("company", "公司"),
-)  # fmt: skip
-"""What clouds write of a source, by a part of it: 商标名的全称或简称."""
+_TICKS = frozenset(("√", "✓", "✔", "y", "yes", "是", "○", "有"))
+_NOT_FILED = frozenset(
+    ("×", "✗", "✘", "x", "n", "未报备", "未提交", "无需报备", "未备案", "未实名", "未登记", "否", "none", "no", "not filed")
+)
+_PARTS: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]] = {
+    "source": (("trademark", ("商标",)), ("shop", ("店铺",)), ("app", ("app",)), ("company", ("企", "单位", "公司"))),
+    "state": (
+        ("refused", ("不", "驳", "拒", "失败", "退回", "reject", "fail", "not_pass", "not pass", "cancel")),
+        ("review-due", ("复审", "年审", "review due", "re-review")),
+        ("pending", ("待", "中", "受理", "pending", "progress", "submitted", "init", "auditing")),
+        ("expired", ("过期", "到期", "失效", "expired")),
+        ("filed", ("成功", "通过", "已", "完成", "生效", "正常", "success", "approved", "registered", "pass")),
+    ),
+    "industry": (
+        ("estate", ("地产", "房产", "置业")), ("loan", ("贷",)), ("medical", ("医美", "整形", "美容")),
+        ("securities", ("证券", "股票", "期货")), ("recruiting", ("招聘", "人力资源", "劳务")), ("debt", ("催收",)),
+        ("gambling", ("博彩", "彩票")), ("game", ("游戏",)), ("alcohol", ("酒类", "白酒", "烟草", "烟酒")),
+    ),
+    "use": (("own", ("自用", "自有", "本单位", "本企业", "本公司")), ("other", ("他用", "第三方", "授权", "代发", "他人"))),
+}  # fmt: skip
+"""What operators and clouds write of a word, by a part of it: 商标名的全称或简称. The first that fits counts."""
+_OF_SIGNATURES = {"refused": "revoked", "pending": "filed", "filed": "approved", "review-due": "approved"}
+"""The state of a signature by that of a filing."""
 _REQUIRED = (("signatures", "responsible"), ("ports", "responsible"), ("licences", "number"), ("signatures", "letter"))
 """What a new row needs, where the sheet has the column: persons who answer, of the sheet's own registry; the letter, where another company uses
 the signature."""
@@ -199,6 +223,10 @@ class _RowReader:
         self._sheet, self.own = sheet, table or own_table(heads)
         self._targets = targets_of(heads, self.own)
         self._flat = [one for found in self._targets for one in found]
+        self._loose = {
+            place for place, found in enumerate(self._targets) if {("signatures", "letter"), ("licences", "file")} & {*found}
+        } - {place for place, cell in enumerate(heads) if DIGEST_HEAD.search(cell.lower())}
+        """Columns that may say whether there is a file, or its name, and not its SHA-256."""
         sheet.own = self.own
         sheet.ignored = [cell for cell, found in zip(heads, self._targets, strict=True) if cell and not found]
         self._is_credit_code = any(plain(cell) in CREDIT_CODE for cell in heads)
@@ -221,6 +249,8 @@ class _RowReader:
         said: dict[str, Cells] = {}
         for place, found in enumerate(self._targets):
             written = " ".join(cells[place].split()) if place < len(cells) else ""
+            if (place in self._loose and not _HEX.search(written)) or not found:
+                continue
             if written and unicodedata.normalize("NFKC", written).lower() not in _NOTHING:
                 for table, column in found:
                     said.setdefault(table, {}).update(_value(table, column, written))
@@ -285,7 +315,9 @@ class _RowReader:
             if owner != row.get("advertiser", owner):
                 raise ValueError(f"advertiser: '{signature[:40]}' belongs to {owner}")
         base, prefix = row.pop(BASE, ""), row.get("prefix", "")
-        if base and prefix:
+        if base and not prefix:
+            row["prefix"] = base
+        elif base:
             row["prefix"] = prefix if prefix.startswith(base) and len(prefix) > len(base) else base + prefix
         for name, port in (("prefix", row.get("prefix", "")), ("port", said.get("signatures", {}).get("port", ""))):
             if port and (len(port) > PORT_DIGITS_MAX or not (port.isascii() and port.isdigit())):
@@ -328,12 +360,14 @@ def _each_place(row: Cells, signed: Cells) -> Iterator[Cells]:
     signature = row.get("signature") or signed.get("signature", "")
     if not signature:
         raise ValueError("signature: is missing")
-    pivot = [column.partition("@")[2] for column in row if column.startswith("state@")]
-    for one in pivot:
-        if row[f"state@{one}"]:
-            why = {"why": row[f"why@{one}"]} if f"why@{one}" in row else {}
-            yield {"signature": signature, "carrier": one, "province": "", "state": row[f"state@{one}"]} | why
-    if pivot:
+    places = {column.partition("@")[2]: None for column in row if "@" in column}
+    shared = {name: cell for name, cell in row.items() if "@" not in name} | {"signature": signature}
+    for place in places:
+        own = {column.partition("@")[0]: cell for column, cell in row.items() if column.endswith(f"@{place}")}
+        carrier, _, province = place.partition("/")
+        for one in (province or row.get("province", "")).split(" ") if own.get("state") else ():
+            yield shared | own | {"carrier": carrier, "province": one}
+    if places:
         return
     for carrier in row.get("carrier", "").split(" "):
         for province in row.get("province", "").split(" "):
@@ -343,8 +377,9 @@ def _each_place(row: Cells, signed: Cells) -> Iterator[Cells]:
 
 def _value(table: str, column: str, written: str) -> Cells:
     """A cell as the registry writes it; ValueError."""
-    if column in ("from", "to", "review"):
-        return _dates(column, written)
+    if column.partition("@")[0] in ("from", "to", "review"):
+        name, at, carrier = column.partition("@")
+        return {f"{one}{at}{carrier}": day for one, day in _dates(name, written).items()}
     if column in ("carrier", "province"):
         return {column: _places(table, column, written)}
     if column == "signature":
@@ -368,12 +403,24 @@ def _value(table: str, column: str, written: str) -> Cells:
 
 
 def _filing_state(column: str, written: str) -> Cells:
-    """A state, and the carrier's words behind it (报备失败：缺授权书); empty where the signature is not filed."""
-    state, *why = re.split("[:：（(]", written, maxsplit=1)
-    if unicodedata.normalize("NFKC", state).lower().strip() in _NOT_FILED:
+    """A state with what stands beside it: the carrier's words (报备失败：缺授权书), the last day or that of a re-review
+    (已报备至2027-06-30)."""
+    _, at, place = column.partition("@")
+    text = unicodedata.normalize("NFKC", written)
+    found = _DAY.search(text) or _MONTH.search(text)
+    if found is not None:
+        text = text.replace(found[0], " ")
+    state, *why = re.split("[:(;,]", text, maxsplit=1)
+    state = state.strip().lower()
+    if state in _NOT_FILED:
         return {column: ""}
-    said = {column: _known_word("state", state.strip(), _VALUES["filings.state"])}
-    return said | ({column.replace("state", "why"): why[0].strip("）) ")} if why else {})
+    word = "filed" if state in _TICKS else _known_word("state", state, _VALUES["filings.state"])
+    said = {column: word}
+    if found is not None:
+        review = word == "review-due" or "复审" in text
+        said |= {f"{'review' if review else 'to'}{at}{place}": _dates("to", found[0])["to"]}
+    remark = why[0].strip(" ):;,至到") if why else ""
+    return said | ({f"why{at}{place}": remark} if remark and found is None else {})
 
 
 def _known_word(column: str, written: str, known: Mapping[str, tuple[str, ...]]) -> str:
@@ -381,8 +428,11 @@ def _known_word(column: str, written: str, known: Mapping[str, tuple[str, ...]])
     for name, spellings in known.items():
         if word == name or word in spellings:
             return name
+    found = next((name for name, parts in _PARTS.get(column, ()) if any(part in word for part in parts)), "")
+    if found:
+        return found if found in known else _OF_SIGNATURES[found]
     if column == "source":
-        return next((name for name, part in _SOURCE_PARTS if part in word), "other")
+        return "other"
     words = ", ".join(f"{name} {spellings[0]}" for name, spellings in known.items())
     raise ValueError(f"{column}: '{written[:40]}' is none of {words}")
 
@@ -398,6 +448,10 @@ def _dates(column: str, written: str) -> Cells:
         day, time = found.groups()[:3], found[4]
     elif found := _PACKED.fullmatch(text):
         day, time = found.groups(), None
+    elif found := _MONTH.fullmatch(text):
+        year, month = map(int, found.groups())
+        last = calendar.monthrange(year, month)[1] if 0 < month <= 12 else 0
+        day, time = (found[1], found[2], "1" if column == "from" else str(last)), None
     elif _SERIAL.fullmatch(text):
         return {column: str(_EXCEL_BEGINS + timedelta(days=int(float(text))))}
     else:
@@ -406,7 +460,7 @@ def _dates(column: str, written: str) -> Cells:
         said = str(date(*map(int, day)))
     except ValueError:
         raise ValueError(f"{column}: {written[:40]!r} is no date (like 2026-12-31)") from None
-    midnight = time is None or time.lstrip("0:") == ""
+    midnight = time is None or time.lstrip("0:") == "" or time == "23:59"
     return {column: said if midnight else f"{said} {time:0>5}"}
 
 

@@ -95,6 +95,35 @@ def test_clouds_have_a_column_for_each_carrier() -> None:
     assert "trademark" in new(sheet, "signatures")[1]
 
 
+def test_a_column_may_be_one_carriers_in_one_province_and_a_cell_may_hold_the_last_day() -> None:
+    sheet = read("签名|浙江移动|江苏电信|全国联通状态|有效期\n甲苑|已报备至2027-06-30|√|待复审(2027年1月)|2027-12-31\n")
+    assert new(sheet, "filings")[1:] == [
+        "甲苑,移动,浙江,filed,,2027-06-30,,", "甲苑,电信,江苏,filed,,2027-12-31,,", "甲苑,联通,,review-due,,2027-12-31,2027-01-31,",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("heads", "row", "table", "said"),
+    [
+        ("短信签名名称|公司全称|纳税人识别号|授权函|授权函SHA-256|使用类型", f"丙店|丙公司|{OTHER}|已上传|{'ab' * 32}|他用", "signatures", f"{'ab' * 32},other"),
+        ("sign name|company name|person in charge|signature source", "丙店|丙公司|陈一|trademark", "signatures", ",trademark,,陈一,,,"),
+        ("单位全称|社会统一信用代码|二级行业", f"丙公司|{OTHER}|小额贷款", "advertisers", f"丙公司,{OTHER},,,,,,loan"),
+        ("公司|证书类型|证书编号|发证日期|证书有效期截止", "甲置业|预售许可证|1|2026.1.2|2027.1.2", "licences", "甲置业,预售许可证,1,2026-01-02,2027-01-02,"),
+        ("接入号|扩展码|使用单位|启用时间", "10690001|02|甲置业|2026-01-02", "ports", "1069000102,,,甲置业,,2026-01-02,,"),
+        ("签名|network|region|approval status|re-review due", "甲苑|unicom|zhejiang|AUDIT_NOT_PASS|2026-12-31 23:59:59", "filings", "甲苑,联通,浙江,refused,,,2026-12-31,"),
+    ],
+)  # fmt: skip
+def test_headings_and_words_that_only_look_alike_are_read(heads: str, row: str, table: str, said: str) -> None:
+    assert said in new(read(f"{heads}\n{row}\n"), table)[-1]
+
+
+def test_persons_telephones_and_identity_numbers_are_not_read() -> None:
+    sheet = read("签名|公司|责任人|责任人证件号|经办人手机号码\n丙店|丙公司|陈一|11010519491231002X|13800138000\n")
+    assert sheet.problems == []
+    assert sheet.ignored == ["责任人证件号", "经办人手机号码"]
+    assert "1101" not in "".join(sheet.files.values())
+
+
 def test_sub_ports_are_a_port_and_its_extension() -> None:
     head = "主端口|子端口(扩展码)|使用企业|签名|责任人|启用日期|停用日期\n"
     sheet = read(head + "10690001|0003|甲置业|甲苑|陈一|2026-01-10|\n")
