@@ -36,6 +36,7 @@ FEATURES: Mapping[str, Sequence[str]] = {
     "demo": (),
     "evidence": ("evidence",),
     "explain": ("explain",),
+    "filing": ("filings",),
     "find": ("search",),
     "hash-password": (),
     "journal": ("archiving",),

@@ -30,7 +30,7 @@ from proxy.policy.loading.check import STEP_KEYS, check
 from proxy.policy.loading.draft import MODES, RULE_KEYS
 from proxy.policy.loading.load_rules import load
 from proxy.policy.loading.problem import RulesError
-from proxy.policy.registries import people, registry, typed_rows
+from proxy.policy.registries import filings, people, registry, typed_rows
 from proxy.policy.registries.holidays import WORDS as CALENDAR_WORDS
 from proxy.policy.reply_paths import STATES as PATH_STATES
 from proxy.policy.text import category, lexicon
@@ -311,6 +311,15 @@ CLOSED = {
     "subcategory": {*SUBCATEGORIES[1:], "none"},
     "text_state": {*text_state.STATES},
     "signature_state": {*registry.STATE_WORDS},
+    "filing": {
+        *filings.FILING_WORDS,
+        *filings.LICENCE_WORDS,
+        *registry.PORT_USERS,
+        *registry.LETTERS,
+        "licence",
+        "letter",
+        "port",
+    },
     "suppressed": {
         *suppressed.SCOPES,
         *suppressed.SOURCES,

@@ -41,6 +41,7 @@ REASONS: Mapping[str, str] = {
     "same-content": "相同内容重复", "campaign-cap": "活动期间封顶", "suppressed": "号码退订了",
     "renamed-sender": "被退订的一家换名义再发", "complaint": "号码投诉过", "protected": "受保护的号码", "consent-missing": "没有同意",
     "consent-repeat": "已经征求过同意", "notice-missing": "没有退订方式或位置不对", "signature-missing": "没有签名或多个签名",
+    "licence-expired": "广告主资质过期", "filing-expired": "签名报备过期或被驳回",
     "signature-unregistered": "签名没报备", "signature-misuse": "签名报备给了别家", "template-mismatch": "与报备模板不符",
     "reply-path": "端口的退订通路不通",
     "keyword": "禁发词", "link-unregistered": "链接没登记", "port-misuse": "端口用途不符", "text-unreadable": "文本读不出",

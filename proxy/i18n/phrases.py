@@ -40,6 +40,7 @@ FIELDS = {
     "category": "类别", "declared": "申报类别", "classified": "内容判定的类别", "marketing": "内容像营销的程度", "subcategory": "细分类别",
     "province": "号码归属省份", "city": "号码归属城市", "provider": "通道商", "account": "账号", "signature": "签名",
     "signature_state": "签名报备状态", "advertiser": "广告主", "group": "集团", "template": "模板", "text_state": "文本状态",
+    "filing_state": "签名在运营商的报备状态", "licence_state": "广告主资质", "port_user": "端口实名", "letter_state": "授权书",
 }  # fmt: skip
 """Fields that ``when`` conditions of rules may use."""
 WORDS = {
@@ -52,6 +53,8 @@ WORDS = {
     "provider": "通道商", "category": "类别", "port": "端口", "reply": "回复退订",
     "hotline": "热线或应用退订", "doubtful": "存疑回复", "complaint": "投诉", "officer": "人工登记",
     "import": "名单导入", "platform": "平台", "licence": "营业执照", "group": "集团", "domain": "链接域名", "phone": "电话", "text": "文案",
+    "pending": "未生效", "refused": "被驳回", "review-due": "待复审", "missing": "没有报备", "by-place": "因运营商和省份而异",
+    "valid": "有效", "registered": "已登记", "own": "自己", "other": "别家",
     "granted": "已同意", "absent": "没有同意", "unreviewed": "证明未审核", "allow": "放行", "reject": "拒绝", "defer": "暂缓",
     "enforce": "生效", "shadow": "影子", "off": "关闭", "recipient": "号码", "subcategory": "细分类别", "account": "账号",
     "province": "省份", "content": "内容", "template": "模板", "minute": "分钟", "hour": "小时", "day": "天", "week": "周", "month": "月",

@@ -21,6 +21,8 @@ HINTS: Mapping[str, tuple[str, str]] = {
     "not-permitted": ("不得发送给该号码, 请从名单中移除", "the message may not be sent to this number: remove it from your list"),
     "notice-missing": ("缺少退订方式, 请加上如「拒收请回复R」", "the text does not say how to opt out: add 拒收请回复R"),
     "signature-missing": ("缺少签名, 请以【签名】开头", "the signature is missing: begin with 【…】"),
+    "licence-expired": ("广告主资质已到期, 请换证后再发", "a licence of the advertiser is over: have it renewed"),
+    "filing-expired": ("签名报备已到期或未通过, 请重新报备", "the filing of the signature is over or was refused: file it again"),
     "signature-unregistered": ("签名未报备", "the signature is not registered: register it"),
     "signature-misuse": ("签名不属于该通道或端口", "the signature belongs to another provider or port"),
     "template-mismatch": ("与报备模板不符", "the text does not match its registered template"),

@@ -47,6 +47,8 @@ RULE_REASONS: Mapping[str, Reason] = _reasons(
         ("consent-repeat", 0x420, "not-permitted"),
         ("notice-missing", 0x440, ""),
         ("signature-missing", 0x441, ""),
+        ("licence-expired", 0x447, ""),
+        ("filing-expired", 0x446, ""),
         ("signature-unregistered", 0x442, ""),
         ("signature-misuse", 0x443, ""),
         ("template-mismatch", 0x444, ""),

@@ -25,7 +25,21 @@ from proxy.policy.condition import All, AnyOf, Bits, Leaf, Not, OneOf, Recipient
 from proxy.policy.evaluation_plan import Rule
 
 _TEXT = frozenset(
-    ("text", "notice", "url", "contact", "text_state", "signature_state", "signature_count", "template", "reviewed")
+    (
+        "text",
+        "notice",
+        "url",
+        "contact",
+        "text_state",
+        "signature_state",
+        "filing_state",
+        "licence_state",
+        "port_user",
+        "letter_state",
+        "signature_count",
+        "template",
+        "reviewed",
+    )
 )
 """Conditions that read the text."""
 _NAME = frozenset(("signature", "advertiser", "group"))

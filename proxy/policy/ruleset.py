@@ -34,7 +34,7 @@ from proxy.policy.replies.consent import declared_words
 from proxy.policy.reply_paths import Paths, ReplyPath
 from proxy.policy.rule_program import RuleProgram, Times, Validity
 from proxy.policy.store_failure import cut_off
-from proxy.policy.text.category import CODE, PADDED, SUBCATEGORY_CODES, band_of
+from proxy.policy.text.category import BANDS, CODE, PADDED, SUBCATEGORY_CODES, band_of
 from proxy.policy.text.lexicon import Lexicon
 from proxy.policy.text_reader import Reader, Traits
 from proxy.policy.time_windows import NEVER, next_midnight
@@ -70,10 +70,16 @@ _FIELDS: dict[str, Callable[[Facts, Traits, Registry, float], str]] = {
     "advertiser": lambda facts, traits, registry, at: registry.advertiser_of(facts.signature_hash) or "none",
     "group": lambda facts, traits, registry, at: registry.group_of(facts.signature_hash) or "none",
     "signature_state": lambda facts, traits, registry, at: registry.state_of(facts.signature, facts.sender, at),
+    "filing_state": lambda facts, traits, registry, at: registry.filings.state(facts.signature, at),
+    "licence_state": lambda facts, traits, registry, at: registry.licences_of(facts.signature_hash, at),
+    "port_user": lambda facts, traits, registry, at: registry.port_user(facts.sender, facts.signature_hash, at),
+    "letter_state": lambda facts, traits, registry, at: registry.letter_of(facts.signature_hash),
     "template": lambda facts, traits, registry, at: registry.templates.value_of(traits.forms, facts.sender.provider),
     "text_state": lambda facts, traits, registry, at: traits.state,
 }
 """Fields of a text from a sender; those of the sender alone and of the place are related_senders.py's."""
+_DATED = frozenset(("signature_state", "filing_state", "licence_state", "port_user"))
+"""Those that change with time."""
 
 
 class RuleSet:
@@ -199,7 +205,7 @@ class RuleSet:
 
     def next_change(self, at: float) -> float:
         """The next moment at which decisions may change: midnight at the latest, where days, weeks and months begin."""
-        edge = self.registry.next_edge(at) if "signature_state" in self.bits.fields else NEVER
+        edge = self.registry.next_edge(at) if _DATED & self.bits.fields.keys() else NEVER
         return min(next_midnight(at), edge, self._times.change(at))
 
     # --- plans
@@ -325,9 +331,12 @@ class RuleSet:
         form = registry.templates.form(traits.forms, related.sender.provider) if traits.forms else None
         declared = _declared(related.sender, traits, related.port, form)
         classified = _classified(declared, traits, form)
-        subcategory = form.subcategory if form is not None and form.subcategory else traits.subcategory
+        category = max(classified, declared)
+        subcategory = (form.subcategory if form is not None else "") or traits.subcategory
+        if not subcategory and (category is Category.MARKETING or band_of(traits.band) != BANDS[0]):
+            subcategory = registry.industry_of(traits.signature_hash)
         facts = Facts(
-            related.sender, declared, classified, max(classified, declared),
+            related.sender, declared, classified, category,
             subcategory, traits.signature, traits.signature_hash, traits.keyword, traits.keyword_hash,
             SUBCATEGORY_CODES.get(subcategory, 0), traits.owners, traits.state != "readable",
             traits.bits & self._answer_bit != 0,

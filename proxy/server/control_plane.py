@@ -29,6 +29,7 @@ from proxy.desk.data_subjects.book import RecycledFeeds
 from proxy.desk.data_subjects.operations import DataSubjects
 from proxy.desk.data_subjects.recycled_operations import RecycledNumbers
 from proxy.desk.explain.operations import Explanations
+from proxy.desk.filings.operations import FilingTasks
 from proxy.desk.operator_orders.book import OrderBook
 from proxy.desk.operator_orders.operations import Shadow, Stops, Suspensions
 from proxy.desk.optouts import intake as optouts
@@ -164,6 +165,7 @@ class ControlPlane:
             DataSubjects(self, self.retention_task, names),
             DoubtfulReplies(self),
             Explanations(self),
+            FilingTasks(self),
             JournalOperations(self, self.retention_task),
             Links(self),
             PathProbes(self, self.prober),

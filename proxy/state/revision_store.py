@@ -30,8 +30,11 @@ RULES = "rules"
 """The name of the folder inside, so that errors show the usual file names."""
 RULES_FILE = re.compile(r"(?:lists/)?[A-Za-z0-9_][\w.-]{0,60}\.ya?ml", re.ASCII)
 """YAML files: rules, and lists of words with groups and look-alike characters."""
-REGISTRIES = ("signatures", "advertisers", "ports", "templates", "contacts", "campaigns", "holidays", "reviewed", "segments")
-"""Registries without personal data. Data about people (consents, preferences, lists of numbers) are entered or imported, never pushed."""
+REGISTRIES = (
+    "signatures", "filings", "advertisers", "licences", "ports", "templates", "contacts", "campaigns", "holidays", "reviewed",
+    "segments",
+)  # fmt: skip
+"""Registries without data about recipients: consents, preferences and lists of numbers are entered or imported, never pushed."""
 _ONE = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,60}"
 TABLE_FILE = re.compile(rf"registries/(?:{'|'.join(REGISTRIES)})\.csv|lexicon/{_ONE}\.csv|lists/{_ONE}\.txt")
 

@@ -304,6 +304,7 @@ EXAMPLES: Mapping[str, tuple[Callable[[World], Example], ...]] = {
     "consent.withdraw": (lambda world: Example({"batches": [batch(world)]}), lambda world: Example({"to": person()})),
     "counters": (plain,),
     "explain": (lambda world: Example({"to": person(), "from": PORTS["jia"], "text": AD}),),
+    "filing.tasks": (plain,),
     "journal.erase": (lambda world: Example({"person": "4711"}),),
     "journal.erased": (erased,),
     "journal.expire": (plain,),

@@ -23,6 +23,9 @@ WIDER = {
 NO_LONGER = {"gate106 subject show --why": "an empty reason is none: the default is nothing now"}
 """Options that lost a default."""
 
+ADDED = {"filing.tasks": "SEE"}
+"""Operations that came later."""
+
 
 ADDED = {
     "recycled.approve": "APPROVE", "recycled.list": "SEE", "recycled.reject": "APPROVE", "recycled.withdraw": "ENTER", "regions": "SEE",

@@ -53,6 +53,7 @@ CASES: dict[str, Case] = {
     "contact": Case("contact: present", text="【甲店】{mark}详询4008001234"),
     "day": Case("day: [weekdays, weekend]"),
     "declared": Case("declared: notice"),
+    "filing": Case("filing: refused", text="【丙店】{mark}您好", status=0x446, rule="then: reject, reason: filing-expired"),
     "group": Case("group: 甲集团"),
     "notice": Case("notice: tail"),
     "port": Case('port: "10690012"', port="10690012"),
@@ -101,7 +102,8 @@ def rules(mode: str) -> str:
 FILES = {
     "lists/some.csv": LISTED,
     "lists/refused.csv": "13800210778",
-    "registries/signatures.csv": "甲店,甲公司,甲集团,,,approved\n乙店,乙公司,,yi,,approved\n",
+    "registries/signatures.csv": "甲店,甲公司,甲集团,,,approved\n乙店,乙公司,,yi,,approved\n丙店,丙公司\n",
+    "registries/filings.csv": "丙店,,,refused\n",
     "registries/holidays.csv": f"{TODAY},{TODAY + timedelta(days=1)},节日\n",
     "registries/preferences.csv": f"{LISTED},,,\n",
     "registries/templates.csv": f"parcel,甲店,,,,{mark('template')}您的包裹到了，取件码{{code}}\n",

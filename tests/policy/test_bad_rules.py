@@ -293,7 +293,7 @@ def test_all_problems_of_all_files_are_told_at_once(write: Callable[..., Any]) -
         ("registries/signatures.csv", "甲店,甲,,,,aproved\n", "1: state: unknown state 'aproved' (did you mean 'approved'?)"),
         ("registries/ports.csv", "1062,江西省西,\n", "1: province: unknown province '江西省西' (did you mean '江西'?)"),
         ("registries/ports.csv", "1062,,spam\n", "1: categories: unknown category 'spam' (one of otp, notice, marketing)"),
-        ("registries/ports.csv", "1062,,otp,4\n", "1: 4 columns, expected prefix,province,categories"),
+        ("registries/ports.csv", "1062,,otp,,,,,,9\n", "1: 9 columns, expected prefix,province,categories,advertiser,carrier,from,to,responsible"),
         ("registries/ports.csv", "jia,,otp\n", "1: prefix: 'jia' is no sender number (its first digits, like 1062)"),
         ("registries/signatures.csv", "甲店,甲,,,,approved,2026-02-01,2026-01-31\n", "1: to: is before from (swap them)"),
         ("registries/advertisers.csv", "甲,91,,https://a.example,\n", "1: domains: 'https://a.example' is neither a domain (example.com) nor a telephone number (400-800-1234)"),

@@ -276,7 +276,7 @@ def test_a_list_of_words_with_too_many_spellings_says_where(write: Write) -> Non
 
 
 def test_a_status_is_the_rules_own_only_when_it_refuses_for_good(make: Make) -> None:
-    assert breach_of(make, "", "2026-11-11 22:00").reason == Reason("quiet-hours", 0x14, "quiet-hours", 26)
+    assert breach_of(make, "", "2026-11-11 22:00").reason == Reason("quiet-hours", 0x14, "quiet-hours", 28)
     refused = breach_of(make, "max_defer: 1h", "2026-11-11 22:00")
     assert (refused.outcome, refused.reason.status) == (Outcome.REJECT, 0x460)
 

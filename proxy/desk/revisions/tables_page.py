@@ -21,6 +21,7 @@ from proxy.desk.revisions.rule_text import difference
 from proxy.model.message import CATEGORY_WORDS
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
+from proxy.policy.registries.filings import FILING_STATES, INDUSTRIES, SOURCES, USES
 from proxy.policy.registries.platforms import SHOPS
 from proxy.policy.registries.registry import STATES
 from proxy.state.revision_store import TABLE_FILE
@@ -29,12 +30,14 @@ page = Page("tables", "/tables", wants=Permission.SEE, place=35)
 
 ROWS_SHOWN = 100
 DIFFERENCE_SHOWN = 400
-HINTED = frozenset(("from", "to", "provider", "port", "province", "domains", "phones", "platform", "shops", "text", "allows"))
+HINTED = frozenset("from to provider port province domains phones platform shops text allows link letter file review".split())
 """Columns of which a form says more than their name."""
-CHOSEN = {"state": STATES, "kind": ("holiday", "workday"), "category": tuple(CATEGORY_WORDS), "shops": SHOPS}
-"""Columns that hold one of a few words."""
+CHOSEN: dict[str, tuple[str, ...]] = {
+    "category": tuple(CATEGORY_WORDS), "shops": SHOPS, "industry": INDUSTRIES, "source": SOURCES, "use": USES,
+    "signatures.csv state": STATES, "filings.csv state": FILING_STATES, "holidays.csv kind": ("holiday", "workday"),
+}  # fmt: skip
+"""Columns that hold one of a few words; a column of one file only stands with its file."""
 TEMPLATES = "registries/templates.csv"
-FORM: dict[str, Any] = {"templates": TEMPLATES, "ends": table_rows.ENDS, "hinted": HINTED, "chosen": CHOSEN}
 CODINGS = ("utf-8-sig", "gb18030")
 """Of files that people bring: as spreadsheets in China save them, too."""
 
@@ -82,7 +85,9 @@ async def row(request: PageRequest) -> Response:
     file, text = request.form("file"), draft_text(request)
     await _before(request, request.form("base"), file)
     sheet = table_rows.read(file, text)
-    return request.part("edit", "tables_one.html", row=sheet.row(_at(request)), sheet=sheet, opened=True, file=file, **FORM)
+    return request.part(
+        "edit", "tables_one.html", row=sheet.row(_at(request)), sheet=sheet, opened=True, file=file, **_form(file)
+    )
 
 
 @page.post("change", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
@@ -205,6 +210,12 @@ async def _brought(request: PageRequest) -> str:
     raise _CannotMake(request.t("no_text"))
 
 
+def _form(file: str) -> dict[str, Any]:
+    """What the form of a row needs to know of the columns."""
+    chosen = {name.removeprefix(f"{file.rpartition('/')[2]} "): words for name, words in CHOSEN.items()}
+    return {"templates": TEMPLATES, "ends": table_rows.ENDS, "hinted": HINTED, "chosen": chosen}
+
+
 def _seen(file: str, text: str, search: str) -> dict[str, Any]:
     sheet = table_rows.read(file, text)
     words = search.strip().lower()
@@ -223,6 +234,6 @@ async def _table(
     return request.render(
         "tables_one.html", status, now=now, base=base, file=file, text=text, problem=problem, why=request.form("why"), row=None, listed=listed,
         opened=False, wrong="",
-        **FORM, **_seen(file, text, search),
+        **_form(file), **_seen(file, text, search),
         files=[{"file": file, "rows": lines[:DIFFERENCE_SHOWN], "more": len(lines) > DIFFERENCE_SHOWN}] if lines else [],
     )  # fmt: skip

@@ -143,7 +143,10 @@ class ConditionResults:
 EITHER = Bilingual("; or ", "; 或 ")
 COLON = Bilingual(": ", ": ")
 NO_WAY = Bilingual("nothing that a sender could change", "发送方没有可改之处")
-_KINDS = {"marketing": "classified", "signature_count": "signature"}
+_KINDS = {
+    "marketing": "classified", "signature_count": "signature",
+    "filing_state": "filing", "licence_state": "filing", "port_user": "filing", "letter_state": "filing",
+}  # fmt: skip
 """Words of leaves that are not their key in ``when``."""
 
 

@@ -77,6 +77,11 @@ class Explanation:
     number: int = 0
     advertiser: str = ""
     """Who answers for the signature, if it is registered."""
+    industry: str = ""
+    """The advertiser's industry, where the sub-category follows from it."""
+    filing: str = "none"
+    licence: str = "none"
+    """States of the signature's filing there and then, and of the advertiser's licences."""
 
     def as_dict(self) -> dict[str, Any]:
         """What ``gate106 explain --json`` prints."""
@@ -97,6 +102,9 @@ class Explanation:
             "subcategory": facts.subcategory or None,
             "signature": facts.signature or None,
             "advertiser": self.advertiser or None,
+            "industry": self.industry or None,
+            "filing_state": self.filing,
+            "licence_state": self.licence,
             "keyword": facts.keyword or None,
             "marketing": {
                 "band": band_of(found.band), "score": found.score, "likely_from": LIKELY, "surely_from": SURELY,
@@ -120,10 +128,15 @@ def explain(
         names[facts.signature_hash] = signature_written(facts.signature, message.content.text)
     known = by_registry(rules.registry, by_names(names, look_up))
     explainer = _Explainer(ConditionResults(message, recipient, rules, now, counters, verdict), known)
+    registry, at, found = rules.registry, max(now, message.content.scheduled or 0.0), evidence(rules.reader, message.content)
+    industry = registry.industry_of(facts.signature_hash)
+    carrier = registry.carrier_of(message.sender.port, message.recipient) if registry.filings.names_carriers else ""
     return Explanation(
-        verdict, province, city, evidence(rules.reader, message.content),
+        verdict, province, city, found,
         tuple(explainer.part(rule) for rule in (*rules.rules, *rules.ordered)), Number(message.recipient), message.recipient,
-        "" if HASH.fullmatch(owner := rules.registry.advertiser_of(verdict.facts.signature_hash)) else owner,
+        "" if HASH.fullmatch(owner := registry.advertiser_of(facts.signature_hash)) else owner,
+        industry if industry == facts.subcategory != found.classified.subcategory else "",
+        registry.filings.state_in(facts.signature, carrier, province, at), registry.licences_of(facts.signature_hash, at),
     )  # fmt: skip
 
 

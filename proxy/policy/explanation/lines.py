@@ -38,6 +38,10 @@ def _english(explanation: Explanation) -> Iterator[str]:
     yield f"  category  {found['category']} (declared {found['declared']}, the text says {found['classified']})"
     of = f" of {explanation.advertiser}" if explanation.advertiser else ""
     yield f"  text      signature {found['signature'] or 'none'}{of}, opt-out keyword {found['keyword'] or 'none'}"
+    if explanation.industry:
+        yield f"  industry  {explanation.industry}: the text leaves its sub-category open"
+    if (explanation.filing, explanation.licence) != ("none", "none"):
+        yield f"  filing    {explanation.filing} for this carrier and province; licences of the advertiser: {explanation.licence}"
     yield f"  marketing {band_of(classified.band)} (score {classified.score}; likely from {LIKELY}, surely from {SURELY})"
     if classified.band.endswith(PADDED):
         yield f"  code      says more than codes do: declared one, it counts as marketing (at most {MOST} points)"
@@ -52,6 +56,10 @@ def _chinese(explanation: Explanation) -> Iterator[str]:
     yield f"  类别      {_zh(found['category'])}(申报{_zh(found['declared'])}, 内容判定{_zh(found['classified'])})"
     of = f"(广告主 {explanation.advertiser})" if explanation.advertiser else ""
     yield f"  文本      签名 {found['signature'] or '无'}{of}, 退订关键字 {found['keyword'] or '无'}"
+    if explanation.industry:
+        yield f"  行业      {_zh(explanation.industry)}: 内容看不出细分类别, 按广告主的行业算"
+    if (explanation.filing, explanation.licence) != ("none", "none"):
+        yield f"  报备      在该运营商、省份{_zh(explanation.filing)}; 广告主资质{_zh(explanation.licence)}"
     yield f"  营销判定  {_zh(band_of(classified.band))}(得分 {classified.score}; {LIKELY} 分起很可能, {SURELY} 分起肯定)"
     if classified.band.endswith(PADDED):
         yield f"  验证码    夹带了别的内容: 申报为验证码的, 按营销处理(最多 {MOST} 分)"

@@ -13,8 +13,9 @@ from itertools import product
 from proxy.i18n.phrases import OF_LIKELY
 from proxy.model.message import CATEGORY_WORDS, Category
 from proxy.policy.condition import All, AnyOf, Leaf, Not, OneOf, Tree
+from proxy.policy.registries.filings import BY_PLACE, FILING_WORDS, LICENCE_WORDS
 from proxy.policy.registries.regions import Regions
-from proxy.policy.registries.registry import STATE_WORDS
+from proxy.policy.registries.registry import LETTERS, PORT_USERS, STATE_WORDS
 from proxy.policy.text.category import BANDS, SUBCATEGORIES
 
 BRANCHES_MAX = 64
@@ -28,6 +29,10 @@ _DOMAINS: Mapping[str, frozenset[str]] = {
     "marketing": frozenset(BANDS),
     "subcategory": frozenset(SUBCATEGORIES[1:]) | {"none"},
     "signature_state": frozenset(STATE_WORDS),
+    "filing_state": frozenset((*FILING_WORDS, BY_PLACE)),
+    "licence_state": frozenset(LICENCE_WORDS),
+    "port_user": frozenset(PORT_USERS),
+    "letter_state": frozenset(LETTERS),
 }
 """Fields of which all values are known."""
 _SIGNED = ("signature", "signature_state", "advertiser", "group")

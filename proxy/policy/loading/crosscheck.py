@@ -47,6 +47,7 @@ def crosscheck(rules: RuleSet, folder: str, providers: Iterable[Provider] | None
     _twice(found, registry)
     _advertisers(found, registry)
     _templates(found, registry)
+    _filings(found, registry)
     _holidays(found, registry)
     _nested_ports(found, registry)
     if providers is not None:
@@ -123,6 +124,8 @@ def _named_advertisers(registry: Registry) -> Iterator[tuple[str, str, int]]:
     rows = registry.rows
     yield from (("signatures", row.advertiser, row.line) for row in rows.signatures)
     yield from (("contacts", row.advertiser, row.line) for row in rows.contacts if row.advertiser)
+    yield from (("licences", row.advertiser, row.line) for row in rows.licences)
+    yield from (("ports", row.advertiser, row.line) for row in rows.ports if row.advertiser)
     signatures = {normal_signature(row.signature) for row in rows.signatures}
     yield from (
         ("consents", row.advertiser, row.line)
@@ -147,6 +150,18 @@ def _templates(found: _RowProblems, registry: Registry) -> None:
             found.fault(
                 place, f"provider: the signature is registered for {', '.join(sorted(of))}, not for '{template.provider}'"
             )
+
+
+def _filings(found: _RowProblems, registry: Registry) -> None:
+    """A filing is of a registered signature; a signature of a shop has the shop's link."""
+    for one in registry.rows.signatures:
+        if one.source == "shop" and not one.link:
+            found.fault(TableLocation("signatures", one.line), "link: is missing (the source of the signature is a shop)")
+    known = {normal_signature(row.signature): row.signature for row in registry.rows.signatures}
+    for row in registry.rows.filings:
+        if normal_signature(row.signature) not in known:
+            problem = unknown("signature", row.signature, known.values())
+            found.fault(TableLocation("filings", row.line), f"signature: {problem}; registries/signatures.csv does not name it")
 
 
 def _holidays(found: _RowProblems, registry: Registry) -> None:

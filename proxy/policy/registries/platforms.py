@@ -29,6 +29,7 @@ class AdvertiserRow(NamedTuple):
     platform: str = ""  # whose shop it is, empty = nobody's
     shops: str = ""  # of a platform: one of SHOPS, empty = WITH_PLATFORM
     line: int = 0
+    industry: str = ""  # one of INDUSTRIES, empty = not said
 
 
 class Platforms:

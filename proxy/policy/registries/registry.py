@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from proxy.model.message import Category, Sender, hash48
+from proxy.policy.registries import number_carriers
+from proxy.policy.registries.filings import PORT_CARRIERS, FilingRow, Filings, LicenceRow
 from proxy.policy.registries.holidays import Holidays
 from proxy.policy.registries.people import Consents, Preferences
 from proxy.policy.registries.platforms import AdvertiserRow, Platforms
@@ -24,6 +26,11 @@ from proxy.policy.time_windows import NEVER
 HASH = re.compile(r"[0-9a-f]{12}")
 STATES = ("filed", "approved", "expired", "revoked")
 """The life of a signature in the registry."""
+PORT_USERS = ("own", "other", "expired", "missing", "none")
+"""Whether a port is registered in the name of the signature's advertiser, or of another; the registration is over, or has not begun; only other
+sub-ports of the provider's port are registered; no user is."""
+LETTERS = ("registered", "missing", "none")
+"""Of a signature that another company uses: whether its authorisation letter is registered; ``none``: it needs none."""
 STATE_WORDS = (*STATES, "unregistered", "misused", "none")
 """What ``signature_state`` may say: beside the four, not in the registry, sent by another provider or port, no signature at all."""
 
@@ -42,6 +49,12 @@ class SignatureRow(NamedTuple):
     since: float = -NEVER  # before it an approved one is filed only …
     until: float = NEVER  # … and from here on it is expired
     line: int = 0
+    source: str = ""  # one of SOURCES: what it is the name of
+    link: str = ""  # of the shop or application
+    responsible: str = ""  # person who answers for the signature
+    handler: str = ""  # person who handles the filing
+    letter: str = ""  # SHA-256 of the authorisation letter
+    use: str = ""  # one of USES, empty = not said
 
     def state_at(self, at: float) -> str:
         if self.state != "approved" or self.since <= at < self.until:
@@ -55,6 +68,11 @@ class PortRow(NamedTuple):
     categories: frozenset[Category]  # empty = not said
     line: int = 0
     binary: bool = False
+    advertiser: str = ""  # its registered user, empty = not said
+    carrier: str = ""  # whose it is, empty = by the numbering plan
+    since: float = -NEVER  # the user's registration
+    until: float = NEVER
+    responsible: str = ""  # person who answers for the sub-port
 
 
 class ContactRow(NamedTuple):
@@ -89,6 +107,8 @@ class Registries:
     consents: Consents = field(default_factory=Consents)
     preferences: Preferences = field(default_factory=Preferences)
     test_numbers: tuple[TelephoneRow, ...] = ()
+    licences: tuple[LicenceRow, ...] = ()
+    filings: tuple[FilingRow, ...] = ()
 
 
 class OwnerTable(NamedTuple):
@@ -126,8 +146,18 @@ class Registry:
         self.advertisers = frozenset(row.advertiser for row in rows.signatures) | frozenset(self._advertisers)
         self.consents = rows.consents.spelt(self._spelt)
         self.groups = frozenset(kind_owner[1] for kind_owner in self._signatures_of if kind_owner[0] == "group")
-        edges = {edge for row in rows.signatures for edge in (row.since, row.until)} - {NEVER, -NEVER}
-        self._edges = sorted(edges)
+        self.filings = Filings(rows.filings, rows.licences)
+        if self.filings.names_carriers:
+            number_carriers.segment_types()
+        edges = {edge for row in rows.signatures for edge in (row.since, row.until)}
+        edges |= {edge for port in rows.ports for edge in (port.since, port.until)}
+        self._named_above = frozenset(
+            row.prefix[:length] for row in rows.ports if row.advertiser for length in range(1, len(row.prefix))
+        )
+        self._edges = sorted((edges | self.filings.edges) - {NEVER, -NEVER})
+        industries = {row.advertiser: row.industry for row in rows.advertisers if row.industry not in ("", "other")}
+        owners = ((number, row.advertiser) for number, row in self._by_hash.items())
+        self._industries = {number: industries[owner] for number, owner in owners if owner in industries}
         self._owners = _owners(rows)
 
     def _with_group(self, row: SignatureRow) -> SignatureRow:
@@ -166,6 +196,15 @@ class Registry:
         """The number of an advertiser's business licence, empty if it is not registered."""
         row = self._advertisers.get(advertiser)
         return row.licence if row is not None else ""
+
+    def industry_of(self, signature_hash: int) -> str:
+        """The sub-category that is the business of the signature's advertiser; empty if none is registered."""
+        return self._industries.get(signature_hash, "")
+
+    def licences_of(self, signature_hash: int, at: float) -> str:
+        """The state of the licences of the signature's advertiser: one of LICENCE_WORDS."""
+        row = self._by_hash.get(signature_hash)
+        return "none" if row is None else self.filings.licences(row.advertiser, at)
 
     def advertiser_named(self, name: str) -> str:
         """The advertiser that a word of a rule or a refusal means: its name, the name of a signature, or the hash of one."""
@@ -212,7 +251,7 @@ class Registry:
         return "approved" if "approved" in fitting else fitting[0]
 
     def next_edge(self, at: float) -> float:
-        """When the state of some signature changes next."""
+        """When the state of some signature, filing or licence changes next."""
         return next((edge for edge in self._edges if edge > at), NEVER)
 
     # --- ports
@@ -228,6 +267,28 @@ class Registry:
         """Whether a port is registered for binary data."""
         row = self.port(sender.port)
         return row is not None and row.binary
+
+    def carrier_of(self, port: str, recipient: int) -> str:
+        """The carrier through which a port reaches a recipient: the port's own, else that of the recipient's number; empty if unknown."""
+        row = self.port(port)
+        return (row.carrier if row else "") or PORT_CARRIERS.get(port[:5]) or number_carriers.carrier_of(recipient)
+
+    def letter_of(self, signature_hash: int) -> str:
+        """Whether the signature's authorisation letter is registered: one of LETTERS."""
+        row = self._by_hash.get(signature_hash)
+        return "none" if row is None or row.use != "other" else "registered" if row.letter else "missing"
+
+    def port_user(self, sender: Sender, signature_hash: int, at: float) -> str:
+        """Whether the signature's advertiser, or the platform whose shop it is, is the registered user of the port: one of PORT_USERS."""
+        row = self.port(sender.port)
+        if not signature_hash:
+            return "none"
+        if row is None or not row.advertiser:
+            return "missing" if sender.prefix in self._named_above and len(sender.port) > len(sender.prefix) else "none"
+        if not row.since <= at < row.until:
+            return "expired"
+        owner = self.advertiser_of(signature_hash)
+        return "own" if row.advertiser in (owner, self.platforms.of(owner)) else "other"
 
     def named_port(self, port: str) -> str:
         """The longest prefix of a port that a signature row names. Ports with the same prefix fit the same rows."""

@@ -18,7 +18,7 @@ from proxy.model.message import Category, Content
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.policy import time_windows
 from proxy.policy.loading.problem import Problem
-from proxy.policy.registries import holidays, people, platforms, reviewed_texts, templates
+from proxy.policy.registries import filings, holidays, people, platforms, reviewed_texts, templates
 from proxy.policy.registries.people import ConsentRow, PreferenceRow
 from proxy.policy.registries.platforms import SHOPS, AdvertiserRow
 from proxy.policy.registries.regions import ALL_COLUMNS, PROVINCE_CODES, province_of
@@ -28,9 +28,14 @@ from proxy.policy.text import contacts
 from proxy.policy.text.category import SUBCATEGORIES
 
 COLUMNS = {
-    "signatures": ("signature", "advertiser", "group", "provider", "port", "state", "from", "to"),
-    "ports": ("prefix", "province", "categories"),
-    "advertisers": ("advertiser", "licence", "group", "domains", "phones", "platform", "shops"),
+    "signatures": (
+        "signature", "advertiser", "group", "provider", "port", "state", "from", "to",
+        "source", "link", "responsible", "handler", "letter", "use",
+    ),
+    "filings": ("signature", "carrier", "province", "state", "from", "to", "review", "why"),
+    "ports": ("prefix", "province", "categories", "advertiser", "carrier", "from", "to", "responsible"),
+    "advertisers": ("advertiser", "licence", "group", "domains", "phones", "platform", "shops", "industry"),
+    "licences": ("advertiser", "kind", "number", "from", "to", "file"),
     "contacts": ("contact", "advertiser", "provider"),
     "templates": ("template", "signature", "provider", "category", "subcategory", "text", "allows"),
     "holidays": ("from", "to", "name", "kind"),
@@ -40,10 +45,13 @@ COLUMNS = {
     "preferences": ("recipient", "category", "hours", "days"),
     "test-numbers": ("number", "carrier", "note", "agent"),
     "segments": ALL_COLUMNS,  # regions.py reads them
-}
+}  # fmt: skip
 """Registries by name of their file, with their columns."""
 BAD_ROWS_SHOWN = 20
 _URL = re.compile(r"https?://[A-Za-z0-9.\-]+(?::[0-9]{1,5})?(?:/[!-~]*)?")
+_SHA256 = re.compile("[0-9a-f]{64}")
+_IDENTITY = re.compile(r"(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])")
+"""The identity number of a resident."""
 _CATEGORIES = ("marketing", *SUBCATEGORIES[1:])
 
 Row = TypeVar("Row")
@@ -77,6 +85,8 @@ def read_registries(folder: TableSource) -> Registries:
         consents=people.Consents(tables.rows("consents", _consent)),
         preferences=people.Preferences(tables.rows("preferences", _preference)),
         test_numbers=tuple(tables.rows("test-numbers", _test_number)),
+        licences=tuple(tables.rows("licences", _licence)),
+        filings=tuple(tables.rows("filings", _filing)),
     )
 
 
@@ -130,16 +140,29 @@ def _signature(cells: Cells, line: int) -> SignatureRow:
     _needed(cells, "signature", "advertiser")
     state = _word(cells, "state", STATES, "approved")
     since, until = _span(cells)
+    source, use = _word(cells, "source", filings.SOURCES, ""), _word(cells, "use", filings.USES, "")
     return SignatureRow(
-        cells["signature"], cells["advertiser"], cells["group"], cells["provider"], cells["port"], state, since, until, line
-    )
+        cells["signature"], cells["advertiser"], cells["group"], cells["provider"], cells["port"], state, since, until, line,
+        source, cells["link"], _person(cells, "responsible"), _person(cells, "handler"), _digest(cells, "letter"), use,
+    )  # fmt: skip
+
+
+def _filing(cells: Cells, line: int) -> filings.FilingRow:
+    _needed(cells, "signature")
+    review = _moment(cells["review"], "review", end=True) if cells["review"] else time_windows.NEVER
+    return filings.FilingRow(
+        cells["signature"], _carrier(cells), _province(cells), _word(cells, "state", filings.FILING_STATES, "filed"), *_span(cells),
+        review, cells["why"], line,
+    )  # fmt: skip
+
+
+def _licence(cells: Cells, line: int) -> filings.LicenceRow:
+    _needed(cells, "advertiser", "kind")
+    return filings.LicenceRow(cells["advertiser"], cells["kind"], cells["number"], *_span(cells), _digest(cells, "file"), line)
 
 
 def _port(cells: Cells, line: int) -> PortRow:
-    written = cells["province"]
-    province = "" if written in ("", "national") else province_of(written)
-    if province is None:
-        raise RowFault(f"province: {unknown('province', written, PROVINCE_CODES)}")
+    province = _province(cells)
     if not (cells["prefix"].isascii() and cells["prefix"].isdigit()):
         raise RowFault(f"prefix: '{cells['prefix']}' is no sender number (its first digits, like 1062)")
     try:
@@ -147,7 +170,10 @@ def _port(cells: Cells, line: int) -> PortRow:
         categories = frozenset(Category.of(word) for word in words if word != BINARY)
     except ValueError as fault:
         raise RowFault(f"categories: {fault}") from None
-    return PortRow(cells["prefix"], province, categories, line, BINARY in words)
+    return PortRow(
+        cells["prefix"], province, categories, line, BINARY in words, cells["advertiser"], _carrier(cells), *_span(cells),
+        _person(cells, "responsible"),
+    )  # fmt: skip
 
 
 def _advertiser(cells: Cells, line: int) -> AdvertiserRow:
@@ -155,7 +181,10 @@ def _advertiser(cells: Cells, line: int) -> AdvertiserRow:
     domains = tuple(_contact_of(one, "domains") for one in _several(cells["domains"]))
     phones = tuple(_contact_of(one, "phones") for one in _several(cells["phones"]))
     shops = _word(cells, "shops", SHOPS, "")
-    return AdvertiserRow(cells["advertiser"], cells["licence"], cells["group"], domains, phones, cells["platform"], shops, line)
+    return AdvertiserRow(
+        cells["advertiser"], cells["licence"], cells["group"], domains, phones, cells["platform"], shops, line,
+        _word(cells, "industry", filings.INDUSTRIES, ""),
+    )  # fmt: skip
 
 
 def _contact(cells: Cells, line: int) -> ContactRow:
@@ -257,6 +286,16 @@ def _test_number(cells: Cells, line: int) -> TelephoneRow:
     return TelephoneRow(number, cells["carrier"], cells["note"], cells["agent"], line)
 
 
+_FILING_ROWS: dict[str, Callable[[Cells, int], object]] = {
+    "signatures": _signature, "filings": _filing, "advertisers": _advertiser, "licences": _licence, "ports": _port,
+}  # fmt: skip
+
+
+def read_filing_row(name: str, cells: Cells, line: int) -> object:
+    """A row of a registry of filings; RowFault."""
+    return _FILING_ROWS[name](cells, line)
+
+
 # --- cells
 
 
@@ -275,6 +314,36 @@ def _word(cells: Cells, name: str, known: tuple[str, ...] | list[str], default: 
     if word and word not in known:
         raise RowFault(f"{name}: {unknown(name, word, known)}")
     return word
+
+
+def _province(cells: Cells) -> str:
+    """The short name; empty for every province."""
+    written = cells["province"]
+    province = "" if written in ("", "national") else province_of(written)
+    if province is None:
+        raise RowFault(f"province: {unknown('province', written, PROVINCE_CODES)}")
+    return province
+
+
+def _carrier(cells: Cells) -> str:
+    """The short name; empty for every carrier."""
+    written = cells["carrier"].lower()
+    if written and written not in filings.CARRIERS:
+        raise RowFault(f"carrier: {unknown('carrier', written, filings.CARRIERS)}")
+    return filings.CARRIERS.get(written, "")
+
+
+def _person(cells: Cells, name: str) -> str:
+    if _IDENTITY.search(cells[name]):
+        raise RowFault(f"{name}: holds an identity number (write the person's name only)")
+    return cells[name]
+
+
+def _digest(cells: Cells, name: str) -> str:
+    digest = cells[name].lower()
+    if digest and not _SHA256.fullmatch(digest):
+        raise RowFault(f"{name}: '{digest[:20]}' is no SHA-256 of a file (64 digits; gate106 filing letter writes it)")
+    return digest
 
 
 def _span(cells: Cells) -> tuple[float, float]:

@@ -35,6 +35,7 @@ PUBLISHED = {
     "Bind": "account address id provider since suspended tps type unanswered unread_bytes window",
     "Case": "answer_by answer_days at batch came category decided events filed forward_by forward_days forwarded id message number of port provider reference sender sent signature source state suppressed text to",
     "Error": "error",
+    "FilingTask": "advertiser carrier due file kind licence line overdue province signature who why",
     "Link": "carrier in_flight name since state type window",
     "Order": "about everything hits id kind name of scope seconds since trial until who why would_refuse",
     "Penalty": "appeal author basis by events figure figure_zh for_s id name order provider revision say share since state step trigger until value",

@@ -16,6 +16,7 @@ from proxy.desk.operator_orders.book import OrderBook
 from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.model.message import Category, Order
+from proxy.policy import time_windows
 from proxy.policy.loading.load_rules import load
 from proxy.policy.reply_paths import ReplyPath
 from proxy.policy.ruleset import RuleSet
@@ -95,6 +96,22 @@ def test_what_was_refused_for_its_reply_path_passes_and_nobody_is_blamed_for_the
     assert totals(found) == {REFUSED: 0, ALLOWED: 1, OTHERWISE: 0}
     assert found.by(ALLOWED, "rule") == {"closed": 1}
     assert (found.on_paths, found.unexplained) == ({"closed"}, 0)
+
+
+def test_a_filing_that_ends_refuses_what_was_sent_after_its_last_day(harness: Harness, tmp_path: Path) -> None:
+    harness.submit("jia", SHANGHAI, AD)
+    sent = harness.now
+    day = time_windows.local(sent)[:10]
+    before = time_windows.local(sent - time_windows.DAY_S)[:10]
+    signature = AD[1 : AD.index("】")]
+    for last, refused in ((before, 1), (day, 0)):
+        folder = tmp_path / last
+        (folder / "registries").mkdir(parents=True)
+        (folder / "registries" / "filings.csv").write_text(f"{signature},,上海,filed,,{last}\n")
+        ended = "  - {id: ended, when: {filing: expired}, then: reject, reason: filing-expired}\n"
+        (folder / "rules.yaml").write_text(RULES + ended)
+        found = again(harness, load(folder))
+        assert found.by(REFUSED, "rule") == ({"ended": 1} if refused else {})
 
 
 def test_what_passes_now_counts_for_what_comes_after_it(harness: Harness, tmp_path: Path) -> None:

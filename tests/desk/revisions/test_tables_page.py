@@ -133,7 +133,7 @@ def test_a_signature_is_entered_by_one_and_counts_when_another_agrees(desk: Open
 
     draft = opened(chen, SIGNATURES)
     ended = changed(chen, draft, do="end", at="1")
-    assert re.search(r"青禾,青禾贸易,,,,approved,,\d{4}-\d\d-\d\d\n", ended["text"])
+    assert re.search(r"青禾,青禾贸易,,,,approved,,\d{4}-\d\d-\d\d,,,,,,\n", ended["text"])
     assert changed(chen, ended, do="undo")["text"] == draft["text"]
     assert changed(chen, draft, do="remove", at="1")["text"] == draft["text"].splitlines()[0] + "\n"
 
@@ -149,7 +149,7 @@ def test_whose_shop_an_advertiser_is_is_entered_in_words(desk: Open, tongue: str
     unknown = "无法识别的平台" if tongue == "zh" else "unknown platform"
     assert unknown in in_words(here.post("/tables/check", **draft).text)
     draft = changed(here, draft, do="change", at="2", cell_0="禾苗店", cell_5="青集平台")
-    assert draft["text"].endswith("青集平台,,,,,,apart\n禾苗店,,,,,青集平台,\n")
+    assert draft["text"].endswith("青集平台,,,,,,apart,\n禾苗店,,,,,青集平台,,\n")
     assert "platform" not in in_words(here.post("/tables/check", **draft).text)
 
 

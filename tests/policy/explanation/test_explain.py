@@ -25,9 +25,10 @@ from proxy.policy.kinds import day, suppressed, template, text_state, when_kinds
 from proxy.policy.loading.check import check
 from proxy.policy.loading.draft import MODES
 from proxy.policy.loading.load_rules import load
+from proxy.policy.registries.filings import FILING_WORDS, LICENCE_WORDS
 from proxy.policy.registries.holidays import WORDS as CALENDAR_WORDS
 from proxy.policy.registries.people import CONSENT_STATES
-from proxy.policy.registries.registry import STATE_WORDS
+from proxy.policy.registries.registry import LETTERS, PORT_USERS, STATE_WORDS
 from proxy.policy.renamed_senders import WAYS
 from proxy.policy.text.category import BANDS, PURPOSES, SUBCATEGORIES
 from tests.policy.conftest import AD
@@ -212,7 +213,7 @@ def test_every_word_of_when_and_every_closed_word_is_known_in_chinese(make: Call
     for word, kind in when_kinds().items():
         assert word == "category" or re.search("[一-鿿]", kind.mend.zh), word
     closed = [
-        *CATEGORY_WORDS, *SUBCATEGORIES[1:], *BANDS, *STATE_WORDS, *text_state.STATES, *suppressed.SCOPES, *suppressed.SOURCES, *WAYS,
+        *CATEGORY_WORDS, *SUBCATEGORIES[1:], *BANDS, *STATE_WORDS, *FILING_WORDS, *LICENCE_WORDS, *PORT_USERS, *LETTERS, *text_state.STATES, *suppressed.SCOPES, *suppressed.SOURCES, *WAYS,
         *CONSENT_STATES, *template.WORDS, *limit.KEYS, *CALENDAR_WORDS, *day._WEEKDAYS, *day._GROUPS, *time_windows.CALENDAR_S, *MODES,
         *(outcome.word for outcome in Outcome), "none", "unknown",
     ]  # fmt: skip
@@ -238,7 +239,7 @@ def test_the_shipped_rules_pass_their_own_tests_and_say_why_they_exist() -> None
     assert report.problems == []
     rules = load(RULES).rules
     assert {"beijing-marketing-ban", "daily-cap", "weekly-cap", "suppressed", "quiet-hours"} <= {rule.id for rule in rules}
-    assert {rule.mode for rule in rules} == {"enforce", "off"}
+    assert {rule.mode for rule in rules} == {"enforce", "shadow", "off"}
     assert all(rule.say and (rule.basis or rule.exempt) for rule in rules)
     tested = "\n".join(path.read_text(encoding="utf-8") for path in RULES.glob("*.yaml"))
     for rule in rules:
@@ -249,7 +250,8 @@ def test_the_shipped_rules_pass_their_own_tests_and_say_why_they_exist() -> None
 def test_every_word_of_when_is_a_file_of_the_room() -> None:
     words = set(
         "category declared classified subcategory province city provider account port signature signature_state advertiser group text "
-        "notice text_state url contact time day calendar suppressed consent preferences recipient_in provider_age reply_path template scheduled".split()
+        "notice text_state url contact time day calendar suppressed consent preferences recipient_in provider_age reply_path template scheduled "
+        "filing".split()
     )
     assert set(when_kinds()) == words
 

@@ -1,0 +1,1 @@
+"""Tasks, import and export of filings: signatures, licences, ports and their users."""

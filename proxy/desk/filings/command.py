@@ -1,0 +1,163 @@
+"""Implements ``gate106 filing`` import, export and letter, which read or write files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from proxy.desk.filings.filing_columns import TABLES, headings
+from proxy.desk.filings.filing_file import attached, export_rows, file_of, read_sheet
+from proxy.desk.revisions.operations import event_lines
+from proxy.i18n.phrases import LANGUAGES
+from proxy.model.roles import Permission
+from proxy.operations import terminal
+from proxy.operations.declaration import CSV, Program, command
+from proxy.operations.parameters import Choice, Flag, Reason, Text
+from proxy.operations.terminal import CONFIG, Config, Control, Json
+
+if TYPE_CHECKING:
+    from proxy.desk.filings.filing_file import FilingFile
+
+REGISTERED = {"rows": int, "sha256": str, "registered": bool, "revision": str, "proposed": bool}
+CHANGED = {"rows": int, "own": str, "added": object, "changed": object, "ignored": [str], "revision": str, "proposed": bool}
+Table = Annotated[str, Choice("The registry that the sheet's shared headings (状态, 有效期) belong to.", TABLES)]
+
+
+@command(
+    "filing import", Program(permission=Permission.ENTER, takes_file=True, answer=CHANGED),
+    example='gate106 filing import 报备结果.xlsx --why "results of the carriers, 1 December"',
+)  # fmt: skip
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV (UTF-8, GBK) or XLSX; its first row names the columns.")],
+    why: Annotated[str, Reason()],
+    table: Table = "",
+    check: Annotated[bool, Flag("Read it and say what would change; propose nothing.")] = False,
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
+    """Take filings, licences and ports from a sheet into the registries: all rows or none. With two persons the change waits for the second."""
+    from proxy.operations.files.row_files import NotATable, rows_of
+
+    revision, texts = _registries(config, control)
+    try:
+        sheet = read_sheet(file.name, rows_of(file), texts, table)
+    except NotATable as error:
+        terminal.fail(error)
+    except OSError as error:
+        terminal.fail(f"{file}: {error.strerror or error}")
+    if sheet.bad:
+        for problem in sheet.problems:
+            terminal.warn(problem)
+        terminal.fail(f"{file.name}: {sheet.bad} bad rows, nothing was changed")
+    for heading in sheet.ignored:
+        terminal.warn(f"{file.name}: the column {heading!r:.60} is not read")
+    for warning in sheet.warnings:
+        terminal.warn(warning)
+    event = {} if check or not sheet.files else _push(sheet.files, revision, why, config, control)
+    lines = [*_counted(sheet, would=check), *(event_lines(event) if event else ())]
+    answer = {
+        "rows": sheet.rows, "own": sheet.own, "added": sheet.added, "changed": sheet.changed, "ignored": sheet.ignored,
+        "revision": event.get("revision", ""), "proposed": bool(event.get("proposed")),
+    }  # fmt: skip
+    terminal.print_answer(answer, json, lines)
+
+
+def _counted(sheet: FilingFile, *, would: bool) -> list[str]:
+    said = ", ".join(f"{table}: {sheet.added[table]} new, {sheet.changed[table]} changed" for table in sheet.added)
+    return [f"{sheet.name}: {sheet.rows} rows; {'would be ' if would and said else ''}{said or 'nothing changes'}"]
+
+
+@command(
+    "filing export", Program(permission=Permission.TAKE_OUT, out="-", media=CSV),
+    example="gate106 filing export filings.xlsx --table filings --lang zh",
+)  # fmt: skip
+def export(
+    file: Annotated[Path, typer.Argument(help="The CSV or XLSX file to write; it must not be there yet.")],
+    table: Annotated[str, Choice("Which registry.", TABLES)] = "filings",
+    lang: Annotated[str, Choice("The language of the headings.", tuple(LANGUAGES))] = "zh",
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
+    """Write a registry of filings, as it is in force, with headings in Chinese or English; ``gate106 filing import`` reads it."""
+    from proxy.model.redact import csv_cell
+    from proxy.operations.files.row_files import write_table
+
+    _, texts = _registries(config, control, in_force=True)
+    rows = export_rows(table, texts.get(file_of(table), ""))
+    cells = ([csv_cell(cell) for cell in row] for row in rows)
+    try:
+        write_table(file, headings(table, lang), cells)
+    except OSError as error:
+        terminal.fail(f"{file}: {error.strerror or error}")
+    terminal.print_answer({"rows": len(rows), "file": str(file)}, json, [f"{file}: {len(rows)} rows of {table}"])
+
+
+@command(
+    "filing letter",
+    Program(permission=Permission.ENTER, takes_file=True, answer=REGISTERED),
+    example='gate106 filing letter 授权书.pdf --of 云栖花园 --why "sent by the developer"',
+)  # fmt: skip
+def letter(
+    file: Annotated[Path, typer.Argument(help="The authorisation letter, or the licence as a file. It stays where it is.")],
+    of: Annotated[str, Text("Of this signature; with --licence: of this advertiser.", 100)],
+    why: Annotated[str, Reason()] = "",
+    licence: Annotated[str, Text("The kind of the advertiser's licence: 医疗广告审查证明.", 100)] = "",
+    check: Annotated[bool, Flag("Say whether the registry holds this file's SHA-256; change nothing. Exit 1 if it does not.")] = False,
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
+    """Register the SHA-256 of an authorisation letter or of a licence, so that the file can be proved later."""
+    if not check and not why.strip():
+        terminal.fail("letter: --why is missing (the journal keeps it)")
+    try:
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        terminal.fail(f"{file}: {error.strerror or error}")
+    revision, texts = _registries(config, control)
+    table = "licences" if licence else "signatures"
+    name = of.strip("【】 ")
+    before = texts.get(file_of(table), "")
+    text, count = attached(table, before, name, digest, licence)
+    if not count:
+        what = f"licence '{licence}' of '{name}'" if licence else f"signature '{name}'"
+        terminal.fail(f"no {what} is registered ({file_of(table)})")
+    registered = text == before
+    answer: dict[str, Any] = {"rows": count, "sha256": digest, "registered": registered, "revision": "", "proposed": False}
+    lines = [f"{digest}  {file.name}: {'registered' if registered else 'not registered'} ({count} rows)"]
+    if not check and not registered:
+        event = _push({file_of(table): text}, revision, why, config, control)
+        answer |= {"registered": True, "revision": event["revision"], "proposed": bool(event["proposed"])}
+        lines = [f"{digest}  {file.name}: in {count} rows", *event_lines(event)]
+    terminal.print_answer(answer, json, lines)
+    raise typer.Exit(1 if check and not registered else 0)
+
+
+def _registries(config: Path, control: Path | None, *, in_force: bool = False) -> tuple[str, dict[str, str]]:
+    """The set that waits, or is in force: its revision, and the texts of its registries of filings."""
+    from proxy.desk.backtest.command import kept_revision
+    from proxy.operations.terminal import settings_of
+
+    settings = settings_of(config)
+    assert settings is not None
+    now = terminal.ask(config, control, "rules")
+    revision = now["proposed"]["revision"] if now["proposed"] and not in_force else now["revision"]
+    kept, name = kept_revision(revision, settings)
+    names = {file_of(table) for table in TABLES}
+    try:
+        texts = {file: data.decode("utf-8-sig", "replace") for file, data in kept.files(name).items() if file in names}
+    except OSError as error:
+        terminal.fail(f"the files of {name} cannot be read: {error.strerror or error}")
+    return revision, texts
+
+
+def _push(files: Mapping[str, str], on: str, why: str, config: Path, control: Path | None) -> Mapping[str, Any]:
+    from proxy.operations.client import CannotAsk, Conversation, push_files
+
+    try:
+        with Conversation(terminal.socket_of(config, control), "rules.push", {"on": on, "why": why}) as said:
+            push_files(said, files)
+            return said.answer()
+    except CannotAsk as error:
+        terminal.fail(error)
