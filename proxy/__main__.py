@@ -38,6 +38,7 @@ FEATURES: Mapping[str, Sequence[str]] = {
     "find": ("search",),
     "hash-password": (),
     "journal": ("archiving",),
+    "lexicon": ("lexicon",),
     "links": ("connections",),
     "optout": ("optouts", "reply_paths"),
     "penalty": ("penalties",),
@@ -60,6 +61,7 @@ FEATURES: Mapping[str, Sequence[str]] = {
 """The features in which the commands that begin with a word are declared, so that a command imports no other; none: cli/."""
 HELPS = {
     "evidence": "Evidence packs: made, and checked without the gate.",
+    "lexicon": "The words by which the gate tells advertising: proposed from the journal, decided, measured.",
     "provider": "A provider's own messages, as it may see them.",
     "sim": "Simulators: a carrier, a provider.",
 }
