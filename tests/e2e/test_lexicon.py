@@ -21,12 +21,12 @@ from tests.e2e.raw import Raw
 RULES = """\
 rules:
   - {id: no-adverts, when: {declared: notice, classified: marketing}, then: reject, reason: port-misuse}
-  - {id: no-marketing, when: {category: marketing}, then: reject, reason: region-ban}
+  - {id: no-marketing, when: {declared: marketing}, then: reject, reason: region-ban}
 """
 JIA, YI = "1069001", "1069002"
 SHOPS = ("青禾", "白鹭", "海棠", "山岚", "云杉")
 AD, NOTICE = "【{0}】{1}区修仙返场霸服大区今日新开 回T退订", "【物业】{0}栋今晚停水检修，请提前储水"
-MISUSED = 0x453
+MISUSED = 0x452
 MakeGate = Callable[..., Gate]
 
 
@@ -74,6 +74,7 @@ def test_a_word_goes_from_the_journal_over_a_person_into_the_rules(gate: Gate, t
         assert any("lexicon/reviewed.csv" in change for change in event["changes"])
         assert submit(yi, 78, YI, AD.format("晚风", "外")) == MISUSED
         assert submit(yi, 79, YI, NOTICE.format("六")) == 0
+        assert told(gate, "lexicon", "propose", "--since", "1h")["proposals"] == [], "the rules in force have them"
     again = told(gate, "rules", "export", tmp_path / "now")
     assert "lexicon/reviewed.csv" in again["written"]
 

@@ -10,19 +10,21 @@ import typer
 
 from proxy.desk.explain.command import Folder
 from proxy.desk.revisions.operations import event_lines
+from proxy.journal.records.revisions import Revised
 from proxy.model.roles import Permission
 from proxy.operations import terminal
 from proxy.operations.command_line import TokenFile
 from proxy.operations.declaration import Program, command
-from proxy.operations.parameters import Choice, Integer, Text
-from proxy.operations.terminal import CONFIG, Config, Control, Json, Why
+from proxy.operations.parameters import Choice, Integer, Reason, Text
+from proxy.operations.schemas import record_fields
+from proxy.operations.terminal import CONFIG, Config, Control, Json
 
 if TYPE_CHECKING:
     from proxy.archive.text_outcomes import TextOutcomes
     from proxy.config import Settings
     from proxy.desk.lexicon.journal_texts import Sources
     from proxy.desk.lexicon.rates import Rate
-    from proxy.desk.lexicon.word_candidates import Proposal
+    from proxy.desk.lexicon.word_candidates import ProposedWord
     from proxy.journal.records.complaints import Case
     from proxy.policy.ruleset import RuleSet
 
@@ -46,6 +48,9 @@ def propose(
     out: Annotated[
         Path | None, typer.Option("--out", help="Write them as CSV or XLSX, with a column for your decisions.")
     ] = None,
+    rules: Annotated[
+        Path | None, typer.Option("--rules", help="A folder with rules; default: the set that the gate kept last.")
+    ] = None,
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
@@ -63,13 +68,13 @@ def propose(
     assert settings is not None
     until = time.time()
     begin = until - (terminal.seconds(since, "--since") or 0.0)
-    rules = _rules_of(settings.rules)
+    judged = _rules_of(rules or _kept_last(settings))
     cases = _cases(settings, begin)
     outcomes = _outcomes(config, begin, until, [one.message for one in cases if one.message])
-    reviewed = {row.key: row.verdict for row in rules.registry.reviewed.rows}
+    reviewed = {row.key: row.verdict for row in judged.registry.reviewed.rows}
     typed = [one.text for one in cases if one.text]
-    texts, sources = journal_texts.seen_texts(outcomes.texts, typed, reviewed, rules.reader)
-    found = proposals(texts, journal_texts.known_words(rules.lexicon), most, senders)
+    texts, sources = journal_texts.seen_texts(outcomes.texts, typed, reviewed, judged.reader)
+    found = proposals(texts, journal_texts.known_words(judged.lexicon), most, senders)
     if out is not None:
         period = f"{terminal.format_time(begin)[:10]} to {terminal.format_time(until)[:10]}"
         try:
@@ -90,6 +95,15 @@ def _rules_of(folder: Path) -> RuleSet:
         for problem in error.problems:
             terminal.warn(problem)
         terminal.fail(f"{folder}: the rules cannot be loaded")
+
+
+def _kept_last(settings: Settings) -> Path:
+    """The set that is in force, or waits for a second person; the folder of the settings, where none was kept."""
+    from proxy.state.revision_store import RevisionStore
+
+    kept = RevisionStore(settings.revisions.folder, settings.revisions.keep)
+    revisions = kept.all()
+    return kept.path(revisions[-1]) if revisions else settings.rules
 
 
 def _cases(settings: Settings, begin: float) -> list[Case]:
@@ -137,7 +151,7 @@ def _outcomes(config: Path, begin: float, until: float, complained: list[str]) -
         terminal.fail(error)
 
 
-def _proposed(found: list[Proposal], sources: Sources, outcomes: TextOutcomes, out: Path | None) -> Iterator[str]:
+def _proposed(found: list[ProposedWord], sources: Sources, outcomes: TextOutcomes, out: Path | None) -> Iterator[str]:
     from proxy.archive.text_outcomes import TEXTS_MAX
 
     heads = ("word", "weight", "hits", "false", "new", "turned", "senders")
@@ -155,10 +169,17 @@ def _proposed(found: list[Proposal], sources: Sources, outcomes: TextOutcomes, o
         yield f"{out}: fill in the column decision with yes or no, then: gate106 lexicon accept {out} --why …"
 
 
-@command("lexicon accept", example="gate106 lexicon accept words.csv --why 'words of November'")
+@command(
+    "lexicon accept",
+    Program(
+        permission=Permission.ENTER, takes_file=True,
+        answer=record_fields(Revised, accepted=int, rejected=int, undecided=int),
+    ),
+    example="gate106 lexicon accept words.csv --why 'words of November'",
+)  # fmt: skip
 def accept(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What propose --out wrote, with decisions: yes or no.")],
-    why: Why,
+    why: Annotated[str, Reason()],
     token_file: TokenFile = None,
     config: Config = CONFIG,
     control: Control = None,
@@ -207,6 +228,7 @@ def accept(
 
 @command(
     "lexicon rates",
+    Program(permission=Permission.SEE, takes_file=True, answer={"rates": [object], "bad_rows": int}),
     example="gate106 lexicon rates november.csv --rules rules/",
 )  # fmt: skip
 def rates(

@@ -1,4 +1,4 @@
-"""Writes proposals as a table, reads a person's decisions from it, and turns them into rows of the lexicon.
+"""Writes and reads tables of proposed words that a person decides.
 
 In: proposals; a CSV or XLSX file with the column ``decision``; the text of ``lexicon/reviewed.csv`` in force. Out: rows; that text with the
 decided words. Never: a word accepted that nobody decided.
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.desk.lexicon.word_candidates import Proposal
+from proxy.desk.lexicon.word_candidates import ProposedWord
 from proxy.desk.revisions import table_rows
 from proxy.model.redact import csv_cell
 from proxy.operations.files.row_files import FileFaults, NotATable, rows_of
@@ -31,7 +31,7 @@ class Decision(NamedTuple):
     accepted: bool
 
 
-def rows_to_decide(proposals: Iterable[Proposal], period: str) -> list[list[object]]:
+def rows_to_decide(proposals: Iterable[ProposedWord], period: str) -> list[list[object]]:
     """One row a proposal; a person fills in ``decision``, and may change ``for``, ``weight`` and ``subcategory``."""
     return [
         [

@@ -1,4 +1,4 @@
-"""Collects the texts of the journal that are known as advertising or as notices.
+"""Collects texts of the journal known as advertising or notices.
 
 In: texts by what became of them, the rules, reviewed texts, complaint cases. Out: ``SeenText``. Never: a text whose nature nobody said
 (allowed marketing, what was refused for its sender or recipient); a file (command.py opens them).

@@ -52,7 +52,7 @@ class SeenText(NamedTuple):
         return 0 if self.surely else max(1, SURELY - self.score)
 
 
-class Proposal(NamedTuple):
+class ProposedWord(NamedTuple):
     word: str
     weight: int
     hits: int  # advertisements with it
@@ -74,7 +74,7 @@ class _Candidate(NamedTuple):
         return self.weight + self.inside
 
 
-def proposals(texts: Sequence[SeenText], known: Mapping[str, int], most: int, senders: int = SENDERS) -> list[Proposal]:
+def proposals(texts: Sequence[SeenText], known: Mapping[str, int], most: int, senders: int = SENDERS) -> list[ProposedWord]:
     """``known``: words of the lexicon, and words that a person turned down, with the points that a text has by them; of a word that a longer
     one must not replace (evidence of a notice), PROTECTED."""
     advertising = _thinned([one for one in texts if one.is_advertising])
@@ -169,7 +169,7 @@ def _hits(texts: Sequence[SeenText], words: Collection[str]) -> dict[str, set[in
 
 def _chosen(
     advertising: Sequence[SeenText], notices: Sequence[SeenText], words: dict[str, _Candidate], most: int
-) -> Iterator[Proposal]:
+) -> Iterator[ProposedWord]:
     """The best word, then the best one after it was added, and so on."""
     missing, safe = [one.missing for one in advertising], [one.missing for one in notices]
 
@@ -191,7 +191,7 @@ def _chosen(
         turned = sum(0 < safe[place] <= one.weight for place in one.false)
         seen = [advertising[place] for place in one.hits]
         example = min(seen, key=lambda text: (text.surely, len(text.text), text.text)).text
-        yield Proposal(
+        yield ProposedWord(
             best, one.points, len(one.hits), len(one.false), new, turned, len({text.sender for text in seen}), example
         )
         for place in one.hits:

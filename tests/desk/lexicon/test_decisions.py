@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from proxy.desk.lexicon.decisions import COLUMNS, FILE, Decision, read_decisions, rows_to_decide, with_decisions
-from proxy.desk.lexicon.word_candidates import Proposal
+from proxy.desk.lexicon.word_candidates import ProposedWord
 from proxy.operations.files.row_files import NotATable, write_table
 from proxy.policy.text.lexicon import read_lexicon
 
-ONE = Proposal("学车包接送", 4, 12, 0, 9, 0, 5, "【甲店】学车包接送")
+ONE = ProposedWord("学车包接送", 4, 12, 0, 9, 0, 5, "【甲店】学车包接送")
 
 
 def decided(tmp_path: Path, *said: str, kind: str = "csv") -> Path:
