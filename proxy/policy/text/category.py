@@ -6,7 +6,8 @@ without evidence is a notice.
 
     score = offers (ad) + what is soft, less what speaks for a notice + EVASION if a word of an offer was hidden
     soft  = price + topic + call + LINK + OPT_OUT: alone never surely marketing; a notice's words outweigh it, never an offer
-    a warning without a link outweighs what it warns of: offers first, then what is soft
+    a warning outweighs what it warns of: offers first, then what is soft; beside a link, half of it counts
+    so does asking for consent, without a link and a price
     surely from SURELY on: counts as marketing      likely from LIKELY on: a fact that rules may ask      hardly below
 
     a text with a code: a one-time code where little else is said (otp_codes.py), whatever words it has; else **padded**: as its words say, but
@@ -46,6 +47,7 @@ OPT_OUT = 1
 EVASION = 3
 CALL = 2  # a hotline for who did not ask for a code is no call to act yet
 CALLS_MOST = 3  # three calls to act say no more than two
+BESIDE_LINK = 2  # a fraud has one, too, and may quote a warning
 ASKING = 6  # from here on a text asks for consent
 
 _AD, _PRICE, _CALL, _TOPIC, _NOTICE, _OTP, _WARNING, _CONSENT, _CODE = (
@@ -116,10 +118,11 @@ def weigh(total: int, *, has_link: bool, has_notice: bool, evades: bool) -> Weig
     topics = total >> _TOPICS
     subcategory = _subcategory(topics) if topics else ""
     calm = total >> _NOTICE & FIELD_MASK
-    if (warning := total >> _WARNING & FIELD_MASK) and not has_link:
+    if warning := (total >> _WARNING & FIELD_MASK) // (BESIDE_LINK if has_link else 1):
         calm += max(0, warning - ad)
         ad -= min(ad, warning)
     if (consent := total >> _CONSENT & FIELD_MASK) >= ASKING and not has_link and not price:
+        calm += max(0, consent - ad)
         ad -= min(ad, consent)
         subcategory = "consent-request"
     soft = price + topic + min(call, CALLS_MOST) + (LINK if has_link else 0) + (OPT_OUT if has_notice else 0)
