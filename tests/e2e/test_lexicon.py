@@ -25,7 +25,7 @@ rules:
 """
 JIA, YI = "1069001", "1069002"
 SHOPS = ("青禾", "白鹭", "海棠", "山岚", "云杉")
-AD, NOTICE = "【{0}】{1}区修仙返场霸服大区今日新开 回T退订", "【物业】{0}栋今晚停水检修，请提前储水"
+AD, NOTICE = "【{0}】{1}门云纹笺已备妥三百叠 回T退订", "【物业】{0}栋今晚停水检修，请提前储水"
 MISUSED = 0x452
 MakeGate = Callable[..., Gate]
 
@@ -61,7 +61,7 @@ def test_a_word_goes_from_the_journal_over_a_person_into_the_rules(gate: Gate, t
         with table.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
         assert rows, answer
-        assert any("霸服" in row["word"] for row in rows), rows
+        assert any("云纹笺" in row["word"] for row in rows), rows
         assert submit(yi, 77, YI, AD.format("晚风", "外")) == 0, "as a notice the same passes: no word gives it away"
         undecided = run("lexicon", "accept", table, "--why", "x", "--config", gate.config)
         assert (undecided.returncode, "no row has a decision" in undecided.stderr) == (2, True)
@@ -75,6 +75,8 @@ def test_a_word_goes_from_the_journal_over_a_person_into_the_rules(gate: Gate, t
         assert submit(yi, 78, YI, AD.format("晚风", "外")) == MISUSED
         assert submit(yi, 79, YI, NOTICE.format("六")) == 0
         assert told(gate, "lexicon", "propose", "--since", "1h")["proposals"] == [], "the rules in force have them"
+        in_force = told(gate, "lexicon", "words", "--since", "1h")["words"]
+        assert any("lexicon/reviewed.csv:" in one["where"] and one["hits"] == 6 for one in in_force), in_force
     again = told(gate, "rules", "export", tmp_path / "now")
     assert "lexicon/reviewed.csv" in again["written"]
 

@@ -1,10 +1,10 @@
-"""Implements ``gate106 lexicon propose``, ``accept`` and ``rates``."""
+"""Implements ``gate106 lexicon propose``, ``accept``, ``words`` and ``rates``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from proxy.config import Settings
     from proxy.desk.lexicon.journal_texts import Sources
     from proxy.desk.lexicon.rates import Rate
-    from proxy.desk.lexicon.word_candidates import ProposedWord
+    from proxy.desk.lexicon.word_candidates import ProposedWord, SeenText
     from proxy.journal.records.complaints import Case
     from proxy.policy.ruleset import RuleSet
 
 WORDS_SHOWN = 50
+Since = Annotated[str, Text("How far back from now: 28d, 8w.", 8, "[0-9]{1,6}[smhdw]")]
+Kept = Annotated[Path | None, typer.Option("--rules", help="A folder with rules; default: the set that the gate kept last.")]
 
 
 @command(
@@ -40,7 +42,7 @@ WORDS_SHOWN = 50
     example="gate106 lexicon propose --since 28d --out words.csv",
 )  # fmt: skip
 def propose(
-    since: Annotated[str, Text("How far back from now: 28d, 8w.", 8, "[0-9]{1,6}[smhdw]")] = "28d",
+    since: Since = "28d",
     most: Annotated[int, Integer("How many words.", 1, 1000)] = WORDS_SHOWN,
     senders: Annotated[
         int, Integer("A word must be in advertisements under as many signatures: fewer may share a name.", 1, 100)
@@ -48,9 +50,7 @@ def propose(
     out: Annotated[
         Path | None, typer.Option("--out", help="Write them as CSV or XLSX, with a column for your decisions.")
     ] = None,
-    rules: Annotated[
-        Path | None, typer.Option("--rules", help="A folder with rules; default: the set that the gate kept last.")
-    ] = None,
+    rules: Kept = None,
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
@@ -58,11 +58,67 @@ def propose(
 
     Advertisements: texts that were refused as marketing or for their words, that complaints name, or that a clerk refused. Notices: what was
     delivered as a notice or a code. Nothing changes: a person decides (gate106 lexicon accept)."""
-    import time
-
     from proxy.desk.lexicon import decisions, journal_texts
     from proxy.desk.lexicon.word_candidates import proposals
     from proxy.operations.files.row_files import write_table
+
+    held = _journal_texts(config, since, rules)
+    found = proposals(held.texts, journal_texts.known_words(held.rules.lexicon), most, senders)
+    if out is not None:
+        period = f"{terminal.format_time(held.since)[:10]} to {terminal.format_time(held.until)[:10]}"
+        try:
+            write_table(out, decisions.COLUMNS, decisions.rows_to_decide(found, period))
+        except OSError as error:
+            terminal.fail(f"{out}: {error.strerror or error}")
+    terminal.print_answer({"proposals": [one._asdict() for one in found], **held.about}, json, _proposed(found, held, out))
+
+
+@command(
+    "lexicon words",
+    Program(
+        permission=Permission.LOOK, only=("since", "most"), answer={"words": [object], "texts": object, "since": float, "until": float},
+    ),
+    example="gate106 lexicon words --since 28d --most 20",
+)  # fmt: skip
+def words(
+    since: Since = "28d",
+    most: Annotated[int, Integer("How many words.", 1, 100_000)] = WORDS_SHOWN,
+    rules: Kept = None,
+    config: Config = CONFIG,
+    json: Json = False,
+) -> None:
+    """List words of the lexicon in force with their hits and false hits in the gate's own journal, those with most false hits first.
+
+    Hits and false hits as in gate106 lexicon propose: a word that is false too often can be rejected (lexicon/reviewed.csv)."""
+    from proxy.desk.lexicon.journal_texts import word_hits
+
+    held = _journal_texts(config, since, rules)
+    found = word_hits(held.texts, held.rules.reader)[:most]
+    heads = ("word", "for", "weight", "hits", "false", "where")
+    rows = [(one.word, one.purpose, one.weight, one.hits, one.false_hits, one.where) for one in found]
+    lines = [*terminal.table_lines(heads, rows, "no word of the lexicon is in these texts"), *_texts_read(held)]
+    terminal.print_answer({"words": [one._asdict() for one in found], **held.about}, json, lines)
+
+
+class _JournalTexts(NamedTuple):
+    """The texts of a period of the journal, and the rules whose lexicon reads them."""
+
+    rules: RuleSet
+    texts: list[SeenText]
+    sources: Sources
+    outcomes: TextOutcomes
+    since: float
+    until: float
+
+    @property
+    def about(self) -> dict[str, Any]:
+        return {"texts": self.sources._asdict(), "since": self.since, "until": self.until}
+
+
+def _journal_texts(config: Path, since: str, rules: Path | None) -> _JournalTexts:
+    import time
+
+    from proxy.desk.lexicon.journal_texts import seen_texts
 
     settings = terminal.settings_of(config)
     assert settings is not None
@@ -72,17 +128,8 @@ def propose(
     cases = _cases(settings, begin)
     outcomes = _outcomes(config, begin, until, [one.message for one in cases if one.message])
     reviewed = {row.key: row.verdict for row in judged.registry.reviewed.rows}
-    typed = [one.text for one in cases if one.text]
-    texts, sources = journal_texts.seen_texts(outcomes.texts, typed, reviewed, judged.reader)
-    found = proposals(texts, journal_texts.known_words(judged.lexicon), most, senders)
-    if out is not None:
-        period = f"{terminal.format_time(begin)[:10]} to {terminal.format_time(until)[:10]}"
-        try:
-            write_table(out, decisions.COLUMNS, decisions.rows_to_decide(found, period))
-        except OSError as error:
-            terminal.fail(f"{out}: {error.strerror or error}")
-    answer = {"proposals": [one._asdict() for one in found], "texts": sources._asdict(), "since": begin, "until": until}
-    terminal.print_answer(answer, json, _proposed(found, sources, outcomes, out))
+    texts, sources = seen_texts(outcomes.texts, [one.text for one in cases if one.text], reviewed, judged.reader)
+    return _JournalTexts(judged, texts, sources, outcomes, begin, until)
 
 
 def _rules_of(folder: Path) -> RuleSet:
@@ -151,22 +198,27 @@ def _outcomes(config: Path, begin: float, until: float, complained: list[str]) -
         terminal.fail(error)
 
 
-def _proposed(found: list[ProposedWord], sources: Sources, outcomes: TextOutcomes, out: Path | None) -> Iterator[str]:
-    from proxy.archive.text_outcomes import TEXTS_MAX
-
+def _proposed(found: list[ProposedWord], held: _JournalTexts, out: Path | None) -> Iterator[str]:
     heads = ("word", "weight", "hits", "false", "new", "turned", "senders")
     rows = [(one.word, one.weight, one.hits, one.false_hits, one.new, one.turned, one.senders) for one in found]
     yield from terminal.table_lines(heads, rows, "no word is proposed")
-    yield (
-        f"different texts: {sources.refused} refused, {sources.complained} complained of, {sources.reviewed} refused by a clerk; "
-        f"{sources.delivered} delivered notices and codes"
-    )
-    if outcomes.truncated:
-        yield f"NOT COMPLETE: only the {TEXTS_MAX:,} texts that were sent most often were read (a shorter --since)"
-    for fault in (*outcomes.covered.faults, *outcomes.covered.missing):
-        yield f"NOT COMPLETE: {fault}"
+    yield from _texts_read(held)
     if out is not None:
         yield f"{out}: fill in the column decision with yes or no, then: gate106 lexicon accept {out} --why …"
+
+
+def _texts_read(held: _JournalTexts) -> Iterator[str]:
+    from proxy.archive.text_outcomes import TEXTS_MAX
+
+    of = held.sources
+    yield (
+        f"different texts: {of.refused} refused, {of.complained} complained of, {of.reviewed} refused by a clerk; "
+        f"{of.delivered} delivered notices and codes"
+    )
+    if held.outcomes.truncated:
+        yield f"NOT COMPLETE: only the {TEXTS_MAX:,} texts that were sent most often were read (a shorter --since)"
+    for fault in (*held.outcomes.covered.faults, *held.outcomes.covered.missing):
+        yield f"NOT COMPLETE: {fault}"
 
 
 @command(

@@ -11,6 +11,7 @@ A text that is on both sides is advertising.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -27,6 +28,8 @@ from proxy.policy.text_reader import Reader
 SAID_BY_TEXT = frozenset(("keyword", "port-misuse"))
 """Reasons that say something about the text, whatever its category."""
 ADVERTISING, NOTICE = True, False
+OFFERING = ("ad", "price", "call", "topic")
+"""Purposes of words that speak for marketing."""
 
 
 class Sources(NamedTuple):
@@ -80,8 +83,36 @@ def seen_texts(
     return list(seen.values()), Sources(**counts)
 
 
+class WordHits(NamedTuple):
+    """A word of the lexicon, and how many different texts it was found in."""
+
+    word: str
+    purpose: str
+    weight: int
+    hits: int  # advertisements
+    false_hits: int  # notices and codes
+    where: str  # file:line
+
+
+def word_hits(texts: Iterable[SeenText], reader: Reader) -> list[WordHits]:
+    """Of words that speak for marketing: those with most false hits for each hit first."""
+    scanner = reader.scanner
+    hits, false_hits = Counter[int](), Counter[int]()
+    for one in texts:
+        data = one.text.encode("utf-8", "replace")
+        matches = scanner.matches(data)
+        counted = scanner.counted(frozenset(match[0] for match in matches), data, matches)
+        (hits if one.is_advertising else false_hits).update(counted)
+    found = []
+    for place in hits.keys() | false_hits.keys():
+        word = scanner.lexicon.words[place]
+        if word.purpose in OFFERING:
+            where = f"{word.file}:{word.line}"
+            found.append(WordHits(word.text, word.purpose, word.weight, hits[place], false_hits[place], where))
+    return sorted(found, key=lambda one: (-one.false_hits / (one.hits + 1), -one.false_hits, one.word))
+
+
 def known_words(lexicon: Lexicon) -> dict[str, int]:
     """Words that are not proposed again, with the points that advertising has by them."""
-    offers = ("ad", "price", "call", "topic", "none")
-    points = {word.text: word.weight if word.purpose in offers else PROTECTED for word in lexicon.words}
+    points = {word.text: word.weight if word.purpose in (*OFFERING, "none") else PROTECTED for word in lexicon.words}
     return points | dict.fromkeys(lexicon.rejected, 0)

@@ -198,4 +198,8 @@ def _chosen(
             missing[place] = max(0, missing[place] - one.weight)
         for place in one.false:
             safe[place] = max(0, safe[place] - one.weight)
-        left = {word: value for word, value in left.items() if word not in best and best not in word}
+        left = {
+            word: value
+            for word, value in left.items()
+            if word not in best and best not in word and words[word].hits != one.hits  # else it is a piece of the same phrase
+        }

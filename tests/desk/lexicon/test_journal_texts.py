@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.archive.text_outcomes import TextOutcome
-from proxy.desk.lexicon.journal_texts import known_words, seen_texts, side_of
+from proxy.desk.lexicon.journal_texts import known_words, seen_texts, side_of, word_hits
 from proxy.desk.lexicon.word_candidates import PROTECTED
 from proxy.model.message import Content
 from proxy.policy.condition import Bits
@@ -61,3 +61,11 @@ def test_what_complainants_typed_is_advertising() -> None:
 def test_words_of_the_lexicon_are_known_and_those_of_notices_protected() -> None:
     known = known_words(LEXICON)
     assert (known["优惠券"], known["取件码"], known["某词"]) == (4, PROTECTED, 0)
+
+
+def test_words_with_most_false_hits_come_first_and_words_of_notices_are_left_out() -> None:
+    texts, _ = seen_texts([SENT._replace(text="【甲店】优惠券 取件码8-2")], ["天天骚扰 秒杀", "优惠券 秒杀"], {}, READER)
+    found = [(one.word, one.purpose, one.hits, one.false_hits) for one in word_hits(texts, READER)]
+    assert found[0] == ("优惠券", "ad", 1, 1)
+    assert ("秒杀", "ad", 2, 0) in found
+    assert "取件码" not in [word for word, *_ in found]
