@@ -40,6 +40,7 @@ FEATURES: Mapping[str, Sequence[str]] = {
     "find": ("search",),
     "hash-password": (),
     "journal": ("archiving",),
+    "lexicon": ("lexicon",),
     "links": ("connections",),
     "optout": ("optouts", "reply_paths"),
     "penalty": ("penalties",),
@@ -64,6 +65,7 @@ FEATURES: Mapping[str, Sequence[str]] = {
 """The features in which the commands that begin with a word are declared, so that a command imports no other; none: cli/."""
 HELPS = {
     "evidence": "Evidence packs: made, and checked without the gate.",
+    "lexicon": "The words by which the gate tells advertising: proposed from the journal, decided, measured.",
     "provider": "A provider's own messages, as it may see them.",
     "sim": "Simulators: a carrier, a provider.",
 }
@@ -72,9 +74,22 @@ HELPS = {
 
 SECTIONS = {
     "The gate": ("serve", "demo", "bench", "console", "sim", "backup", "restore"),
-    "Settings and rules": ("check", "settings", "schema", "rules", "explain", "precheck", "backtest", "hash-password", "token"),
+    "Settings and rules": (
+        "check",
+        "settings",
+        "schema",
+        "rules",
+        "regions",
+        "lexicon",
+        "filing",
+        "explain",
+        "precheck",
+        "backtest",
+        "hash-password",
+        "token",
+    ),
     "A running gate": ("binds", "links", "stop", "shadow", "trace"),
-    "People": ("suppress", "optout", "consent", "subject"),
+    "People": ("suppress", "optout", "consent", "subject", "recycled"),
     "The desk": ("find", "complaint", "penalty", "provider", "evidence", "report"),
     "The journal": ("journal",),
 }

@@ -5,8 +5,10 @@ and how surely it is marketing. Never: a category more lenient than the evidence
 without evidence is a notice.
 
     score = offers (ad) + what is soft, less what speaks for a notice + EVASION if a word of an offer was hidden
-    soft  = price + topic + call + LINK + OPT_OUT: alone never surely marketing; a notice's words outweigh it, never an offer
-    a warning without a link outweighs what it warns of: offers first, then what is soft
+    soft  = price + topic + call + LINK + OPT_OUT: alone never surely marketing; a notice's words outweigh it, and CALM points more than it
+            take CALM_TAKES off an offer, never more
+    a warning outweighs what it warns of: offers first, then what is soft; beside a link, BESIDE_LINK points of it do not count
+    so does asking for consent, without a link and a price
     surely from SURELY on: counts as marketing      likely from LIKELY on: a fact that rules may ask      hardly below
 
     a text with a code: a one-time code where little else is said (otp_codes.py), whatever words it has; else **padded**: as its words say, but
@@ -46,6 +48,8 @@ OPT_OUT = 1
 EVASION = 3
 CALL = 2  # a hotline for who did not ask for a code is no call to act yet
 CALLS_MOST = 3  # three calls to act say no more than two
+CALM, CALM_TAKES = 4, 2  # a parcel beside a shop is no offer of the shop
+BESIDE_LINK = 6  # a fraud has a link, too, and may begin with a word of warning
 ASKING = 6  # from here on a text asks for consent
 
 _AD, _PRICE, _CALL, _TOPIC, _NOTICE, _OTP, _WARNING, _CONSENT, _CODE = (
@@ -116,14 +120,16 @@ def weigh(total: int, *, has_link: bool, has_notice: bool, evades: bool) -> Weig
     topics = total >> _TOPICS
     subcategory = _subcategory(topics) if topics else ""
     calm = total >> _NOTICE & FIELD_MASK
-    if (warning := total >> _WARNING & FIELD_MASK) and not has_link:
+    if (warning := (total >> _WARNING & FIELD_MASK) - (BESIDE_LINK if has_link else 0)) > 0:
         calm += max(0, warning - ad)
         ad -= min(ad, warning)
     if (consent := total >> _CONSENT & FIELD_MASK) >= ASKING and not has_link and not price:
+        calm += max(0, consent - ad)
         ad -= min(ad, consent)
         subcategory = "consent-request"
     soft = price + topic + min(call, CALLS_MOST) + (LINK if has_link else 0) + (OPT_OUT if has_notice else 0)
-    score = ad + max(0, soft - calm) + (EVASION if evades else 0)
+    offers = max(0, ad - CALM_TAKES) if calm - soft >= CALM else ad
+    score = offers + max(0, soft - calm) + (EVASION if evades else 0)
     surely = score >= SURELY and (ad or evades or price + topic >= LIKELY)
     band = "surely" if surely else "likely" if score >= LIKELY and (ad or price or topic or evades) else "hardly"
     found = Classified(Category.MARKETING if surely else Category.NOTICE, band, subcategory, score)

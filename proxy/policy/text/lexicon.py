@@ -24,6 +24,8 @@ from proxy.policy.text.otp_codes import CodeTexts, read_code_texts
 COLUMNS = ("word", "for", "weight", "subcategory", "note")
 WORD_LONGEST = 64  # characters; longer ones are sentences, which are found by nothing but themselves
 WORDS_MAX = 160_000  # all at their greatest weight still fit a field of category.py
+REJECTED = "rejected"
+"""The purpose of a word that a person turned down: it is not searched, and not proposed again (desk/lexicon)."""
 MAIN = "words.csv"
 """The file that ships; where a folder has none, the shipped one is read. Rows of other files replace its rows for the same words."""
 
@@ -43,12 +45,13 @@ class LexiconWord(NamedTuple):
 class Lexicon:
     """Words in a fixed order; compared by identity."""
 
-    __slots__ = ("words", "values", "codes")
+    __slots__ = ("words", "values", "codes", "rejected")
 
     def __init__(self, words: tuple[LexiconWord, ...], codes: CodeTexts | None = None) -> None:
-        self.words = words
+        self.words = tuple(word for word in words if word.purpose != REJECTED)
+        self.rejected = frozenset(word.text for word in words if word.purpose == REJECTED)
         self.codes = codes if codes is not None else CodeTexts((), ())
-        self.values = [value_of(word.purpose, word.weight, word.subcategory) for word in words]
+        self.values = [value_of(word.purpose, word.weight, word.subcategory) for word in self.words]
         """As ``classify`` wants them added up."""
 
 
@@ -98,11 +101,11 @@ def _fault(cells: list[str]) -> str:
         return f"word: '{word}' is nothing but numbers, spaces and marks: it would fit nearly every text"
     if len(word) > WORD_LONGEST:
         return f"word: longer than {WORD_LONGEST} characters"
-    if purpose not in PURPOSES:
+    if purpose not in (*PURPOSES, REJECTED):
         return f"for: {unknown('purpose', purpose, PURPOSES)}"
-    if purpose == "none":
+    if purpose in ("none", REJECTED):
         if weight not in ("", "0"):
-            return f"weight: a word that speaks for nothing (none) has none, not '{weight}'"
+            return f"weight: a word that speaks for nothing ({purpose}) has none, not '{weight}'"
     elif not (weight.isascii() and weight.isdecimal() and 1 <= int(weight) <= WEIGHT_MAX):
         return f"weight: must be a whole number from 1 to {WEIGHT_MAX}, not '{weight}'"
     if subcategory and subcategory not in SUBCATEGORY_CODES:

@@ -17,7 +17,7 @@ from proxy.policy.loading.check import check
 from proxy.policy.loading.folder import shipped_words
 from proxy.policy.loading.load_rules import load, load_all
 from proxy.policy.loading.problem import RulesError
-from proxy.policy.text.category import EVASION, LIKELY, SURELY
+from proxy.policy.text.category import BESIDE_LINK, CALM_TAKES, EVASION, LIKELY, LINK, SURELY, band_of
 from proxy.policy.text.category_evidence import Feature, evidence
 from proxy.policy.text.folding import normal_signature
 from proxy.policy.text.lexicon import COLUMNS, Lexicon, read_lexicon
@@ -178,11 +178,80 @@ def test_digits_of_a_word_stand_for_any_number() -> None:
     assert score("满100减20,ad,4\n", "满百减20") == 0
 
 
-def test_what_speaks_for_a_notice_outweighs_what_is_soft_and_never_an_offer() -> None:
-    rows = "元,price,3\n签收,notice,9\n大促,ad,6\n"
+def test_what_speaks_for_a_notice_outweighs_what_is_soft_and_a_little_of_an_offer() -> None:
+    rows = "元,price,3\n签收,notice,9\n已读,notice,3\n大促,ad,6\n"
     assert score(rows, "9元") == 3
     assert score(rows, "9元已签收") == 0
-    assert score(rows, "已签收 大促9元") == 6
+    assert score(rows, "已读 大促9元") == 6
+    assert score(rows, "已签收 大促9元") == 6 - CALM_TAKES, "never more of it, whatever else a notice says"
+
+
+def test_a_warning_outweighs_what_it_warns_of_and_less_of_it_counts_beside_a_link() -> None:
+    rows = f"骗局,warning,6\n轻信,warning,{BESIDE_LINK}\n抽奖,ad,6\n试驾,ad,3\n元,price,3\n"
+    assert score(rows, "抽奖试驾9元") == 12
+    assert score(rows, "抽奖试驾9元骗局") == 6
+    assert score(rows, "抽奖试驾9元骗局 t.cn/abc") == 12 + LINK
+    assert score(rows, "抽奖试驾9元骗局轻信 t.cn/abc") == 6 + LINK
+
+
+def test_asking_for_consent_outweighs_what_is_soft_too() -> None:
+    rows = "是否同意接收,consent,6\n健身,topic,3\n会员,topic,3\n"
+    assert score(rows, "健身会员") == 6
+    assert score(rows, "健身会员是否同意接收") == 0
+
+
+FALSE_BEFORE = [
+    "【驿站】您的包裹已放到东门茅台烟酒旁的代收点，请凭取件码5-2-1103领取，回T退订",
+    "【云车】近期有不法分子冒充我司，以优惠购车、免费保养、抽奖为名诱导点击链接，请勿轻信，官方信息见 www.yunche.example",
+    "【某市供电】尊敬的新用户，您户号3301的本月电费86.50元，请在25日前缴清，微信缴费可查明细",
+    "【某地燃气】新用户您好，本期燃气费32元，如已缴费请忽略",
+    "【公安】警惕网络赌博：百家乐、六合彩等均为违法，切勿参与",
+    "【某超市】您购买的代金券退款成功，金额88元",
+    "【某平台】您反映的问题已处理，赠送的补偿优惠券已到账",
+    "【六合快递】您的快递已到六合区江北大道营业部，取件码8-2-1103。",
+]
+"""Notices, and warnings against fraud, with words of advertising in them."""
+
+
+@pytest.mark.parametrize("text", FALSE_BEFORE)
+def test_a_notice_with_words_of_advertising_is_none(text: str) -> None:
+    found = Reader(Bits(), SHIPPED, None).classified(TextAnalysis(content(text)))
+    assert band_of(found.band) != "surely", evidence(Reader(Bits(), SHIPPED, None), content(text))
+
+
+STREET = {
+    "recruiting": "电子厂招普工，长白班包住，月综合6500，可预支，联系王经理",
+    "wages": "急招小时工，一天180，做一天结一天，管饭",
+    "driving school": "【远方驾校】C1全包2680，接送练车，一费制无二次收费，咨询张教练",
+    "licence": "学车季组团学，5人团每人立省300，60天拿证",
+    "tutoring": "【学优】寒假班招生中，小升初冲刺，名师小班，试听满意再交费",
+    "B2B": "大量现货供应再生颗粒，质优价廉，量大从优，欢迎来电洽谈",
+    "services": "专业承接防水补漏、管道疏通，价格公道，随叫随到",
+    "game": "【传世】今天10点新区开放，散人攻城爆装备，上线就有屠龙刀",
+    "gambling, split": "新*葡*京：注-册-送-3-8-8，存1百送1百，24小时出款",
+    "gambling, by full stops": "澳.门.威.尼.斯.人 真.人.视.讯 首存翻倍",
+    "beauty": "【纤体】一个月瘦20斤不反弹不节食，先瘦后付款，到店免费检测",
+    "spots": "激光祛斑祛痘，无创无痛，签约治疗，专家亲诊",
+    "credit-card cash": "信用卡套现、养卡、空卡代还，秒到账，个人pos机",
+    "used cars": "高价回收二手车、事故车、抵押车，上门评估，手续齐全当场付款",
+    "car for sale": "个人急售2018款轿车，一手车无事故，4.5万可小刀",
+}
+
+
+@pytest.mark.parametrize("what", STREET)
+def test_advertising_in_the_words_of_the_street_is_seen(what: str) -> None:
+    found = Reader(Bits(), SHIPPED, None).classified(TextAnalysis(content(STREET[what])))
+    assert band_of(found.band) == "surely", evidence(Reader(Bits(), SHIPPED, None), content(STREET[what]))
+
+
+def test_a_rejected_word_is_not_searched_and_takes_a_shipped_one_out_of_use() -> None:
+    lexicon, problems = read_lexicon(
+        (shipped_words(), ("rules/lexicon/reviewed.csv", (HEAD + "优惠券,rejected,,,\n").encode()))
+    )
+    assert problems == ()
+    assert lexicon.rejected == {"优惠券"}
+    assert "优惠券" not in {word.text for word in lexicon.words}
+    assert len(lexicon.values) == len(lexicon.words)
 
 
 def test_three_bands_are_facts_and_only_the_highest_counts_as_marketing(make: Make) -> None:

@@ -1,0 +1,1 @@
+"""Proposes words for the lexicon, takes decisions on them, and measures it."""

@@ -1,0 +1,205 @@
+"""Finds words that advertising has and notices have not.
+
+In: texts in the form in which words are searched, each known as advertising or as a notice (or code). Out: proposals: words with a weight,
+their hits and false hits. Never: a decision (a person takes it); a word that only few senders use, which may be a name.
+
+    candidate    1 to 6 characters (or Latin words) that are in texts of SENDERS senders or more, more often than a random part of a longer one
+    ratio        share of the advertisements with the word / share of the notices with it (half a notice added)
+    weight       4 from a ratio of 100 on, 3 from 30 on, 2 from 10 on; below that it is no candidate. Plus the points of a known word inside
+                 it, which counts no more beside it (scanner.py)
+    gain         advertisements that become surely marketing with the word; one that only comes nearer counts as weight / points missing
+    order        by gain less TURNED_COST for each notice that would become marketing, each after the earlier ones were added
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from proxy.policy.text.category import SURELY
+from proxy.policy.text.lexicon import WORD_LONGEST, normal_word
+
+SENDERS = 3
+UNITS_MAX = 6
+HITS_LEAST = 3
+WEIGHTS = ((100.0, 4), (30.0, 3), (10.0, 2))
+TURNED_COST = 5.0
+PROTECTED = 100
+ADVERTISEMENTS_MAX = 30_000
+"""More are thinned out evenly: candidates come from these, and memory grows with them."""
+CANDIDATES_MAX = 20_000
+_SIGNATURE = re.compile(r"【[^】]{0,40}】|\[[^\]]{2,16}\]")
+_LINK = re.compile(r"https?://[!-~]+|[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/[!-~]*)?")
+_RUN = re.compile("[\u4e00-\u9fffa-z0]+")
+_UNIT = re.compile("[\u4e00-\u9fff]|[a-z]+|0")
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+class SeenText(NamedTuple):
+    """A text of the journal. ``text`` is normalised."""
+
+    text: str
+    sender: str
+    is_advertising: bool
+    score: int  # of its words, by the lexicon in force (category.py)
+    surely: bool  # whether it counts as marketing already
+
+    @property
+    def missing(self) -> int:
+        """Points up to surely marketing; 0: none."""
+        return 0 if self.surely else max(1, SURELY - self.score)
+
+
+class ProposedWord(NamedTuple):
+    word: str
+    weight: int
+    hits: int  # advertisements with it
+    false_hits: int  # notices and codes with it
+    new: int  # advertisements that become surely marketing by it, after the words before it
+    turned: int  # notices that do
+    senders: int
+    example: str
+
+
+class _Candidate(NamedTuple):
+    hits: set[int]
+    false: set[int]
+    weight: int
+    inside: int  # points of a known word in it
+
+    @property
+    def points(self) -> int:
+        return self.weight + self.inside
+
+
+def proposals(texts: Sequence[SeenText], known: Mapping[str, int], most: int, senders: int = SENDERS) -> list[ProposedWord]:
+    """``known``: words of the lexicon, and words that a person turned down, with the points that a text has by them; of a word that a longer
+    one must not replace (evidence of a notice), PROTECTED."""
+    advertising = _thinned([one for one in texts if one.is_advertising])
+    notices = [one for one in texts if not one.is_advertising]
+    found = _candidates(advertising, known, senders)
+    false = _hits(notices, found)
+    words = {}
+    for word, hits in found.items():
+        if weight := _weight(len(hits), len(advertising), len(false[word]), len(notices)):
+            words[word] = _Candidate(hits, false[word], weight, _inside(word, known))
+    return list(_chosen(advertising, notices, words, most))
+
+
+def _thinned(texts: list[SeenText]) -> list[SeenText]:
+    step = -(-len(texts) // ADVERTISEMENTS_MAX) or 1
+    return texts[::step]
+
+
+def _weight(hits: int, advertisements: int, false: int, notices: int) -> int:
+    ratio = (hits / max(1, advertisements)) / ((false + 0.5) / max(1, notices))
+    return next((weight for least, weight in WEIGHTS if ratio >= least), 0)
+
+
+def _runs(text: str) -> Iterator[list[str]]:
+    """The text as stretches of characters, Latin words and numbers, without signature and links."""
+    for run in _RUN.findall(_LINK.sub(" ", _SIGNATURE.sub(" ", text))):
+        yield _UNIT.findall(run)
+
+
+def _words(text: str, units: int) -> set[tuple[str, ...]]:
+    return {tuple(run[start : start + units]) for run in _runs(text) for start in range(len(run) - units + 1)}
+
+
+def _candidates(texts: Sequence[SeenText], known: Mapping[str, int], senders: int) -> dict[str, set[int]]:
+    """Word → which texts have it. Longer words are built of the frequent shorter ones only."""
+    shorter: set[tuple[str, ...]] | None = None
+    places: dict[tuple[str, ...], set[int]] = {}
+    for units in range(1, UNITS_MAX + 1):
+        count: Counter[tuple[str, ...]] = Counter()
+        for one in texts:
+            count.update(
+                word for word in _words(one.text, units) if shorter is None or (word[1:] in shorter and word[:-1] in shorter)
+            )
+        frequent = {word for word, hits in count.items() if hits >= HITS_LEAST}
+        if not frequent:
+            break
+        by_word: dict[tuple[str, ...], set[int]] = defaultdict(set)
+        for place, one in enumerate(texts):
+            for word in _words(one.text, units) & frequent:
+                by_word[word].add(place)
+        places |= {word: held for word, held in by_word.items() if len({texts[place].sender for place in held}) >= senders}
+        shorter = frequent
+    whole = _without_parts(places)
+    best = sorted(whole, key=lambda word: (-len(whole[word]), word))
+    spelt = {"".join(word): whole[word] for word in best if _may_stand(word, known)}
+    return dict(list(spelt.items())[:CANDIDATES_MAX])
+
+
+def _without_parts(places: dict[tuple[str, ...], set[int]]) -> dict[tuple[str, ...], set[int]]:
+    """Without words that nearly always stand in one and the same longer word."""
+    parts = set()
+    for word, held in places.items():
+        for part in (word[1:], word[:-1]):
+            if part in places and len(held) >= 0.8 * len(places[part]):
+                parts.add(part)
+    return {word: held for word, held in places.items() if word not in parts}
+
+
+def _may_stand(word: tuple[str, ...], known: Mapping[str, int]) -> bool:
+    spelt = "".join(word)
+    if len(word) == 1 and (len(spelt) < 3 or spelt == "0"):  # one character says too little
+        return False
+    if len(spelt) > WORD_LONGEST or normal_word(spelt) != spelt or not (_CHINESE.search(spelt) or len(word) == 1):
+        return False
+    return spelt not in known and _inside(spelt, known) < PROTECTED
+
+
+def _inside(word: str, known: Mapping[str, int]) -> int:
+    """The most points of a known word inside a longer one."""
+    parts = (word[start : start + length] for length in range(2, len(word)) for start in range(len(word) - length + 1))
+    return max((known.get(part, 0) for part in parts), default=0)
+
+
+def _hits(texts: Sequence[SeenText], words: Collection[str]) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {word: set() for word in words}
+    for place, one in enumerate(texts):
+        seen = {"".join(word) for units in range(1, UNITS_MAX + 1) for word in _words(one.text, units)}
+        for word in seen & found.keys():
+            found[word].add(place)
+    return found
+
+
+def _chosen(
+    advertising: Sequence[SeenText], notices: Sequence[SeenText], words: dict[str, _Candidate], most: int
+) -> Iterator[ProposedWord]:
+    """The best word, then the best one after it was added, and so on."""
+    missing, safe = [one.missing for one in advertising], [one.missing for one in notices]
+
+    def worth(one: _Candidate) -> float:
+        gain = sum(min(1.0, one.weight / missing[place]) for place in one.hits if missing[place] > 0)
+        return gain - TURNED_COST * sum(0 < safe[place] <= one.weight for place in one.false)
+
+    left = {word: worth(one) for word, one in words.items()}
+    while left and most > 0:
+        best = max(left, key=lambda word: (left[word], word))
+        if (now := worth(words[best])) < left[best]:  # earlier words have taken some of its texts
+            left[best] = now
+            continue
+        if now < 1.0:
+            return
+        most -= 1
+        one = words[best]
+        new = sum(0 < missing[place] <= one.weight for place in one.hits)
+        turned = sum(0 < safe[place] <= one.weight for place in one.false)
+        seen = [advertising[place] for place in one.hits]
+        example = min(seen, key=lambda text: (text.surely, len(text.text), text.text)).text
+        yield ProposedWord(
+            best, one.points, len(one.hits), len(one.false), new, turned, len({text.sender for text in seen}), example
+        )
+        for place in one.hits:
+            missing[place] = max(0, missing[place] - one.weight)
+        for place in one.false:
+            safe[place] = max(0, safe[place] - one.weight)
+        left = {
+            word: value
+            for word, value in left.items()
+            if word not in best and best not in word and words[word].hits != one.hits  # else it is a piece of the same phrase
+        }
