@@ -75,24 +75,13 @@ HELPS = {
 SECTIONS = {
     "The gate": ("serve", "demo", "bench", "console", "sim", "backup", "restore"),
     "Settings and rules": (
-        "check",
-        "settings",
-        "schema",
-        "rules",
-        "regions",
-        "lexicon",
-        "filing",
-        "explain",
-        "precheck",
-        "backtest",
-        "hash-password",
-        "token",
+        "check", "settings", "schema", "rules", "regions", "lexicon", "filing", "explain", "precheck", "backtest", "hash-password", "token",
     ),
     "A running gate": ("binds", "links", "stop", "shadow", "trace"),
     "People": ("suppress", "optout", "consent", "subject", "recycled"),
     "The desk": ("find", "complaint", "penalty", "provider", "evidence", "report"),
     "The journal": ("journal",),
-}
+}  # fmt: skip
 """Commands by what they are about, as ``--help`` lists them."""
 
 
