@@ -8,6 +8,7 @@ province and categories of a port; owners of links and numbers; the other regist
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -252,7 +253,8 @@ class Registry:
 
     def next_edge(self, at: float) -> float:
         """When the state of some signature, filing or licence changes next."""
-        return next((edge for edge in self._edges if edge > at), NEVER)
+        place = bisect_right(self._edges, at)
+        return self._edges[place] if place < len(self._edges) else NEVER
 
     # --- ports
 
@@ -270,8 +272,12 @@ class Registry:
 
     def carrier_of(self, port: str, recipient: int) -> str:
         """The carrier through which a port reaches a recipient: the port's own, else that of the recipient's number; empty if unknown."""
+        return self.port_carrier(port) or number_carriers.carrier_of(recipient)
+
+    def port_carrier(self, port: str) -> str:
+        """The carrier that owns a port; empty if it may belong to any."""
         row = self.port(port)
-        return (row.carrier if row else "") or PORT_CARRIERS.get(port[:5]) or number_carriers.carrier_of(recipient)
+        return (row.carrier if row else "") or PORT_CARRIERS.get(port[:5], "")
 
     def letter_of(self, signature_hash: int) -> str:
         """Whether the signature's authorisation letter is registered: one of LETTERS."""
