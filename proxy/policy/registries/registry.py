@@ -23,6 +23,7 @@ from proxy.policy.registries.reviewed_texts import Reviewed
 from proxy.policy.registries.templates import Templates
 from proxy.policy.text.folding import normal_signature
 from proxy.policy.time_windows import NEVER
+from proxy.runtime.yield_point import Rest, no_yield, with_yield_points
 
 HASH = re.compile(r"[0-9a-f]{12}")
 STATES = ("filed", "approved", "expired", "revoked")
@@ -123,7 +124,7 @@ class OwnerTable(NamedTuple):
 class Registry:
     """Immutable. An unregistered signature is its own advertiser, named by its hash in hex."""
 
-    def __init__(self, rows: Registries | None = None) -> None:
+    def __init__(self, rows: Registries | None = None, rest: Rest = no_yield) -> None:
         self.rows = rows = rows or Registries()
         self.templates, self.holidays, self.campaigns = rows.templates, rows.holidays, rows.campaigns
         self.reviewed, self.preferences = rows.reviewed, rows.preferences
@@ -133,7 +134,7 @@ class Registry:
         self._by_signature: dict[str, list[SignatureRow]] = {}
         self._by_hash: dict[int, SignatureRow] = {}
         self._signatures_of: dict[tuple[str, str], set[int]] = {}
-        for row in map(self._with_group, rows.signatures):
+        for row in map(self._with_group, with_yield_points(rows.signatures, rest)):
             name = normal_signature(row.signature)
             number = hash48(name)
             self._by_signature.setdefault(name, []).append(row)
@@ -147,7 +148,7 @@ class Registry:
         self.advertisers = frozenset(row.advertiser for row in rows.signatures) | frozenset(self._advertisers)
         self.consents = rows.consents.spelt(self._spelt)
         self.groups = frozenset(kind_owner[1] for kind_owner in self._signatures_of if kind_owner[0] == "group")
-        self.filings = Filings(rows.filings, rows.licences)
+        self.filings = Filings(with_yield_points(rows.filings, rest), with_yield_points(rows.licences, rest))
         if self.filings.names_carriers:
             number_carriers.segment_types()
         edges = {edge for row in rows.signatures for edge in (row.since, row.until)}
