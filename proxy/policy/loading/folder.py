@@ -222,7 +222,7 @@ class RulesFolder:
 
     def registry(self) -> Registry:
         """All of ``registries/``; each file may be absent."""
-        return Registry(read_registries(self))
+        return Registry(read_registries(self), self.rest)
 
     def signatures(self) -> Registry:
         """Of that only the signatures and their advertisers; what is wrong with the files goes to ``problems``."""

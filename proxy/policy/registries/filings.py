@@ -107,8 +107,11 @@ class Filings:
         self._of_signature: dict[str, dict[tuple[str, str], list[FilingRow]]] = {}
         self._of_advertiser: dict[str, list[LicenceRow]] = {}
         edges: set[float] = set()
+        names: dict[str, str] = {}
         for row in filings:
-            places = self._of_signature.setdefault(normal_signature(row.signature), {})
+            if row.signature not in names:  # each stands in one row a carrier and province
+                names[row.signature] = normal_signature(row.signature)
+            places = self._of_signature.setdefault(names[row.signature], {})
             places.setdefault((row.carrier, row.province), []).append(row)
             edges |= {row.since, row.until, row.review}
         for licence in licences:

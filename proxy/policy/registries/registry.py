@@ -8,6 +8,7 @@ province and categories of a port; owners of links and numbers; the other regist
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from proxy.policy.registries.reviewed_texts import Reviewed
 from proxy.policy.registries.templates import Templates
 from proxy.policy.text.folding import normal_signature
 from proxy.policy.time_windows import NEVER
+from proxy.runtime.yield_point import Rest, no_yield, with_yield_points
 
 HASH = re.compile(r"[0-9a-f]{12}")
 STATES = ("filed", "approved", "expired", "revoked")
@@ -122,7 +124,7 @@ class OwnerTable(NamedTuple):
 class Registry:
     """Immutable. An unregistered signature is its own advertiser, named by its hash in hex."""
 
-    def __init__(self, rows: Registries | None = None) -> None:
+    def __init__(self, rows: Registries | None = None, rest: Rest = no_yield) -> None:
         self.rows = rows = rows or Registries()
         self.templates, self.holidays, self.campaigns = rows.templates.of(self), rows.holidays, rows.campaigns
         self.reviewed, self.preferences = rows.reviewed, rows.preferences
@@ -132,7 +134,7 @@ class Registry:
         self._by_signature: dict[str, list[SignatureRow]] = {}
         self._by_hash: dict[int, SignatureRow] = {}
         self._signatures_of: dict[tuple[str, str], set[int]] = {}
-        for row in map(self._with_group, rows.signatures):
+        for row in map(self._with_group, with_yield_points(rows.signatures, rest)):
             name = normal_signature(row.signature)
             number = hash48(name)
             self._by_signature.setdefault(name, []).append(row)
@@ -146,7 +148,7 @@ class Registry:
         self.advertisers = frozenset(row.advertiser for row in rows.signatures) | frozenset(self._advertisers)
         self.consents = rows.consents.spelt(self._spelt)
         self.groups = frozenset(kind_owner[1] for kind_owner in self._signatures_of if kind_owner[0] == "group")
-        self.filings = Filings(rows.filings, rows.licences)
+        self.filings = Filings(with_yield_points(rows.filings, rest), with_yield_points(rows.licences, rest))
         if self.filings.names_carriers:
             number_carriers.segment_types()
         edges = {edge for row in rows.signatures for edge in (row.since, row.until)}
@@ -252,7 +254,8 @@ class Registry:
 
     def next_edge(self, at: float) -> float:
         """When the state of some signature, filing or licence changes next."""
-        return next((edge for edge in self._edges if edge > at), NEVER)
+        place = bisect_right(self._edges, at)
+        return self._edges[place] if place < len(self._edges) else NEVER
 
     # --- ports
 
@@ -270,8 +273,12 @@ class Registry:
 
     def carrier_of(self, port: str, recipient: int) -> str:
         """The carrier through which a port reaches a recipient: the port's own, else that of the recipient's number; empty if unknown."""
+        return self.port_carrier(port) or number_carriers.carrier_of(recipient)
+
+    def port_carrier(self, port: str) -> str:
+        """The carrier that owns a port; empty if it may belong to any."""
         row = self.port(port)
-        return (row.carrier if row else "") or PORT_CARRIERS.get(port[:5]) or number_carriers.carrier_of(recipient)
+        return (row.carrier if row else "") or PORT_CARRIERS.get(port[:5], "")
 
     def letter_of(self, signature_hash: int) -> str:
         """Whether the signature's authorisation letter is registered: one of LETTERS."""

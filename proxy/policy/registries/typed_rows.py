@@ -26,6 +26,7 @@ from proxy.policy.registries.registry import BINARY, STATES, ContactRow, PortRow
 from proxy.policy.registries.rows import Cells, rows
 from proxy.policy.text import contacts
 from proxy.policy.text.category import SUBCATEGORIES
+from proxy.runtime.yield_point import Rest, with_yield_points
 
 COLUMNS = {
     "signatures": (
@@ -65,6 +66,7 @@ class TableSource(Protocol):
     """The files that tables are read from (policy/loading/folder.py)."""
 
     problems: list[Problem]
+    rest: Rest
 
     def label(self, relative: str) -> str: ...
     def read(self, relative: str) -> bytes: ...
@@ -107,7 +109,7 @@ class _Tables:
         relative = f"registries/{name}.csv"
         label = self.folder.label(relative)
         bad = 0
-        for count, (line, cells) in enumerate(self._cells(relative, COLUMNS[name])):
+        for count, (line, cells) in enumerate(with_yield_points(self._cells(relative, COLUMNS[name]), self.folder.rest)):
             if count >= people.ROWS_MAX:
                 self.folder.problems.append(Problem(label, line, f"more than {people.ROWS_MAX} rows"))
                 return
