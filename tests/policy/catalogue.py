@@ -14,7 +14,7 @@ from typing import Any
 from proxy.model.message import Category
 
 OTP, NOTICE, MARKETING = Category.OTP, Category.NOTICE, Category.MARKETING
-NANJING, BEIJING, SHANGHAI, UNKNOWN = "13800250500", "13800100500", "13800210500", "19290000500"
+NANJING, BEIJING, SHANGHAI, UNKNOWN = "13800250500", "13800100500", "13800210500", "15400000500"
 AD = "【测试】双11优惠券 拒收请回复R"
 LOAN = "【甲贷】无抵押贷款 当天放款 拒收请回复R"
 CODE = "【测试】您的验证码是482913, 5分钟内有效"
