@@ -94,12 +94,30 @@ class Part(NamedTuple):
     index: int  # type: ignore[assignment] # from 1; the tuple method of this name is never used
 
 
+@cython.no_gc
+@cython.freelist(1024)
+@cython.cclass
 class Content:
     """The text that a recipient reads. All messages with the same bytes share one object; it never changes and is compared by identity."""
 
-    __slots__ = (
-        "text", "state", "digest", "part", "scheduled", "extra", "octets", "complete", "read_by", "reading",
-    )  # fmt: skip
+    complete: Any
+    """Whether it is all there; else what rules ask of it is undecided."""
+    digest: bytes
+    """16 bytes over everything after the destination: the same again is the same submit again."""
+    extra: tuple[tuple[int, bytes], ...]
+    """Optional parameters as (tag, value): a setting may say that one of them declares the category."""
+    octets: tuple[int, bytes] | None
+    """Of a part whose header hides nothing: its alphabet (a coding of the protocol) and what stands behind the header."""
+    part: Part | None
+    read_by: Any
+    reading: Any
+    """What was read in it, and by which rules' reader (policy): it is read once however often it comes."""
+    scheduled: Any
+    """When the carrier is asked to deliver, if that is not now."""
+    state: str
+    """readable | unreadable | binary | compressed | wap-push | empty"""
+    text: str
+    """Decoded; empty where ``state`` says that it cannot be read."""
 
     def __init__(
         self,
@@ -112,18 +130,16 @@ class Content:
         octets: tuple[int, bytes] | None = None,
         complete: bool = True,
     ) -> None:
-        self.text = text  # decoded; empty where ``state`` says it cannot be read
-        self.state = state  # readable | unreadable | binary | compressed | wap-push | empty
-        self.digest = digest  # 16 bytes over everything after the destination: the same again is the same submit again
+        self.text = text
+        self.state = state
+        self.digest = digest
         self.part = part
-        self.scheduled = scheduled  # when the carrier is asked to deliver, if that is not now
-        self.extra = extra  # optional parameters as (tag, value): a setting may say that one of them declares the category
-        # of a part whose header hides nothing: its alphabet (a coding of the protocol) and what stands behind the header
+        self.scheduled = scheduled
+        self.extra = extra
         self.octets = octets
-        self.complete = complete  # False: parts of the text are missing, and what rules ask of it is undecided
-        # policy's own: what was read in it, and by which rules' reader; it is read once however often it comes
-        self.read_by: object = None
-        self.reading: Any = None
+        self.complete = complete
+        self.read_by = None
+        self.reading = None
 
 
 @cython.final

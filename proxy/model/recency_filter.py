@@ -8,26 +8,37 @@ In: hashes. Out: whether a hash came recently. Never: the item itself, or certai
 
 from __future__ import annotations
 
-from array import array
+import cython
 
 MARKS = 32_768
 """128 KiB. After as many other hashes, a third of the repeated ones are still known."""
 
 
+@cython.final
+@cython.cclass
 class RecencyFilter:
-    __slots__ = ("marks",)
+    marks: bytearray | None
+    """Four octets each; None until the first hash comes."""
 
     def __init__(self) -> None:
-        self.marks: array[int] | None = None
-        """None until the first hash comes."""
+        self.marks = None
 
-    def comes(self, hashed: int) -> bool:
+    @cython.ccall
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    def comes(self, hashed: cython.ulonglong) -> cython.bint:
         """Whether this 64-bit hash came recently; remembers it."""
         if self.marks is None:
-            self.marks = array("I", bytes(4 * MARKS))
-        place, mark = hashed & (MARKS - 1), hashed >> 32 & 0xFFFFFFFF
-        again = self.marks[place] == mark
-        self.marks[place] = mark
+            self.marks = bytearray(4 * MARKS)
+        mark: cython.p_uchar = self.marks  # type: ignore[assignment] # C takes its octets
+        at: cython.uint = 4 * (hashed & 32_767)
+        place: cython.uint
+        value: cython.uint = (hashed >> 32) & 0xFFFFFFFF
+        again: cython.bint = True
+        for place in range(at, at + 4):
+            again = again and mark[place] == value & 0xFF
+            mark[place] = value & 0xFF  # type: ignore[index] # likewise
+            value >>= 8
         return again
 
     def beside(self) -> RecencyFilter:

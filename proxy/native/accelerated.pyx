@@ -13,6 +13,7 @@ packages of its Python versions.
 
 from cpython.array cimport array, clone as _clone
 from cpython.dict cimport PyDict_Next
+from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport Py_EQ, PyObject, PyObject_RichCompareBool
 from cpython.ref cimport Py_INCREF, Py_XDECREF

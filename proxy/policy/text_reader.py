@@ -48,6 +48,7 @@ LEARN_PIECE = 4
 SENSES_MAX = 4_096  # per generation, with a set of words each: some 4 MB
 _DIGIT = re.compile("[0-9]")
 _NOBODY: frozenset[tuple[str, str]] = frozenset()
+_ALL_BITS = (1 << 64) - 1
 _OFFERING = frozenset(("ad", "topic"))
 """Purposes of words that senders hide."""
 
@@ -167,7 +168,7 @@ class Reader:
         self._templates = registry.templates if registry is not None and known else None
         self._owners = registry.owners if registry is not None and owners else None
         self._reviewed = _by_word(bits.tests.get("reviewed", [])) or None
-        self.texts: Memo[int, str] | None = Memo(TEXTS_MAX) if texts else None
+        self.texts = Memo(TEXTS_MAX) if texts else None
         """Texts by their fingerprint, as they were first read."""
         tests = bits.tests.get("text", [])
         self._asked: list[tuple[int, Callable[..., bool]]] = [(bit, test.holds) for bit, test in tests]
@@ -203,13 +204,11 @@ class Reader:
         }
         """By the place of what the scanner finds of them."""
         drop_items(words, rest)
-        self._masks: Memo[bytes, Reading | Spans] = Memo(MASKS_MAX)
+        self._masks = Memo(MASKS_MAX)
         self._twice = RecencyFilter()
         """Of masks: one that has not come before is not remembered."""
-        self._traits: Memo[TraitsKey, Traits] = Memo(TRAITS_MAX)
-        self._senses: Memo[tuple[frozenset[int], bool, bool, bool] | bytes, Sense] = Memo(
-            SENSES_MAX
-        )  # octets: the compiled version's
+        self._traits = Memo(TRAITS_MAX)
+        self._senses = Memo(SENSES_MAX)  # octets: the compiled version's
 
     @compiled("reader_read")
     def read(self, content: Content) -> Reading:
@@ -234,7 +233,7 @@ class Reader:
             if number % LEARN_PIECE == 0:
                 rest()
             for hashed in {hash(masked(content.text)), _mask_hash(content.text)}:
-                self._twice.comes(hashed)  # it has, whatever has come since
+                self._twice.comes(hashed & _ALL_BITS)  # it has, whatever has come since
             self._fresh(content)
         if self.texts is not None and before.texts is not None:
             self.texts = before.texts
@@ -287,7 +286,7 @@ class Reader:
 
     def _has_come(self, content: Content, mask: bytes) -> bool:
         """Whether a text with this mask has come before: then it is among those read lately."""
-        again = self._twice.comes(hash(mask))
+        again = self._twice.comes(hash(mask) & _ALL_BITS)
         if again:
             self.lately.append(content)
         return again
@@ -382,7 +381,7 @@ class Reader:
         found = frozenset([match[0] for match in matches])
         evades = (page.is_dressed or len(data) > plain) and bool(self.hidden(page, found))
         key = (found, bool(page.links), page.notice.found, evades)
-        sense = self._senses.young.get(key) or self._senses.find(key)
+        sense: Sense | None = self._senses.find(key)
         if sense is None:
             sense = self._made(key, data, matches)
             if not self.scanner.is_exact(found):

@@ -420,6 +420,7 @@ def test_a_record_without_a_head_is_written_nowhere(size: int) -> None:
 
 
 SENDER = Sender.of("jia", "a", "106900", "106900")
+CONTENT = Content("", "readable", b"")
 
 
 class Other(PendingSubmit):
@@ -431,7 +432,7 @@ def on_their_way(made: list[tuple[int, int, bool]]) -> list[PendingSubmit]:
     found: list[PendingSubmit] = []
     for number, (person, category, plain) in enumerate(made, 1):
         one = (PendingSubmit if plain else Other)(cast("Any", None), number, pdu(4, b"%d" % number), 2.0**number)
-        one.message = Message(SENDER, 13_800_210_000 + person, cast("Any", None))
+        one.message = Message(SENDER, 13_800_210_000 + person, CONTENT)
         one.category, one.recorded, one.entry_id = Category(category), 100 + number, 7 * number
         found.append(one)
     return found

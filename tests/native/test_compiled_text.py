@@ -198,7 +198,7 @@ TAILS = st.one_of(
     ),
     st.binary(max_size=40),
 )  # fmt: skip
-FIELDS = tuple(name for name in Content.__slots__ if name not in ("read_by", "reading"))
+FIELDS = ("text", "state", "digest", "part", "scheduled", "extra", "octets", "complete")
 
 
 def content_or_fault(function: Any, *given: Any) -> Any:

@@ -5,7 +5,7 @@ cdef inline void _prefetch_recency(PyObject *recent, u64 hashed) noexcept:
     """Prefetches the mark of a hash."""
     cdef PyObject *marks = (<RecencyFields *>recent).marks
     if marks is not <PyObject *>None:
-        _prefetch(&(<array>marks).data.as_uints[hashed & _marks_most])
+        _prefetch(&(<unsigned int *>PyByteArray_AS_STRING(<object>marks))[hashed & _marks_most])
 
 
 cdef inline bint _is_recent(PyObject *recent, u64 hashed) except -1:
@@ -16,7 +16,7 @@ cdef inline bint _is_recent(PyObject *recent, u64 hashed) except -1:
     cdef bint again
     if marks is <PyObject *>None:
         return (<object>recent).comes(hashed)
-    mark = &(<array>marks).data.as_uints[hashed & _marks_most]
+    mark = &(<unsigned int *>PyByteArray_AS_STRING(<object>marks))[hashed & _marks_most]
     again = mark[0] == value
     mark[0] = value
     return again

@@ -84,7 +84,7 @@ cdef inline object _memo_find(object memo, object key):
 
 cdef int _memo_put(object memo, object key, object value) except -1:
     cdef dict young = <dict><object>(<MemoFields *>memo).young
-    if len(young) >= <Py_ssize_t><object>(<MemoFields *>memo).most:
+    if len(young) >= (<MemoFields *>memo).most:
         _set(&(<MemoFields *>memo).old, young)
         young = {}
         _set(&(<MemoFields *>memo).young, young)

@@ -121,11 +121,14 @@ cdef struct ContentCacheFields:
 
 cdef struct RecencyFields:
     PyObject head
+    void *methods
     slot marks
 
 cdef struct MemoFields:
     PyObject head
-    slot most, old, young
+    void *methods
+    slot young, old
+    Py_ssize_t most
 
 cdef struct RecipientTestFields:
     PyObject head
@@ -320,9 +323,7 @@ cdef int _learn_fields() except -1:
     _commit, _refusal_body_of = commit, refusal_body_of
     _allow, _marketing, _segment_first = Outcome.ALLOW, Category.MARKETING, SEGMENT_FIRST
     _message_type = _sized_class(Message, sizeof(MessageFields))
-    _content_type = _checked_layout(
-        Content, "complete digest extra octets part read_by reading scheduled state text", sizeof(ContentFields), CONTENT
-    )
+    _content_type = _sized_class(Content, sizeof(ContentFields))
     _sender_type = _sized_class(Sender, sizeof(SenderFields))
     _facts_type = _sized_class(Facts, sizeof(FactsFields))
     _verdict_type = _sized_class(Verdict, sizeof(VerdictFields))
@@ -336,9 +337,9 @@ cdef int _learn_fields() except -1:
     _record_type = _checked_layout(Record, "_refused _rows bare data held", sizeof(RecordFields))
     _frame_type = _sized_class(Frame, sizeof(FrameFields))
     _checked_layout(ContentCache, "old twice young", sizeof(ContentCacheFields))
-    _checked_layout(RecencyFilter, "marks", sizeof(RecencyFields))
+    _sized_class(RecencyFilter, sizeof(RecencyFields))
     _marks_most = MARKS - 1
-    _policy_memo_type = _checked_layout(Memo, "most old young", sizeof(MemoFields))
+    _policy_memo_type = _sized_class(Memo, sizeof(MemoFields))
     _recipient_test_type = _checked_layout(RecipientTest, "evidence holds names numbers passing reads similar spares_bare word words", sizeof(RecipientTestFields))
     _lane_type = _checked_layout(
         Lane, "_fresh _most _queued _queues _total _turn _wake apart bound came code debt held name up", sizeof(LaneFields)

@@ -31,17 +31,17 @@ cdef object _plain_text(const octet *at, Py_ssize_t units):
 
 cdef object _content(object text, bytes digest, object part, object octets):
     """A complete, readable content."""
-    content = gate106_make(CONTENT)
-    _fill(&(<ContentFields *>content).text, text)
-    _fill(&(<ContentFields *>content).state, _readable)
-    _fill(&(<ContentFields *>content).digest, digest)
-    _fill(&(<ContentFields *>content).part, part)
-    _fill(&(<ContentFields *>content).scheduled, None)
-    _fill(&(<ContentFields *>content).extra, _empty_tuple)
-    _fill(&(<ContentFields *>content).octets, octets)
-    _fill(&(<ContentFields *>content).complete, True)
-    _fill(&(<ContentFields *>content).read_by, None)
-    _fill(&(<ContentFields *>content).reading, None)
+    content = _new(_content_type)
+    _set(&(<ContentFields *>content).text, text)
+    _set(&(<ContentFields *>content).state, _readable)
+    _set(&(<ContentFields *>content).digest, digest)
+    _set(&(<ContentFields *>content).part, part)
+    _set(&(<ContentFields *>content).scheduled, None)
+    _set(&(<ContentFields *>content).extra, _empty_tuple)
+    _set(&(<ContentFields *>content).octets, octets)
+    _set(&(<ContentFields *>content).complete, True)
+    _set(&(<ContentFields *>content).read_by, None)
+    _set(&(<ContentFields *>content).reading, None)
     return content
 
 

@@ -43,7 +43,7 @@ class Sent:
     @property
     def complete(self) -> bool:
         assert self.message is not None
-        return self.message.content.complete
+        return bool(self.message.content.complete)
 
 
 def part(index: int, total: int = 2, reference: int = 7, sender: Sender = JIA, person: int = PERSON, text: str = "") -> Sent:
