@@ -26,7 +26,7 @@ PUBLIC_CLASSES_MAX, CLASSES_MAX, FILE_NAMES_MAX = 20, 40, 25
 PACKAGE_DOCSTRING_LINES_MAX, FIRST_LINE_WORDS_MAX = 25, 12
 
 COMPILED = "proxy.native.accelerated"
-"""One module of all .pyx and .pxi: proxy/native/loader.py loads it by name, and no module imports it."""
+"""One module of all .pxi: proxy/native/loader.py loads it by name, and no module imports it."""
 
 IMPORTS_BY_NAME = {
     "proxy/console/app.py": "a file desk/*/page.py or routes.py is a page's registration",
@@ -119,7 +119,7 @@ def parsed(path: Path) -> ast.Module:
 
 
 def dotted(path: Path, package: Path) -> str:
-    if path.suffix != ".py":
+    if path.suffix == ".pxi":
         return COMPILED
     return ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__")
 

@@ -22,6 +22,8 @@ class Category(enum.IntEnum):
     NOTICE = 1
     MARKETING = 2
 
+    __hash__ = int.__hash__  # that of an enum runs in Python
+
     @property
     def word(self) -> str:
         """The word rules, settings and metrics use: ``otp``, ``notice``, ``marketing``."""

@@ -5,10 +5,9 @@
 
 cdef extern from *:
     """
-    #define GATE106_KINDS 3
+    #define GATE106_KINDS 1
     #define GATE106_KEPT 1024
-    /* Only items can be part of a reference cycle: the collector need not track the others. */
-    #define GATE106_TRACKED(number) ((number) == 2)
+    #define GATE106_TRACKED(number) 1 /* an item can be part of a reference cycle */
 
     typedef struct {
         PyTypeObject *type;
@@ -54,9 +53,9 @@ cdef extern from *:
 
     #define GATE106_FREE(number) \\
         static void gate106_free_##number(PyObject *freed) { gate106_free(&gate106_kinds[number], freed); }
-    GATE106_FREE(0) GATE106_FREE(1) GATE106_FREE(2)
+    GATE106_FREE(0)
     static const destructor gate106_frees[GATE106_KINDS] = {
-        gate106_free_0, gate106_free_1, gate106_free_2,
+        gate106_free_0,
     };
 
     /* Pools a plain class of slots; any other class stays as it is. */
@@ -79,5 +78,5 @@ cdef extern from *:
     void gate106_make_so(int, PyTypeObject *, Py_ssize_t)
 
 cdef enum:
-    ANALYSIS, READING, ITEM
+    ITEM
 

@@ -327,7 +327,7 @@ cdef int _learn_fields() except -1:
     _sender_type = _sized_class(Sender, sizeof(SenderFields))
     _facts_type = _sized_class(Facts, sizeof(FactsFields))
     _verdict_type = _sized_class(Verdict, sizeof(VerdictFields))
-    _reading_type = _checked_layout(Reading, "template traits", sizeof(ReadingFields), READING)
+    _reading_type = _sized_class(Reading, sizeof(ReadingFields))
     _plan_type = _checked_layout(
         Plan,
         "asks bare_persons breaches caps counters facts fewest objected oldest_s outcome outline persons reason rule sparing takes"
