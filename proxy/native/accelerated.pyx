@@ -40,19 +40,8 @@ cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *) except NULL
     object PyUnicode_DecodeUTF8(const char *, Py_ssize_t, const char *)
 
-include "policy/text.pxi"
-include "model/object_pool.pxi"
 include "relay/fields.pxi"
 include "model/recent_keys.pxi"
-include "policy/scanner.pxi"
-include "policy/links.pxi"
-include "policy/telephone_numbers.pxi"
-include "policy/registered_contacts.pxi"
-include "policy/signatures_and_notices.pxi"
-include "policy/text_analysis.pxi"
-include "policy/split_words.pxi"
-include "policy/reading.pxi"
-include "policy/masked_texts.pxi"
 include "wire/submit.pxi"
 include "relay/recent_texts.pxi"
 include "relay/submit.pxi"

@@ -128,7 +128,7 @@ class Registry:
         self.groups = frozenset(kind_owner[1] for kind_owner in self._signatures_of if kind_owner[0] == "group")
         edges = {edge for row in rows.signatures for edge in (row.since, row.until)} - {NEVER, -NEVER}
         self._edges = sorted(edges)
-        self._owners = _owners(rows)
+        self.contact_owners = _owners(rows)
 
     def _with_group(self, row: SignatureRow) -> SignatureRow:
         if row.group:
@@ -240,16 +240,16 @@ class Registry:
 
     def owners(self, contact: str) -> OwnerTable | None:
         """The owners of a link's domain (or one above it), or of a telephone number; None if it is not registered."""
-        found = self._owners.get(contact)
+        found = self.contact_owners.get(contact)
         while found is None and "." in contact:
             contact = contact.partition(".")[2]
-            found = self._owners.get(contact)
+            found = self.contact_owners.get(contact)
         return found
 
     @property
     def contacts(self) -> Iterable[str]:
         """All registered links and telephone numbers."""
-        return self._owners
+        return self.contact_owners
 
     @property
     def providers_with_contacts(self) -> frozenset[str]:

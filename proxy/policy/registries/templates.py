@@ -63,16 +63,16 @@ class Templates:
     def __init__(self, rows: Iterable[TemplateRow] = ()) -> None:
         self.rows = tuple(rows)
         self.names = frozenset(row.name for row in self.rows)
-        self._of_signature: dict[str, list[int]] = {}
+        self.of_signature: dict[str, list[int]] = {}
         for index, row in enumerate(self.rows):
-            self._of_signature.setdefault(normal_signature(row.signature), []).append(index)
+            self.of_signature.setdefault(normal_signature(row.signature), []).append(index)
 
     def __bool__(self) -> bool:
         return bool(self.rows)
 
     def fitting(self, signature: str, text: str) -> tuple[int, ...] | None:
         """Indexes of the rows that a text matches, for any provider; None if none is registered for its signature."""
-        indices = self._of_signature.get(signature)
+        indices = self.of_signature.get(signature)
         if indices is None:
             return None
         found = self._sets[signature].Match(plain(text))
@@ -112,7 +112,7 @@ class Templates:
 
     @cached_property
     def _sets(self) -> dict[str, re2.Set]:
-        return {name: self._set(indices) for name, indices in self._of_signature.items()}
+        return {name: self._set(indices) for name, indices in self.of_signature.items()}
 
     def _set(self, indices: list[int]) -> re2.Set:
         options = re2.Options()

@@ -9,16 +9,18 @@ whether the text wants an answer that is no refusal. Never: what a reply means (
 
 "Strong" patterns name the refusal of messages; "weak" ones a refusal alone (取消, 不需要), which a booking or a delivery may have, too.
 
-Ordinary texts are not searched: a notice holds a refusing word, or a word for answering right before letters or digits (``_GATE``), and the
-compiled version finds these places by itself.
+Ordinary texts are not searched: a notice holds a refusing word, or a word for answering right before letters or digits (``_gate``).
 """
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from string import ascii_lowercase, digits
 from typing import NamedTuple
 
+import cython
+
+from proxy.policy.generational_cache import Memo
 from proxy.policy.replies.vocabulary import one_of, some
 from proxy.policy.text.lazy_regex import lazy_regex
 
@@ -63,18 +65,87 @@ OPENING = "回发复编短拒退取不如若想停屏关免勿谢无终没禁"
 WORD_MAX = 4
 _MARK = "[^0-9a-z\u3400-\u9fff@#*]"
 _WORD_BEHIND = f"{_MARK}{{0,3}}[0-9a-z@#*]"
-_KEYWORDS = "".join(one for one in OPENING if one not in ANSWERING + SENDING)
 SENTENCE_MARKS = ",。;!"
 """Right behind a word for answering, they part it from what follows: 请勿回复,如非本人."""
-_GATE = lazy_regex(  # begins with one class of characters: such a search is fast
-    f"[{''.join(sorted({pair[0] for pair in REFUSING.split()} | set(LEAVING)))}{ANSWERING}{SENDING}](?:"
-    f"(?<=[{LEAVING}])(?:(?<=[0-9a-z].)|(?<=[a-z][{JOINING}].)|{_WORD_BEHIND})|(?<=[{ANSWERING}])(?:{_WORD_BEHIND}|(?![{SENTENCE_MARKS}]){_MARK}{{0,3}}[{_KEYWORDS}])|"
-    f"(?<=[{SENDING}]){_MARK}{{0,3}}[a-z@#*]|"
-    f"{'|'.join(f'(?<={pair[0]}){pair[1]}' for pair in REFUSING.split())})"
-)
-_LETTER = lazy_regex("[0-9a-z]")
-_OPENER = lazy_regex(rf"[{OPENING}][^0-9a-z]*\Z")
-_SHORT_WORD = lazy_regex(rf"(?<![0-9a-z/.])[0-9a-z]{{1,{WORD_MAX}}}[^0-9a-z\u3400-\u9fff]?\Z")
+_PAIRS = frozenset(REFUSING.split())
+OF_PAIR, ANSWERS, SENDS, LEAVES, OPENS, LETTER, NUMBER, SIGN = 1, 2, 4, 8, 16, 32, 64, 128
+
+
+def _kinds() -> bytes:
+    """The kinds of each of the first 65,536 characters."""
+    kinds = bytearray(0x10000)
+    for kind, characters in (
+        (OF_PAIR, {pair[0] for pair in _PAIRS}), (ANSWERS, ANSWERING), (SENDS, SENDING), (LEAVES, LEAVING), (OPENS, OPENING),
+        (LETTER, ascii_lowercase), (NUMBER, digits), (SIGN, "@#*"),
+    ):  # fmt: skip
+        for one in characters:
+            kinds[ord(one)] |= kind
+    return bytes(kinds)
+
+
+_KIND_TABLE = _kinds()
+_kind: cython.p_uchar = _KIND_TABLE
+_SECOND_TABLE = bytes(chr(code) in {pair[1] for pair in _PAIRS} for code in range(0x10000))
+_second: cython.p_uchar = _SECOND_TABLE
+_tail_known: cython.Py_ssize_t = TAIL_KNOWN
+_lead: cython.Py_ssize_t = LEAD
+_word_max: cython.Py_ssize_t = WORD_MAX
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _kind_of(one: cython.Py_UCS4) -> cython.int:
+    return _kind[ord(one)] if one <= "\uffff" else 0
+
+
+@cython.cfunc
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def _gate(text: str, first: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """The first place from ``first`` on at which a notice may have its refusing word or its word for answering; -1 if there is none."""
+    size: cython.Py_ssize_t = len(text)
+    at: cython.Py_ssize_t
+    behind: cython.Py_ssize_t
+    kind: cython.int
+    word: cython.int
+    one: cython.Py_UCS4
+    for at, one in enumerate(text):
+        kind = _kind_of(one)
+        if kind & (1 | 2 | 4 | 8) and at >= first:
+            if kind & 1 and at + 1 < size and _ends_pair(text[at + 1]) and text[at : at + 2] in _PAIRS:
+                return at
+            if kind & 8 and at:  # T退, T=退
+                if _kind_of(text[at - 1]) & (32 | 64):
+                    return at
+                if at > 1 and text[at - 1] in JOINING and _kind_of(text[at - 2]) & 32:
+                    return at
+            if kind & (2 | 4 | 8):
+                behind = at + 1
+                while behind < size and behind < at + 4 and _is_mark(text[behind]):
+                    behind += 1
+                if behind < size:
+                    word = _kind_of(text[behind])
+                    if word & (32 | 128) or (word & 64 and not kind & 4):
+                        return at
+                    if kind & 2 and word & 16 and not word & (2 | 4) and text[at + 1] not in SENTENCE_MARKS:
+                        return at
+    return -1
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _ends_pair(one: cython.Py_UCS4) -> cython.bint:
+    return one <= "\uffff" and _second[ord(one)] != 0
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _is_mark(one: cython.Py_UCS4) -> cython.bint:
+    return not _kind_of(one) & (32 | 64 | 128) and not "\u3400" <= one <= "\u9fff"
+
 
 # --- notices in Chinese
 
@@ -215,29 +286,50 @@ _ENGLISH = tuple(
 )
 
 
+@cython.ccall
 def notice(squeezed: str) -> Notice:
     """The opt-out notice and the keyword it declares; the last one counts, for it is what a person reads last."""
-    gate = _GATE.search(squeezed)
-    if gate is None:
+    first: cython.Py_ssize_t = _gate(squeezed, 0)
+    last: cython.Py_ssize_t = first
+    if first < 0:
         return english_notice(squeezed)
-    tail = len(squeezed) - TAIL_KNOWN
-    last = gate if gate.start() >= tail else _GATE.search(squeezed, tail)
-    if last is not None:
-        found = tail_notice(squeezed[_begins(squeezed, last.start()) :])
+    tail: cython.Py_ssize_t = len(squeezed) - _tail_known
+    if first < tail:
+        last = _gate(squeezed, tail)
+    if last >= 0:
+        written: str = squeezed[_begins(squeezed, last) :]
+        found = cython.cast(Memo, _tails).find(written)
+        if found is None:
+            found = _tails.put(written, whole_notice(written))
         if found.found:
             return found if found.sure else confirmed(found, squeezed)
-    return notice_from(squeezed, gate.start())
+    return notice_from(squeezed, first)
 
 
-def _begins(squeezed: str, gate: int) -> int:
+@cython.cfunc
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def _begins(squeezed: str, gate: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """Where the notice begins that has its gate there: no farther back than a link, which differs from person to person."""
-    low = max(0, gate - LEAD)
-    before = squeezed[low:gate]
-    opener = _OPENER.search(before)
-    if opener is not None:
-        return low + opener.start()
-    word = _SHORT_WORD.search(before)
-    return low + word.start() if word is not None else gate
+    low: cython.Py_ssize_t = gate - _lead if gate > _lead else 0
+    at: cython.Py_ssize_t = gate
+    first: cython.Py_ssize_t = -1
+    end: cython.Py_ssize_t
+    while at > low and not _kind_of(squeezed[at - 1]) & (32 | 64):
+        at -= 1
+        if _kind_of(squeezed[at]) & 16:
+            first = at
+    if first >= 0:
+        return first
+    at = gate
+    if at > low and _is_mark(squeezed[at - 1]):
+        at -= 1
+    end = at
+    while at > low and end - at <= _word_max and _kind_of(squeezed[at - 1]) & (32 | 64):
+        at -= 1
+    if at > low and (squeezed[at - 1] == "/" or squeezed[at - 1] == "."):  # of a link
+        return gate
+    return at if 0 < end - at <= _word_max else gate
 
 
 def notice_from(squeezed: str, gate: int) -> Notice:
@@ -264,10 +356,8 @@ def whole_notice(squeezed: str) -> Notice:
     return found
 
 
-@lru_cache(maxsize=8_192)
-def tail_notice(tail: str) -> Notice:
-    """The notice of the last words of a text."""
-    return whole_notice(tail)
+_tails = Memo(8_192)
+"""Notices of the last words of texts."""
 
 
 def english_notice(squeezed: str) -> Notice:
@@ -370,17 +460,46 @@ _ASKED_IN_WORDS = lazy_regex(
 )
 
 
-def asks(squeezed: str, found: Notice) -> bool:
+@cython.ccall
+def asks(squeezed: str, found: Notice) -> cython.bint:
     """Whether a text wants an answer that is no refusal of messages: 确认请回1, 满意请回5, 请回复Y确认."""
-    if "回" not in squeezed and "复" not in squeezed and "reply" not in squeezed:
+    if not _may_ask(squeezed, found.keyword):
         return False
-    keyword = found.keyword.lower()
-    place = squeezed.find("回")
-    if keyword and "reply" not in squeezed and squeezed.count("回") == 1 and squeezed.count("复") == squeezed.count("回复"):
-        behind = place + (2 if squeezed[place + 1 : place + 2] in ("复", "覆") else 1)
-        if squeezed.startswith(keyword, behind) and not _LETTER.match(squeezed, behind + len(keyword)):
-            return False  # like nearly all: the notice is all that speaks of answering
-    return any(match[1] != keyword for match in _ANSWER.finditer(squeezed)) or _ASKED_IN_WORDS.search(squeezed) is not None
+    keyword: str = found.keyword.lower()
+    return any([match[1] != keyword for match in _ANSWER.finditer(squeezed)]) or _ASKED_IN_WORDS.search(squeezed) is not None
+
+
+@cython.cfunc
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def _may_ask(squeezed: str, keyword: str) -> cython.bint:
+    """False for nearly all texts: they do not speak of answering, or only in the notice."""
+    place: cython.Py_ssize_t = squeezed.find("回")
+    other: cython.Py_ssize_t = squeezed.find("复")
+    before: cython.Py_UCS4
+    one: cython.Py_UCS4
+    if place >= 0 and other == place + 1:
+        other = squeezed.find("复", other + 1)
+    if place < 0:
+        place = other
+        other = squeezed.find("复", other + 1) if other >= 0 else -1
+    if other >= 0 or (place >= 0 and squeezed.find("回", place + 1) >= 0):
+        return True
+    if "y" in squeezed and "reply" in squeezed:
+        return True
+    if place < 0 or not keyword:
+        return place >= 0
+    place += 1
+    if place < len(squeezed) and (squeezed[place] == "复" or squeezed[place] == "覆"):
+        place += 1
+    if place + len(keyword) > len(squeezed):
+        return True
+    for one in keyword:
+        before = squeezed[place]
+        if one != before and not ("A" <= one <= "Z" and ord(one) + 32 == ord(before)):
+            return True
+        place += 1
+    return place < len(squeezed) and _kind_of(squeezed[place]) & (32 | 64) != 0
 
 
 def plain(keyword: str) -> str:

@@ -17,6 +17,8 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 
+import cython  # noqa: F401 # compiles this module
+
 from proxy.config.yaml_file import unknown
 from proxy.policy.loading.problem import Problem
 from proxy.policy.registries.rows import rows

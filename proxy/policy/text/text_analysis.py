@@ -6,85 +6,234 @@ In: Content. Out: a TextAnalysis. Never: a cache of other texts; what rules make
 from __future__ import annotations
 
 from collections.abc import Iterable
+from string import ascii_lowercase, digits
+
+import cython
 
 from proxy.model.message import Content
-from proxy.policy.text import disguised
+from proxy.native.text_units import without_numbers
 from proxy.policy.text.bidi import as_shown, display_orders
-from proxy.policy.text.contacts import call_spans, contacts, links
-from proxy.policy.text.folding import Signature, folding, masked, signature, squeeze, with_unseen, without_numbers
-from proxy.policy.text.notices import Notice, notice
+from proxy.policy.text.contacts import Names, Spans, call_spans
+from proxy.policy.text.contacts import contacts as contacts_in
+from proxy.policy.text.contacts import links as links_in
+from proxy.policy.text.disguised import DOTS, KIND_TABLE, DigitRun, DigitRuns, candidates, domains
+from proxy.policy.text.folding import MARKS, Signature, easily_folded, folding, squeeze, with_unseen
+from proxy.policy.text.folding import signature as signature_of
+from proxy.policy.text.notices import Notice, asks
+from proxy.policy.text.notices import notice as notice_in
 from proxy.policy.text.split_words import LETTERS_LEAST, split_runs
 
-Spans = tuple[tuple[int, int], ...]
-"""From where to where, in order."""
+BoolOrSpans = bool | Spans
+DIGIT_LIKE, LETTER, MARK, LATIN, DOT, CODES, OTHER_DOT, COLON = 1, 2, 4, 8, 16, 32, 64, 128
 
 
+def _kinds() -> bytes:
+    """The kinds of each of the first 65,536 characters of folded texts. Letters are those which are not written for digits."""
+    kinds = bytearray(of & 3 for of in KIND_TABLE)
+    for one in digits + ascii_lowercase:
+        kinds[ord(one)] |= LATIN
+    for one in "%&":
+        kinds[ord(one)] |= CODES
+    for one in MARKS:
+        kinds[ord(one)] |= MARK
+    for one in DOTS:
+        if one <= "\uffff":
+            kinds[ord(one)] |= OTHER_DOT
+    kinds[ord(".")] = MARK | DOT
+    kinds[ord(":")] |= COLON
+    return bytes(kinds)
+
+
+_TABLE = _kinds()
+_kind: cython.p_uchar = _TABLE
+
+
+@cython.final
+@cython.cclass
 class TextAnalysis:
     """One text under analysis: the argument of conditions with scope ``text``."""
 
-    __slots__ = (
-        "text", "folded", "squeezed", "is_dressed", "signature", "notice", "links", "_contacts", "_split", "_domains",
-        "_candidates",
-    )  # fmt: skip
+    text: str
+    folded: str
+    squeezed: str
+    is_plain: bool
+    """Whether folding it is easy: then nothing in it turns the order of display, and no character is decorative."""
+    is_dressed: bool
+    """Whether words may be hidden in it."""
+    signature: Signature
+    name: str
+    """Of the signature."""
+    notice: Notice
+    keyword: str
+    has_notice: bool
+    links: tuple[str, ...]
+    holds_number: bool
+    """Whether there are as many digits, or what is written for digits, as a telephone number has: no other letter stands between them."""
+    holds_codes: bool
+    """Whether encoded characters may stand in it."""
+    domain_at: cython.Py_ssize_t
+    """From where on domains may be written with other signs or gaps; -1 if there are none."""
+    _contacts: tuple[str, ...] | None
+    _split: tuple[str, ...] | None
+    _domains: tuple[str, ...] | None
+    _candidates: tuple[DigitRun, ...] | None
 
     def __init__(self, content: Content) -> None:
         self.text = content.text
-        self.folded, is_dressed = folding(self.text)
-        self.squeezed = squeeze(self.folded)
-        self.is_dressed = is_dressed or (self.squeezed is not self.folded and _has_marks_less(self.folded, self.squeezed))
-        """Whether words may be hidden in it."""
-        self.signature: Signature = signature(self.text)
-        self.notice: Notice = notice(self.squeezed)
-        self.links = links(self.folded)
-        self._contacts: tuple[str, ...] | None = None
-        self._split: tuple[str, ...] | None = None
-        self._domains: tuple[str, ...] | None = None
-        self._candidates: tuple[disguised.DigitRun, ...] | None = None
+        folded: str | None = easily_folded(self.text)
+        self.is_plain = folded is not None
+        self.is_dressed = False
+        if folded is None:
+            folded, self.is_dressed = folding(self.text)
+        self.folded = folded
+        kinds: cython.int = self._kinds()
+        self.squeezed = squeeze(folded) if kinds & 256 else folded
+        if self.squeezed is not folded and _has_marks_less(folded, self.squeezed):
+            self.is_dressed = True
+        self.signature = signature_of(self.text)
+        self.name = cython.cast(tuple, self.signature)[0]
+        self.notice = notice_in(self.squeezed)
+        self.keyword = cython.cast(tuple, self.notice)[0]
+        self.has_notice = cython.cast(tuple, self.notice)[2]
+        self.links = links_in(folded, kinds & 128 != 0) if kinds & 16 else ()
+        self._contacts = None
+        self._split = None
+        self._domains = None
+        self._candidates = None
+
+    @cython.cfunc
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    def _kinds(self) -> cython.int:  # noqa: C901, PLR0912, PLR0915 # one pass over the text
+        """The kinds of its characters, and 256 where marks stand between Chinese characters. Sets ``holds_…``."""
+        kinds: cython.int = 0
+        kind: cython.int
+        before: cython.int = 0  # the kind of the letter before
+        gap: cython.int = 0  # characters since then
+        marks: cython.int = -1  # since the last Chinese character; -1: not only marks stand there
+        many: cython.int = 0  # digits
+        last: cython.Py_UCS4 = " "  # the character before; and the letter before
+        letter: cython.Py_UCS4 = " "
+        one: cython.Py_UCS4
+        dotted: cython.bint = False  # whether a dot stands behind the letter before
+        behind: cython.bint = False  # whether other marks than dots stand between Latin letters here
+        plain: cython.bint
+        at: cython.Py_ssize_t
+        stretch: cython.Py_ssize_t = 0  # where Latin letters begin that no Chinese ones part
+        self.holds_number = False
+        self.domain_at = -1
+        for at, one in enumerate(self.folded):
+            kind = _kind[ord(one)] if one <= "\uffff" else 0
+            if kind == 2:  # nearly every character: a Chinese one that is no numeral
+                if 0 < marks <= 3:
+                    kinds |= 256
+                before = marks = many = gap = 0
+                letter = one
+                dotted = False
+                continue
+            kinds |= kind
+            if kind & 1:
+                many += 1
+                if many == 5:
+                    self.holds_number = True
+            elif kind & 2:
+                many = 0
+            if kind & 8:
+                if letter == "点" or letter == "号":
+                    self.domain_at = 0
+                elif not before & 8:
+                    stretch = at
+                    behind = False
+                elif gap:
+                    plain = gap == 1 and last == "."
+                    if behind if plain else dotted or last == "-" or one == "d":
+                        self.domain_at = stretch if self.domain_at < 0 else self.domain_at
+                    behind = (behind or not plain) and not (gap == 3 and last == "/" and self.folded[at - 3] == ":")
+                before = kind
+                gap = 0
+                marks = -1
+                letter = one
+                dotted = False
+            elif "\u3400" <= one <= "\u9fff":
+                if 0 < marks <= 3:
+                    kinds |= 256
+                before = gap = marks = 0
+                letter = one
+                dotted = False
+            else:
+                gap += 1
+                dotted = dotted or kind & (16 | 64) != 0 or one > "\uffff"
+                if marks >= 0:
+                    marks = marks + 1 if kind & 4 else -1
+            last = one
+        self.holds_codes = kinds & 32 != 0
+        if self.holds_codes:
+            self.domain_at = 0
+        return kinds
 
     @property
     def scanned(self) -> bytes:
         """The text in the form the scanner reads."""
-        return without_numbers(masked(self.squeezed))
+        return without_numbers(self.squeezed)
 
     @property
-    def contacts(self) -> tuple[str, ...]:
+    def contacts(self) -> Names:
+        return self.find_contacts()
+
+    @property
+    def split(self) -> Names:
+        """Runs of letters that stand one by one between marks."""
+        return self.find_split()
+
+    @property
+    def all_links(self) -> Names:
+        """Links, and candidates for disguised ones, to be looked up among known ones."""
+        return self.find_all_links()
+
+    @property
+    def all_contacts(self) -> Names:
+        """Telephone numbers, and candidates for disguised ones, likewise."""
+        return self.find_all_contacts()
+
+    # what the properties give, for compiled callers
+
+    @cython.ccall
+    def find_contacts(self) -> Names:
         if self._contacts is None:  # squeezing takes nothing from a number: it works between Chinese characters
-            self._contacts = contacts(self.squeezed)
+            self._contacts = contacts_in(self.squeezed) if self.holds_number else ()
         return self._contacts
 
-    @property
-    def split(self) -> tuple[str, ...]:
-        """Runs of letters that stand one by one between marks."""
+    @cython.ccall
+    def find_split(self) -> Names:
         if self._split is None:
-            runs = split_runs(self.folded)
+            runs: tuple[str, ...] = split_runs(self.folded)
             if self.is_dressed:
                 runs = tuple(dict.fromkeys(runs + split_runs(with_unseen(self.text))))
             self._split = runs
         return self._split
 
-    @property
-    def disguised_links(self) -> tuple[str, ...]:
-        """Candidates for disguised domains, to be looked up among known ones."""
+    @cython.ccall
+    def find_disguised_links(self) -> Names:
         if self._domains is None:
-            self._domains = disguised.domains(self.folded)
+            self._domains = domains(self.folded, self.domain_at) if self.domain_at >= 0 else ()
         return self._domains
 
-    @property
-    def disguised_contacts(self) -> tuple[disguised.DigitRun, ...]:
-        """Candidates for disguised telephone numbers, to be looked up among known ones."""
+    @cython.ccall
+    def find_disguised_contacts(self) -> DigitRuns:
         if self._candidates is None:
-            self._candidates = disguised.candidates(self.folded)
+            self._candidates = candidates(self.folded) if self.holds_number else ()
         return self._candidates
 
-    @property
-    def all_links(self) -> tuple[str, ...]:
-        """Links, and candidates for disguised ones."""
-        return self.links + self.disguised_links
+    @cython.ccall
+    def find_all_links(self) -> Names:
+        disguised_links: tuple[str, ...] = self.find_disguised_links()
+        return self.links + disguised_links if disguised_links else self.links
 
-    @property
-    def all_contacts(self) -> tuple[str, ...]:
-        """Telephone numbers, and candidates for disguised ones."""
-        return self.contacts + tuple(one.digits for one in self.disguised_contacts if one.is_number)
+    @cython.ccall
+    def find_all_contacts(self) -> Names:
+        disguised_contacts: tuple[DigitRun, ...] = self.find_disguised_contacts()
+        plain: tuple[str, ...] = self.find_contacts()
+        return plain + tuple([one.digits for one in disguised_contacts if one.is_number]) if disguised_contacts else plain
 
     def known(self, contacts: Iterable[str]) -> tuple[str, ...]:
         """Which of these links and numbers are in the text, even disguised."""
@@ -98,16 +247,44 @@ class TextAnalysis:
         """Whether a word is in the text, even split letter by letter."""
         return word in self.squeezed or (len(word) >= LETTERS_LEAST and any(word in run for run in self.split))
 
-    def may_call(self) -> bool | Spans:
+    @cython.ccall
+    def may_call(self) -> BoolOrSpans:
         """Whether the text could contain other telephone numbers with other digits in the same places; and where, in the text as written, if
         folding has not moved them."""
-        found = call_spans(self.folded)
-        if self.disguised_contacts:
-            found = tuple(sorted({*found, *(one.span for one in self.disguised_contacts)}))
-        if not found and (self.squeezed is self.folded or not call_spans(self.squeezed)):
+        if not self.holds_number:
             return False
-        moved = len(self.folded) != len(self.text) or any(self.folded[a:b] != self.text[a:b] for a, b in found)
-        return True if moved or not found else found
+        found: tuple[tuple[int, int], ...] = call_spans(self.folded)
+        disguised_contacts: tuple[DigitRun, ...] = self.find_disguised_contacts()
+        if disguised_contacts:
+            found = tuple(sorted({*found, *[one.span for one in disguised_contacts]}))
+        if not found:
+            return self.squeezed is not self.folded and bool(call_spans(self.squeezed))
+        moved = self.folded is not self.text and (
+            len(self.folded) != len(self.text) or any([self.folded[a:b] != self.text[a:b] for a, b in found])
+        )
+        return True if moved else found
+
+
+def missing(page: TextAnalysis) -> bool:
+    """Whether there is no opt-out notice: a condition of rules, like the following."""
+    return not page.notice.found
+
+
+def present(page: TextAnalysis) -> bool:
+    return page.notice.found
+
+
+def at_tail(page: TextAnalysis) -> bool:
+    return page.notice.at_tail
+
+
+def asking(page: TextAnalysis) -> bool:
+    """Whether it wants an answer that is no refusal."""
+    return asks(page.squeezed, page.notice)
+
+
+def several(page: TextAnalysis) -> bool:
+    return page.signature.edges > 1
 
 
 def pages_of(content: Content) -> list[TextAnalysis]:
@@ -121,9 +298,10 @@ def pages_of(content: Content) -> list[TextAnalysis]:
 
 def signer(text: str) -> str:
     """The signature of a text for rules: as it is displayed, else as it is written."""
-    return signature(as_shown(text)).name or signature(text).name
+    return signature_of(as_shown(text)).name or signature_of(text).name
 
 
-def _has_marks_less(folded: str, squeezed: str) -> bool:
+@cython.cfunc
+def _has_marks_less(folded: str, squeezed: str) -> cython.bint:
     """Whether squeezing took more than spaces."""
     return len(folded) - len(squeezed) > folded.count(" ") - squeezed.count(" ")
