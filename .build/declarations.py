@@ -48,8 +48,11 @@ def _exported_natively(path: Path, *begins: str) -> set[str]:
     return {line.split("(")[0].split(":")[0].split()[-1].lstrip("*") for line in lines}
 
 
-def simplified(text: str) -> str:
-    """The text of a module in which functions with C declarations say ``list`` for ``list[int]``: the compiler wants both to match."""
+def simplified(text: str, inline: Iterable[str] = ()) -> str:
+    """The text of a module in which functions with C declarations say ``list`` for ``list[int]``: the compiler wants both to match.
+    ``inline``: modules of which it takes C functions that are compiled into it, so it imports nothing of them."""
+    for module in inline:
+        text = text.replace(f"\nfrom {module} import ", f"\nfrom cython.cimports.{module} import ")
     functions = [
         one for one in ast.walk(ast.parse(text)) if isinstance(one, ast.FunctionDef) and _marks(one) & {"cfunc", "ccall"}
     ]

@@ -25,12 +25,14 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
 from proxy.native.loader import PURE
+from proxy.model.message cimport Content
 from proxy.model.pseudonym cimport Pseudonymizer
 from proxy.model.rate cimport MessageRate
 from proxy.model.recency_filter cimport RecencyFilter
 from proxy.native.blake2 cimport Blake2, Digested, _add_to_digest, _begin_digest, _digest16, _digest_four, _end_digest
 from proxy.native.journal_buffer cimport PackedBodies, RecordBuffer
 from proxy.native.octets cimport FETCHED, _items_of, _items_within, _prefetch, _put_u32, _put_u48, _put_u64, _u32_at, _u64_at, octet, u64, PY_BIG_ENDIAN
+from proxy.policy.text_reader cimport Reader
 from proxy.state.embedded.record_table cimport Table
 from proxy.state.lists.bloom cimport BloomFilters
 from proxy.state.mailbox.deliver_queue cimport DeliverQueue, Item

@@ -9,6 +9,7 @@ cdef class WordTrie:
     cdef unsigned char[8192] begins  # a bit for each first character of a word; rules most characters out, and is 30 times smaller than ``first``
     cdef unsigned char[PAIRS >> 3] pairs  # a hashed bit for each first two characters of a word
     cdef unsigned short[ALONE] alone  # words of one character
+    cdef u64 alone_bits  # a bit for each of them, by its last six bits
     cdef int loners
     cdef unsigned int *first
     cdef u64 *keys
@@ -28,6 +29,8 @@ cdef class WordTrie:
     cdef int add(self, str word, unsigned int place) except -1
     cdef inline bint is_alone(self, unsigned int one) noexcept:
         cdef int place
+        if not self.alone_bits >> (one & 63) & 1:
+            return False
         for place in range(self.loners):
             if self.alone[place] == one:
                 return True
@@ -37,4 +40,5 @@ cdef class WordTrie:
     cdef bint is_split_from(self, int kind, void *data, Py_ssize_t size, Py_ssize_t at) noexcept
     cdef bint begins_word(self, int kind, void *data, Py_ssize_t at) noexcept
     cpdef bytes found(self, str text, int shows=*)
-    cpdef bint may_be_split(self, str text)
+    cdef bint is_split_at(self, str text, Py_ssize_t size, Py_ssize_t at) noexcept
+    cpdef bint may_be_split(self, str text, u64 alone)

@@ -9,7 +9,7 @@ class WordTrie:
     def found(self, text: str, shows: int = -1) -> bytes | None:
         raise NotImplementedError
 
-    def may_be_split(self, text: str) -> bool:
+    def may_be_split(self, text: str, alone: int) -> bool:
         raise NotImplementedError
 
 

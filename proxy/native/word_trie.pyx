@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, nonecheck=False
 """A trie of words that says which of them stand in a text.
 
 It is written in C because it has an open-addressing hash table and bit sets, which Python objects would make slower than the automata of
@@ -66,6 +66,7 @@ cdef class WordTrie:
         cdef Py_UCS4 one
         if len(word) == 1 and self.loners < ALONE:
             self.alone[self.loners] = <unsigned short><Py_UCS4>word[0]
+            self.alone_bits |= <u64>1 << (<unsigned int>word[0] & 63)
             self.loners += 1
         elif len(word) == 1:  # no second character to look for
             memset(self.pairs, 0xFF, PAIRS >> 3)
@@ -92,22 +93,28 @@ cdef class WordTrie:
     cpdef bytes found(self, str text, int shows=-1):
         """The places of the words in a text, in which every number counts as one 0: sorted, four octets each; and the octet ``shows``, if it is
         not negative. None if the trie cannot tell."""
-        cdef unsigned short[LONGEST + 1] units
+        cdef unsigned short[LONGEST + 1] widened
+        cdef const unsigned short *units = _units(text, widened)
         cdef unsigned int[FOUND_MAX + 1] places
-        cdef Py_ssize_t start, at, size = _units(text, units)
+        cdef Py_ssize_t start, at, size = len(text)
         cdef int many = 0
-        cdef unsigned int node, pair
+        cdef unsigned int node, pair, one
         cdef bytes octets
-        if size < 0:
+        if units is NULL:
             return None
         for start in range(size):
-            if not self.begins[units[start] >> 3] >> (units[start] & 7) & 1:
+            one = units[start]
+            if one - 48 < 10:
+                if start and <unsigned int>units[start - 1] - 48 < 10:
+                    continue
+                one = 48
+            if not self.begins[one >> 3] >> (one & 7) & 1:
                 continue
-            pair = _pair(units[start], units[start + 1])
-            if not self.pairs[pair >> 3] >> (pair & 7) & 1 and not self.is_alone(units[start]):
+            at = _behind(units, start)
+            pair = _pair(one, _plain(units[at]))
+            if not self.pairs[pair >> 3] >> (pair & 7) & 1 and not self.is_alone(one):
                 continue
-            node = self.first[units[start]]
-            at = start + 1
+            node = self.first[one]
             while node:
                 if self.words[node]:
                     many = _set_in(places, many, self.words[node] - 1)
@@ -115,43 +122,43 @@ cdef class WordTrie:
                         return None
                 if not self.inner[node] or at == size:
                     break
-                node = self.kids[self.slot(<u64>node << 16 | units[at])]  # 0 at a free place
-                at += 1
+                node = self.kids[self.slot(<u64>node << 16 | _plain(units[at]))]  # 0 at a free place
+                at = _behind(units, at)
         octets = PyBytes_FromStringAndSize(NULL, many * sizeof(unsigned int) + (shows >= 0))
         memcpy(PyBytes_AS_STRING(octets), places, many * sizeof(unsigned int))
         if shows >= 0:
             PyBytes_AS_STRING(octets)[many * sizeof(unsigned int)] = <char>shows
         return octets
 
-    cpdef bint may_be_split(self, str text):
-        """Whether a word may be in the text with marks between all its letters: a whole Chinese word, or the first two letters of another."""
-        cdef Py_ssize_t at, last = len(text) - 1
-        cdef int kind = PyUnicode_KIND(text)
-        cdef void *data = PyUnicode_DATA(text)
-        cdef const unsigned short *wide = <const unsigned short *>data if kind == PyUnicode_2BYTE_KIND else NULL
-        cdef unsigned int before, one, behind
-        for at in range(1, last):
-            if wide is not NULL:
-                one, behind = wide[at], wide[at + 1]
-                if _is_chinese(one):  # nearly every character has another one beside it
-                    if _is_chinese(behind) or _is_chinese(wide[at - 1]):
-                        continue
-                elif not _is_latin(one) or _is_latin(behind) or _is_latin(wide[at - 1]):
-                    continue
-            before, one, behind = PyUnicode_READ(kind, data, at - 1), PyUnicode_READ(kind, data, at), PyUnicode_READ(kind, data, at + 1)
-            if _is_chinese(one):
-                if _is_chinese(before) or _is_chinese(behind):
-                    continue
-                if self.is_split_from(kind, data, last + 1, at):
+    cpdef bint may_be_split(self, str text, u64 alone):
+        """Whether a word may be in the text with marks between all its letters: a whole Chinese word, or the first two letters of another.
+        ``alone``: TextAnalysis.alone."""
+        cdef Py_ssize_t at, size = len(text)
+        if alone != ~<u64>0:
+            while alone:
+                if self.is_split_at(text, size, alone & 0xFF):
                     return True
-                if not _is_latin(before) and not _is_latin(behind) and self.begins_word(kind, data, at):
-                    return True
-            elif (
-                _is_latin(one) and not _is_latin(before) and not _is_latin(behind) and not _is_chinese(before) and not _is_chinese(behind)
-                and self.begins_word(kind, data, at)
-            ):
+                alone >>= 8
+            return False
+        for at in range(1, size - 1):
+            if self.is_split_at(text, size, at):
                 return True
         return False
+
+    cdef bint is_split_at(self, str text, Py_ssize_t size, Py_ssize_t at) noexcept:
+        cdef int kind = PyUnicode_KIND(text)
+        cdef void *data = PyUnicode_DATA(text)
+        cdef unsigned int before = PyUnicode_READ(kind, data, at - 1), one = PyUnicode_READ(kind, data, at), behind = PyUnicode_READ(kind, data, at + 1)
+        if _is_chinese(before) and _is_chinese(one) or _is_chinese(one) and _is_chinese(behind):
+            return False
+        if _is_chinese(one):
+            return self.is_split_from(kind, data, size, at) or (
+                not _is_latin(before) and not _is_latin(behind) and self.begins_word(kind, data, at)
+            )
+        return (
+            _is_latin(one) and not _is_latin(before) and not _is_latin(behind) and not _is_chinese(before) and not _is_chinese(behind)
+            and self.begins_word(kind, data, at)
+        )
 
     cdef unsigned int second(self, unsigned int one, unsigned int other) noexcept:
         """The node of two letters that begin a word; 0 if none begins with them."""
@@ -196,24 +203,31 @@ cdef class WordTrie:
         node = self.second(before, one)
         return node and (one == 48 or before == 48 or self.inner[node])
 
-cdef Py_ssize_t _units(str text, unsigned short *units) noexcept:
-    """Writes the characters of a text, every number as one 0, and a 0 behind them; how many there are, -1 if it has others, or too many."""
-    cdef Py_ssize_t at, held = 0, size = len(text)
+cdef const unsigned short *_units(str text, unsigned short *widened) noexcept:
+    """The characters of a text, and a 0 behind them; NULL if it has others, or too many to be widened."""
+    cdef Py_ssize_t at, size = len(text)
     cdef int kind = PyUnicode_KIND(text)
-    cdef const unsigned short *wide = <const unsigned short *>PyUnicode_DATA(text)
-    cdef unsigned short one
+    if kind == PyUnicode_2BYTE_KIND:
+        return <const unsigned short *>PyUnicode_DATA(text)
     if size > LONGEST or kind == PyUnicode_4BYTE_KIND:
-        return -1
-    for at in range(size):
-        one = wide[at] if kind == PyUnicode_2BYTE_KIND else <unsigned short>PyUnicode_READ(kind, <void *>wide, at)
-        if <unsigned short>(one - 48) < 10:
-            if held and units[held - 1] == 48:
-                continue
-            one = 48
-        units[held] = one
-        held += 1
-    units[held] = 0
-    return held
+        return NULL
+    for at in range(size + 1):
+        widened[at] = <unsigned short>PyUnicode_READ(kind, PyUnicode_DATA(text), at)
+    return widened
+
+
+cdef inline unsigned int _plain(unsigned int one) noexcept:
+    """The character that a character counts as."""
+    return 48 if one - 48 < 10 else one
+
+
+cdef inline Py_ssize_t _behind(const unsigned short *units, Py_ssize_t at) noexcept:
+    """The place behind a character, or behind the number that begins there."""
+    at += 1
+    if <unsigned int>units[at - 1] - 48 < 10:
+        while <unsigned int>units[at] - 48 < 10:
+            at += 1
+    return at
 
 
 cdef inline int _set_in(unsigned int *places, int many, unsigned int place) noexcept:

@@ -8,16 +8,17 @@ rule.
 from __future__ import annotations
 
 import re
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import chain
-from sys import byteorder
 from typing import Any
 
 import cython
 
 from proxy.model.message import Category, Content, hash16, hash48
 from proxy.model.recency_filter import RecencyFilter
+from proxy.native.characters import character
 from proxy.native.text_units import mask_key, masked, without_numbers
 from proxy.native.word_trie import WordTrie
 from proxy.policy.condition import Bits, Test
@@ -122,6 +123,8 @@ TraitsKey = tuple[
 
 
 @cython.final
+@cython.no_gc
+@cython.freelist(1024)
 @cython.cclass
 class Reading:
     template: int
@@ -299,6 +302,7 @@ class Reader:
         self._senses = Memo(SENSES_MAX)
 
     @cython.ccall
+    @cython.nonecheck(False)
     def read(self, content: Content) -> Reading:
         """The reading of a content, which keeps it."""
         if content.read_by is not self.mark:
@@ -332,6 +336,7 @@ class Reader:
         self.scanner.forget(rest)
 
     @cython.ccall
+    @cython.nonecheck(False)
     def _fresh(self, content: Content) -> Reading:
         """The reading of a content that this reader has not read."""
         text: str = content.text
@@ -396,10 +401,12 @@ class Reader:
         return again
 
     @cython.ccall
+    @cython.nonecheck(False)
     def _analyse(self, content: Content, tagged: Category | None) -> ReadingOf:
         """The reading, and whether another text with the same mask may read differently: if so, perhaps only where it has other telephone
         numbers in the same places."""
-        page: TextAnalysis = TextAnalysis(content)
+        page: TextAnalysis = TextAnalysis.__new__(TextAnalysis)
+        page.read(content.text)
         others = None if page.is_plain else display_orders(page.text)
         seen: TextFindings = self._see(page) if others is None else self._see_all(page, others)
         bits: int = seen.bits
@@ -416,9 +423,12 @@ class Reader:
         template = fingerprint(seen.data) if page.text else 0
         if self.texts is not None and complete and seen.category is _MARKETING:
             self.texts.put(template, seen.text)
-        return Reading(traits, template), seen.digits
+        reading: Reading = Reading.__new__(Reading)
+        reading.traits, reading.template = traits, template
+        return reading, seen.digits
 
     @cython.cfunc
+    @cython.nonecheck(False)
     def _see(self, page: TextAnalysis) -> TextFindings:  # noqa: C901 # one step after the other
         """What a text shows in one order."""
         data: bytes = without_numbers(page.squeezed)
@@ -436,11 +446,11 @@ class Reader:
                     digits = True
                     bits |= named
         bits |= self._if_present if page.has_notice else self._if_missing
-        if self._if_at_tail and page.notice.at_tail:
+        if self._if_at_tail and cython.cast(tuple, page.notice)[1]:
             bits |= self._if_at_tail
-        if self._if_asking and asks(page.squeezed, page.notice):
+        if self._if_asking and asks(page.squeezed, page.notice, page.answer_at):
             bits |= self._if_asking
-        if self._if_several and page.signature.edges > 1:
+        if self._if_several and cython.cast(tuple, page.signature)[1] > 1:
             bits |= self._if_several
         for bit, outside in self._links_outside:
             if cython.cast(Outside, outside).holds(page):
@@ -492,6 +502,7 @@ class Reader:
         return bits
 
     @cython.cfunc
+    @cython.nonecheck(False)
     def _owners_of(self, page: TextAnalysis) -> Any:
         """Advertisers for whom the links and numbers of a text are registered."""
         links: tuple[str, ...] = page.find_all_links()
@@ -512,6 +523,7 @@ class Reader:
         )
 
     @cython.cfunc
+    @cython.nonecheck(False)
     def _sense(self, page: TextAnalysis, data: bytes) -> Sense:
         """``data``: the text in the form the scanner reads."""
         shows: cython.int = (1 if page.links else 0) | (2 if page.has_notice else 0)
@@ -519,7 +531,11 @@ class Reader:
         trie: WordTrie | None = self._trie
         places: bytes | None = None if page.is_dressed or trie is None else trie.found(page.squeezed, shows)
         is_split: cython.bint = (
-            places is not None and trie is not None and trie.may_be_split(page.folded) and self._is_split(page)
+            places is not None
+            and page.alone != 0
+            and trie is not None
+            and trie.may_be_split(page.folded, page.alone)
+            and self._is_split(page)
         )
         if places is not None and not is_split:
             sense = self._senses.find(places)
@@ -530,9 +546,9 @@ class Reader:
         found = frozenset([match[0] for match in matches])
         if (page.is_dressed or len(data) > plain) and self.hidden(page, found):
             shows |= 4
-        key: bytes = _octets(sorted(found)) + _SHOWN[shows]
+        key: bytes = places if places is not None and not is_split else _octets(sorted(found)) + _SHOWN[shows]
         if self.scanner.is_exact(found):  # its size modulo 4 differs from that of other keys
-            key += _octets([match[0] for match in self.scanner.standing(data, matches)]) + _octets([len(found)]) + b"."
+            key += _octets([match[0] for match in self.scanner.standing(data, matches)] + [len(found)]) + b"."
         sense = self._senses.find(key)
         if sense is None:
             sense = self._made(found, shows, data, matches)
@@ -613,6 +629,7 @@ class Reader:
         }
 
     @cython.cfunc
+    @cython.nonecheck(False)
     def _digits_decide(self, page: TextAnalysis) -> BoolOrSpans:
         """Whether a text with other digits in the same places may have other traits."""
         if self._digits_matter or _has_digit(page.name) or _has_digit(page.keyword):
@@ -696,20 +713,22 @@ def _by_word(tests: Iterable[tuple[int, Test]], rest: Rest = no_yield) -> dict[s
 
 
 def _octets(numbers: list[int]) -> bytes:
-    return b"".join([number.to_bytes(4, byteorder) for number in numbers])
+    return array("I", numbers).tobytes()
 
 
 @cython.cfunc
 def _owners_of(table: dict[str, OwnerTable], link: str) -> Any:
     """The owners of a link's domain, or of one above it; None if none is registered."""
     found: Any = table.get(link)
-    place: cython.Py_ssize_t
+    place: cython.Py_ssize_t = 0
+    size: cython.Py_ssize_t = len(link)
     while found is None:
-        place = link.find(".")
-        if place < 0:
+        while place < size and character(link, place) != ".":
+            place += 1
+        if place == size:
             break
-        link = link[place + 1 :]
-        found = table.get(link)
+        place += 1
+        found = table.get(link[place:])
     return found
 
 

@@ -115,7 +115,7 @@ cdef int _read_each(_Judge judge, PyObject **unread, Py_ssize_t many) except -1:
     cdef Py_ssize_t place
     for place in range(many):
         try:
-            judge.reader.read(<object>unread[place])
+            judge.reader.read(<Content><object>unread[place])
         except Exception:  # the verdict raises it again
             pass
     return 0

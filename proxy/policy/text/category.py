@@ -19,8 +19,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import cython  # noqa: F401 # compiles this module
-
 from proxy.model import message
 from proxy.model.message import Category
 from proxy.policy.text.otp_codes import HIDDEN, MOST, OFFER, OFFERS_FREE

@@ -12,6 +12,7 @@ import unicodedata
 
 import cython
 
+from proxy.native.characters import character
 from proxy.policy.text import disguised
 from proxy.policy.text.lazy_regex import lazy_regex
 
@@ -145,7 +146,7 @@ def _end_of_domain(folded: str, start: cython.Py_ssize_t) -> cython.Py_ssize_t:
     more of a name follows."""
     size: cython.Py_ssize_t = len(folded)
     end: cython.Py_ssize_t = start
-    while end < size and end - start < 19 and "a" <= folded[end] <= "z":
+    while end < size and end - start < 19 and "a" <= character(folded, end) <= "z":
         end += 1
     if 2 <= end - start <= 18 and _ends_name(folded, end):
         return end
@@ -153,7 +154,7 @@ def _end_of_domain(folded: str, start: cython.Py_ssize_t) -> cython.Py_ssize_t:
         return -1
     start += 4
     end = start
-    while end < size and end - start < 41 and _in_name(folded[end]):
+    while end < size and end - start < 41 and _in_name(character(folded, end)):
         end += 1
     return end if 2 <= end - start <= 40 and _ends_name(folded, end) else -1
 
@@ -164,35 +165,35 @@ def _end_of_domain(folded: str, start: cython.Py_ssize_t) -> cython.Py_ssize_t:
 def _ends_name(folded: str, at: cython.Py_ssize_t) -> cython.bint:
     """Whether no @ follows, and no letter or digit, also behind dashes."""
     size: cython.Py_ssize_t = len(folded)
-    if at < size and folded[at] == "@":
+    if at < size and character(folded, at) == "@":
         return False
-    while at < size and folded[at] == "-":
+    while at < size and character(folded, at) == "-":
         at += 1
-    return not (at < size and _in_name(folded[at]))
+    return not (at < size and _in_name(character(folded, at)))
 
 
 @cython.cfunc
 @cython.boundscheck(False)
 @cython.wraparound(False)
-def _add_domains(found: list[str], folded: str) -> cython.void:
+def _add_domains(found: list[str], folded: str, at: cython.Py_ssize_t, last: cython.Py_ssize_t) -> cython.void:
+    """``at``, ``last``: the first and the last dot."""
     behind: cython.Py_ssize_t = 0
-    at: cython.Py_ssize_t = folded.find(".")
     size: cython.Py_ssize_t = len(folded)
     run: cython.Py_ssize_t
     dot: cython.Py_ssize_t
     end: cython.Py_ssize_t
     while at >= 0:
-        while at > behind and (_in_name(folded[at - 1]) or folded[at - 1] == "-" or folded[at - 1] == "."):
+        while at > behind and (_in_name(character(folded, at - 1)) or character(folded, at - 1) == "-" or character(folded, at - 1) == "."):
             at -= 1
-        while at < size and (folded[at] == "-" or folded[at] == "."):
+        while at < size and (character(folded, at) == "-" or character(folded, at) == "."):
             at += 1
         run = at
-        while run < size and (_in_name(folded[run]) or folded[run] == "-" or folded[run] == "."):
+        while run < size and (_in_name(character(folded, run)) or character(folded, run) == "-" or character(folded, run) == "."):
             run += 1
         end = -1
         dot = run - 1
         while dot > at and end < 0:  # the last dot before a top-level domain
-            if folded[dot] == ".":
+            if character(folded, dot) == ".":
                 end = _end_of_domain(folded, dot + 1)
             dot -= 1
         behind = run if end < 0 else end
@@ -202,15 +203,20 @@ def _add_domains(found: list[str], folded: str) -> cython.void:
                 found += apart(name)
             else:
                 found.append(name)
-        at = folded.find(".", behind)
+        at = folded.find(".", behind) if behind <= last else -1
+
+
+def links(folded: str) -> Names:
+    """Domains of all links, as written in lower case; without a port. With a scheme also Chinese ones."""
+    return links_between(folded, folded.find("."), folded.rfind("."), True)
 
 
 @cython.ccall
-def links(folded: str, has_colon: cython.bint = True) -> Names:
-    """Domains of all links, as written in lower case; without a port. With a scheme also Chinese ones."""
+def links_between(folded: str, first: cython.Py_ssize_t, last: cython.Py_ssize_t, may_have_scheme: cython.bint) -> Names:
+    """``links``; ``first``, ``last``: where dots are."""
     found: list[str] = []
-    _add_domains(found, folded)
-    if has_colon and "://" in folded:  # an address without a name, as http://192.0.2.1/
+    _add_domains(found, folded, first, last)
+    if may_have_scheme and "://" in folded:  # an address without a name, as http://192.0.2.1/
         hosts = [match[1].split(":")[0].strip(".") for match in _HOST.finditer(folded)]
         found += [host for host in hosts if host not in found]
         found += [host for host in _CHINESE_HOST.findall(folded) if host not in found]

@@ -14,6 +14,8 @@ from proxy.policy.text.category import BANDS, CODE, PADDED
 
 
 @cython.final
+@cython.no_gc
+@cython.freelist(8)
 @cython.cclass
 class TextFindings:
     text: str

@@ -17,7 +17,8 @@ import cython
 import opencc
 from xxhash import xxh3_64_intdigest
 
-from proxy.native.text_units import replaced, without_numbers
+from proxy.native.characters import character
+from proxy.native.text_units import part_key, replaced, without_marks, without_numbers
 from proxy.policy.generational_cache import Memo
 from proxy.policy.text.lazy_regex import lazy_regex
 
@@ -185,27 +186,9 @@ def with_unseen(text: str) -> str:
 
 
 @cython.ccall
-@cython.boundscheck(False)
-@cython.wraparound(False)
 def squeeze(folded: str) -> str:
     """The text without marks between Chinese characters that split a word (贷|款, 减/肥): one to three."""
-    pieces: list[str] = []
-    start: cython.Py_ssize_t = 0
-    at: cython.Py_ssize_t
-    marks: cython.int = -1  # since the last Chinese character; -1: not only marks stand there
-    one: cython.Py_UCS4
-    for at, one in enumerate(folded):
-        if "\u3400" <= one <= "\u9fff":
-            if 0 < marks <= 3:
-                pieces.append(folded[start : at - marks])
-                start = at
-            marks = 0
-        elif marks >= 0:
-            marks = marks + 1 if one <= "\uffff" and _kind[ord(one)] & 2 else -1
-    if not pieces:
-        return folded
-    pieces.append(folded[start:])
-    return "".join(pieces)
+    return without_marks(folded, _KIND_TABLE, MARK)
 
 
 def numberless(text: str) -> str:
@@ -213,11 +196,14 @@ def numberless(text: str) -> str:
     return without_numbers(text).decode("utf-8", "surrogatepass")
 
 
+_LOW_BITS = cython.declare(cython.ulonglong, 0xFFFFFFFF)
+
+
 @cython.ccall
 def fingerprint(numberless: bytes) -> cython.uint:
     """32 bits naming the template of a text without its numbers."""
     whole: cython.ulonglong = xxh3_64_intdigest(numberless)
-    return whole & 0xFFFFFFFF
+    return whole & _LOW_BITS
 
 
 def text_key(text: str) -> int:
@@ -253,29 +239,30 @@ NO_SIGNATURE = Signature("", 0, False)
 
 
 _leading = Memo(32_768)
-"""Signatures that alone begin a text, as written."""
+"""Signatures that alone begin a text, by ``part_key`` of what is written."""
 
 
-def _learn_leading(written: str) -> Signature:
+def _learn_leading(key: bytes, written: str) -> Signature:
     name = normal_signature(written)
     found: Signature = _leading.put(
-        written, Signature(name if SIGNATURE_SHORTEST <= len(name) <= SIGNATURE_LONGEST else "", 1, False)
+        key, Signature(name if SIGNATURE_SHORTEST <= len(name) <= SIGNATURE_LONGEST else "", 1, False)
     )
     return found
 
 
 @cython.ccall
-def signature(text: str) -> Signature:
-    """The signature at the start of a text, or at its end as in legacy traffic."""
-    if "【" not in text:
-        return NO_SIGNATURE
+def signature(text: str, is_single: cython.bint = False) -> Signature:
+    """The signature at the start of a text, or at its end as in legacy traffic. ``is_single``: whether there is at most one 【."""
     size: cython.Py_ssize_t = len(text)
-    end: cython.Py_ssize_t
-    if text[0] == "【" and text[size - 1] != "】" and text.find("【", 1) < 0:  # nearly always
-        end = text.find("】")
-        if end > 0:
-            written: str = text[1:end]
-            return cython.cast(Memo, _leading).find(written) or _learn_leading(written)
+    end: cython.Py_ssize_t = 1
+    if not size or (character(text, 0) != "【" and "【" not in text):
+        return NO_SIGNATURE
+    if character(text, 0) == "【" and character(text, size - 1) != "】" and (is_single or text.find("【", 1) < 0):  # nearly always
+        while end < size and character(text, end) != "】":
+            end += 1
+        if end < size:
+            key: bytes = part_key(text, 1, end)
+            return cython.cast(Memo, _leading).find(key) or _learn_leading(key, text[1:end])
     text = text.strip(_EDGE)
     first = _SIGNATURE.match(text)
     last = _SIGNATURE.match(text, text.rindex("【")) if text.endswith("】") else None

@@ -20,6 +20,8 @@ from typing import NamedTuple
 
 import cython
 
+from proxy.native.characters import character
+from proxy.native.text_units import part_key
 from proxy.policy.generational_cache import Memo
 from proxy.policy.replies.vocabulary import one_of, some
 from proxy.policy.text.lazy_regex import lazy_regex
@@ -58,17 +60,14 @@ SENDING = "发送辑信入写个"
 """Characters before a keyword of letters: 发8元券 is none."""
 LEAVING = "退拒绝消停取扰"
 """Characters beside letters (退T, 拒R, T退)."""
-JOINING = "=: "
-"""Between a letter and one of them: T=退."""
 OPENING = "回发复编短拒退取不如若想停屏关免勿谢无终没禁"
 """Characters that a notice may begin with; elsewhere it begins at the gate, or with a short word right before that (TD退订)."""
 WORD_MAX = 4
 _MARK = "[^0-9a-z\u3400-\u9fff@#*]"
 _WORD_BEHIND = f"{_MARK}{{0,3}}[0-9a-z@#*]"
-SENTENCE_MARKS = ",。;!"
-"""Right behind a word for answering, they part it from what follows: 请勿回复,如非本人."""
-_PAIRS = frozenset(REFUSING.split())
+_PAIRS = REFUSING.split()
 OF_PAIR, ANSWERS, SENDS, LEAVES, OPENS, LETTER, NUMBER, SIGN = 1, 2, 4, 8, 16, 32, 64, 128
+GATES = OF_PAIR | ANSWERS | SENDS | LEAVES
 
 
 def _kinds() -> bytes:
@@ -83,10 +82,23 @@ def _kinds() -> bytes:
     return bytes(kinds)
 
 
-_KIND_TABLE = _kinds()
-_kind: cython.p_uchar = _KIND_TABLE
-_SECOND_TABLE = bytes(chr(code) in {pair[1] for pair in _PAIRS} for code in range(0x10000))
+def _numbered(characters: list[str]) -> bytes:
+    """For each of the first 65,536 characters its place among these, from 1 on; 0 for others."""
+    places = bytearray(0x10000)
+    for place, one in enumerate(characters, 1):
+        places[ord(one)] = place
+    return bytes(places)
+
+
+KIND_TABLE = _kinds()
+_kind: cython.p_uchar = KIND_TABLE
+_FIRSTS, _SECONDS = sorted({pair[0] for pair in _PAIRS}), sorted({pair[1] for pair in _PAIRS})
+_FIRST_TABLE, _SECOND_TABLE = _numbered(_FIRSTS), _numbered(_SECONDS)
+_first: cython.p_uchar = _FIRST_TABLE
 _second: cython.p_uchar = _SECOND_TABLE
+_PAIR_TABLE = bytes(one + other in _PAIRS for one in ("", *_FIRSTS) for other in ("", *_SECONDS))
+_pair: cython.p_uchar = _PAIR_TABLE
+_row: cython.Py_ssize_t = len(_SECONDS) + 1
 _tail_known: cython.Py_ssize_t = TAIL_KNOWN
 _lead: cython.Py_ssize_t = LEAD
 _word_max: cython.Py_ssize_t = WORD_MAX
@@ -100,44 +112,10 @@ def _kind_of(one: cython.Py_UCS4) -> cython.int:
 
 
 @cython.cfunc
-@cython.boundscheck(False)
-@cython.wraparound(False)
-def _gate(text: str, first: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """The first place from ``first`` on at which a notice may have its refusing word or its word for answering; -1 if there is none."""
-    size: cython.Py_ssize_t = len(text)
-    at: cython.Py_ssize_t
-    behind: cython.Py_ssize_t
-    kind: cython.int
-    word: cython.int
-    one: cython.Py_UCS4
-    for at, one in enumerate(text):
-        kind = _kind_of(one)
-        if kind & (1 | 2 | 4 | 8) and at >= first:
-            if kind & 1 and at + 1 < size and _ends_pair(text[at + 1]) and text[at : at + 2] in _PAIRS:
-                return at
-            if kind & 8 and at:  # T退, T=退
-                if _kind_of(text[at - 1]) & (32 | 64):
-                    return at
-                if at > 1 and text[at - 1] in JOINING and _kind_of(text[at - 2]) & 32:
-                    return at
-            if kind & (2 | 4 | 8):
-                behind = at + 1
-                while behind < size and behind < at + 4 and _is_mark(text[behind]):
-                    behind += 1
-                if behind < size:
-                    word = _kind_of(text[behind])
-                    if word & (32 | 128) or (word & 64 and not kind & 4):
-                        return at
-                    if kind & 2 and word & 16 and not word & (2 | 4) and text[at + 1] not in SENTENCE_MARKS:
-                        return at
-    return -1
-
-
-@cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
-def _ends_pair(one: cython.Py_UCS4) -> cython.bint:
-    return one <= "\uffff" and _second[ord(one)] != 0
+def _is_pair(one: cython.Py_UCS4, other: cython.Py_UCS4) -> cython.bint:
+    return other <= "\uffff" and _pair[_first[ord(one)] * _row + _second[ord(other)]] != 0
 
 
 @cython.cfunc
@@ -145,6 +123,48 @@ def _ends_pair(one: cython.Py_UCS4) -> cython.bint:
 @cython.exceptval(check=False)
 def _is_mark(one: cython.Py_UCS4) -> cython.bint:
     return not _kind_of(one) & (32 | 64 | 128) and not "\u3400" <= one <= "\u9fff"
+
+
+@cython.ccall
+def is_gate(text: str, at: cython.Py_ssize_t) -> cython.bint:
+    """Whether a notice may have its refusing word, or its word for answering, at a character of GATES."""
+    size: cython.Py_ssize_t = len(text)
+    behind: cython.Py_ssize_t
+    word: cython.int
+    one: cython.Py_UCS4 = character(text, at)
+    before: cython.Py_UCS4
+    kind: cython.int = _kind_of(one)
+    if kind & 1 and at + 1 < size and _is_pair(one, character(text, at + 1)):
+        return True
+    if kind & 8 and at:  # T退, T=退
+        before = character(text, at - 1)
+        if _kind_of(before) & (32 | 64):
+            return True
+        if at > 1 and (before == "=" or before == ":" or before == " ") and _kind_of(character(text, at - 2)) & 32:
+            return True
+    if not kind & (2 | 4 | 8):
+        return False
+    behind = at + 1
+    while behind < size and behind < at + 4 and _is_mark(character(text, behind)):
+        behind += 1
+    if behind == size:
+        return False
+    word = _kind_of(character(text, behind))
+    if word & (32 | 128) or (word & 64 and not kind & 4):
+        return True
+    # a mark that ends a sentence parts it from what follows: 请勿回复,如非本人
+    return kind & 2 != 0 and word & 16 != 0 and not word & (2 | 4) and character(text, at + 1) not in ",。;!"
+
+
+@cython.cfunc
+def _gate(text: str, first: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """The first gate from ``first`` on; -1 if there is none."""
+    at: cython.Py_ssize_t
+    one: cython.Py_UCS4
+    for at, one in enumerate(text):
+        if at >= first and _kind_of(one) & (1 | 2 | 4 | 8) and is_gate(text, at):
+            return at
+    return -1
 
 
 # --- notices in Chinese
@@ -269,8 +289,6 @@ _OF_MESSAGES = lazy_regex(f"(?:{'|'.join(_MESSAGES.split())})")
 # --- notices in English
 
 _OUT = r"(?:unsub\w*|opt[ -]?out|stop\w*|cancel|end|quit|be removed|no longer receive|leave)"
-ENGLISH = ("unsub", "to ", "op", "reply")
-"""A text without one of them holds no notice in English."""
 _BOOKED_IN_ENGLISH = lazy_regex(r"(?<![a-z])(?:confirm|appointment|booking|reservation|delivery|visit|your order)")
 _ENGLISH = tuple(
     lazy_regex(pattern)
@@ -290,44 +308,46 @@ _ENGLISH = tuple(
 def notice(squeezed: str) -> Notice:
     """The opt-out notice and the keyword it declares; the last one counts, for it is what a person reads last."""
     first: cython.Py_ssize_t = _gate(squeezed, 0)
-    last: cython.Py_ssize_t = first
+    tail: cython.Py_ssize_t = len(squeezed) - _tail_known
+    return notice_at(squeezed, first, _gate(squeezed, tail) if 0 <= first < tail else first)
+
+
+@cython.ccall
+def notice_at(squeezed: str, first: cython.Py_ssize_t, last: cython.Py_ssize_t) -> Notice:
+    """``first``, ``last``: the first gate of the text, and of its last TAIL_KNOWN characters; -1 if there is none."""
     if first < 0:
         return english_notice(squeezed)
-    tail: cython.Py_ssize_t = len(squeezed) - _tail_known
-    if first < tail:
-        last = _gate(squeezed, tail)
     if last >= 0:
-        written: str = squeezed[_begins(squeezed, last) :]
-        found = cython.cast(Memo, _tails).find(written)
+        begin: cython.Py_ssize_t = _begins(squeezed, last)
+        key: bytes = part_key(squeezed, begin, len(squeezed))
+        found = cython.cast(Memo, _tails).find(key)
         if found is None:
-            found = _tails.put(written, whole_notice(written))
-        if found.found:
-            return found if found.sure else confirmed(found, squeezed)
+            found = _tails.put(key, whole_notice(squeezed[begin:]))
+        if cython.cast(tuple, found)[2]:
+            return found if cython.cast(tuple, found)[3] else confirmed(found, squeezed)
     return notice_from(squeezed, first)
 
 
 @cython.cfunc
-@cython.boundscheck(False)
-@cython.wraparound(False)
 def _begins(squeezed: str, gate: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """Where the notice begins that has its gate there: no farther back than a link, which differs from person to person."""
     low: cython.Py_ssize_t = gate - _lead if gate > _lead else 0
     at: cython.Py_ssize_t = gate
     first: cython.Py_ssize_t = -1
     end: cython.Py_ssize_t
-    while at > low and not _kind_of(squeezed[at - 1]) & (32 | 64):
+    while at > low and not _kind_of(character(squeezed, at - 1)) & (32 | 64):
         at -= 1
-        if _kind_of(squeezed[at]) & 16:
+        if _kind_of(character(squeezed, at)) & 16:
             first = at
     if first >= 0:
         return first
     at = gate
-    if at > low and _is_mark(squeezed[at - 1]):
+    if at > low and _is_mark(character(squeezed, at - 1)):
         at -= 1
     end = at
-    while at > low and end - at <= _word_max and _kind_of(squeezed[at - 1]) & (32 | 64):
+    while at > low and end - at <= _word_max and _kind_of(character(squeezed, at - 1)) & (32 | 64):
         at -= 1
-    if at > low and (squeezed[at - 1] == "/" or squeezed[at - 1] == "."):  # of a link
+    if at > low and (character(squeezed, at - 1) == "/" or character(squeezed, at - 1) == "."):  # of a link
         return gate
     return at if 0 < end - at <= _word_max else gate
 
@@ -357,12 +377,17 @@ def whole_notice(squeezed: str) -> Notice:
 
 
 _tails = Memo(8_192)
-"""Notices of the last words of texts."""
+"""Notices of the last words of texts, by their ``part_key``."""
 
 
+@cython.ccall
 def english_notice(squeezed: str) -> Notice:
-    if all(word not in squeezed for word in ENGLISH):
+    if not ("unsub" in squeezed or "to " in squeezed or "op" in squeezed or "reply" in squeezed):
         return NO_NOTICE
+    return _in_english(squeezed)
+
+
+def _in_english(squeezed: str) -> Notice:
     best: re.Match[str] | None = None
     for pattern in _ENGLISH:
         for match in pattern.finditer(squeezed):
@@ -461,45 +486,34 @@ _ASKED_IN_WORDS = lazy_regex(
 
 
 @cython.ccall
-def asks(squeezed: str, found: Notice) -> cython.bint:
-    """Whether a text wants an answer that is no refusal of messages: 确认请回1, 满意请回5, 请回复Y确认."""
-    if not _may_ask(squeezed, found.keyword):
+def asks(squeezed: str, found: Notice, at: cython.Py_ssize_t = -2) -> cython.bint:
+    """Whether a text wants an answer that is no refusal of messages: 确认请回1, 满意请回5, 请回复Y确认. ``at``: the place of its only word for
+    answering (回, 回复, 复); -1: it has none; -2: that is not known, or it has several."""
+    keyword: str = cython.cast(tuple, found)[0]
+    if at == -1 or (at >= 0 and _is_keyword_at(squeezed, at + 1, keyword)):  # nearly always
         return False
-    keyword: str = found.keyword.lower()
+    keyword = keyword.lower()
     return any([match[1] != keyword for match in _ANSWER.finditer(squeezed)]) or _ASKED_IN_WORDS.search(squeezed) is not None
 
 
 @cython.cfunc
-@cython.boundscheck(False)
-@cython.wraparound(False)
-def _may_ask(squeezed: str, keyword: str) -> cython.bint:
-    """False for nearly all texts: they do not speak of answering, or only in the notice."""
-    place: cython.Py_ssize_t = squeezed.find("回")
-    other: cython.Py_ssize_t = squeezed.find("复")
+def _is_keyword_at(squeezed: str, at: cython.Py_ssize_t, keyword: str) -> cython.bint:
+    """Whether the notice's keyword stands there, behind 回 or 复."""
+    size: cython.Py_ssize_t = len(squeezed)
     before: cython.Py_UCS4
     one: cython.Py_UCS4
-    if place >= 0 and other == place + 1:
-        other = squeezed.find("复", other + 1)
-    if place < 0:
-        place = other
-        other = squeezed.find("复", other + 1) if other >= 0 else -1
-    if other >= 0 or (place >= 0 and squeezed.find("回", place + 1) >= 0):
-        return True
-    if "y" in squeezed and "reply" in squeezed:
-        return True
-    if place < 0 or not keyword:
-        return place >= 0
-    place += 1
-    if place < len(squeezed) and (squeezed[place] == "复" or squeezed[place] == "覆"):
-        place += 1
-    if place + len(keyword) > len(squeezed):
-        return True
+    if not keyword:
+        return False
+    if at < size and (character(squeezed, at) == "复" or character(squeezed, at) == "覆"):
+        at += 1
+    if at + len(keyword) > size:
+        return False
     for one in keyword:
-        before = squeezed[place]
+        before = character(squeezed, at)
         if one != before and not ("A" <= one <= "Z" and ord(one) + 32 == ord(before)):
-            return True
-        place += 1
-    return place < len(squeezed) and _kind_of(squeezed[place]) & (32 | 64) != 0
+            return False
+        at += 1
+    return at == size or not _kind_of(character(squeezed, at)) & (32 | 64)
 
 
 def plain(keyword: str) -> str:
