@@ -8,7 +8,7 @@ In: a text. Out: octets or another text. Never: what a character means, but for 
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from cpython.unicode cimport PyUnicode_1BYTE_KIND, PyUnicode_2BYTE_KIND, PyUnicode_4BYTE_KIND, PyUnicode_DATA, PyUnicode_KIND, PyUnicode_READ, PyUnicode_WRITE
+from cpython.unicode cimport PyUnicode_1BYTE_KIND, PyUnicode_2BYTE_KIND, PyUnicode_4BYTE_KIND, PyUnicode_DATA, PyUnicode_KIND, PyUnicode_READ
 from libc.string cimport memcpy
 
 cdef extern from "Python.h":
@@ -186,6 +186,28 @@ cpdef str replaced(str text, bytearray table):
     return PyUnicode_FromKindAndData(PyUnicode_2BYTE_KIND, other, size)
 
 
+ctypedef fused character:
+    unit
+    Py_UCS4
+
+
+cdef Py_ssize_t _without_marks(const character *units, character *kept, Py_ssize_t size, const unsigned char *kind_of, int mark) noexcept:
+    cdef Py_ssize_t at, many = 0
+    cdef unsigned int one
+    cdef int marks = -1  # since the last Chinese character; -1: not only marks stand there
+    for at in range(size):
+        one = units[at]
+        if 0x3400 <= one <= 0x9FFF:
+            if 0 < marks <= 3:
+                many -= marks
+            marks = 0
+        elif marks >= 0:
+            marks = marks + 1 if one < 0x10000 and kind_of[one] & mark else -1
+        kept[many] = units[at]
+        many += 1
+    return many
+
+
 cpdef str without_marks(str text, bytes kinds, int mark):
     """The text without marks between two Chinese characters, one to three of them; the text itself where there are none. ``kinds``: an octet
     for each of the first 65,536 characters, with the bit ``mark`` for a mark."""
@@ -193,22 +215,15 @@ cpdef str without_marks(str text, bytes kinds, int mark):
     cdef Py_UCS4[SHORT] short
     cdef void *kept = short
     cdef int kind = PyUnicode_KIND(text)
-    cdef void *data = PyUnicode_DATA(text)
-    cdef Py_UCS4 one
-    cdef Py_ssize_t at, many = 0, size = len(text)
-    cdef int marks = -1  # since the last Chinese character; -1: not only marks stand there
+    cdef Py_ssize_t many, size = len(text)
     cdef bytes long = None
+    if kind == PyUnicode_1BYTE_KIND:  # nothing in it is Chinese
+        return text
     if size > SHORT:
         long = PyBytes_FromStringAndSize(NULL, size * kind)
         kept = PyBytes_AS_STRING(long)
-    for at in range(size):
-        one = PyUnicode_READ(kind, data, at)
-        if 0x3400 <= one <= 0x9FFF:
-            if 0 < marks <= 3:
-                many -= marks
-            marks = 0
-        elif marks >= 0:
-            marks = marks + 1 if one < 0x10000 and kind_of[one] & mark else -1
-        PyUnicode_WRITE(kind, kept, many, one)
-        many += 1
+    if kind == PyUnicode_2BYTE_KIND:
+        many = _without_marks(<const unit *>PyUnicode_DATA(text), <unit *>kept, size, kind_of, mark)
+    else:
+        many = _without_marks(<const Py_UCS4 *>PyUnicode_DATA(text), <Py_UCS4 *>kept, size, kind_of, mark)
     return text if many == size else PyUnicode_FromKindAndData(kind, kept, many)

@@ -6,8 +6,8 @@ cdef enum:
 
 
 cdef class WordTrie:
-    cdef unsigned char[8192] begins  # a bit for each first character of a word; rules most characters out, and is 30 times smaller than ``first``
-    cdef unsigned char[PAIRS >> 3] pairs  # a hashed bit for each first two characters of a word
+    cdef unsigned char[8192] begins  # a bit for each first character of a word, for each digit if 0 is one; rules most characters out, and is 30 times smaller than ``first``
+    cdef unsigned char[PAIRS >> 3] pairs  # a hashed bit for each first two characters of a word, with each digit as the second one if 0 is
     cdef unsigned short[ALONE] alone  # words of one character
     cdef u64 alone_bits  # a bit for each of them, by its last six bits
     cdef int loners
@@ -40,5 +40,8 @@ cdef class WordTrie:
     cdef bint is_split_from(self, int kind, void *data, Py_ssize_t size, Py_ssize_t at) noexcept
     cdef bint begins_word(self, int kind, void *data, Py_ssize_t at) noexcept
     cpdef bytes found(self, str text, int shows=*)
+    cdef int walk(
+        self, const unsigned short *units, Py_ssize_t size, Py_ssize_t at, unsigned int node, unsigned int *places, int many
+    ) noexcept
     cdef bint is_split_at(self, str text, Py_ssize_t size, Py_ssize_t at) noexcept
     cpdef bint may_be_split(self, str text, u64 alone)

@@ -64,6 +64,8 @@ cdef class WordTrie:
         cdef unsigned int node = 0, pair
         cdef u64 at
         cdef Py_UCS4 one
+        for one in "0123456789" if word[0] == "0" else word[0]:
+            self.begins[<unsigned int>one >> 3] |= 1 << (<unsigned int>one & 7)
         if len(word) == 1 and self.loners < ALONE:
             self.alone[self.loners] = <unsigned short><Py_UCS4>word[0]
             self.alone_bits |= <u64>1 << (<unsigned int>word[0] & 63)
@@ -71,14 +73,14 @@ cdef class WordTrie:
         elif len(word) == 1:  # no second character to look for
             memset(self.pairs, 0xFF, PAIRS >> 3)
         else:
-            pair = _pair(<unsigned int>word[0], <unsigned int>word[1])
-            self.pairs[pair >> 3] |= 1 << (pair & 7)
+            for one in "0123456789" if word[1] == "0" else word[1]:
+                pair = _pair(<unsigned int>word[0], <unsigned int>one)
+                self.pairs[pair >> 3] |= 1 << (pair & 7)
         for one in word:
             if not node:
                 if not self.first[one]:
                     self.nodes += 1
                     self.first[one] = self.nodes
-                    self.begins[<unsigned int>one >> 3] |= 1 << (<unsigned int>one & 7)
                 node = self.first[one]
                 continue
             self.inner[node] = 1
@@ -98,37 +100,45 @@ cdef class WordTrie:
         cdef unsigned int[FOUND_MAX + 1] places
         cdef Py_ssize_t start, at, size = len(text)
         cdef int many = 0
-        cdef unsigned int node, pair, one
+        cdef unsigned int pair, one
         cdef bytes octets
         if units is NULL:
             return None
         for start in range(size):
             one = units[start]
+            if not self.begins[one >> 3] >> (one & 7) & 1:
+                continue
             if one - 48 < 10:
                 if start and <unsigned int>units[start - 1] - 48 < 10:
                     continue
-                one = 48
-            if not self.begins[one >> 3] >> (one & 7) & 1:
-                continue
-            at = _behind(units, start)
-            pair = _pair(one, _plain(units[at]))
-            if not self.pairs[pair >> 3] >> (pair & 7) & 1 and not self.is_alone(one):
-                continue
-            node = self.first[one]
-            while node:
-                if self.words[node]:
-                    many = _set_in(places, many, self.words[node] - 1)
-                    if many == FOUND_MAX:
-                        return None
-                if not self.inner[node] or at == size:
-                    break
-                node = self.kids[self.slot(<u64>node << 16 | _plain(units[at]))]  # 0 at a free place
-                at = _behind(units, at)
+                one, at = 48, _behind(units, start)
+            else:
+                at = start + 1
+            pair = _pair(one, units[at])
+            if self.pairs[pair >> 3] >> (pair & 7) & 1 or self.is_alone(one):
+                many = self.walk(units, size, at, self.first[one], places, many)
+                if many == FOUND_MAX:
+                    return None
         octets = PyBytes_FromStringAndSize(NULL, many * sizeof(unsigned int) + (shows >= 0))
         memcpy(PyBytes_AS_STRING(octets), places, many * sizeof(unsigned int))
         if shows >= 0:
             PyBytes_AS_STRING(octets)[many * sizeof(unsigned int)] = <char>shows
         return octets
+
+    cdef int walk(
+        self, const unsigned short *units, Py_ssize_t size, Py_ssize_t at, unsigned int node, unsigned int *places, int many
+    ) noexcept:
+        """Adds the words that begin with a node and go on at ``at``; returns how many places there are, FOUND_MAX if there may be more."""
+        while node:
+            if self.words[node]:
+                many = _set_in(places, many, self.words[node] - 1)
+                if many == FOUND_MAX:
+                    break
+            if not self.inner[node] or at == size:
+                break
+            node = self.kids[self.slot(<u64>node << 16 | _plain(units[at]))]  # 0 at a free place
+            at = _behind(units, at)
+        return many
 
     cpdef bint may_be_split(self, str text, u64 alone):
         """Whether a word may be in the text with marks between all its letters: a whole Chinese word, or the first two letters of another.
@@ -233,10 +243,11 @@ cdef inline Py_ssize_t _behind(const unsigned short *units, Py_ssize_t at) noexc
 cdef inline int _set_in(unsigned int *places, int many, unsigned int place) noexcept:
     cdef int at = many
     while at and places[at - 1] > place:
+        places[at] = places[at - 1]
         at -= 1
     if at and places[at - 1] == place:
+        memmove(places + at, places + at + 1, (many - at) * sizeof(unsigned int))
         return many
-    memmove(places + at + 1, places + at, (many - at) * sizeof(unsigned int))
     places[at] = place
     return many + 1
 

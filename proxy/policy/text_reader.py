@@ -311,7 +311,7 @@ class Reader:
         return cython.cast(Reading, content.reading)
 
     @property
-    def young_traits(self) -> dict[TraitsKey, Traits]:
+    def young_traits(self) -> dict[Any, Traits]:
         """Traits met lately, in the order they came; another dictionary once it is full."""
         return self._traits.young
 
@@ -356,20 +356,20 @@ class Reader:
             if content.digest < SELDOM:  # for what is used all the time would be forgotten there
                 self.lately.append(content)
             return cython.cast(Reading, found)
-        read: tuple[Reading, BoolOrSpans] = self._analyse(content, None)
+        seen: TextFindings = self._analysed(content, None)
         if self._has_come(content, mask):
-            digits = read[1]
+            digits = seen.digits
             if digits is False:
-                self._masks.put(mask, read[0])
+                self._masks.put(mask, seen.reading)
             elif digits is not True:
                 of = WithNumbers(digits)
                 self._masks.put(mask, of)
                 key = _with_numbers(text, mask, of.spans)
                 if key is mask:
-                    of.without = read[0]
+                    of.without = seen.reading
                 else:
-                    self._masks.put(key, read[0])
-        return cython.cast(Reading, read[0])
+                    self._masks.put(key, seen.reading)
+        return cython.cast(Reading, seen.reading)
 
     @cython.cfunc
     def _with_these_numbers(self, text: str, mask: bytes, of: WithNumbers) -> Any:
@@ -400,11 +400,16 @@ class Reader:
             self.lately.append(content)
         return again
 
-    @cython.ccall
-    @cython.nonecheck(False)
     def _analyse(self, content: Content, tagged: Category | None) -> ReadingOf:
         """The reading, and whether another text with the same mask may read differently: if so, perhaps only where it has other telephone
         numbers in the same places."""
+        seen: TextFindings = self._analysed(content, tagged)
+        return seen.reading, seen.digits
+
+    @cython.cfunc
+    @cython.nonecheck(False)
+    def _analysed(self, content: Content, tagged: Category | None) -> TextFindings:
+        """What is in a text, with its reading."""
         page: TextAnalysis = TextAnalysis.__new__(TextAnalysis)
         page.read(content.text)
         others = None if page.is_plain else display_orders(page.text)
@@ -413,19 +418,35 @@ class Reader:
         if self._reviewed is not None:
             bits |= self._reviewed.get(key_of(page)) or 0
         complete = content.complete
-        key = (
-            content.state if seen.resolved else "unreadable", seen.name, seen.keyword, seen.category, seen.band, seen.subcategory, bits,
-            tagged, complete, seen.forms, seen.owners,
-        )  # fmt: skip
+        key: tuple[Any, ...]
+        if (
+            tagged is None
+            and complete
+            and seen.forms is None
+            and seen.owners is _NOBODY
+            and seen.resolved
+            and content.state == "readable"
+        ):
+            key = (
+                seen.name,
+                seen.keyword,
+                seen.category,
+                seen.band,
+                seen.subcategory,
+                bits,
+            )  # nearly always: in these they differ
+        else:
+            key = _traits_key(content, seen, bits, tagged)
         traits = self._traits.find(key)
         if traits is None:
-            traits = self._traits.put(key, Traits(*key))
-        template = fingerprint(seen.data) if page.text else 0
+            traits = self._traits.put(key, Traits(*_traits_key(content, seen, bits, tagged)))
+        template: Any = fingerprint(seen.data) if page.text else 0
         if self.texts is not None and complete and seen.category is _MARKETING:
             self.texts.put(template, seen.text)
         reading: Reading = Reading.__new__(Reading)
         reading.traits, reading.template = traits, template
-        return reading, seen.digits
+        seen.reading = reading
+        return seen
 
     @cython.cfunc
     @cython.nonecheck(False)
@@ -643,6 +664,13 @@ class Reader:
         ):
             return True
         return self._reads_contacts and page.may_call()
+
+
+def _traits_key(content: Content, seen: TextFindings, bits: int, tagged: Category | None) -> TraitsKey:
+    return (
+        content.state if seen.resolved else "unreadable", seen.name, seen.keyword, seen.category, seen.band, seen.subcategory, bits,
+        tagged, content.complete, seen.forms, seen.owners,
+    )  # fmt: skip
 
 
 @cython.cfunc

@@ -183,12 +183,16 @@ def _add_domains(found: list[str], folded: str, at: cython.Py_ssize_t, last: cyt
     dot: cython.Py_ssize_t
     end: cython.Py_ssize_t
     while at >= 0:
-        while at > behind and (_in_name(character(folded, at - 1)) or character(folded, at - 1) == "-" or character(folded, at - 1) == "."):
+        while at > behind and (
+            _in_name(character(folded, at - 1)) or character(folded, at - 1) == "-" or character(folded, at - 1) == "."
+        ):
             at -= 1
         while at < size and (character(folded, at) == "-" or character(folded, at) == "."):
             at += 1
         run = at
-        while run < size and (_in_name(character(folded, run)) or character(folded, run) == "-" or character(folded, run) == "."):
+        while run < size and (
+            _in_name(character(folded, run)) or character(folded, run) == "-" or character(folded, run) == "."
+        ):
             run += 1
         end = -1
         dot = run - 1

@@ -32,6 +32,8 @@ class TextFindings:
     digits: Any
     """Whether the text may show something else with other digits in the same places: or where telephone numbers stand that may change it."""
     resolved: bool
+    reading: Any
+    """What is made of it (policy/text_reader.py)."""
 
     def __init__(
         self,
@@ -60,6 +62,7 @@ class TextFindings:
         self.owners = owners
         self.digits = digits
         self.resolved = resolved
+        self.reading = None
 
     def __repr__(self) -> str:  # without the text
         return f"TextFindings(category={self.category}, band={self.band}, bits={self.bits})"

@@ -257,7 +257,9 @@ def signature(text: str, is_single: cython.bint = False) -> Signature:
     end: cython.Py_ssize_t = 1
     if not size or (character(text, 0) != "【" and "【" not in text):
         return NO_SIGNATURE
-    if character(text, 0) == "【" and character(text, size - 1) != "】" and (is_single or text.find("【", 1) < 0):  # nearly always
+    if (
+        character(text, 0) == "【" and character(text, size - 1) != "】" and (is_single or text.find("【", 1) < 0)
+    ):  # nearly always
         while end < size and character(text, end) != "】":
             end += 1
         if end < size:

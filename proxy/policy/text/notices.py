@@ -9,7 +9,7 @@ whether the text wants an answer that is no refusal. Never: what a reply means (
 
 "Strong" patterns name the refusal of messages; "weak" ones a refusal alone (取消, 不需要), which a booking or a delivery may have, too.
 
-Ordinary texts are not searched: a notice holds a refusing word, or a word for answering right before letters or digits (``_gate``).
+Ordinary texts are not searched: a notice holds a refusing word, or a word for answering right before letters or digits (``is_gate``).
 """
 
 from __future__ import annotations
@@ -156,17 +156,6 @@ def is_gate(text: str, at: cython.Py_ssize_t) -> cython.bint:
     return kind & 2 != 0 and word & 16 != 0 and not word & (2 | 4) and character(text, at + 1) not in ",。;!"
 
 
-@cython.cfunc
-def _gate(text: str, first: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """The first gate from ``first`` on; -1 if there is none."""
-    at: cython.Py_ssize_t
-    one: cython.Py_UCS4
-    for at, one in enumerate(text):
-        if at >= first and _kind_of(one) & (1 | 2 | 4 | 8) and is_gate(text, at):
-            return at
-    return -1
-
-
 # --- notices in Chinese
 
 _SEP = r"[^0-9a-z@#*\u3400-\u9fff]{0,3}"
@@ -307,9 +296,16 @@ _ENGLISH = tuple(
 @cython.ccall
 def notice(squeezed: str) -> Notice:
     """The opt-out notice and the keyword it declares; the last one counts, for it is what a person reads last."""
-    first: cython.Py_ssize_t = _gate(squeezed, 0)
+    first: cython.Py_ssize_t = -1
     tail: cython.Py_ssize_t = len(squeezed) - _tail_known
-    return notice_at(squeezed, first, _gate(squeezed, tail) if 0 <= first < tail else first)
+    at: cython.Py_ssize_t
+    one: cython.Py_UCS4
+    for at, one in enumerate(squeezed):
+        if _kind_of(one) & (1 | 2 | 4 | 8) and (first < 0 or at >= tail) and is_gate(squeezed, at):
+            first = at if first < 0 else first
+            if at >= tail:
+                return notice_at(squeezed, first, at)
+    return notice_at(squeezed, first, -1)
 
 
 @cython.ccall

@@ -13,13 +13,13 @@ import cython
 from proxy.model.message import Content
 from proxy.native.characters import character
 from proxy.native.text_units import without_numbers
+from proxy.policy.text import notices
 from proxy.policy.text.bidi import as_shown, display_orders
 from proxy.policy.text.contacts import Names, Spans, call_spans, links_between
 from proxy.policy.text.contacts import contacts as contacts_in
 from proxy.policy.text.disguised import DOTS, KIND_TABLE, DigitRun, DigitRuns, candidates, domains
 from proxy.policy.text.folding import MARKS, Signature, easily_folded, folding, squeeze, with_unseen
 from proxy.policy.text.folding import signature as signature_of
-from proxy.policy.text import notices
 from proxy.policy.text.notices import TAIL_KNOWN, Notice, asks, is_gate, notice_at
 from proxy.policy.text.notices import notice as notice_in
 from proxy.policy.text.split_words import LETTERS_LEAST, split_runs
@@ -92,9 +92,9 @@ class TextAnalysis:
     holds_codes: bool
     """Whether encoded characters may stand in it."""
     domain_at: cython.Py_ssize_t
-    """From where on domains may be written with other signs or gaps; -1 if there are none. Places are in ``folded`` but for the following one."""
+    """From where on domains may be written with other signs or gaps; -1 if there are none. This place and others are in ``folded``."""
     answer_at: cython.Py_ssize_t
-    """The place of the only word for answering, in ``squeezed``; -1: there is none, -2: perhaps several (notices.py)."""
+    """The place of the only word for answering, but in ``squeezed``; -1: there is none, -2: perhaps several (notices.py)."""
     gate_at: cython.Py_ssize_t
     last_gate_at: cython.Py_ssize_t
     """The first gate of a notice, and the first among the last characters; -1 if there is none."""
