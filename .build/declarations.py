@@ -3,8 +3,8 @@
 In: modules that ``import cython``. Out: for each the text by which other modules compile against its classes and functions.
 Never: a declaration that is written by hand beside the annotation.
 
-Declared are classes marked ``@cython.cclass`` (all annotated attributes, methods marked ``cfunc`` and ``ccall``), functions marked
-``@cython.ccall``, and what the module imports of these from other compiled modules.
+Declared are variables of a C type, classes marked ``@cython.cclass`` (all annotated attributes, methods marked ``cfunc`` and ``ccall``),
+functions marked ``@cython.ccall``, and what the module imports of these from other compiled modules.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 C_TYPES = {
     "uchar": "unsigned char", "ushort": "unsigned short", "uint": "unsigned int", "ulong": "unsigned long", "longlong": "long long",
     "ulonglong": "unsigned long long", "int": "int", "long": "long", "Py_ssize_t": "Py_ssize_t", "size_t": "size_t", "bint": "bint",
-    "double": "double", "void": "void", "p_uchar": "unsigned char *", "p_char": "char *", "p_void": "void *",
+    "double": "double", "Py_UCS4": "Py_UCS4", "void": "void", "p_uchar": "unsigned char *", "p_char": "char *", "p_void": "void *",
 }  # fmt: skip
 PYTHON_TYPES = {
     "bytes": "bytes", "bytearray": "bytearray", "str": "str", "list": "list", "tuple": "tuple", "dict": "dict", "set": "set",
@@ -35,21 +35,24 @@ def declarations(root: Path, sources: Iterable[Path]) -> dict[Path, str]:
         ".".join(path.relative_to(root).with_suffix("").parts): (path.relative_to(root), _Module(path)) for path in sources
     }
     exported = {name: module.exported() for name, (_, module) in modules.items()}
+    natives = {".".join(path.relative_to(root).with_suffix("").parts): path for path in (root / "proxy/native").glob("*.pxd")}
+    exported |= {name: _exported_natively(path, "cdef ", "cpdef ") for name, path in natives.items()}
     classes = {name: {one.name for one in module.classes} for name, (_, module) in modules.items()}
-    for path in (root / "proxy/native").glob("*.pxd"):
-        name = ".".join(path.relative_to(root).with_suffix("").parts)
-        exported[name], classes[name] = _exported_natively(path), _exported_natively(path, "cdef class ")
+    classes |= {name: _exported_natively(path, "cdef class ") for name, path in natives.items()}
     return {path: module.text(exported, classes) for path, module in modules.values()}
 
 
-def _exported_natively(path: Path, begin: str | tuple[str, ...] = ("cdef ", "cpdef ")) -> set[str]:
-    """Names that a hand-written declaration of native/ exports: the last word before a bracket or a colon of a ``cdef`` line."""
-    lines = (line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith(begin))
+def _exported_natively(path: Path, *begins: str) -> set[str]:
+    """Names that a hand-written declaration of native/ exports: the last word before a bracket or a colon of a line that begins so."""
+    lines = (line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith(begins))
     return {line.split("(")[0].split(":")[0].split()[-1].lstrip("*") for line in lines}
 
 
-def simplified(text: str) -> str:
-    """The text of a module in which functions with C declarations say ``list`` for ``list[int]``: the compiler wants both to match."""
+def simplified(text: str, inline: Iterable[str] = ()) -> str:
+    """The text of a module in which functions with C declarations say ``list`` for ``list[int]``: the compiler wants both to match.
+    ``inline``: modules of which it takes C functions that are compiled into it, so it imports nothing of them."""
+    for module in inline:
+        text = text.replace(f"\nfrom {module} import ", f"\nfrom cython.cimports.{module} import ")
     functions = [
         one for one in ast.walk(ast.parse(text)) if isinstance(one, ast.FunctionDef) and _marks(one) & {"cfunc", "ccall"}
     ]
@@ -75,6 +78,9 @@ class _Module:
         self.classes = [one for one in body if isinstance(one, ast.ClassDef) and "cclass" in _marks(one)]
         self.functions = [one for one in body if isinstance(one, ast.FunctionDef) and "ccall" in _marks(one)]
         self.imports = [one for one in body if isinstance(one, ast.ImportFrom) and one.module]
+        self.variables = [
+            one for one in body if isinstance(one, ast.AnnAssign) and ast.unparse(one.annotation).startswith("cython.")
+        ]
         self.known: set[str] = set()
 
     def exported(self) -> set[str]:
@@ -89,6 +95,7 @@ class _Module:
                 names = ", ".join(name.name + (f" as {name.asname}" if name.asname else "") for name in taken)
                 lines.append(f"from {one.module} cimport {names}")
                 self.known |= {name.asname or name.name for name in taken if name.name in classes.get(one.module or "", ())}
+        lines += [f"cdef {self._type(one.annotation)} {ast.unparse(one.target)}" for one in self.variables]
         for kind in self.classes:
             lines += ["", *self._class(kind)]
         lines += ["", *(f"cpdef {self._signature(one)}" for one in self.functions)]

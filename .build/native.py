@@ -126,11 +126,14 @@ def _staged(root: Path, stage: Path) -> list[Unit]:
     """Copies all texts, with their declarations, into ``stage``; returns the units."""
     sources = [path for path in sorted((root / "proxy").rglob("*.py")) if is_compiled(path)]
     natives = sorted((root / "proxy/native").glob("*.pyx"))
+    inline = [
+        f"proxy.native.{path.stem}" for path in (root / "proxy/native").glob("*.pxd") if path.with_suffix(".pyx") not in natives
+    ]
     for path in (*sources, *natives, *sorted((root / "proxy/native").rglob("*.px[id]"))):
         target = stage / path.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".py":
-            target.write_text(simplified(path.read_text(encoding="utf-8")), encoding="utf-8")
+            target.write_text(simplified(path.read_text(encoding="utf-8"), inline), encoding="utf-8")
         else:
             shutil.copyfile(path, target)
     for folder in {parent for path in stage.rglob("*") for parent in path.relative_to(stage).parents if str(parent) != "."}:

@@ -25,12 +25,14 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
 from proxy.native.loader import PURE
+from proxy.model.message cimport Content
 from proxy.model.pseudonym cimport Pseudonymizer
 from proxy.model.rate cimport MessageRate
 from proxy.model.recency_filter cimport RecencyFilter
 from proxy.native.blake2 cimport Blake2, Digested, _add_to_digest, _begin_digest, _digest16, _digest_four, _end_digest
 from proxy.native.journal_buffer cimport PackedBodies, RecordBuffer
 from proxy.native.octets cimport FETCHED, _items_of, _items_within, _prefetch, _put_u32, _put_u48, _put_u64, _u32_at, _u64_at, octet, u64, PY_BIG_ENDIAN
+from proxy.policy.text_reader cimport Reader
 from proxy.state.embedded.record_table cimport Table
 from proxy.state.lists.bloom cimport BloomFilters
 from proxy.state.mailbox.deliver_queue cimport DeliverQueue, Item
@@ -40,19 +42,8 @@ cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *) except NULL
     object PyUnicode_DecodeUTF8(const char *, Py_ssize_t, const char *)
 
-include "policy/text.pxi"
-include "model/object_pool.pxi"
 include "relay/fields.pxi"
 include "model/recent_keys.pxi"
-include "policy/scanner.pxi"
-include "policy/links.pxi"
-include "policy/telephone_numbers.pxi"
-include "policy/registered_contacts.pxi"
-include "policy/signatures_and_notices.pxi"
-include "policy/text_analysis.pxi"
-include "policy/split_words.pxi"
-include "policy/reading.pxi"
-include "policy/masked_texts.pxi"
 include "wire/submit.pxi"
 include "relay/recent_texts.pxi"
 include "relay/submit.pxi"

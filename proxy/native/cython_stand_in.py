@@ -50,6 +50,6 @@ class char(int):  # noqa: N801 # the name of Cython
 
 
 uchar = ushort = uint = ulong = longlong = ulonglong = long = Py_ssize_t = size_t = int
-bint, double = bool, float
+bint, double, Py_UCS4 = bool, float, str
 void: Any = None
 p_uchar = p_char = bytes

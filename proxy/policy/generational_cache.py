@@ -5,15 +5,14 @@ In: keys and computed values. Out: the same values. Never: a guarantee that an e
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Any
+
+import cython
 
 from proxy.runtime.yield_point import Rest
 
 DROPPED_PIECE = 500
 """Of a millisecond's work at most."""
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
 
 
 def dropped(held: list[Any], rest: Rest) -> None:
@@ -31,23 +30,33 @@ def drop_items(held: dict[Any, Any], rest: Rest) -> None:
         rest()
 
 
-class Memo(Generic[Key, Value]):
-    """A cache of two generations: look in ``young`` first, then call ``find``."""
+@cython.final
+@cython.cclass
+class Memo:
+    """A cache of two generations."""
 
-    __slots__ = ("young", "old", "most")
+    young: dict[Any, Any]
+    old: dict[Any, Any]
+    most: cython.Py_ssize_t
+    """Entries of a generation."""
 
     def __init__(self, most: int) -> None:
-        self.young: dict[Key, Value] = {}
-        self.old: dict[Key, Value] = {}
-        self.most = most  # per generation
+        self.young = {}
+        self.old = {}
+        self.most = most
 
-    def find(self, key: Key) -> Value | None:
-        value = self.young.get(key)
-        if value is None and (value := self.old.pop(key, None)) is not None:
-            self.put(key, value)
+    @cython.ccall
+    def find(self, key: Any) -> Any:
+        """The value of a key; None if it is not there."""
+        value: Any = self.young.get(key)
+        if value is None and self.old:
+            value = self.old.pop(key, None)
+            if value is not None:
+                self.put(key, value)
         return value
 
-    def put(self, key: Key, value: Value) -> Value:
+    @cython.ccall
+    def put(self, key: Any, value: Any) -> Any:
         if len(self.young) >= self.most:
             self.age()
         self.young[key] = value

@@ -36,15 +36,16 @@ class Places:
     def __init__(self, bits: tuple[int, ...]) -> None:
         self.bits = bits
         """By place (the number in a cell of the table of regions): the bits of conditions about place."""
-        self._groupings: Memo[int, PlaceGroups] = Memo(GROUPINGS_MAX)
+        self._groupings = Memo(GROUPINGS_MAX)
 
     def grouped_by(self, matters: int) -> PlaceGroups:
         """The places, grouped by these bits only."""
-        found = self._groupings.find(matters)
+        found: PlaceGroups | None = self._groupings.find(matters)
         if found is None:
             numbers: dict[int, int] = {}
             of = tuple(numbers.setdefault(bits & matters, len(numbers)) for bits in self.bits)
-            found = self._groupings.put(matters, PlaceGroups(of, tuple(numbers)))
+            found = PlaceGroups(of, tuple(numbers))
+            self._groupings.put(matters, found)
         return found
 
 
@@ -66,7 +67,7 @@ class PlaceConditions:
                     places[key] = places.get(key, 0) | named
         self._asked = [(need, forbid, named) for (need, forbid), named in places.items()]
         """(bits that must hold, bits that must not, place conditions that are asked then)."""
-        self.relevant: Memo[int, int] = Memo(RELEVANT_MAX)
+        self.relevant = Memo(RELEVANT_MAX)
 
     def _named(self, compiled: BitCondition) -> int:
         """All bits that a compiled condition asks."""
@@ -80,7 +81,7 @@ class PlaceConditions:
 
     def matters(self, held: int) -> int:
         """The bits of relevant place conditions while ``held`` hold: all bits of time, sender and text."""
-        found = self.relevant.find(held)
+        found: int | None = self.relevant.find(held)
         if found is None:
             found = 0
             for need, forbid, named in self._asked:

@@ -52,8 +52,8 @@ class SenderGroups:
         self._places = Places(tuple(provinces.get(province, 0) | cities.get(city, 0) for province, city in regions.places))
         self._place_tests = bits.tests.get("place", [])
         self._places_from: dict[str | None, Places] = {}  # by the province a port is registered for: some 36 at most
-        self.senders: Memo[Sender, RelatedSenders] = Memo(SENDERS_MAX)
-        self._groups: Memo[tuple[object, ...], RelatedSenders] = Memo(GROUPS_MAX)
+        self.senders = Memo(SENDERS_MAX)
+        self._groups = Memo(GROUPS_MAX)
 
     def clear(self) -> None:
         """Drops what time may have changed."""
@@ -83,7 +83,11 @@ class SenderGroups:
         named = self._registry.named_port(sender.port) if self._reads_state else ""
         category: Category | None = sender.category
         key = (sender.provider, sender.prefix, category, bits, port, named)
-        return self._groups.find(key) or self._groups.put(key, RelatedSenders(sender, bits, port, self._places_for(port)))
+        found: RelatedSenders | None = self._groups.find(key)
+        if found is None:
+            found = RelatedSenders(sender, bits, port, self._places_for(port))
+            self._groups.put(key, found)
+        return found
 
     def _places_for(self, port: PortRow | None) -> Places:
         if not self._place_tests:

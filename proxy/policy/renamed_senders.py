@@ -22,9 +22,10 @@ from rapidfuzz import fuzz
 from proxy.i18n.phrases import Bilingual
 from proxy.model.message import Content, Facts, Message, hash48
 from proxy.model.recipient import OptOut, Recipient, RefusedText
+from proxy.native.text_units import masked
 from proxy.policy.registries.registry import Registry
 from proxy.policy.text.bidi import as_shown
-from proxy.policy.text.folding import fold, masked, normal_signature, squeeze
+from proxy.policy.text.folding import fold, normal_signature, squeeze
 from proxy.policy.text.lazy_regex import lazy_regex
 from proxy.policy.text.text_analysis import TextAnalysis, pages_of
 

@@ -148,9 +148,9 @@ class RuleSet:
         self._edgy = bool(self.sender_groups.ages) or any(rule.again or rule.trial_until > -NEVER for rule in live)
         """Whether decisions change at moments other than those of the time conditions."""
         self.place_conditions = PlaceConditions(with_yield_points(live, rest), bits)
-        self.known: Memo[tuple[RelatedSenders, Traits], KnownFacts] = Memo(KNOWN_MAX)
+        self.known = Memo(KNOWN_MAX)
         self.plans_max, self._planned = PLANS_MAX, 0
-        self._decisions: Memo[int, Decision] = Memo(DECISIONS_MAX)
+        self._decisions = Memo(DECISIONS_MAX)
         self._fields = [(_FIELDS[field], index) for field, index in bits.fields.items() if field in _FIELDS]
         self._times = Times(bits)
         self._program = RuleProgram(live, bits, self._times, shadows, registry, rest)
@@ -212,7 +212,7 @@ class RuleSet:
 
     def related(self, sender: Sender, now: float) -> RelatedSenders:
         """The senders that these rules cannot tell from this one ``now``. May narrow the span for which plans hold (``provider_age``)."""
-        related = self.senders.find(sender)
+        related: RelatedSenders | None = self.senders.find(sender)
         if related is not None:
             return related
         for _, test in self.sender_groups.ages:
@@ -220,7 +220,9 @@ class RuleSet:
             while (change := test.changes(sender, self.since)) <= now:
                 self.since = change
             self.until = min(self.until, change)
-        return self.senders.put(sender, self.sender_groups.of(sender, now))
+        related = self.sender_groups.of(sender, now)
+        self.senders.put(sender, related)
+        return related
 
     def facts(self, sender: Sender, traits: Traits, now: float) -> Facts:
         return self.know(self.related(sender, now), traits).facts
@@ -228,11 +230,12 @@ class RuleSet:
     def know(self, related: RelatedSenders, traits: Traits) -> KnownFacts:
         """The facts of a text from related senders, for any recipient, with the plans made for it."""
         key = (related, traits)
-        known = self.known.find(key)
+        known: KnownFacts | None = self.known.find(key)
         if known is None:
             facts, bits = self._facts_and_bits(related, traits, self.since)
             groups, places = related.places.grouped_by(self.place_conditions.matters(self._time_bits | bits))
-            known = self.known.put(key, KnownFacts(facts, bits, traits.complete, groups, places, [None] * len(places)))
+            known = KnownFacts(facts, bits, traits.complete, groups, places, [None] * len(places))
+            self.known.put(key, known)
         return known
 
     def plan(self, known: KnownFacts, cell: int, now: float) -> Plan:

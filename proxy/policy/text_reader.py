@@ -8,34 +8,39 @@ rule.
 from __future__ import annotations
 
 import re
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import NamedTuple
+from typing import Any
+
+import cython
 
 from proxy.model.message import Category, Content, hash16, hash48
 from proxy.model.recency_filter import RecencyFilter
-from proxy.native.loader import compiled
+from proxy.native.characters import character
+from proxy.native.text_units import mask_key, masked, without_numbers
+from proxy.native.word_trie import WordTrie
 from proxy.policy.condition import Bits, Test
 from proxy.policy.generational_cache import Memo, drop_items, dropped
 from proxy.policy.registries.registered_contacts import Outside
-from proxy.policy.registries.registry import Registry
+from proxy.policy.registries.registry import OwnerTable, Registry
 from proxy.policy.registries.reviewed_texts import key_of
-from proxy.policy.registries.templates import Fit
+from proxy.policy.registries.templates import Fit, Templates
 from proxy.policy.text.bidi import DisplayOrders, display_orders
 from proxy.policy.text.category import Classified, Weighed, weigh
-from proxy.policy.text.contacts import calls
+from proxy.policy.text.contacts import Spans, calls_at
 from proxy.policy.text.disguised import has_codes
 from proxy.policy.text.displayed_words import TextFindings, combined
-from proxy.policy.text.folding import fingerprint, masked, numberless, undressed, without_numbers
+from proxy.policy.text.folding import fingerprint, numberless, undressed
 from proxy.policy.text.incomplete_text import pieces
 from proxy.policy.text.keyword_prefilter import Match
 from proxy.policy.text.lexicon import Lexicon
-from proxy.policy.text.notices import plain
+from proxy.policy.text.notices import asks, plain
 from proxy.policy.text.otp_codes import LINK, has_code, may_hold_code
 from proxy.policy.text.scanner import Scanner
 from proxy.policy.text.split_words import LETTERS_LEAST, is_split_word
-from proxy.policy.text.text_analysis import Spans, TextAnalysis
+from proxy.policy.text.text_analysis import BoolOrSpans, TextAnalysis, asking, at_tail, missing, present, several
 from proxy.runtime.yield_point import Rest, no_yield, with_yield_points
 
 MASKS_MAX = 8_192  # per generation, with a text each: some 4 MB
@@ -49,6 +54,10 @@ LEARN_PIECE = 4
 SENSES_MAX = 4_096  # per generation, with a set of words each: some 4 MB
 _DIGIT = re.compile("[0-9]")
 _NOBODY: frozenset[tuple[str, str]] = frozenset()
+_MARKETING = Category.MARKETING
+_SHOWN = [bytes((shows,)) for shows in range(8)]
+"""Behind the words of a sense: 1 with a link, 2 with a notice, 4 with a hidden word."""
+_ALL_BITS = (1 << 64) - 1
 _OFFERING = frozenset(("ad", "topic"))
 """Purposes of words that senders hide."""
 
@@ -113,35 +122,117 @@ TraitsKey = tuple[
 ]  # fmt: skip
 
 
+@cython.final
+@cython.no_gc
+@cython.freelist(1024)
+@cython.cclass
 class Reading:
-    __slots__ = ("traits", "template")
+    template: int
+    traits: Any
 
     def __init__(self, traits: Traits, template: int) -> None:
         self.traits = traits
         self.template = template
 
 
-class Sense(NamedTuple):
+@cython.final
+@cython.cclass
+class WithNumbers:
+    """Readings of texts in which telephone numbers matter, and other digits do not."""
+
+    spans: Spans
+    """Where there may be numbers."""
+    without: Any
+    """The reading of a text with none; the others are kept under what ``_with_numbers`` gives."""
+
+    def __init__(self, spans: Spans) -> None:
+        self.spans = spans
+        self.without = None
+
+
+ReadingOf = tuple[Reading, BoolOrSpans]
+
+
+@cython.final
+@cython.cclass
+class Sense:
     """What a set of words makes of a text; the same for all texts with these words, and a link, a notice, a hidden word or none."""
 
     weighed: Weighed
-    bits: int  # of the rules' leaves whose words are among them
-    numbered: tuple[DigitWords, ...] = ()  # words with digits that may be in such a text
+    category: Category
+    band: str
+    subcategory: str
+    is_beside_code: bool
+    """Whether what it is depends on a code in it."""
+    bits: int
+    """Of the rules' leaves whose words are among them."""
+    numbered: tuple[DigitWords, ...]
+    """Words with digits that may be in such a text."""
+
+    def __init__(self, weighed: Weighed, bits: int, numbered: tuple[DigitWords, ...]) -> None:
+        self.weighed = weighed
+        self.category, self.band, self.subcategory, _ = weighed.classified
+        self.is_beside_code = weighed.beside is not None
+        self.bits = bits
+        self.numbered = numbered
 
 
 DigitWords = dict[bytes, list[tuple[str, int]]]
 """Words with digits, by the word with its digits masked: each with the bits of the leaves that name it."""
 
 
+@cython.final
+@cython.cclass
 class Reader:
     """Reads texts for one set of rules."""
 
-    __slots__ = (
-        "mark", "lately", "texts", "scanner", "_tag", "_templates", "_owners", "_reviewed", "_asked", "_every", "_domains", "_numbers",
-        "_numbered_domains", "_digits_matter", "_reads_contacts", "_digit_words", "_finders", "_meanings", "_masks", "_twice", "_traits",
-        "_senses", "_outside",
-        "__weakref__",
-    )  # fmt: skip
+    mark: object
+    """Stands for this reader in the contents it has read: they outlive the rules, which are large."""
+    lately: deque[Content]
+    """What it has read anew, and not for the first time."""
+    texts: Memo | None
+    """Texts by their fingerprint, as they were first read."""
+    scanner: Scanner
+    _trie: WordTrie | None
+    _split_trie: WordTrie | None
+    _tag: int | None
+    _outside: Callable[[TextAnalysis], bool]
+    """Whether a text has a link that is not its sender's."""
+    _templates: Templates | None
+    _templated: dict[str, Any]
+    """Signatures that have templates."""
+    _owners: dict[str, OwnerTable] | None
+    """Of links and telephone numbers that are registered."""
+    _reviewed: dict[str, int] | None
+    _asked: list[tuple[int, Callable[..., bool]]]
+    """What texts are asked one by one, each with its bit: without the following."""
+    _links_outside: list[tuple[int, Outside]]
+    _if_missing: int
+    _if_present: int
+    _if_at_tail: int
+    _if_asking: int
+    _if_several: int
+    """Bits of what is asked about a notice, and about signatures."""
+    _finders: tuple[int, int]
+    """Bits of what finds words in a text; of what finds links or numbers."""
+    _domains: dict[str, int] | None
+    _numbers: dict[str, int] | None
+    _numbered_domains: bool
+    """Whether digits of a disguised domain matter."""
+    _every: int
+    _digits_matter: bool
+    _reads_contacts: bool
+    _meanings: list[int]
+    _digit_words: dict[int, DigitWords]
+    """By the place of what the scanner finds of them."""
+    _masks: Memo
+    """Readings by ``mask_key``; or the spans that may change them, then readings by these as well."""
+    _twice: RecencyFilter
+    """Of masks: one that has not come before is not remembered."""
+    _traits: Memo
+    _senses: Memo
+    """By the places of the words, four octets each, and what else makes the sense."""
+    __weakref__: Any
 
     def __init__(
         self,
@@ -158,23 +249,25 @@ class Reader:
         """``owners``, ``texts``: whether some rule asks whose links a text has, what other texts said. ``before``, ``rest``: as in
         policy/text/keyword_prefilter.py."""
         self.mark = object()
-        """Stands for this reader in the contents it has read: they outlive the rules, which are large."""
-        self.lately: deque[Content] = deque(maxlen=LATELY_MAX)
-        """What it has read anew, and not for the first time."""
+        self.lately = deque(maxlen=LATELY_MAX)
         self._tag = category_tag
-        self._outside: Callable[[TextAnalysis], bool] = Outside("links", registry, "") if registry is not None else _leads_on
-        """Whether a text has a link that is not its sender's."""
+        self._outside = Outside("links", registry, "") if registry is not None else _leads_on
         known = registry is not None and (registry.templates.declare_categories or "template" in bits.fields)
         self._templates = registry.templates if registry is not None and known else None
-        self._owners = registry.owners if registry is not None and owners else None
+        self._templated = self._templates.of_signature if self._templates is not None else {}
+        self._owners = registry.contact_owners if registry is not None and owners else None
         self._reviewed = _by_word(bits.tests.get("reviewed", [])) or None
-        self.texts: Memo[int, str] | None = Memo(TEXTS_MAX) if texts else None
-        """Texts by their fingerprint, as they were first read."""
+        self.texts = Memo(TEXTS_MAX) if texts else None
         tests = bits.tests.get("text", [])
-        self._asked: list[tuple[int, Callable[..., bool]]] = [(bit, test.holds) for bit, test in tests]
-        """What texts are asked one by one, each with its bit."""
+        simple = (missing, present, at_tail, asking, several)
+        self._if_missing, self._if_present, self._if_at_tail, self._if_asking, self._if_several = (
+            sum([bit for bit, test in tests if test.holds is one]) for one in simple
+        )
+        self._links_outside = [(bit, test.holds) for bit, test in tests if isinstance(test.holds, Outside)]
+        self._asked = [
+            (bit, test.holds) for bit, test in tests if test.holds not in simple and not isinstance(test.holds, Outside)
+        ]
         self._finders = _finders(bits)
-        """Bits of what finds words in a text; of what finds links or numbers."""
         words = _by_word(bits.tests.get("words", []), rest)
         self._domains = _by_word(bits.tests.get("links", [])) or None
         self._numbers = _by_word(bits.tests.get("contacts", [])) or None
@@ -183,8 +276,7 @@ class Reader:
             not one.isdecimal() and _DIGIT.search(one) is not None
             for one in with_yield_points(chain(self._domains or (), registered), rest)
         )
-        """Whether digits of a disguised domain matter."""
-        self._every = sum(bit for bit, test in tests if test.every)
+        self._every = sum([bit for bit, test in tests if test.every])
         read = {test.reads for _, test in tests}
         self._digits_matter = "digits" in read
         self._reads_contacts = "contacts" in read or owners or not (self._numbers is None and self._reviewed is None)
@@ -194,7 +286,8 @@ class Reader:
             if _DIGIT.search(word):
                 numbered.setdefault(numberless(word), {}).setdefault(masked(word), []).append((word, bits_of_it))
         plain = [word for word in with_yield_points(words, rest) if not _DIGIT.search(word)]
-        self.scanner: Scanner = Scanner(lexicon, chain(plain, numbered), before.scanner if before is not None else None, rest)
+        self.scanner = Scanner(lexicon, chain(plain, numbered), before.scanner if before is not None else None, rest)
+        self._trie, self._split_trie = self.scanner.trie, self.scanner.split_trie
         places = self.scanner.places
         self._meanings = [0] * len(self.scanner.patterns)
         for word in with_yield_points(plain, rest):
@@ -202,27 +295,23 @@ class Reader:
         self._digit_words = {
             places[word.encode("utf-8", "surrogatepass")]: held for word, held in with_yield_points(numbered.items(), rest)
         }
-        """By the place of what the scanner finds of them."""
         drop_items(words, rest)
-        self._masks: Memo[bytes, Reading | Spans] = Memo(MASKS_MAX)
+        self._masks = Memo(MASKS_MAX)
         self._twice = RecencyFilter()
-        """Of masks: one that has not come before is not remembered."""
-        self._traits: Memo[TraitsKey, Traits] = Memo(TRAITS_MAX)
-        self._senses: Memo[tuple[frozenset[int], bool, bool, bool] | bytes, Sense] = Memo(
-            SENSES_MAX
-        )  # octets: the compiled version's
+        self._traits = Memo(TRAITS_MAX)
+        self._senses = Memo(SENSES_MAX)
 
-    @compiled("reader_read")
+    @cython.ccall
+    @cython.nonecheck(False)
     def read(self, content: Content) -> Reading:
         """The reading of a content, which keeps it."""
         if content.read_by is not self.mark:
             content.reading = self._fresh(content)
             content.read_by = self.mark
-        reading: Reading = content.reading
-        return reading
+        return cython.cast(Reading, content.reading)
 
     @property
-    def young_traits(self) -> dict[TraitsKey, Traits]:
+    def young_traits(self) -> dict[Any, Traits]:
         """Traits met lately, in the order they came; another dictionary once it is full."""
         return self._traits.young
 
@@ -234,8 +323,7 @@ class Reader:
         for number, content in enumerate(list(before.lately)):
             if number % LEARN_PIECE == 0:
                 rest()
-            for hashed in {hash(masked(content.text)), _mask_hash(content.text)}:
-                self._twice.comes(hashed & 0xFFFF_FFFF_FFFF_FFFF)  # it has, whatever has come since
+            self._twice.comes(hash(mask_key(content.text)) & _ALL_BITS)  # it has, whatever has come since
             self._fresh(content)
         if self.texts is not None and before.texts is not None:
             self.texts = before.texts
@@ -247,29 +335,47 @@ class Reader:
         dropped(self._meanings, rest)
         self.scanner.forget(rest)
 
-    @compiled("reader_fresh")
+    @cython.ccall
+    @cython.nonecheck(False)
     def _fresh(self, content: Content) -> Reading:
-        mask = masked(content.text)
+        """The reading of a content that this reader has not read."""
+        text: str = content.text
+        mask: bytes = mask_key(text)
         tagged = None if self._tag is None else _tagged(content, self._tag)
         if tagged is not None or content.state != "readable" or not content.complete:  # rare: no second memory for these
             self._has_come(content, mask)
-            reading = self._analyse(content, mask, tagged)[0]
-            return reading if content.complete else self._in_part(content.text, reading)
-        found = self._masks.find(mask)
-        if type(found) is tuple:  # telephone numbers in it matter, other digits do not
-            found = self._masks.find(_with_numbers(content.text, mask, found))
+            return (
+                self._analyse(content, tagged)[0]
+                if content.complete
+                else self._in_part(text, self._analyse(content, tagged)[0])
+            )
+        found: Any = self._masks.find(mask)
+        if type(found) is WithNumbers:  # telephone numbers in it matter, other digits do not
+            found = self._with_these_numbers(text, mask, cython.cast(WithNumbers, found))
         if type(found) is Reading:
             if content.digest < SELDOM:  # for what is used all the time would be forgotten there
                 self.lately.append(content)
-            return found
-        reading, digits = self._analyse(content, mask, None)
+            return cython.cast(Reading, found)
+        seen: TextFindings = self._analysed(content, None)
         if self._has_come(content, mask):
+            digits = seen.digits
             if digits is False:
-                self._masks.put(mask, reading)
+                self._masks.put(mask, seen.reading)
             elif digits is not True:
-                self._masks.put(mask, digits)
-                self._masks.put(_with_numbers(content.text, mask, digits), reading)
-        return reading
+                of = WithNumbers(digits)
+                self._masks.put(mask, of)
+                key = _with_numbers(text, mask, of.spans)
+                if key is mask:
+                    of.without = seen.reading
+                else:
+                    self._masks.put(key, seen.reading)
+        return cython.cast(Reading, seen.reading)
+
+    @cython.cfunc
+    def _with_these_numbers(self, text: str, mask: bytes, of: WithNumbers) -> Any:
+        """The reading of a text with its telephone numbers; None if it is not there."""
+        key = _with_numbers(text, mask, of.spans)
+        return of.without if key is mask else self._masks.find(key)
 
     def _in_part(self, text: str, reading: Reading) -> Reading:
         """The reading of a text of which parts are missing: conditions that find something hold where no missing part can change that."""
@@ -284,66 +390,117 @@ class Reader:
         return Reading(self._traits.find(key) or self._traits.put(key, Traits(*key)), reading.template)
 
     def _bits(self, text: str) -> int:
-        return self._analyse(Content(text, "readable", b"", complete=False), None, None)[0].traits.bits if text else 0
+        return self._analyse(Content(text, "readable", b"", complete=False), None)[0].traits.bits if text else 0
 
-    def _has_come(self, content: Content, mask: bytes) -> bool:
+    @cython.cfunc
+    def _has_come(self, content: Content, mask: bytes) -> cython.bint:
         """Whether a text with this mask has come before: then it is among those read lately."""
-        again = self._twice.comes(hash(mask) & 0xFFFF_FFFF_FFFF_FFFF)
+        again: cython.bint = self._twice.comes(cython.cast(cython.ulonglong, hash(mask)))
         if again:
             self.lately.append(content)
         return again
 
-    @compiled("reader_analyse")
-    def _analyse(self, content: Content, mask: bytes | None, tagged: Category | None) -> tuple[Reading, bool | Spans]:
-        """The reading, and whether another text with the same mask (of the content's text, None: not known) may read differently: if so,
-        perhaps only where it has other telephone numbers in the same places."""
-        page = TextAnalysis(content)
-        others = display_orders(content.text)
-        if others is None:
-            seen, digits = self._see(page, mask)
-        else:
-            seen, digits = self._see_all(page, others), True
-        bits = seen.bits
+    def _analyse(self, content: Content, tagged: Category | None) -> ReadingOf:
+        """The reading, and whether another text with the same mask may read differently: if so, perhaps only where it has other telephone
+        numbers in the same places."""
+        seen: TextFindings = self._analysed(content, tagged)
+        return seen.reading, seen.digits
+
+    @cython.cfunc
+    @cython.nonecheck(False)
+    def _analysed(self, content: Content, tagged: Category | None) -> TextFindings:
+        """What is in a text, with its reading."""
+        page: TextAnalysis = TextAnalysis.__new__(TextAnalysis)
+        page.read(content.text)
+        others = None if page.is_plain else display_orders(page.text)
+        seen: TextFindings = self._see(page) if others is None else self._see_all(page, others)
+        bits: int = seen.bits
         if self._reviewed is not None:
             bits |= self._reviewed.get(key_of(page)) or 0
-        key = (
-            content.state if seen.resolved else "unreadable", seen.name, seen.keyword, seen.category, seen.band, seen.subcategory, bits,
-            tagged, content.complete, seen.forms, seen.owners,
-        )  # fmt: skip
-        traits = self._traits.young.get(key) or self._traits.find(key) or self._traits.put(key, Traits(*key))
-        template = fingerprint(seen.data) if content.text else 0
-        if self.texts is not None and content.complete and seen.category is Category.MARKETING:
+        complete = content.complete
+        key: tuple[Any, ...]
+        if (
+            tagged is None
+            and complete
+            and seen.forms is None
+            and seen.owners is _NOBODY
+            and seen.resolved
+            and content.state == "readable"
+        ):
+            key = (
+                seen.name,
+                seen.keyword,
+                seen.category,
+                seen.band,
+                seen.subcategory,
+                bits,
+            )  # nearly always: in these they differ
+        else:
+            key = _traits_key(content, seen, bits, tagged)
+        traits = self._traits.find(key)
+        if traits is None:
+            traits = self._traits.put(key, Traits(*_traits_key(content, seen, bits, tagged)))
+        template: Any = fingerprint(seen.data) if page.text else 0
+        if self.texts is not None and complete and seen.category is _MARKETING:
             self.texts.put(template, seen.text)
-        return Reading(traits, template), digits
+        reading: Reading = Reading.__new__(Reading)
+        reading.traits, reading.template = traits, template
+        seen.reading = reading
+        return seen
 
-    def _see(self, page: TextAnalysis, mask: bytes | None = None) -> tuple[TextFindings, bool | Spans]:
-        """What a text shows in one order; ``mask`` and the second value as in ``_analyse``."""
-        if mask is None or page.squeezed is not page.text:
-            mask = masked(page.squeezed)
-        data = without_numbers(mask)
-        weighed, bits, numbered = self._sense(page, data)
-        digits: bool | Spans = b"0" in mask and self._digits_decide(page)
-        if numbered and (named := words_with_digits(numbered, mask, page.squeezed)) is not None:
-            digits = True
-            bits |= named
-        if numbered and page.split:
-            runs = "\n".join(page.split)
-            if (named := words_with_digits(numbered, masked(runs), runs, LETTERS_LEAST)) is not None:
+    @cython.cfunc
+    @cython.nonecheck(False)
+    def _see(self, page: TextAnalysis) -> TextFindings:  # noqa: C901, PLR0912 # one step after the other
+        """What a text shows in one order."""
+        data: bytes = without_numbers(page.squeezed)
+        sense: Sense = self._sense(page, data)
+        bits: int = sense.bits
+        name: str = page.name
+        digits = b"0" in data and self._digits_decide(page)
+        if sense.numbered:
+            if (named := words_with_digits(sense.numbered, masked(page.squeezed), page.squeezed)) is not None:
                 digits = True
                 bits |= named
+            if page.find_split():
+                runs: str = "\n".join(page.find_split())
+                if (named := words_with_digits(sense.numbered, masked(runs), runs, LETTERS_LEAST)) is not None:
+                    digits = True
+                    bits |= named
+        bits |= self._if_present if page.has_notice else self._if_missing
+        if self._if_at_tail and cython.cast(tuple, page.notice)[1]:
+            bits |= self._if_at_tail
+        if self._if_asking and asks(page.squeezed, page.notice, page.answer_at):
+            bits |= self._if_asking
+        if self._if_several and cython.cast(tuple, page.signature)[1] > 1:
+            bits |= self._if_several
+        for bit, outside in self._links_outside:
+            if cython.cast(Outside, outside).holds(page):
+                bits |= bit
         for bit, holds in self._asked:
             if holds(page):
                 bits |= bit
-        bits |= self._looked_up(page)
-        category, band, subcategory, _ = weighed.classified if weighed.beside is None else self._beside_code(weighed, page)
-        name = page.signature.name
-        forms = self._templates.fitting(name, page.text) if self._templates is not None else None
-        if forms is not None and b"0" in mask and self._templates is not None and self._templates.reads_digits(name):
-            digits = True
-        owners = self._owners_of(page) if self._owners is not None else _NOBODY
-        return TextFindings(
-            page.text, data, name, page.notice.keyword, category, band, subcategory, bits, forms, owners
-        ), digits
+        if self._domains is not None or self._numbers is not None:
+            bits |= self._looked_up(page)
+        seen: TextFindings = TextFindings.__new__(TextFindings)
+        seen.text, seen.data, seen.name, seen.keyword, seen.bits, seen.digits = (
+            page.text,
+            data,
+            name,
+            page.keyword,
+            bits,
+            digits,
+        )
+        if sense.is_beside_code:
+            seen.category, seen.band, seen.subcategory, _ = self._beside_code(sense.weighed, page)
+        else:
+            seen.category, seen.band, seen.subcategory = sense.category, sense.band, sense.subcategory
+        registered = self._templates is not None and name in self._templated
+        seen.forms = self._templates.fitting(name, page.text) if registered and self._templates is not None else None
+        if seen.forms is not None and self._templates is not None and b"0" in data and self._templates.reads_digits(name):
+            seen.digits = True
+        seen.owners = self._owners_of(page) if self._owners is not None else _NOBODY
+        seen.resolved = True
+        return seen
 
     def _see_all(self, page: TextAnalysis, others: DisplayOrders) -> TextFindings:
         """What a text shows in every order in which handsets show it: what is found in one counts. Where controls change the order, what a
@@ -352,51 +509,86 @@ class Reader:
         if others.controlled and all(one.notice.found for one in pages) and any(one.notice.at_tail for one in pages):
             for one in pages:
                 one.notice = one.notice._replace(at_tail=True)
-        found = [self._see(one)[0] for one in pages]
+        found = [self._see(one) for one in pages]
         return combined(found, self._every, controlled=others.controlled, resolved=others.resolved)
 
-    def _looked_up(self, page: TextAnalysis) -> int:
+    @cython.cfunc
+    def _looked_up(self, page: TextAnalysis) -> Any:
         """Bits of the leaves that name one of its links or numbers."""
         bits = 0
         if self._domains is not None:
-            for link in page.all_links:
+            for link in page.find_all_links():
                 bits |= _domain_bits(link, self._domains)
         if self._numbers is not None:
-            for number in page.all_contacts:
+            for number in page.find_all_contacts():
                 bits |= self._numbers.get(number) or 0
         return bits
 
-    def _owners_of(self, page: TextAnalysis) -> frozenset[tuple[str, str]]:
+    @cython.cfunc
+    @cython.nonecheck(False)
+    def _owners_of(self, page: TextAnalysis) -> Any:
         """Advertisers for whom the links and numbers of a text are registered."""
-        found = _NOBODY
-        if self._owners is None:
-            return found
-        for way, held in (("domain", page.all_links), ("phone", page.all_contacts)):
-            for contact in held:
-                owners = self._owners(contact)
-                if owners is not None:
-                    found |= {(way, advertiser) for advertiser in owners.advertisers}
-        return found
+        links: tuple[str, ...] = page.find_all_links()
+        numbers: tuple[str, ...] = page.find_all_contacts()
+        if self._owners is None or not (links or numbers):
+            return _NOBODY
+        found: list[tuple[str, OwnerTable]] = []
+        for link in links:
+            owners = _owners_of(self._owners, link)
+            if owners is not None:
+                found.append(("domain", owners))
+        for number in numbers:
+            owners = self._owners.get(number)
+            if owners is not None:
+                found.append(("phone", owners))
+        return (
+            frozenset([(way, advertiser) for way, owners in found for advertiser in owners.advertisers]) if found else _NOBODY
+        )
 
+    @cython.cfunc
+    @cython.nonecheck(False)
     def _sense(self, page: TextAnalysis, data: bytes) -> Sense:
         """``data``: the text in the form the scanner reads."""
+        shows: cython.int = (1 if page.links else 0) | (2 if page.has_notice else 0)
+        sense: Sense | None
+        trie: WordTrie | None = self._trie
+        places: bytes | None = None if page.is_dressed or trie is None else trie.found(page.squeezed, shows)
+        is_split: cython.bint = (
+            places is not None
+            and page.alone != 0
+            and trie is not None
+            and trie.may_be_split(page.folded, page.alone)
+            and self._is_split(page)
+        )
+        if places is not None and not is_split:
+            sense = self._senses.find(places)
+            if sense is not None:
+                return sense
         plain = len(data)
-        data, matches = self.matches(page, data)
+        data, matches = (data, self.scanner.matches(data)) if places is not None and not is_split else self.matches(page, data)
         found = frozenset([match[0] for match in matches])
-        evades = (page.is_dressed or len(data) > plain) and bool(self.hidden(page, found))
-        key = (found, bool(page.links), page.notice.found, evades)
-        sense = self._senses.young.get(key) or self._senses.find(key)
+        if (page.is_dressed or len(data) > plain) and self.hidden(page, found):
+            shows |= 4
+        key: bytes = places if places is not None and not is_split else _octets(sorted(found)) + _SHOWN[shows]
+        if self.scanner.is_exact(found):  # its size modulo 4 differs from that of other keys
+            key += _octets([match[0] for match in self.scanner.standing(data, matches)] + [len(found)]) + b"."
+        sense = self._senses.find(key)
         if sense is None:
-            sense = self._made(key, data, matches)
-            if not self.scanner.is_exact(found):
-                self._senses.put(key, sense)
+            sense = self._made(found, shows, data, matches)
+            self._senses.put(key, sense)
         return sense
+
+    @cython.cfunc
+    def _is_split(self, page: TextAnalysis) -> cython.bint:
+        """Whether there may be words with marks between all their letters."""
+        runs: tuple[str, ...] = page.find_split()
+        return bool(runs) and (self._split_trie is None or self._split_trie.found("\n".join(runs)) != b"")
 
     def matches(self, page: TextAnalysis, data: bytes) -> tuple[bytes, list[Match]]:
         """Words in a text (``data``: in the form the scanner reads), and where they stand; words split letter by letter stand behind it."""
         matches = self.scanner.matches(data)
         if page.split:
-            letters = without_numbers(masked("\n".join(page.split)))
+            letters = without_numbers("\n".join(page.split))
             first = len(data) + 1
             plain = {place for place, _, _ in matches}
             split = [
@@ -413,15 +605,15 @@ class Reader:
         """Whether there is a word with digits that counts when it is split, though with one 0 for its number it is shorter."""
         return any(len(word) >= LETTERS_LEAST for words in self._digit_words[place].values() for word, _ in words)
 
-    def _made(self, key: tuple[frozenset[int], bool, bool, bool], data: bytes, matches: list[Match]) -> Sense:
-        found, has_link, has_notice, evades = key
+    def _made(self, found: frozenset[int], shows: int, data: bytes, matches: list[Match]) -> Sense:
         scanner = self.scanner
         total = scanner.total(scanner.counted(found, data, matches))
         bits = 0
         for place in found:
             bits |= self._meanings[place]
-        numbered = tuple(self._digit_words[place] for place in sorted(found) if place in self._digit_words)
-        return Sense(weigh(total, has_link=has_link, has_notice=has_notice, evades=evades), bits, numbered)
+        numbered = tuple([self._digit_words[place] for place in sorted(found) if place in self._digit_words])
+        weighed = weigh(total, has_link=shows & 1 != 0, has_notice=shows & 2 != 0, evades=shows & 4 != 0)
+        return Sense(weighed, bits, numbered)
 
     def classified(self, page: TextAnalysis) -> Classified:
         """What a text says it is."""
@@ -450,7 +642,7 @@ class Reader:
 
     def hidden(self, page: TextAnalysis, found: Iterable[int]) -> set[int]:
         """Words of an offer that are found in the text's normal form only, so they were hidden."""
-        seen = without_numbers(masked(undressed(page.text)))
+        seen = without_numbers(undressed(page.text))
         scanner = self.scanner
         words = scanner.lexicon.words
         return {
@@ -459,21 +651,37 @@ class Reader:
             if place < len(words) and words[place].purpose in _OFFERING and scanner.patterns[place] not in seen
         }
 
-    def _digits_decide(self, page: TextAnalysis) -> bool | Spans:
+    @cython.cfunc
+    @cython.nonecheck(False)
+    def _digits_decide(self, page: TextAnalysis) -> BoolOrSpans:
         """Whether a text with other digits in the same places may have other traits."""
-        if self._digits_matter or _DIGIT.search("".join((page.signature.name, page.notice.keyword, *page.links))):
+        if self._digits_matter or _has_digit(page.name) or _has_digit(page.keyword):
             return True
+        for link in page.links:
+            if _has_digit(link):
+                return True
         if (self._domains is not None or self._owners is not None) and (
-            has_codes(page.folded) or (self._numbered_domains and _DIGIT.search("".join(page.disguised_links)))
+            (page.holds_codes and has_codes(page.folded))
+            or (self._numbered_domains and _DIGIT.search("".join(page.find_disguised_links())))
         ):
             return True
         return self._reads_contacts and page.may_call()
 
 
-@compiled("mask_hash")
-def _mask_hash(text: str) -> int:
-    """Of a text with its digits masked, as nearly all are asked for."""
-    return hash(masked(text))
+def _traits_key(content: Content, seen: TextFindings, bits: int, tagged: Category | None) -> TraitsKey:
+    return (
+        content.state if seen.resolved else "unreadable", seen.name, seen.keyword, seen.category, seen.band, seen.subcategory, bits,
+        tagged, content.complete, seen.forms, seen.owners,
+    )  # fmt: skip
+
+
+@cython.cfunc
+def _has_digit(text: str) -> cython.bint:
+    one: cython.Py_UCS4
+    for one in text:
+        if "0" <= one <= "9":
+            return True
+    return False
 
 
 def _leads_on(page: TextAnalysis) -> bool:
@@ -494,10 +702,14 @@ def words_with_digits(numbered: Iterable[DigitWords], mask: bytes, text: str, le
     return bits
 
 
+@cython.cfunc
 def _with_numbers(text: str, mask: bytes, spans: Spans) -> bytes:
-    """A key beside masks: the mask with what stands where telephone numbers may, if it is one (NUL is in no mask's end)."""
-    numbers = (text[start:end] for start, end in spans)
-    return b"\0".join((mask, *(one.encode() if calls(one) else b"" for one in numbers)))
+    """A key beside masks: the mask with what stands where telephone numbers may (NUL is in no mask's end); the mask itself if none is one."""
+    key: bytes = mask
+    for start, end in spans:
+        if calls_at(text, start, end):
+            key += b"\0%d\0" % start + text[start:end].encode()
+    return key
 
 
 def _tagged(content: Content, tag: int) -> Category | None:
@@ -530,10 +742,33 @@ def _by_word(tests: Iterable[tuple[int, Test]], rest: Rest = no_yield) -> dict[s
     return index
 
 
+def _octets(numbers: list[int]) -> bytes:
+    return array("I", numbers).tobytes()
+
+
+@cython.cfunc
+def _owners_of(table: dict[str, OwnerTable], link: str) -> Any:
+    """The owners of a link's domain, or of one above it; None if none is registered."""
+    found: Any = table.get(link)
+    place: cython.Py_ssize_t = 0
+    size: cython.Py_ssize_t = len(link)
+    while found is None:
+        while place < size and character(link, place) != ".":
+            place += 1
+        if place == size:
+            break
+        place += 1
+        found = table.get(link[place:])
+    return found
+
+
+@cython.cfunc
 def _domain_bits(link: str, domains: dict[str, int]) -> int:
     """Leaves that name the domain of a link or one above it."""
     bits = domains.get(link, 0)
-    while "." in link:
-        link = link.partition(".")[2]
+    place: cython.Py_ssize_t = link.find(".")
+    while place >= 0:
+        link = link[place + 1 :]
         bits |= domains.get(link, 0)
+        place = link.find(".")
     return bits

@@ -16,15 +16,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from proxy.model.sequence_window import SequenceWindow
 from proxy.native import loader
 from proxy.native.loader import BUILT_FOLDER, PURE
 from proxy.net import lane as _lane  # noqa: F401 # likewise
-from proxy.policy.text import contacts as _contacts  # noqa: F401 # likewise
-from proxy.policy.text import folding as _text  # noqa: F401 # likewise
 from proxy.relay import submit as _relay  # noqa: F401 # registers its functions
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.shared import connection  # noqa: F401 # likewise
@@ -77,61 +73,6 @@ def result_or_error(function: Any, *given: Any, **named: Any) -> Any:
 def test_every_marked_function_has_a_compiled_version() -> None:
     assert loader.BUILT
     assert [name for name in PURE if not hasattr(loader._MODULE, name)] == []
-
-
-# ---------------------------------------------------------------------------------------------------------------- texts
-
-LETTERS = st.text(
-    st.one_of(
-        st.sampled_from("退订回复T券優惠Ａａ０аο贷丨款|·-_. \u3000\u200b\n①𝐀\ud800ﬁ㍿ßİ0019,，【】"),
-        st.characters(),
-    ),
-    max_size=60,
-)
-DIGITS = st.text("0123456789-x 贷", max_size=40)
-
-
-@needs("gcc")
-@given(LETTERS)
-def test_texts_are_folded_alike(text: str) -> None:
-    folded, dressed = PURE["folding"](text)
-    assert compiled_version("folding")(text) == (folded, dressed)
-    assert compiled_version("folding")(text)[0] is text or folded is not text, "what has nothing to fold is the same text"
-
-
-@needs("gcc")
-@given(LETTERS, st.integers(1_900, 2_200))
-def test_texts_of_any_length_are_folded_alike(text: str, length: int) -> None:
-    long = (text * length)[:length]
-    assert compiled_version("folding")(long) == PURE["folding"](long)
-
-
-@needs("gcc")
-def test_every_character_is_folded_alike() -> None:
-    for start in range(0, 0x11000, 7):
-        text = "".join(map(chr, range(start, start + 7)))
-        assert compiled_version("folding")(text) == PURE["folding"](text), f"U+{start:04X}"
-
-
-@needs("gcc")
-@given(LETTERS)
-def test_what_splits_words_is_taken_out_alike(text: str) -> None:
-    assert compiled_version("squeeze")(text) == PURE["squeeze"](text)
-    assert (compiled_version("squeeze")(text) is text) == (PURE["squeeze"](text) is text)
-
-
-@needs("gcc")
-def test_every_mark_between_two_characters_is_taken_out_alike() -> None:
-    for code in range(0x10000):
-        for marks in (chr(code), f"{chr(code)}|.", f"||{chr(code)}|"):
-            text = f"贷{marks}款"
-            assert compiled_version("squeeze")(text) == PURE["squeeze"](text), f"U+{code:04X}"
-
-
-@needs("gcc")
-@given(DIGITS)
-def test_numbers_are_found_alike(text: str) -> None:
-    assert compiled_version("contacts")(text) == PURE["contacts"](text)
 
 
 # ---------------------------------------------------------------------------------------------------------------- journal and wire

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.native.loader import PURE
 from proxy.policy.text.text_analysis import TextAnalysis
 from proxy.policy.text_reader import Reader
 from proxy.wire import Frame, submit_sm
@@ -72,7 +71,7 @@ def test_each_text_of_a_turn_is_read_as_if_it_were_read_alone(tmp_path: Path, se
         for pending in submits:
             content = cast("Any", pending.message).content
             assert content.read_by is reader.mark
-            wanted, traits = told(PURE["reader_analyse"], reader, content), content.reading.traits
+            wanted, traits = told(reader, content), content.reading.traits
             assert (content.reading.template, *(getattr(traits, one) for one in traits.__slots__)) == (wanted[0], *wanted[2:])
             seen += 1
     assert seen > 800

@@ -108,7 +108,6 @@ def test_what_a_clerk_is_to_look_at_is_judged_in_c(tmp_path: Path, monkeypatch: 
         raise AssertionError("message by message")
 
     monkeypatch.setitem(cast("Any", PURE), "admission_judge", asked)
-    monkeypatch.setitem(cast("Any", PURE), "review_key", asked)
     frames = [submit(number, SHANGHAI + number % 10, TEXT) for number in range(1, 31)]
     harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
     harness.turn()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.model.message import Content
+from proxy.model.recency_filter import RecencyFilter
+from proxy.policy.generational_cache import Memo
 from proxy.policy.loading.load_rules import load
-from proxy.policy.text_reader import Reader, Reading
 from proxy.relay.proposed_rules import CandidateRules
 from tests.harness import BEIJING, SHANGHAI, Harness
 
@@ -60,18 +60,14 @@ def test_it_takes_nothing_from_counters(harness: Harness) -> None:
     assert len(harness.at_carrier()) == 5
 
 
-def test_a_text_stays_read_by_the_set_in_force(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_stays_read_by_the_set_in_force(harness: Harness) -> None:
     for person in (SHANGHAI + 2, SHANGHAI):  # what has come twice is remembered
         harness.submit("jia", person, OFFER)
-    fresh, asked = Reader._fresh, []
-
-    def reads(reader: Reader, content: Content) -> Reading:
-        asked.append(reader)
-        return fresh(reader, content)
-
-    monkeypatch.setattr(Reader, "_fresh", reads)
+    readers = harness.relay.admission.rules.reader, proposal(harness).rules.reader
+    for reader in readers:  # each knows no text now
+        reader._masks, reader._twice = Memo(8), RecencyFilter()
     harness.submit("jia", SHANGHAI + 1, OFFER)
-    assert asked == [proposal(harness).rules.reader]
+    assert [bool(reader._twice.marks) for reader in readers] == [False, True]
     assert (proposal(harness).judged, proposal(harness).stricter) == (3, 3)
 
 

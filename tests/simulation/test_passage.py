@@ -17,7 +17,7 @@ from proxy.model.message import UNSIGNED, Part, Sender
 from proxy.model.recipient import EntryState
 from proxy.net.answer_filter import AnswerFilter
 from proxy.policy.loading.load_rules import load
-from proxy.policy.text_reader import Reader
+from proxy.policy.text.category import Weighed
 from proxy.relay.account_access import Access
 from proxy.relay.multipart.assembler import LongMessage
 from proxy.relay.multipart.handler import PartHandler
@@ -162,11 +162,12 @@ def unknown_regions_are_only_counted(patch: Patch, tmp_path: Path) -> None:
 
 
 def a_word_is_split_by_three_marks_at_most(patch: Patch) -> None:
-    patch.setattr("proxy.policy.text.text_analysis.split_runs", lambda folded: ())
+    patch.setattr("proxy.policy.text_reader.is_split_word", lambda word: False)
 
 
 def what_stands_beside_a_code_weighs_nothing(patch: Patch) -> None:
-    patch.setattr(Reader, "_points", lambda self, weighed, page: 0)
+    as_code = Weighed.as_code
+    patch.setattr(Weighed, "as_code", lambda self, points, **named: as_code(self, 0, **named))
 
 
 def sent_again_and_again(patch: Patch) -> None:

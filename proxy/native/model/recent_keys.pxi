@@ -71,22 +71,3 @@ cdef int _catch_up(MemoBits *knowing, dict young, dict old) except -1:
     if knowing.young.of is not <PyObject *>young:
         return _reset_keys(&knowing.young, young)
     return _add_keys(&knowing.young)
-
-
-cdef inline object _memo_find(object memo, object key):
-    found = _get(<dict><object>(<MemoFields *>memo).young, key)
-    if found is None:
-        found = (<dict><object>(<MemoFields *>memo).old).pop(key, None)
-        if found is not None:
-            _memo_put(memo, key, found)
-    return found
-
-
-cdef int _memo_put(object memo, object key, object value) except -1:
-    cdef dict young = <dict><object>(<MemoFields *>memo).young
-    if len(young) >= <Py_ssize_t><object>(<MemoFields *>memo).most:
-        _set(&(<MemoFields *>memo).old, young)
-        young = {}
-        _set(&(<MemoFields *>memo).young, young)
-    young[key] = value
-    return 0

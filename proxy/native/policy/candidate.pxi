@@ -24,7 +24,7 @@ cdef class _CandidateJudge(_Judge):
         if not self.plain or not self.since <= at < self.until:
             return False
         related = _get(<dict>self.senders.young, <object>message.sender)
-        reading = self.reader._fresh(<object>message.content)  # the content keeps the reading of the rules in force
+        reading = self.reader._fresh(<Content><object>message.content)  # the content keeps the reading of the rules in force
         if Py_TYPE(reading) is not _reading_type:
             return False
         traits = <object>(<ReadingFields *>reading).traits

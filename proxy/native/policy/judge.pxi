@@ -96,7 +96,8 @@ cdef inline bint _has_so_many(
 cdef class _Judge:
     """``judge`` for one recipient at a time; ``look`` of the subclass sets what all messages of a batch share."""
 
-    cdef object rules, reader
+    cdef object rules
+    cdef Reader reader
     cdef PyObject *mark
     cdef list provinces
     cdef array cells
@@ -272,7 +273,7 @@ cdef class _Judge:
         if not self.since <= at < self.until:
             return None
         if content.read_by is not self.mark:
-            self.reader.read(<object>message.content)
+            self.reader.read(<Content><object>message.content)
         if content.read_by is not self.mark or _type_of(content.reading) is not _reading_type:
             return None
         known = _known_of(self.senders, self.known, message.sender, (<ReadingFields *>content.reading).traits)

@@ -112,18 +112,10 @@ cdef Py_ssize_t _read_all(_Judge judge, list submits, Prefetch *some) except -1:
 
 
 cdef int _read_each(_Judge judge, PyObject **unread, Py_ssize_t many) except -1:
-    cdef Py_ssize_t place = 0
-    if not many:
-        return 0
-    if not _analysis_learned:
-        _learn_analysis()
-    if _is_unpatched(judge.reader):
-        while place < many:
-            place += _read_some(judge.reader, unread + place, many - place)
-        return 0
+    cdef Py_ssize_t place
     for place in range(many):
         try:
-            judge.reader.read(<object>unread[place])
+            judge.reader.read(<Content><object>unread[place])
         except Exception:  # the verdict raises it again
             pass
     return 0

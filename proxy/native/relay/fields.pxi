@@ -129,7 +129,9 @@ cdef struct ContentCacheFields:
 
 cdef struct MemoFields:
     PyObject head
-    slot most, old, young
+    void *methods
+    slot young, old
+    Py_ssize_t most
 
 cdef struct RecipientTestFields:
     PyObject head
@@ -148,8 +150,8 @@ cdef struct RouteFields:
     slot box, label, said
 
 
-cdef PyTypeObject *_checked_layout(kind, str names, size_t size, int made=-1) except NULL:
-    """Checks that a class's slots lie as in a struct of that size; TypeError if not. ``made``: its number in object_pool.pxi."""
+cdef PyTypeObject *_checked_layout(kind, str names, size_t size) except NULL:
+    """Checks that a class's slots lie as in a struct of that size; TypeError if not."""
     cdef Py_ssize_t place = sizeof(PyObject)
     for name in names.split():
         field = kind.__dict__.get(name)
@@ -158,8 +160,6 @@ cdef PyTypeObject *_checked_layout(kind, str names, size_t size, int made=-1) ex
         place += sizeof(slot)
     if place != <Py_ssize_t>size:
         raise TypeError(f"{kind.__name__} has other fields")
-    if made >= 0:
-        gate106_make_so(made, <PyTypeObject *>kind, len(names.split()))
     return <PyTypeObject *>kind
 
 
@@ -292,7 +292,7 @@ cdef int _learn_fields() except -1:
     _sender_type = _sized_class(Sender, sizeof(SenderFields))
     _facts_type = _sized_class(Facts, sizeof(FactsFields))
     _verdict_type = _sized_class(Verdict, sizeof(VerdictFields))
-    _reading_type = _checked_layout(Reading, "template traits", sizeof(ReadingFields), READING)
+    _reading_type = _sized_class(Reading, sizeof(ReadingFields))
     _plan_type = _checked_layout(
         Plan,
         "asks bare_persons breaches caps counters facts fewest objected oldest_s outcome outline persons reason rule sparing takes"
@@ -302,7 +302,7 @@ cdef int _learn_fields() except -1:
     _record_type = _checked_layout(Record, "_refused _rows bare data held", sizeof(RecordFields))
     _frame_type = _sized_class(Frame, sizeof(FrameFields))
     _checked_layout(ContentCache, "old twice young", sizeof(ContentCacheFields))
-    _policy_memo_type = _checked_layout(Memo, "most old young", sizeof(MemoFields))
+    _policy_memo_type = _sized_class(Memo, sizeof(MemoFields))
     _recipient_test_type = _checked_layout(RecipientTest, "evidence holds names numbers passing reads similar spares_bare word words", sizeof(RecipientTestFields))
     _lane_type = _checked_layout(
         Lane, "_fresh _most _queued _queues _total _turn _wake apart bound came code debt held name up", sizeof(LaneFields)

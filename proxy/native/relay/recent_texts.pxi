@@ -79,8 +79,8 @@ cdef struct SubmitLayout:
 
 cdef object _first_time(object memo, dict young, const octet *at, Py_ssize_t size, SubmitLayout *fields):
     """The content of a plain submit that the memo does not hold; None for any other."""
-    if not _analysis_learned:
-        _learn_analysis()
+    if not _wire_learned:
+        _learn_wire()
     if type(memo) is not _WireMemo:
         return None
     _catch_up(&_memo_texts, young, <dict><object>(<ContentCacheFields *>memo).old)

@@ -1,5 +1,33 @@
 # wire/submit.py
 
+cdef enum:
+    LONGEST = 2048  # characters of a text
+    SHORT_MOST = 254
+    PARTS_MOST = 20
+
+cdef object _part_of, _WireMemo, _readable = "readable"
+cdef Py_ssize_t _wire_most
+cdef bint _wire_learned = False
+cdef octet[256] _is_ucs2
+
+
+cdef int _learn_wire() except -1:
+    global _wire_learned, _part_of, _WireMemo, _readable, _wire_most
+    from functools import partial
+
+    from proxy.model.message import Part
+    from proxy.wire import charset, submit
+
+    if _pending_type is NULL:
+        _learn_fields()
+    _readable, _wire_most, _WireMemo = charset.READABLE, submit.CACHE_ENTRIES_MAX, submit.ContentCache
+    _part_of = partial(tuple.__new__, Part)
+    for code in range(256):
+        _is_ucs2[code] = charset.KINDS[code] == charset.UCS_2
+    _wire_learned = True
+    return 0
+
+
 cdef extern from "Python.h":
     object PyUnicode_New(Py_ssize_t, Py_UCS4)
 
@@ -26,7 +54,7 @@ cdef object _plain_text(const octet *at, Py_ssize_t units):
         pairs |= ((one & 0xF800) == 0xD800) | (one == 0xFFFE)
     if pairs:
         return None
-    return _two_octets(text, units) if all_bits > 0xFF else _string(text, 0, units)
+    return _two_octets(text, units) if all_bits > 0xFF else PyUnicode_FromKindAndData(PyUnicode_2BYTE_KIND, text, units)
 
 
 cdef object _content(object text, bytes digest, object part, object octets):
@@ -90,8 +118,8 @@ cdef int _remember(object memo, bytes tail, object content) except -1:
 
 def submit_read_uncached(bytes tail, memo, now, bytes digest=b""):
     cdef Py_ssize_t held = PyBytes_GET_SIZE(digest)
-    if not _analysis_learned:
-        _learn_analysis()
+    if not _wire_learned:
+        _learn_wire()
     if type(memo) is not _WireMemo or (held and held < 8):
         return PURE["submit_read_uncached"](tail, memo, now, digest)
     content = _get(<dict><object>(<ContentCacheFields *>memo).old, tail)
@@ -115,8 +143,8 @@ def joined(parts):
     cdef Py_ssize_t size = 0, total, place, more
     cdef int coding = -1
     cdef bytes piece
-    if not _analysis_learned:
-        _learn_analysis()
+    if not _wire_learned:
+        _learn_wire()
     if type(parts) is not list or not 0 < len(<list>parts) <= PARTS_MOST:
         return PURE["joined"](parts)
     total = len(<list>parts)

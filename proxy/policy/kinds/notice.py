@@ -11,8 +11,8 @@ from proxy.policy.kinds import KindContext
 from proxy.policy.loading.schema_parts import TEXT, among, either, some
 from proxy.policy.loading.source import Node
 from proxy.policy.text.folding import fold, squeeze
-from proxy.policy.text.notices import asks, body_tail
-from proxy.policy.text.text_analysis import TextAnalysis
+from proxy.policy.text.notices import body_tail
+from proxy.policy.text.text_analysis import TextAnalysis, asking, at_tail, missing, present
 
 IN_RECORD = ""
 WORDS = ("missing", "present", "tail")
@@ -28,28 +28,12 @@ def condition(node: Node, context: KindContext) -> Tree:
     return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
 
 
-def missing(page: TextAnalysis) -> bool:
-    return not page.notice.found
-
-
-def present(page: TextAnalysis) -> bool:
-    return page.notice.found
-
-
-def at_tail(page: TextAnalysis) -> bool:
-    return page.notice.at_tail
-
-
 PRESENT = Test("text", present, Bilingual("there is an opt-out notice", "有退订方式"), "notice", every=True)
 _WORDS = {
     "missing": Test("text", missing, Bilingual("there is no opt-out notice", "没有退订方式"), "notice"),
     "present": PRESENT,
     "tail": Test("text", at_tail, Bilingual("an opt-out notice stands at the end", "末尾有退订方式"), "notice", every=True),
 }
-
-
-def asking(page: TextAnalysis) -> bool:
-    return asks(page.squeezed, page.notice)
 
 
 ASKS = Test("text", asking, Bilingual("it asks for an answer", "它要求回复"), "notice")

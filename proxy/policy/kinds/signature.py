@@ -10,7 +10,7 @@ from proxy.policy.kinds import KindContext
 from proxy.policy.loading.schema_parts import some, suggested
 from proxy.policy.loading.source import Node
 from proxy.policy.text.folding import normal_signature
-from proxy.policy.text.text_analysis import TextAnalysis
+from proxy.policy.text.text_analysis import several
 
 IN_RECORD = "signature"
 CHINESE = "签名是【…】, 在开头或末尾。`none` 没有; `several` 多于一个"
@@ -18,10 +18,6 @@ MEND = Bilingual(
     "begin the text with one 【signature】 of which the rule does not speak", "开头写一个规则不限制的【签名】, 且只写一个"
 )
 SHAPE = some(suggested(("none", "several")))
-
-
-def several(page: TextAnalysis) -> bool:
-    return page.signature.edges > 1
 
 
 SEVERAL = Test("text", several, Bilingual("there are several signatures", "有多个签名"), "signature_count")

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from operator import attrgetter
 
+import cython
+
 from proxy.i18n.phrases import Bilingual
 from proxy.model.message import hash48
 from proxy.policy.condition import All, AnyOf, Not, OneOf, Test, Tree, never
@@ -20,10 +22,14 @@ from proxy.policy.text import contacts
 from proxy.policy.text.text_analysis import TextAnalysis
 
 
+@cython.final
+@cython.cclass
 class Outside:
     """Whether a text has some link (or number) that is registered neither for everybody, nor for the advertiser, nor for one provider."""
 
-    __slots__ = ("reads", "registry", "provider")  # at fixed places, which the compiled reader uses
+    reads: str
+    registry: Registry
+    provider: str
 
     def __init__(self, reads: str, registry: Registry, provider: str) -> None:
         """``reads``: ``links`` or ``contacts``. ``provider``: empty for none."""
@@ -32,10 +38,18 @@ class Outside:
         self.provider = provider
 
     def __call__(self, page: TextAnalysis) -> bool:
-        found = page.links if self.reads == "links" else page.contacts
-        return bool(found) and not all(self._is_owned(one, page) for one in found)
+        return self.holds(page)
 
-    def _is_owned(self, contact: str, page: TextAnalysis) -> bool:
+    @cython.ccall
+    def holds(self, page: TextAnalysis) -> cython.bint:
+        found: tuple[str, ...] = page.links if self.reads == "links" else page.find_contacts()
+        for one in found:  # noqa: SIM110 # a generator would be an object
+            if not self._is_owned(one, page):
+                return True
+        return False
+
+    @cython.cfunc
+    def _is_owned(self, contact: str, page: TextAnalysis) -> cython.bint:
         owners = self.registry.owners(contact)
         if owners is None:
             return False

@@ -160,7 +160,7 @@ class Registry:
         industries = {row.advertiser: row.industry for row in rows.advertisers if row.industry not in ("", "other")}
         owners = ((number, row.advertiser) for number, row in self._by_hash.items())
         self._industries = {number: industries[owner] for number, owner in owners if owner in industries}
-        self._owners = _owners(rows)
+        self.contact_owners = _owners(rows)
 
     def _with_group(self, row: SignatureRow) -> SignatureRow:
         if row.group:
@@ -308,16 +308,16 @@ class Registry:
 
     def owners(self, contact: str) -> OwnerTable | None:
         """The owners of a link's domain (or one above it), or of a telephone number; None if it is not registered."""
-        found = self._owners.get(contact)
+        found = self.contact_owners.get(contact)
         while found is None and "." in contact:
             contact = contact.partition(".")[2]
-            found = self._owners.get(contact)
+            found = self.contact_owners.get(contact)
         return found
 
     @property
     def contacts(self) -> Iterable[str]:
         """All registered links and telephone numbers."""
-        return self._owners
+        return self.contact_owners
 
     @property
     def providers_with_contacts(self) -> frozenset[str]:

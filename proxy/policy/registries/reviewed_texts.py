@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 from proxy.i18n.phrases import Bilingual
 from proxy.model.message import Content
-from proxy.native.loader import compiled
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, OneOf, Test, Tree, never
 from proxy.policy.text.bidi import display_orders
@@ -42,7 +41,7 @@ _GREETED = _greeted()
 def key_of(page: TextAnalysis) -> str:
     """The review key of a text: 16 hex digits. Cryptographic, so that no sender can forge a text with a released key."""
     words = nameless(page.scanned)
-    others = display_orders(page.text)
+    others = None if page.is_plain else display_orders(page.text)
     beside = "\0".join((*page.links, *page.contacts, *(others.texts if others is not None else ()))).encode(
         "utf-8", "surrogatepass"
     )
@@ -58,7 +57,6 @@ def nameless(scanned: bytes) -> bytes:
     return scanned[:start] + scanned[end:]
 
 
-@compiled("review_key")
 def review_key(content: Content) -> str:
     """``key_of`` for a text that is not under analysis."""
     return key_of(TextAnalysis(content))

@@ -333,12 +333,12 @@ class Templates:
     def __init__(self, rows: Iterable[TemplateRow] = ()) -> None:
         self.rows = tuple(rows)
         self.names = frozenset(row.name for row in self.rows)
-        self._of_signature: dict[str, list[int]] = {}
+        self.of_signature: dict[str, list[int]] = {}
         for index, row in enumerate(self.rows):
-            self._of_signature.setdefault(normal_signature(row.signature), []).append(index)
+            self.of_signature.setdefault(normal_signature(row.signature), []).append(index)
         self._read = {
             name: _OfSignature([(number, self.rows[number]) for number in numbers])
-            for name, numbers in self._of_signature.items()
+            for name, numbers in self.of_signature.items()
         }
         self._registry: ContactOwners | None = None
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from proxy.model.message import Content
+from proxy.native.text_units import masked
 from proxy.policy.text.category import EVASION, LINK, OPT_OUT, Classified
-from proxy.policy.text.folding import fold, masked, squeeze
+from proxy.policy.text.folding import fold, squeeze
 from proxy.policy.text.text_analysis import pages_of
 from proxy.policy.text_reader import Reader
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from proxy.native.loader import compiled
+import cython
+
+from proxy.native.characters import character
 from proxy.policy.text import disguised
 from proxy.policy.text.lazy_regex import lazy_regex
 
-_ENDING = lazy_regex(r"\.[a-z]{2}")  # gate: no domain without it
-_HOST_LETTERS = frozenset("0123456789abcdefghijklmnopqrstuvwxyz.-")
 _TOP = r"(?:[a-z]{2,18}|xn--[0-9a-z]{2,40})"
-_DOMAIN = lazy_regex(rf"[0-9a-z][0-9a-z.\-]*\.{_TOP}(?![0-9a-z@]|-+[0-9a-z])")
 _LABELS = lazy_regex(rf"[0-9a-z][0-9a-z\-]*(?:\.[0-9a-z\-]+)*\.{_TOP}")
 _HOST = lazy_regex(r"://\[?([0-9a-z.\-_:]+)")
 _CHINESE_HOST = lazy_regex(
@@ -44,45 +43,185 @@ _MAY_CALL = lazy_regex(
     lambda: _ANY_DIGIT.sub(lambda match: {"[0-9]": "0", "[48]00": "000", "(?=1)": "(?=0)"}.get(match[0], "00"), _NUMBER)
 )
 """In a text whose digits are all 0: what is a telephone number with other digits in the same places, if it is none with these."""
+Names = tuple[str, ...]
+Spans = tuple[tuple[int, int], ...]
+"""From where to where, in order."""
 _LOOK_BACK = 3
 """So much before a number says whether it is a code."""
 _DIGITS_AS_0 = str.maketrans("123456789", "000000000")
 _NO_MARKS = str.maketrans("", "", "-) ")
-_LONG_RUN = lazy_regex("[0-9][0-9) -]{3,}[0-9]")  # gate: no telephone number without it
 
 
-def call_spans(folded: str) -> tuple[tuple[int, int], ...]:
+@cython.cfunc
+def _is_code(folded: str, at: cython.Py_ssize_t) -> cython.bint:
+    """Whether the text before a number calls it a code: 验证码, and not 号码."""
+    if at >= 2 and folded[at - 1] == "码":
+        return folded[at - 2] != "号"
+    return at >= 3 and folded[at - 2] == "码" and folded[at - 3] != "号" and folded[at - 1] in ": 为是"
+
+
+@cython.cfunc
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def _may_be_number(folded: str, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+    """Whether digits without marks begin like a telephone number of their length."""
+    first: cython.Py_UCS4 = folded[start]
+    second: cython.Py_UCS4 = folded[start + 1]
+    if first == "1":
+        return second >= "3" and end - start == 11
+    if first == "9":
+        return (second == "5" or second == "6") and end - start <= 8
+    return (first == "0" or first == "4" or first == "8") and end - start >= 10
+
+
+@cython.ccall
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def call_spans(folded: str) -> Spans:
     """Spans at which a telephone number stands, or would stand with other digits."""
     found: list[tuple[int, int]] = []
-    for run in _LONG_RUN.finditer(folded):
-        start, end = run.span()
-        before = max(0, start - _LOOK_BACK)
+    start: cython.Py_ssize_t = -1
+    end: cython.Py_ssize_t = 0
+    at: cython.Py_ssize_t
+    marks: cython.bint = False
+    one: cython.Py_UCS4
+    for at, one in enumerate(folded):
+        if "0" <= one <= "9":
+            if start < 0:
+                start, marks = at, False
+            elif at > end:
+                marks = True
+            end = at + 1
+        elif start >= 0 and one != "-" and one != " " and one != ")":
+            if end - start >= 5:
+                _add_spans(found, folded, start, end, marks)
+            start = -1
+    if start >= 0 and end - start >= 5:
+        _add_spans(found, folded, start, end, marks)
+    return tuple(found) if found else ()
+
+
+@cython.cfunc
+def _add_spans(
+    found: list[tuple[int, int]], folded: str, start: cython.Py_ssize_t, end: cython.Py_ssize_t, marks: cython.bint
+) -> cython.void:
+    """Of a run of digits, and of marks that people put between them."""
+    if marks:
+        before: cython.Py_ssize_t = max(0, start - _LOOK_BACK)
         masked_run = folded[before:end].translate(_DIGITS_AS_0)
         matches = _MAY_CALL.finditer(masked_run, start - before)
         found += [(match.start() + before, match.end() + before) for match in matches]
-    return tuple(found)
+    elif end - start in (10, 11, 12, 13, 15) or (end - start <= 8 and not _is_code(folded, start)):
+        found.append((start, end))
+
+
+@cython.ccall
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def calls_at(text: str, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+    """Whether the text at such a span is a telephone number."""
+    at: cython.Py_ssize_t
+    for at in range(start, end):
+        if not "0" <= text[at] <= "9":
+            return calls(text[start:end])
+    return end - start >= 5 and _may_be_number(text, start, end) and _CONTACT.fullmatch(text[start:end]) is not None
 
 
 def calls(written: str) -> bool:
-    """Whether the text of such a span is a telephone number."""
-    if _CONTACT.fullmatch(written) is not None:
-        return True
-    return not written.isdecimal() and any(one.is_number for one in disguised.candidates(written))
+    return _CONTACT.fullmatch(written) is not None or any(one.is_number for one in disguised.candidates(written))
 
 
-def links(folded: str) -> tuple[str, ...]:
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _in_name(one: cython.Py_UCS4) -> cython.bint:
+    return "a" <= one <= "z" or "0" <= one <= "9"
+
+
+@cython.cfunc
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def _end_of_domain(folded: str, start: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """The end of the top-level domain that begins here: 2 to 18 letters, or xn-- and 2 to 40 letters; -1 if there is no such domain, or if
+    more of a name follows."""
+    size: cython.Py_ssize_t = len(folded)
+    end: cython.Py_ssize_t = start
+    while end < size and end - start < 19 and "a" <= character(folded, end) <= "z":
+        end += 1
+    if 2 <= end - start <= 18 and _ends_name(folded, end):
+        return end
+    if folded[start : start + 4] != "xn--":
+        return -1
+    start += 4
+    end = start
+    while end < size and end - start < 41 and _in_name(character(folded, end)):
+        end += 1
+    return end if 2 <= end - start <= 40 and _ends_name(folded, end) else -1
+
+
+@cython.cfunc
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def _ends_name(folded: str, at: cython.Py_ssize_t) -> cython.bint:
+    """Whether no @ follows, and no letter or digit, also behind dashes."""
+    size: cython.Py_ssize_t = len(folded)
+    if at < size and character(folded, at) == "@":
+        return False
+    while at < size and character(folded, at) == "-":
+        at += 1
+    return not (at < size and _in_name(character(folded, at)))
+
+
+@cython.cfunc
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def _add_domains(found: list[str], folded: str, at: cython.Py_ssize_t, last: cython.Py_ssize_t) -> cython.void:
+    """``at``, ``last``: the first and the last dot."""
+    behind: cython.Py_ssize_t = 0
+    size: cython.Py_ssize_t = len(folded)
+    run: cython.Py_ssize_t
+    dot: cython.Py_ssize_t
+    end: cython.Py_ssize_t
+    while at >= 0:
+        while at > behind and (
+            _in_name(character(folded, at - 1)) or character(folded, at - 1) == "-" or character(folded, at - 1) == "."
+        ):
+            at -= 1
+        while at < size and (character(folded, at) == "-" or character(folded, at) == "."):
+            at += 1
+        run = at
+        while run < size and (
+            _in_name(character(folded, run)) or character(folded, run) == "-" or character(folded, run) == "."
+        ):
+            run += 1
+        end = -1
+        dot = run - 1
+        while dot > at and end < 0:  # the last dot before a top-level domain
+            if character(folded, dot) == ".":
+                end = _end_of_domain(folded, dot + 1)
+            dot -= 1
+        behind = run if end < 0 else end
+        if end >= 0:
+            name = folded[at:end]
+            if ".." in name:
+                found += apart(name)
+            else:
+                found.append(name)
+        at = folded.find(".", behind) if behind <= last else -1
+
+
+def links(folded: str) -> Names:
     """Domains of all links, as written in lower case; without a port. With a scheme also Chinese ones."""
-    if "." not in folded:
-        return ()
+    return links_between(folded, folded.find("."), folded.rfind("."), True)
+
+
+@cython.ccall
+def links_between(folded: str, first: cython.Py_ssize_t, last: cython.Py_ssize_t, may_have_scheme: cython.bint) -> Names:
+    """``links``; ``first``, ``last``: where dots are."""
     found: list[str] = []
-    if ending := _ENDING.search(folded):
-        start = ending.start()
-        while start and folded[start - 1] in _HOST_LETTERS:
-            start -= 1
-        for name in _DOMAIN.findall(folded, start):
-            found += apart(name) if ".." in name else [name]
-    if "://" in folded:  # an address without a name, as http://192.0.2.1/
-        hosts = (match[1].split(":")[0].strip(".") for match in _HOST.finditer(folded))
+    _add_domains(found, folded, first, last)
+    if may_have_scheme and "://" in folded:  # an address without a name, as http://192.0.2.1/
+        hosts = [match[1].split(":")[0].strip(".") for match in _HOST.finditer(folded)]
         found += [host for host in hosts if host not in found]
         found += [host for host in _CHINESE_HOST.findall(folded) if host not in found]
     return tuple(found)
@@ -93,16 +232,37 @@ def apart(name: str) -> list[str]:
     return [piece for piece in re.split(r"\.\.+", name) if _LABELS.fullmatch(piece)]
 
 
-@compiled("contacts")
-def contacts(folded: str) -> tuple[str, ...]:
+@cython.ccall
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def contacts(folded: str) -> Names:
     """Telephone numbers in the text, as digits: without the marks that people put between them, and without China's +86."""
-    return tuple(
-        [
-            match[match.lastindex or 0].translate(_NO_MARKS)
-            for run in _LONG_RUN.finditer(folded)
-            for match in _CONTACT.finditer(folded, run.start(), run.end())
-        ]
-    )
+    found: list[str] = []
+    start: cython.Py_ssize_t = -1
+    end: cython.Py_ssize_t = 0
+    at: cython.Py_ssize_t
+    marks: cython.bint = False
+    one: cython.Py_UCS4
+    for at, one in enumerate(folded):
+        if "0" <= one <= "9":
+            if start < 0:
+                start, marks = at, False
+            elif at > end:
+                marks = True
+            end = at + 1
+        elif start >= 0 and one != "-" and one != " " and one != ")":
+            if end - start >= 5 and (marks or _may_be_number(folded, start, end)):
+                _add_contacts(found, folded, start, end)
+            start = -1
+    if start >= 0 and end - start >= 5 and (marks or _may_be_number(folded, start, end)):
+        _add_contacts(found, folded, start, end)
+    return tuple(found) if found else ()
+
+
+@cython.cfunc
+def _add_contacts(found: list[str], folded: str, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.void:
+    matches = _CONTACT.finditer(folded, start, end)
+    found += [match[match.lastindex or 0].translate(_NO_MARKS) for match in matches]
 
 
 # -- as officers write them

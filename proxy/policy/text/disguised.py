@@ -17,6 +17,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+import cython
+
 from proxy.policy.text.lazy_regex import lazy_regex
 
 LONGEST, DIGITS_LEAST = 12, 5
@@ -54,10 +56,31 @@ NUMERALS = frozenset(
 """What READ has as digits beside plain ones and letters."""
 MESSENGERS = frozenset("q扣叩球丘鹅讯群")
 """Characters of which one stands where a number of QQ does."""
-_DIGIT = f"0-9oilzsbg{''.join(sorted(NUMERALS))}"
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
-_RUN = lazy_regex(f"[{_DIGIT}](?:[^0-9a-z\u3400-\u9fff{''.join(sorted(NUMERALS))}]*[{_DIGIT}]){{{DIGITS_LEAST - 1},}}")
 _PLAIN = frozenset("0123456789")
+DIGIT_LIKE, LETTER, OF_MESSENGER, DOT, LATIN = 1, 2, 4, 8, 16
+DOTS = frozenset(".。·•・‧∙⋅,、●○◦⚫⚪🔴")
+
+
+def _kinds() -> bytes:
+    """A kind for each of the first 65,536 characters of folded texts; 0 for a mark."""
+    kinds = bytearray(0x10000)
+    kinds[0x3400:0xA000] = bytes((LETTER,)) * 0x6C00
+    for one in _LETTERS:
+        kinds[ord(one)] = LETTER
+    for one in NUMERALS.union("0123456789oilzsbg"):
+        kinds[ord(one)] = DIGIT_LIKE
+    for one in MESSENGERS.union("企"):
+        kinds[ord(one)] |= OF_MESSENGER
+    for one in DOTS - {"🔴"}:
+        kinds[ord(one)] |= DOT
+    for one in _LETTERS | _PLAIN:
+        kinds[ord(one)] |= LATIN
+    return bytes(kinds)
+
+
+KIND_TABLE = _kinds()
+_kind: cython.p_uchar = KIND_TABLE
 _LONG = lazy_regex("1[3-9][0-9]{9}|0[1-9][0-9]{8,10}|[48]00[0-9]{7}")
 _MAY_BE_LONG = lazy_regex("[1_][3-9_][0-9_]{9}|[0_][1-9_][0-9_]{8,10}|[48_][0_][0_][0-9_]{7}")
 _SHORT, _MAY_BE_SHORT = lazy_regex("9[56][0-9]{3,6}"), lazy_regex("[9_][56_][0-9_]{3,6}")
@@ -77,15 +100,57 @@ class DigitRun(NamedTuple):
     is_number: bool  # as it stands
 
 
-def candidates(folded: str) -> tuple[DigitRun, ...]:
+DigitRuns = tuple[DigitRun, ...]
+Names = tuple[str, ...]
+
+
+@cython.ccall
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def candidates(folded: str) -> DigitRuns:
     """Without such as stand in one group of plain digits: contacts.py reads them."""
     found: list[DigitRun] = []
-    for match in _RUN.finditer(folded):
-        run = match[0]
-        first, end = match.span()
-        if not (run.isascii() and run.isdecimal()) or end - first <= LONGEST:
-            found += _in_run(folded, run, first, end)
+    at: cython.Py_ssize_t
+    first: cython.Py_ssize_t = 0
+    end: cython.Py_ssize_t = 0
+    digits: cython.Py_ssize_t = 0
+    kind: cython.int
+    is_plain: cython.bint = True
+    one: cython.Py_UCS4
+    for at, one in enumerate(folded):
+        kind = _kind[ord(one)] if one <= "\uffff" else 0
+        if kind & 1:
+            if not digits:
+                first, is_plain = at, True
+            is_plain = is_plain and one <= "9" and (not digits or end == at)
+            digits += 1
+            end = at + 1
+        elif kind & 2:  # no number goes on behind another letter
+            if digits >= 5:
+                _add_run(found, folded, first, end, is_plain)
+            digits = 0
+    if digits >= 5:
+        _add_run(found, folded, first, end, is_plain)
     return tuple(found)
+
+
+@cython.cfunc
+def _add_run(
+    found: list[DigitRun], folded: str, first: cython.Py_ssize_t, end: cython.Py_ssize_t, is_plain: cython.bint
+) -> cython.void:
+    if not is_plain:
+        found += _in_run(folded, folded[first:end], first, end)
+    elif end - first <= LONGEST and _is_near_messenger(folded, first, end) and (span := _of_messenger(folded, first, end)):
+        found.append(DigitRun(folded[first:end], span, True))
+
+
+@cython.cfunc
+def _is_near_messenger(folded: str, first: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+    one: cython.Py_UCS4
+    for one in folded[max(0, first - 10) : end + 4]:
+        if one <= "\uffff" and _kind[ord(one)] & 4:
+            return True
+    return False
 
 
 def _in_run(folded: str, run: str, first: int, end: int) -> Iterator[DigitRun]:
@@ -94,8 +159,6 @@ def _in_run(folded: str, run: str, first: int, end: int) -> Iterator[DigitRun]:
     digits = read.replace(_MARK, "")
     if len(digits) <= LONGEST and (span := _of_messenger(folded, first, end)):
         yield DigitRun(digits, span, True)
-    if len(digits) == end - first and run.isascii() and run.isdecimal():
-        return
     wild = "".join("_" if one in _PLAIN else new for one, new in zip(run, read, strict=True) if new != _MARK)
     if len(digits) > MANY_DIGITS:  # too many numbers would be there with other digits: whether one is there, the whole run says
         yield DigitRun(digits, (first, end), False)
@@ -152,18 +215,17 @@ _DOT_WORD = lazy_regex(
 _MAY_BE_CODED = lazy_regex("(?:%|&#)[0-9]")
 _DOT_AHEAD = lazy_regex("(?:点|句号|dot)[^0-9a-z\u3400-\u9fff]*[a-z]")
 _SPELT = lazy_regex("(?:[0-9a-z]-){3}")
-_DOTS = frozenset(".。·•・‧∙⋅,、●○◦⚫⚪🔴")
 _PIECE = lazy_regex("[0-9a-z-]+")
 _GAP = lazy_regex("(?!://)[^0-9a-z\u3400-\u9fff-]*")
-_LINKED = lazy_regex("(?<=[0-9a-z-])([^0-9a-z\u3400-\u9fff-]+)(?=[0-9-]|([a-z]))")
 _NAME = lazy_regex(r"(?:[0-9a-z](?:[0-9a-z-]*[0-9a-z])?\.)+[a-z][0-9a-z-]*[0-9a-z]")
 
 
-def domains(folded: str) -> tuple[str, ...]:
-    """What may be a domain where marks, other dots, or percent signs stand in it."""
-    text = _plainer(folded)
-    if text is folded and not _may_be_odd(folded):
+@cython.ccall
+def domains(folded: str, begins: cython.Py_ssize_t = 0) -> Names:
+    """What may be a domain where marks, other dots, or percent signs stand in it. ``begins``: a letter before which there is none."""
+    if not _may_hold_domain(folded[begins:] if begins else folded):
         return ()
+    text: str = _plainer(folded)
     pieces = [match.span() for match in _PIECE.finditer(text)][:CHUNKS_MOST]
     gaps = [text[one[1] : other[0]] for one, other in pairwise(pieces)]
     joints = [_joint(gap) for gap in gaps]
@@ -184,19 +246,89 @@ def domains(folded: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def has_codes(folded: str) -> bool:
+@cython.ccall
+def has_codes(folded: str) -> cython.bint:
     """Whether, with other digits in the same places, there may be encoded characters."""
     return ("%" in folded or "&#" in folded) and _MAY_BE_CODED.search(folded) is not None
 
 
-def _may_be_odd(text: str) -> bool:
-    """Gate of ``_is_odd``, which sees what parts the pieces."""
-    behind = False
-    for gap, letter in _LINKED.findall(text):
-        if letter and (behind or gap != ".") and not _DOTS.isdisjoint(gap):
-            return True
-        behind |= gap != "."
+@cython.cfunc
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def _may_hold_domain(text: str) -> cython.bint:  # noqa: C901, PLR0912 # one pass over the text
+    """Gate of ``domains``: whether some sign stands for another one, or a dot before a letter is written otherwise or behind a gap that is
+    none."""
+    at: cython.Py_ssize_t
+    letter: cython.Py_ssize_t = -1  # the last letter, and whether a dot stands behind it
+    group: cython.Py_ssize_t = 0  # where the last group of Latin letters and digits begins
+    spelt: cython.int = 0
+    kind: cython.int
+    dotted: cython.bint = False
+    behind: cython.bint = False
+    latin: cython.bint = False
+    one: cython.Py_UCS4
+    for at, one in enumerate(text):
+        kind = _kind[ord(one)] if one <= "\uffff" else 0
+        if kind == 2:  # nearly every character
+            letter, latin, dotted = at, False, False
+        elif kind & 16:
+            if not latin:
+                if (at and text[at - 1] == "%" and one <= "9") or (at > 1 and text[at - 1] == "#" and text[at - 2] == "&"):
+                    return True
+                if letter < 0 or not _is_latin(text[letter]):
+                    if (
+                        letter > 0
+                        and one >= "a"
+                        and (text[letter] == "点" or text[letter] == "号")
+                        and _is_behind_latin(text, letter)
+                    ):
+                        return True
+                    behind, spelt = False, 0
+                else:
+                    if at - letter == 2 and text[letter + 1] == ".":
+                        if behind and one >= "a":
+                            return True
+                        spelt = 0
+                    elif at - letter == 2 and text[letter + 1] == "-":
+                        spelt = spelt + 1 if letter == group else 1
+                        if spelt == 3:
+                            return True
+                    elif at - letter > 3 and text[letter + 1] == ":" and text[letter + 2] == "/" and text[letter + 3] == "/":
+                        behind, spelt = False, 0
+                    elif dotted and one >= "a":
+                        return True
+                    else:
+                        behind, spelt = True, 0
+                    if one == "d" and text[at : at + 3] == "dot":
+                        return True
+                group = at
+            letter, latin, dotted = at, True, False
+        elif "\u3400" <= one <= "\u9fff":
+            letter, latin, dotted = at, False, False
+        else:
+            latin = False
+            dotted = dotted or kind & 8 != 0 or one == "🔴"
     return False
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _is_latin(one: cython.Py_UCS4) -> cython.bint:
+    return "a" <= one <= "z" or "0" <= one <= "9"
+
+
+@cython.cfunc
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def _is_behind_latin(text: str, at: cython.Py_ssize_t) -> cython.bint:
+    """Whether Latin letters stand before 点, 小点 or 句号, which ends at ``at``."""
+    if at and (text[at - 1] == "小" or text[at - 1] == "句"):
+        at -= 1
+    at -= 1
+    while at >= 0 and not _is_latin(text[at]) and not "\u3400" <= text[at] <= "\u9fff":
+        at -= 1
+    return at >= 0 and _is_latin(text[at])
 
 
 def _joint(gap: str) -> str | None:
@@ -205,7 +337,7 @@ def _joint(gap: str) -> str | None:
         return gap
     if not _GAP.fullmatch(gap):
         return None
-    return "" if _DOTS.isdisjoint(gap) else "."
+    return "" if DOTS.isdisjoint(gap) else "."
 
 
 def _is_odd(text: str, pieces: Sequence[Span], gaps: Sequence[str], joints: Sequence[str | None]) -> bool:

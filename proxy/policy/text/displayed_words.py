@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 from operator import and_, or_
-from typing import NamedTuple
+from typing import Any
+
+import cython
 
 from proxy.model.message import Category
 from proxy.policy.registries.templates import Fit
 from proxy.policy.text.category import BANDS, CODE, PADDED
 
 
-class TextFindings(NamedTuple):
+@cython.final
+@cython.no_gc
+@cython.freelist(8)
+@cython.cclass
+class TextFindings:
     text: str
     data: bytes
     """The text in the form the scanner reads."""
@@ -24,7 +30,40 @@ class TextFindings(NamedTuple):
     bits: int
     forms: tuple[Fit, ...] | None
     owners: frozenset[tuple[str, str]]
-    resolved: bool = True
+    digits: Any
+    """Whether the text may show something else with other digits in the same places: or where telephone numbers stand that may change it."""
+    resolved: bool
+    reading: Any
+    """What is made of it (policy/text_reader.py)."""
+
+    def __init__(
+        self,
+        text: str,
+        data: bytes,
+        name: str,
+        keyword: str,
+        category: Category,
+        band: str,
+        subcategory: str,
+        bits: int,
+        forms: tuple[Fit, ...] | None,
+        owners: frozenset[tuple[str, str]],
+        digits: Any,
+        resolved: bool = True,
+    ) -> None:
+        self.text = text
+        self.data = data
+        self.name = name
+        self.keyword = keyword
+        self.category = category
+        self.band = band
+        self.subcategory = subcategory
+        self.bits = bits
+        self.forms = forms
+        self.owners = owners
+        self.digits = digits
+        self.resolved = resolved
+        self.reading = None
 
     def __repr__(self) -> str:  # without the text
         return f"TextFindings(category={self.category}, band={self.band}, bits={self.bits})"
@@ -46,14 +85,17 @@ def combined(found: Sequence[TextFindings], every: int, *, controlled: bool, res
     forms = first.forms
     if controlled and forms is not None and any(one.forms != forms for one in found):
         forms = ()
-    return first._replace(
-        name=first.name or next((one.name for one in found if one.name), ""),
-        keyword=first.keyword or next((one.keyword for one in found if one.keyword), ""),
-        category=strictest.category,
-        band=strictest.band,
-        subcategory=strictest.subcategory or next((one.subcategory for one in found if one.subcategory), ""),
-        bits=reduce(or_, (one.bits for one in found)) & ~every | needed & every,
-        forms=forms,
-        owners=frozenset[tuple[str, str]]().union(*(one.owners for one in found)),
-        resolved=resolved and not (controlled and len(names) > 1),
+    return TextFindings(
+        first.text,
+        first.data,
+        first.name or next((one.name for one in found if one.name), ""),
+        first.keyword or next((one.keyword for one in found if one.keyword), ""),
+        strictest.category,
+        strictest.band,
+        strictest.subcategory or next((one.subcategory for one in found if one.subcategory), ""),
+        reduce(or_, (one.bits for one in found)) & ~every | needed & every,
+        forms,
+        frozenset[tuple[str, str]]().union(*(one.owners for one in found)),
+        True,
+        resolved and not (controlled and len(names) > 1),
     )

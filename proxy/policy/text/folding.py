@@ -6,17 +6,20 @@ Never: opt-out notices (notices.py), links and telephone numbers (contacts.py), 
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from string import ascii_lowercase, ascii_uppercase
+from sys import byteorder
 from typing import NamedTuple
 
+import cython
 import opencc
 from xxhash import xxh3_64_intdigest
 
-from proxy.native.loader import compiled
+from proxy.native.characters import character
+from proxy.native.text_units import part_key, replaced, without_marks, without_numbers
+from proxy.policy.generational_cache import Memo
 from proxy.policy.text.lazy_regex import lazy_regex
 
 SIGNATURE_SHORTEST = 2
@@ -79,17 +82,6 @@ def _is_costume(code: int) -> bool:
 _FOLD = _Fold()
 
 
-def _ranges(characters: Iterable[str]) -> str:
-    """Characters as the inside of a character class."""
-    spans: list[list[int]] = []
-    for code in sorted(map(ord, characters)):
-        if spans and spans[-1][1] == code - 1:
-            spans[-1][1] = code
-        else:
-            spans.append([code, code])
-    return "".join(f"\\u{first:04x}-\\u{last:04x}" for first, last in spans)
-
-
 def _untouched() -> Iterator[str]:
     """Characters that most texts are of and that folding leaves as they are. All ideographs are normalised in one call: ``_FOLD`` would
     take a fifth of a second for them, at each start."""
@@ -104,20 +96,11 @@ def _untouched() -> Iterator[str]:
     yield from kept.difference(_simplified(), _STROKES)  # none of them is a capital, a costume, a look-alike or unseen
 
 
-_TOUCHED = lazy_regex(lambda: f"[^{_ranges(_untouched())}]")
-"""What folding may change: a scan for it costs a tenth of folding every character."""
-_EASY: dict[str, str] = {}
-"""Touched characters, no dressing, that fold into untouched ones, so that one may be replaced after the other; learned, at most as long
-as Unicode."""
-_EASY_MOST = 8  # above this many different ones, one pass over all characters is cheaper
-
-
-def _easy(character: str) -> str | None:
-    folded = _FOLD[ord(character)]
-    if _TOUCHED.search(folded) or character in DRESSING:
-        return None
-    _EASY[character] = folded
-    return folded
+_EASY = bytearray(2 * 0x10000)
+"""The folded form, two octets, of each character that is no dressing and folds into one that folding does not change; learned, 0 until
+then."""
+_HARD: set[str] = set()
+"""Characters that have none; at most as long as Unicode."""
 
 
 DOTS = "·•・‧∙⋅"
@@ -128,10 +111,32 @@ SPLITTERS = f"|/\\*{DOTS}.-_~^+=#&'\"` \t"
 _SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))  # Unicode has none behind that
 _SPACES = "".join(f"\\u{ord(one):04x}" for one in _SPACE)
 MARKS = SPLITTERS + _SPACE
-_MARKS = rf"|/\\*{DOTS}.\-_~^+=#&'\"`{_SPACES}"
-_BETWEEN = lazy_regex(rf"[{_MARKS}](?<=[\u3400-\u9fff].)[{_MARKS}]{{0,2}}(?=[\u3400-\u9fff])", re.DOTALL)
-# the mark first, then what stands before it: the scan for a mark is the fast part
 _SPACED = lazy_regex(rf"(?<=[\u3400-\u9fff])[{_SPACES}]{{1,3}}(?=[\u3400-\u9fff])")
+
+
+TOUCHED, MARK = 1, 2
+
+
+def _kinds() -> bytes:
+    """A kind for each of the first 65,536 characters: folding may change it, it is a mark, both, or neither."""
+    kinds = bytearray(b"\1" * 0x10000)
+    for one in _untouched():
+        kinds[ord(one)] = 0
+    for one in MARKS:
+        kinds[ord(one)] |= MARK
+    return bytes(kinds)
+
+
+_KIND_TABLE = _kinds()
+_kind: cython.p_uchar = _KIND_TABLE
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _is_touched(one: cython.Py_UCS4) -> cython.bint:
+    """Whether folding may change a character."""
+    return one > "\uffff" or _kind[ord(one)] & 1 != 0
 
 
 def fold(text: str) -> str:
@@ -139,22 +144,33 @@ def fold(text: str) -> str:
     return folding(text)[0]
 
 
-@compiled("folding")
+@cython.ccall
+def easily_folded(text: str) -> str | None:
+    """The folded text; None if it is long, or has characters that are decorative, or fold into none, several, or such as folding changes."""
+    folded: str | None = replaced(text, _EASY)
+    if folded is None and _learns_all(text):
+        folded = replaced(text, _EASY)
+    return folded
+
+
+def _learns_all(text: str) -> bool:
+    """Whether all characters fold easily; learns those that it has not seen."""
+    for one in set(text) - _HARD:
+        code = ord(one)
+        folded = _FOLD[code]
+        if one in DRESSING or one > "\uffff" or len(folded) != 1 or _is_touched(folded):
+            _HARD.add(one)
+        else:
+            _EASY[2 * code : 2 * code + 2] = ord(folded).to_bytes(2, byteorder)
+    return _HARD.isdisjoint(text)
+
+
 def folding(text: str) -> tuple[str, bool]:
     """The folded text, and whether it contained decorative characters."""
-    touched = set(_TOUCHED.findall(text))
-    if not touched:
-        return text, False
-    if len(touched) <= _EASY_MOST:
-        folded = text
-        for character in touched:
-            easy = _EASY.get(character)
-            if easy is None and (easy := _easy(character)) is None:
-                break
-            folded = folded.replace(character, easy)
-        else:
-            return folded, False
-    return text.translate(_FOLD), not DRESSING.isdisjoint(touched)
+    folded = easily_folded(text)
+    if folded is not None:
+        return folded, False
+    return text.translate(_FOLD), not DRESSING.isdisjoint(text)
 
 
 def undressed(text: str) -> str:
@@ -169,37 +185,25 @@ def with_unseen(text: str) -> str:
     return fold("".join(character if _FOLD[ord(character)] else _JOINER for character in text))
 
 
-@compiled("squeeze")
+@cython.ccall
 def squeeze(folded: str) -> str:
-    """The text without marks between Chinese characters that split a word (贷|款, 减/肥)."""
-    return _BETWEEN.sub("", folded)
-
-
-_DIGITS_MASKED = bytes.maketrans(b"123456789", b"000000000")
-
-
-@compiled("masked")
-def masked(text: str) -> bytes:
-    """The text with each ASCII digit as 0 (same length): texts that differ in digits only share a mask."""
-    return text.encode("utf-8", "surrogatepass").translate(_DIGITS_MASKED)
-
-
-_ZEROS = lazy_regex(b"00+")
+    """The text without marks between Chinese characters that split a word (贷|款, 减/肥): one to three."""
+    return without_marks(folded, _KIND_TABLE, MARK)
 
 
 def numberless(text: str) -> str:
     """A text with every number as one 0."""
-    return without_numbers(masked(text)).decode("utf-8", "surrogatepass")
+    return without_numbers(text).decode("utf-8", "surrogatepass")
 
 
-def without_numbers(mask: bytes) -> bytes:
-    """A masked text with every number as one 0."""
-    return _ZEROS.sub(b"0", mask)
+_LOW_BITS = cython.declare(cython.ulonglong, 0xFFFFFFFF)
 
 
-def fingerprint(numberless: bytes) -> int:
+@cython.ccall
+def fingerprint(numberless: bytes) -> cython.uint:
     """32 bits naming the template of a text without its numbers."""
-    return xxh3_64_intdigest(numberless) & 0xFFFFFFFF
+    whole: cython.ulonglong = xxh3_64_intdigest(numberless)
+    return whole & _LOW_BITS
 
 
 def text_key(text: str) -> int:
@@ -234,18 +238,33 @@ class Signature(NamedTuple):
 NO_SIGNATURE = Signature("", 0, False)
 
 
-@lru_cache(maxsize=65_536)
-def _leading(written: str) -> Signature:
+_leading = Memo(32_768)
+"""Signatures that alone begin a text, by ``part_key`` of what is written."""
+
+
+def _learn_leading(key: bytes, written: str) -> Signature:
     name = normal_signature(written)
-    return Signature(name if SIGNATURE_SHORTEST <= len(name) <= SIGNATURE_LONGEST else "", 1, False)
+    found: Signature = _leading.put(
+        key, Signature(name if SIGNATURE_SHORTEST <= len(name) <= SIGNATURE_LONGEST else "", 1, False)
+    )
+    return found
 
 
-def signature(text: str) -> Signature:
-    """The signature at the start of a text, or at its end as in legacy traffic."""
-    if "【" not in text:
+@cython.ccall
+def signature(text: str, is_single: cython.bint = False) -> Signature:
+    """The signature at the start of a text, or at its end as in legacy traffic. ``is_single``: whether there is at most one 【."""
+    size: cython.Py_ssize_t = len(text)
+    end: cython.Py_ssize_t = 1
+    if not size or (character(text, 0) != "【" and "【" not in text):
         return NO_SIGNATURE
-    if text[0] == "【" and text[-1] != "】" and text.count("【") == 1 and (end := text.find("】")) > 0:  # nearly always
-        return _leading(text[1:end])
+    if (
+        character(text, 0) == "【" and character(text, size - 1) != "】" and (is_single or text.find("【", 1) < 0)
+    ):  # nearly always
+        while end < size and character(text, end) != "】":
+            end += 1
+        if end < size:
+            key: bytes = part_key(text, 1, end)
+            return cython.cast(Memo, _leading).find(key) or _learn_leading(key, text[1:end])
     text = text.strip(_EDGE)
     first = _SIGNATURE.match(text)
     last = _SIGNATURE.match(text, text.rindex("【")) if text.endswith("】") else None

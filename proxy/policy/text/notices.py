@@ -9,16 +9,20 @@ whether the text wants an answer that is no refusal. Never: what a reply means (
 
 "Strong" patterns name the refusal of messages; "weak" ones a refusal alone (取消, 不需要), which a booking or a delivery may have, too.
 
-Ordinary texts are not searched: a notice holds a refusing word, or a word for answering right before letters or digits (``_GATE``), and the
-compiled version finds these places by itself.
+Ordinary texts are not searched: a notice holds a refusing word, or a word for answering right before letters or digits (``is_gate``).
 """
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from string import ascii_lowercase, digits
 from typing import NamedTuple
 
+import cython
+
+from proxy.native.characters import character
+from proxy.native.text_units import part_key
+from proxy.policy.generational_cache import Memo
 from proxy.policy.replies.vocabulary import one_of, some
 from proxy.policy.text.lazy_regex import lazy_regex
 
@@ -56,25 +60,101 @@ SENDING = "发送辑信入写个"
 """Characters before a keyword of letters: 发8元券 is none."""
 LEAVING = "退拒绝消停取扰"
 """Characters beside letters (退T, 拒R, T退)."""
-JOINING = "=: "
-"""Between a letter and one of them: T=退."""
 OPENING = "回发复编短拒退取不如若想停屏关免勿谢无终没禁"
 """Characters that a notice may begin with; elsewhere it begins at the gate, or with a short word right before that (TD退订)."""
 WORD_MAX = 4
 _MARK = "[^0-9a-z\u3400-\u9fff@#*]"
 _WORD_BEHIND = f"{_MARK}{{0,3}}[0-9a-z@#*]"
-_KEYWORDS = "".join(one for one in OPENING if one not in ANSWERING + SENDING)
-SENTENCE_MARKS = ",。;!"
-"""Right behind a word for answering, they part it from what follows: 请勿回复,如非本人."""
-_GATE = lazy_regex(  # begins with one class of characters: such a search is fast
-    f"[{''.join(sorted({pair[0] for pair in REFUSING.split()} | set(LEAVING)))}{ANSWERING}{SENDING}](?:"
-    f"(?<=[{LEAVING}])(?:(?<=[0-9a-z].)|(?<=[a-z][{JOINING}].)|{_WORD_BEHIND})|(?<=[{ANSWERING}])(?:{_WORD_BEHIND}|(?![{SENTENCE_MARKS}]){_MARK}{{0,3}}[{_KEYWORDS}])|"
-    f"(?<=[{SENDING}]){_MARK}{{0,3}}[a-z@#*]|"
-    f"{'|'.join(f'(?<={pair[0]}){pair[1]}' for pair in REFUSING.split())})"
-)
-_LETTER = lazy_regex("[0-9a-z]")
-_OPENER = lazy_regex(rf"[{OPENING}][^0-9a-z]*\Z")
-_SHORT_WORD = lazy_regex(rf"(?<![0-9a-z/.])[0-9a-z]{{1,{WORD_MAX}}}[^0-9a-z\u3400-\u9fff]?\Z")
+_PAIRS = REFUSING.split()
+OF_PAIR, ANSWERS, SENDS, LEAVES, OPENS, LETTER, NUMBER, SIGN = 1, 2, 4, 8, 16, 32, 64, 128
+GATES = OF_PAIR | ANSWERS | SENDS | LEAVES
+
+
+def _kinds() -> bytes:
+    """The kinds of each of the first 65,536 characters."""
+    kinds = bytearray(0x10000)
+    for kind, characters in (
+        (OF_PAIR, {pair[0] for pair in _PAIRS}), (ANSWERS, ANSWERING), (SENDS, SENDING), (LEAVES, LEAVING), (OPENS, OPENING),
+        (LETTER, ascii_lowercase), (NUMBER, digits), (SIGN, "@#*"),
+    ):  # fmt: skip
+        for one in characters:
+            kinds[ord(one)] |= kind
+    return bytes(kinds)
+
+
+def _numbered(characters: list[str]) -> bytes:
+    """For each of the first 65,536 characters its place among these, from 1 on; 0 for others."""
+    places = bytearray(0x10000)
+    for place, one in enumerate(characters, 1):
+        places[ord(one)] = place
+    return bytes(places)
+
+
+KIND_TABLE = _kinds()
+_kind: cython.p_uchar = KIND_TABLE
+_FIRSTS, _SECONDS = sorted({pair[0] for pair in _PAIRS}), sorted({pair[1] for pair in _PAIRS})
+_FIRST_TABLE, _SECOND_TABLE = _numbered(_FIRSTS), _numbered(_SECONDS)
+_first: cython.p_uchar = _FIRST_TABLE
+_second: cython.p_uchar = _SECOND_TABLE
+_PAIR_TABLE = bytes(one + other in _PAIRS for one in ("", *_FIRSTS) for other in ("", *_SECONDS))
+_pair: cython.p_uchar = _PAIR_TABLE
+_row: cython.Py_ssize_t = len(_SECONDS) + 1
+_tail_known: cython.Py_ssize_t = TAIL_KNOWN
+_lead: cython.Py_ssize_t = LEAD
+_word_max: cython.Py_ssize_t = WORD_MAX
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _kind_of(one: cython.Py_UCS4) -> cython.int:
+    return _kind[ord(one)] if one <= "\uffff" else 0
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _is_pair(one: cython.Py_UCS4, other: cython.Py_UCS4) -> cython.bint:
+    return other <= "\uffff" and _pair[_first[ord(one)] * _row + _second[ord(other)]] != 0
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _is_mark(one: cython.Py_UCS4) -> cython.bint:
+    return not _kind_of(one) & (32 | 64 | 128) and not "\u3400" <= one <= "\u9fff"
+
+
+@cython.ccall
+def is_gate(text: str, at: cython.Py_ssize_t) -> cython.bint:
+    """Whether a notice may have its refusing word, or its word for answering, at a character of GATES."""
+    size: cython.Py_ssize_t = len(text)
+    behind: cython.Py_ssize_t
+    word: cython.int
+    one: cython.Py_UCS4 = character(text, at)
+    before: cython.Py_UCS4
+    kind: cython.int = _kind_of(one)
+    if kind & 1 and at + 1 < size and _is_pair(one, character(text, at + 1)):
+        return True
+    if kind & 8 and at:  # T退, T=退
+        before = character(text, at - 1)
+        if _kind_of(before) & (32 | 64):
+            return True
+        if at > 1 and (before == "=" or before == ":" or before == " ") and _kind_of(character(text, at - 2)) & 32:
+            return True
+    if not kind & (2 | 4 | 8):
+        return False
+    behind = at + 1
+    while behind < size and behind < at + 4 and _is_mark(character(text, behind)):
+        behind += 1
+    if behind == size:
+        return False
+    word = _kind_of(character(text, behind))
+    if word & (32 | 128) or (word & 64 and not kind & 4):
+        return True
+    # a mark that ends a sentence parts it from what follows: 请勿回复,如非本人
+    return kind & 2 != 0 and word & 16 != 0 and not word & (2 | 4) and character(text, at + 1) not in ",。;!"
+
 
 # --- notices in Chinese
 
@@ -198,8 +278,6 @@ _OF_MESSAGES = lazy_regex(f"(?:{'|'.join(_MESSAGES.split())})")
 # --- notices in English
 
 _OUT = r"(?:unsub\w*|opt[ -]?out|stop\w*|cancel|end|quit|be removed|no longer receive|leave)"
-ENGLISH = ("unsub", "to ", "op", "reply")
-"""A text without one of them holds no notice in English."""
 _BOOKED_IN_ENGLISH = lazy_regex(r"(?<![a-z])(?:confirm|appointment|booking|reservation|delivery|visit|your order)")
 _ENGLISH = tuple(
     lazy_regex(pattern)
@@ -215,29 +293,59 @@ _ENGLISH = tuple(
 )
 
 
+@cython.ccall
 def notice(squeezed: str) -> Notice:
     """The opt-out notice and the keyword it declares; the last one counts, for it is what a person reads last."""
-    gate = _GATE.search(squeezed)
-    if gate is None:
+    first: cython.Py_ssize_t = -1
+    tail: cython.Py_ssize_t = len(squeezed) - _tail_known
+    at: cython.Py_ssize_t
+    one: cython.Py_UCS4
+    for at, one in enumerate(squeezed):
+        if _kind_of(one) & (1 | 2 | 4 | 8) and (first < 0 or at >= tail) and is_gate(squeezed, at):
+            first = at if first < 0 else first
+            if at >= tail:
+                return notice_at(squeezed, first, at)
+    return notice_at(squeezed, first, -1)
+
+
+@cython.ccall
+def notice_at(squeezed: str, first: cython.Py_ssize_t, last: cython.Py_ssize_t) -> Notice:
+    """``first``, ``last``: the first gate of the text, and of its last TAIL_KNOWN characters; -1 if there is none."""
+    if first < 0:
         return english_notice(squeezed)
-    tail = len(squeezed) - TAIL_KNOWN
-    last = gate if gate.start() >= tail else _GATE.search(squeezed, tail)
-    if last is not None:
-        found = tail_notice(squeezed[_begins(squeezed, last.start()) :])
-        if found.found:
-            return found if found.sure else confirmed(found, squeezed)
-    return notice_from(squeezed, gate.start())
+    if last >= 0:
+        begin: cython.Py_ssize_t = _begins(squeezed, last)
+        key: bytes = part_key(squeezed, begin, len(squeezed))
+        found = cython.cast(Memo, _tails).find(key)
+        if found is None:
+            found = _tails.put(key, whole_notice(squeezed[begin:]))
+        if cython.cast(tuple, found)[2]:
+            return found if cython.cast(tuple, found)[3] else confirmed(found, squeezed)
+    return notice_from(squeezed, first)
 
 
-def _begins(squeezed: str, gate: int) -> int:
+@cython.cfunc
+def _begins(squeezed: str, gate: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """Where the notice begins that has its gate there: no farther back than a link, which differs from person to person."""
-    low = max(0, gate - LEAD)
-    before = squeezed[low:gate]
-    opener = _OPENER.search(before)
-    if opener is not None:
-        return low + opener.start()
-    word = _SHORT_WORD.search(before)
-    return low + word.start() if word is not None else gate
+    low: cython.Py_ssize_t = gate - _lead if gate > _lead else 0
+    at: cython.Py_ssize_t = gate
+    first: cython.Py_ssize_t = -1
+    end: cython.Py_ssize_t
+    while at > low and not _kind_of(character(squeezed, at - 1)) & (32 | 64):
+        at -= 1
+        if _kind_of(character(squeezed, at)) & 16:
+            first = at
+    if first >= 0:
+        return first
+    at = gate
+    if at > low and _is_mark(character(squeezed, at - 1)):
+        at -= 1
+    end = at
+    while at > low and end - at <= _word_max and _kind_of(character(squeezed, at - 1)) & (32 | 64):
+        at -= 1
+    if at > low and (character(squeezed, at - 1) == "/" or character(squeezed, at - 1) == "."):  # of a link
+        return gate
+    return at if 0 < end - at <= _word_max else gate
 
 
 def notice_from(squeezed: str, gate: int) -> Notice:
@@ -264,15 +372,18 @@ def whole_notice(squeezed: str) -> Notice:
     return found
 
 
-@lru_cache(maxsize=8_192)
-def tail_notice(tail: str) -> Notice:
-    """The notice of the last words of a text."""
-    return whole_notice(tail)
+_tails = Memo(8_192)
+"""Notices of the last words of texts, by their ``part_key``."""
 
 
+@cython.ccall
 def english_notice(squeezed: str) -> Notice:
-    if all(word not in squeezed for word in ENGLISH):
+    if not ("unsub" in squeezed or "to " in squeezed or "op" in squeezed or "reply" in squeezed):
         return NO_NOTICE
+    return _in_english(squeezed)
+
+
+def _in_english(squeezed: str) -> Notice:
     best: re.Match[str] | None = None
     for pattern in _ENGLISH:
         for match in pattern.finditer(squeezed):
@@ -370,17 +481,35 @@ _ASKED_IN_WORDS = lazy_regex(
 )
 
 
-def asks(squeezed: str, found: Notice) -> bool:
-    """Whether a text wants an answer that is no refusal of messages: 确认请回1, 满意请回5, 请回复Y确认."""
-    if "回" not in squeezed and "复" not in squeezed and "reply" not in squeezed:
+@cython.ccall
+def asks(squeezed: str, found: Notice, at: cython.Py_ssize_t = -2) -> cython.bint:
+    """Whether a text wants an answer that is no refusal of messages: 确认请回1, 满意请回5, 请回复Y确认. ``at``: the place of its only word for
+    answering (回, 回复, 复); -1: it has none; -2: that is not known, or it has several."""
+    keyword: str = cython.cast(tuple, found)[0]
+    if at == -1 or (at >= 0 and _is_keyword_at(squeezed, at + 1, keyword)):  # nearly always
         return False
-    keyword = found.keyword.lower()
-    place = squeezed.find("回")
-    if keyword and "reply" not in squeezed and squeezed.count("回") == 1 and squeezed.count("复") == squeezed.count("回复"):
-        behind = place + (2 if squeezed[place + 1 : place + 2] in ("复", "覆") else 1)
-        if squeezed.startswith(keyword, behind) and not _LETTER.match(squeezed, behind + len(keyword)):
-            return False  # like nearly all: the notice is all that speaks of answering
-    return any(match[1] != keyword for match in _ANSWER.finditer(squeezed)) or _ASKED_IN_WORDS.search(squeezed) is not None
+    keyword = keyword.lower()
+    return any([match[1] != keyword for match in _ANSWER.finditer(squeezed)]) or _ASKED_IN_WORDS.search(squeezed) is not None
+
+
+@cython.cfunc
+def _is_keyword_at(squeezed: str, at: cython.Py_ssize_t, keyword: str) -> cython.bint:
+    """Whether the notice's keyword stands there, behind 回 or 复."""
+    size: cython.Py_ssize_t = len(squeezed)
+    before: cython.Py_UCS4
+    one: cython.Py_UCS4
+    if not keyword:
+        return False
+    if at < size and (character(squeezed, at) == "复" or character(squeezed, at) == "覆"):
+        at += 1
+    if at + len(keyword) > size:
+        return False
+    for one in keyword:
+        before = character(squeezed, at)
+        if one != before and not ("A" <= one <= "Z" and ord(one) + 32 == ord(before)):
+            return False
+        at += 1
+    return at == size or not _kind_of(character(squeezed, at)) & (32 | 64)
 
 
 def plain(keyword: str) -> str:

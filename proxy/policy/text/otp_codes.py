@@ -53,8 +53,9 @@ MOST = 60
 
 NEAR, FAR = 20, 60
 """Characters between a code and a word for one; where none of them is Chinese, FAR."""
+# patterns begin with the characters that a find may begin with: that rules out most places quickly
 _WORD = lazy_regex("码|口令|密钥|令牌|验证|输入|填写|填入|回填|code|password|otp|token|pin")
-_NO_HOTLINE = "(?<![0-9a-z])(?<!拨打)(?<!致电)(?<!电话)(?<!热线)"
+_NO_HOTLINE = r"(?=[0-9a-z#\-])(?<![0-9a-z])(?<!拨打)(?<!致电)(?<!电话)(?<!热线)"
 _FIGURES = r"[0-9](?:[ \-./,、·_#】【]{0,3}[0-9]){3,8}"
 _MIXED = r"(?=[a-z#\-]{0,11}[0-9])(?=[0-9#\-]{0,11}[a-z])[0-9a-z#\-]{4,12}"
 _CODE = lazy_regex(f"{_NO_HOTLINE}(?:{_FIGURES}|{_MIXED})(?![0-9a-z])")
@@ -69,22 +70,24 @@ _CHINESE = lazy_regex("[\u3400-\u9fff]")
 _NAME = r"[【\[「『〔(〖][^】\]」』〕)〗]{1,12}[】\]」』〕)〗]"
 _FIRST = lazy_regex(r"\s*" + _NAME)
 _LAST = lazy_regex(_NAME + r"\s*$")
-_LINK = lazy_regex(r"https?://[!-~]+|(?<![0-9a-z.\-])[0-9a-z\-]+(?:\.[0-9a-z\-]+)*\.[a-z]{2,18}(?:/[!-~]*)?")
+_LINK = lazy_regex(r"(?=[0-9a-z\-])(?:https?://[!-~]+|(?<![0-9a-z.\-])[0-9a-z\-]+(?:\.[0-9a-z\-]+)*\.[a-z]{2,18}(?:/[!-~]*)?)")
 """Asked about elsewhere (policy/registries/registered_contacts.py)."""
 _NOTICE = lazy_regex(
-    "(?:拒收|退订)(?:请|回|复|发|送|至|到|[:, ]){0,6}[0-9a-z]{0,8}|(?:回复?|发送?)[: ]?[0-9a-z]{1,6}(?:拒收|退订)"
+    "(?=[拒退回发])(?:(?:拒收|退订)(?:请|回|复|发|送|至|到|[:, ]){0,6}[0-9a-z]{0,8}|(?:回复?|发送?)[: ]?[0-9a-z]{1,6}(?:拒收|退订))"
 )
 """How to opt out: OPT_OUT stands for it."""
 _RUN = lazy_regex(r"[\u3400-\u9fff]+|(?<![0-9a-z'*])[a-z']{2,}(?![0-9a-z'*])")
 _FIGURE = r"[\dol〇零一二三四五六七八九幺]"
 _MARK = r"[\W_]"
 _ACCOUNT = lazy_regex(
-    r"(?:(?<![0-9a-z])(?:(?:qq|vx|wx|tg|telegram|whatsapp)(?![a-z])|[vq](?=[:+, ]|[0-9]{5}))|扣扣|企鹅|微信|飞机|电报|[微薇威加]|群)(?:同?号)?"
-    r"(?:[:+, ]{0,2}@?(?=[a-z_-]*[0-9_])[a-z0-9][a-z0-9_-]{3,}|:[a-z]{4,})|@[0-9a-z_]{4,}|(?<![0-9a-z])[a-z]{1,8}_[a-z0-9]{2,}"
+    r"(?=[a-z@扣企微飞电薇威加群])"
+    r"(?:(?:(?<![0-9a-z])(?:(?:qq|vx|wx|tg|telegram|whatsapp)(?![a-z])|[vq](?=[:+, ]|[0-9]{5}))"
+    r"|扣扣|企鹅|微信|飞机|电报|[微薇威加]|群)(?:同?号)?"
+    r"(?:[:+, ]{0,2}@?(?=[a-z_-]*[0-9_])[a-z0-9][a-z0-9_-]{3,}|:[a-z]{4,})|@[0-9a-z_]{4,}|(?<![0-9a-z])[a-z]{1,8}_[a-z0-9]{2,})"
 )
 _NUMBER = lazy_regex(
-    rf"(?<!{_FIGURE})(?<!{_FIGURE}{_MARK})(?:{_FIGURE}{_MARK}{{0,3}}){{10}}{_FIGURE}(?!{_FIGURE})"
-    r"|(?<![0-9a-z])[0-9]{7}x{4}|(?<![0-9-])[0-9]{3,4}-[0-9]{4}[0-9x]{3,4}(?![0-9])"
+    rf"(?={_FIGURE})(?:(?<!{_FIGURE})(?<!{_FIGURE}{_MARK})(?:{_FIGURE}{_MARK}{{0,3}}){{10}}{_FIGURE}(?!{_FIGURE})"
+    r"|(?<![0-9a-z])[0-9]{7}x{4}|(?<![0-9-])[0-9]{3,4}-[0-9]{4}[0-9x]{3,4}(?![0-9]))"
 )
 """A hotline (95000, 400-800-1234) is none. Digits decide by being digits: what differs in them only reads alike."""
 

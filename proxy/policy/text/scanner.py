@@ -9,19 +9,22 @@ does not count there, but counts elsewhere. A Latin word is found only where no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
-from proxy.native.loader import compiled
+import cython
+
+from proxy.native.word_trie import trie_of
 from proxy.policy.generational_cache import drop_items, dropped
 from proxy.policy.text.keyword_prefilter import KeywordPrefilter, Match
 from proxy.policy.text.lexicon import Lexicon
+from proxy.policy.text.split_words import is_split_word
 from proxy.runtime.yield_point import Rest, no_yield, with_yield_points
 
 
 class Scanner:
     """Words have places: those of the lexicon first, in its order, then the rules'."""
 
-    __slots__ = ("lexicon", "matches", "patterns", "places", "shards", "trie", "_inside", "_exact")
+    __slots__ = ("lexicon", "matches", "patterns", "places", "shards", "trie", "split_trie", "_inside", "_exact")
 
     def __init__(self, lexicon: Lexicon, words: Iterable[str], before: Scanner | None = None, rest: Rest = no_yield) -> None:
         """``before``, ``rest``: see keyword_prefilter.py; they are for a set that is loaded beside traffic."""
@@ -38,7 +41,10 @@ class Scanner:
         self.matches: Callable[[bytes], list[Match]] = self.shards.matches
         """Every word wherever it stands, by the end, the longest first."""
         self.trie = trie_of(self.places, rest)
-        """The words as the compiled version looks for them."""
+        """The words in a form in which their places are found faster; None if there is none, and ``matches`` is asked."""
+        split = {word: place for word, place in self.places.items() if is_split_word(word) or b"0" in word}
+        self.split_trie = trie_of(split, rest)
+        """Those which count where they are split letter by letter."""
         self._inside: dict[int, list[int]] = {}
         """place of a word → places of the shorter ones in it"""
         exact: list[int] = []
@@ -74,19 +80,26 @@ class Scanner:
             counted.difference_update(self._inside.get(place, ()))
         return counted
 
-    @compiled("scanner_standing")
     def standing(self, data: bytes, matches: Iterable[Match]) -> list[Match]:
         """Places of lexicon words that are not inside a longer one, in order."""
-        own = len(self.lexicon.words)
+        own: cython.Py_ssize_t = len(self.lexicon.words)
+        exact = self._exact
         kept: list[Match] = []
+        place: cython.Py_ssize_t
+        start: cython.Py_ssize_t
+        end: cython.Py_ssize_t
+        last_start: cython.Py_ssize_t = -1  # of the last one that is kept
+        last_end: cython.Py_ssize_t = -1
         for match in matches:
             place, start, end = match
-            if place >= own or (place in self._exact and _is_inside_word(data, start, end)):
+            if place >= own or (place in exact and _is_inside_word(data, start, end)):
                 continue
-            while kept and kept[-1][1] >= start:
+            while last_start >= start:
                 kept.pop()
-            if not kept or kept[-1][2] < end:
+                _, last_start, last_end = kept[len(kept) - 1] if kept else (-1, -1, -1)
+            if last_end < end:
                 kept.append(match)
+                last_start, last_end = start, end
         return kept
 
     def total(self, counted: Iterable[int]) -> int:
@@ -94,18 +107,15 @@ class Scanner:
         return sum(map(self.lexicon.values.__getitem__, counted))
 
 
-@compiled("trie_of")
-def trie_of(places: Mapping[bytes, int], rest: Rest) -> object | None:
-    """The words in a form that their places are found by in C; None: in none, and ``matches`` is asked. It says which words there are,
-    not where they stand."""
-    return None
-
-
-def _is_letter(byte: int) -> bool:
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _is_letter(byte: cython.uint) -> cython.bint:
     return 97 <= byte <= 122  # a-z: the text is in lower case
 
 
-def _is_inside_word(data: bytes, start: int, end: int) -> bool:
+@cython.cfunc
+def _is_inside_word(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
     """Whether a Latin word goes on before or after."""
     return (start > 0 and _is_letter(data[start - 1]) and _is_letter(data[start])) or (
         end < len(data) and _is_letter(data[end]) and _is_letter(data[end - 1])

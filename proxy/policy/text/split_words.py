@@ -11,50 +11,78 @@ A word counts in a run from three letters on (``LETTERS_LEAST``): folding.py put
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from proxy.policy.text.lazy_regex import lazy_regex
+import cython
 
 LETTERS_LEAST = 3
-_CHINESE = "\u3400-\u9fff"
-_ALL_LETTERS = lazy_regex(f"[0-9a-z{_CHINESE}]+")
-_CHINESE_LETTERS = lazy_regex(f"[{_CHINESE}]+")
-_ALONE = lazy_regex(f"[^0-9a-z{_CHINESE}][0-9a-z{_CHINESE}](?![0-9a-z{_CHINESE}])")
-_CHINESE_ALONE = lazy_regex(f"[^{_CHINESE}][{_CHINESE}](?![{_CHINESE}])")
-"""Gates: there is no run without a letter that stands alone."""
+Runs = tuple[str, ...]
+_LATIN = frozenset("0123456789abcdefghijklmnopqrstuvwxyz")
 
 
-def split_runs(folded: str) -> tuple[str, ...]:
-    """Runs of letters with a mark between each two of them; every letter but the first and the last stands alone."""
+@cython.ccall
+def split_runs(folded: str) -> Runs:
+    """Runs of letters with a mark between each two of them; every letter but the first and the last stands alone. Runs of Chinese letters,
+    between which Latin ones count as marks, come first."""
     runs: dict[str, None] = {}
-    if _CHINESE_ALONE.search(folded):
-        runs |= dict.fromkeys(_runs(_CHINESE_LETTERS.findall(folded)))
-    if _ALONE.search(folded):
-        runs |= dict.fromkeys(run for run in _runs(_ALL_LETTERS.findall(folded)) if not run.isdecimal())
+    _add_runs(runs, folded, False)
+    _add_runs(runs, folded, True)
     return tuple(runs)
+
+
+@cython.cfunc
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def _add_runs(runs: dict[str, None], folded: str, latin: cython.bint) -> cython.void:
+    """``latin``: whether Latin letters and digits are letters, too."""
+    held: cython.Py_ssize_t = 0  # letters of a run …
+    first: cython.Py_ssize_t = 0  # … and its first one
+    letters: cython.Py_ssize_t = 0  # of the stretch before
+    at: cython.Py_ssize_t = 0
+    joins: cython.bint
+    one: cython.Py_UCS4
+    for one in folded:
+        if "\u3400" <= one <= "\u9fff" or (latin and ("a" <= one <= "z" or "0" <= one <= "9")):
+            letters += 1
+            if letters == 2:
+                if held >= 2:
+                    joins = _is_edge(folded[at - 1], one)
+                    _add(runs, folded, latin, first, at if joins else at - 1, held + joins)
+                held = 0
+        elif letters:
+            if letters == 1:
+                first = first if held else at - 1
+                held += 1
+            else:
+                first, held = at - 1, _is_edge(folded[at - 1], folded[at - 2])
+            letters = 0
+        at += 1
+    _add(runs, folded, latin, first, at, held + (letters == 1))
+
+
+@cython.cfunc
+def _add(
+    runs: dict[str, None],
+    folded: str,
+    latin: cython.bint,
+    first: cython.Py_ssize_t,
+    end: cython.Py_ssize_t,
+    held: cython.Py_ssize_t,
+) -> cython.void:
+    """Adds a run, which is all letters of this part of the text."""
+    if held >= LETTERS_LEAST:
+        part: str = folded[first:end]
+        run = "".join([one for one in part if "\u3400" <= one <= "\u9fff" or (latin and one in _LATIN)])
+        if not run.isdecimal():
+            runs[run] = None
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _is_edge(outer: cython.Py_UCS4, inner: cython.Py_UCS4) -> cython.bint:
+    """Whether the letter at the edge of a longer stretch may belong to a run: not if it belongs to a Latin word or a number there."""
+    return outer >= "\u3400" or inner >= "\u3400"
 
 
 def is_split_word(word: bytes) -> bool:
     """Whether a word that was found in runs (one a line) counts there."""
     return len(word.decode("utf-8", "surrogatepass")) >= LETTERS_LEAST and b"\n" not in word
-
-
-def _runs(chunks: Iterable[str]) -> Iterable[str]:
-    """``chunks``: letters that no mark parts."""
-    run = ""
-    for chunk in chunks:
-        if len(chunk) == 1:
-            run += chunk
-            continue
-        if len(run) >= LETTERS_LEAST - 1:
-            run += _edge(chunk[:2])
-            if len(run) >= LETTERS_LEAST:
-                yield run
-        run = _edge(chunk[:-3:-1])
-    if len(run) >= LETTERS_LEAST:
-        yield run
-
-
-def _edge(letters: str) -> str:
-    """The first of two letters, which begin or end a longer stretch, unless it belongs to a Latin word or a number there."""
-    return letters[0] if letters[0] >= _CHINESE[0] or letters[1] >= _CHINESE[0] else ""

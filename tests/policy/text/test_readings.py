@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from proxy.model.message import Category, Content
-from proxy.native.loader import PURE
 from proxy.policy import time_windows
 from proxy.policy.explanation.explain import explain_text
 from proxy.policy.loading.load_rules import load
@@ -48,12 +47,17 @@ WAYS = {
 }
 
 
-@pytest.fixture(params=["compiled", "pure"])
-def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Reader:
-    if request.param == "pure":
-        for name in ("read", "_fresh", "_analyse"):
-            monkeypatch.setattr(Reader, name, PURE[f"reader_{name.strip('_')}"])
-    return load(shipped("rules")).reader
+@pytest.fixture(params=["trie", "automata"])
+def reader(request: pytest.FixtureRequest) -> Reader:
+    found = load(shipped("rules")).reader
+    if request.param == "automata":
+        without_trie(found)
+    return found
+
+
+def without_trie(reader: Reader) -> None:
+    """Lets the automata find the words, as where nothing is compiled."""
+    reader._trie = reader._split_trie = None
 
 
 def traits(reader: Reader, text: str) -> Any:

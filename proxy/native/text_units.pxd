@@ -1,0 +1,6 @@
+cpdef bytes masked(str text)
+cpdef bytes without_numbers(str text)
+cpdef bytes mask_key(str text)
+cpdef bytes part_key(str text, Py_ssize_t start, Py_ssize_t end)
+cpdef str replaced(str text, bytearray table)
+cpdef str without_marks(str text, bytes kinds, int mark)
