@@ -26,14 +26,14 @@ from proxy.policy.registries.platforms import SHOPS, AdvertiserRow
 from proxy.policy.registries.regions import PROVINCE_CODES, province_of
 from proxy.policy.registries.registry import BINARY, STATES, ContactRow, PortRow, Registries, SignatureRow, TelephoneRow
 from proxy.policy.registries.rows import Cells, rows
-from proxy.policy.text import contacts
+from proxy.policy.text import contacts, found_contacts
 from proxy.policy.text.category import SUBCATEGORIES
 
 COLUMNS = {
     "signatures": ("signature", "advertiser", "group", "provider", "port", "state", "from", "to"),
     "ports": ("prefix", "province", "categories"),
     "advertisers": ("advertiser", "licence", "group", "domains", "phones", "platform", "shops"),
-    "contacts": ("contact", "advertiser", "provider"),
+    "contacts": ("contact", "advertiser", "provider", "kind", "signature", "template", "shared"),
     "templates": ("template", "signature", "provider", "category", "subcategory", "text"),
     "holidays": ("from", "to", "name", "kind"),
     "campaigns": ("campaign", "from", "to"),
@@ -161,7 +161,15 @@ def _advertiser(cells: Cells, line: int) -> AdvertiserRow:
 
 def _contact(cells: Cells, line: int) -> ContactRow:
     _needed(cells, "contact")
-    return ContactRow(_contact_of(cells["contact"], "contact"), cells["advertiser"], cells["provider"], line)
+    kind = found_contacts.kind_of(cells["kind"])
+    if cells["kind"] and not kind:
+        raise RowFault(f"kind: {unknown('kind', cells['kind'], found_contacts.ALL_KINDS)}")
+    try:
+        contact = found_contacts.written_contact(cells["contact"], kind)
+    except contacts.NotAContact as fault:
+        raise RowFault(f"contact: {fault}") from None
+    shared = _word(cells, "shared", ("yes", "no"), "no") == "yes"
+    return ContactRow(contact, cells["advertiser"], cells["provider"], line, cells["signature"], cells["template"], shared)
 
 
 def _contact_of(written: str, what: str) -> str:

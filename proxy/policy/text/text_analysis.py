@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from string import ascii_lowercase, digits
+from typing import Any
 
 import cython
 
@@ -19,6 +20,8 @@ from proxy.policy.text.contacts import links as links_in
 from proxy.policy.text.disguised import DOTS, KIND_TABLE, DigitRun, DigitRuns, candidates, domains
 from proxy.policy.text.folding import MARKS, Signature, easily_folded, folding, squeeze, with_unseen
 from proxy.policy.text.folding import signature as signature_of
+from proxy.policy.text.handles import Handle, handle_spans
+from proxy.policy.text.handles import handles as handles_in
 from proxy.policy.text.notices import Notice, asks
 from proxy.policy.text.notices import notice as notice_in
 from proxy.policy.text.split_words import LETTERS_LEAST, split_runs
@@ -73,6 +76,9 @@ class TextAnalysis:
     """Whether encoded characters may stand in it."""
     domain_at: cython.Py_ssize_t
     """From where on domains may be written with other signs or gaps; -1 if there are none."""
+    found: Any
+    """Contacts of all kinds but links, once they were asked for (found_contacts.py)."""
+    _handles: tuple[Handle, ...] | None
     _contacts: tuple[str, ...] | None
     _split: tuple[str, ...] | None
     _domains: tuple[str, ...] | None
@@ -96,6 +102,8 @@ class TextAnalysis:
         self.keyword = cython.cast(tuple, self.notice)[0]
         self.has_notice = cython.cast(tuple, self.notice)[2]
         self.links = links_in(folded, kinds & 128 != 0) if kinds & 16 else ()
+        self.found = None
+        self._handles = None
         self._contacts = None
         self._split = None
         self._domains = None
@@ -235,12 +243,20 @@ class TextAnalysis:
         plain: tuple[str, ...] = self.find_contacts()
         return plain + tuple([one.digits for one in disguised_contacts if one.is_number]) if disguised_contacts else plain
 
+    @cython.ccall
+    def find_handles(self) -> tuple[Handle, ...]:
+        if self._handles is None:
+            self._handles = handles_in(self.squeezed)
+        return self._handles
+
     def known(self, contacts: Iterable[str]) -> tuple[str, ...]:
-        """Which of these links and numbers are in the text, even disguised."""
+        """Which of these links, numbers and handles are in the text, even disguised."""
         return tuple(
             one
             for one in contacts
-            if one in self.all_contacts or any(f".{link}".endswith(f".{one}") for link in self.all_links)
+            if one in self.all_contacts
+            or any(f".{link}".endswith(f".{one}") for link in self.all_links)
+            or any(handle.key == one for handle in self.find_handles())
         )
 
     def says(self, word: str) -> bool:
@@ -248,11 +264,17 @@ class TextAnalysis:
         return word in self.squeezed or (len(word) >= LETTERS_LEAST and any(word in run for run in self.split))
 
     @cython.ccall
-    def may_call(self) -> BoolOrSpans:
-        """Whether the text could contain other telephone numbers with other digits in the same places; and where, in the text as written, if
-        folding has not moved them."""
-        if not self.holds_number:
-            return False
+    def may_call(self, reads_handles: cython.bint = False) -> BoolOrSpans:
+        """Whether the text could contain other telephone numbers (or handles) with other digits in the same places; and where, in the text as
+        written, if folding has not moved them."""
+        spans: tuple[tuple[int, int], ...] = handle_spans(self.squeezed) if reads_handles else ()
+        if spans and (self.squeezed is not self.folded or len(self.folded) != len(self.text)):
+            return True
+        numbers = self._may_call() if self.holds_number else False
+        return numbers if not spans or numbers is True else spans if numbers is False else numbers + spans
+
+    @cython.cfunc
+    def _may_call(self) -> BoolOrSpans:
         found: tuple[tuple[int, int], ...] = call_spans(self.folded)
         disguised_contacts: tuple[DigitRun, ...] = self.find_disguised_contacts()
         if disguised_contacts:
