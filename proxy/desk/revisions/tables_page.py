@@ -22,17 +22,20 @@ from proxy.model.roles import Permission
 from proxy.policy import time_windows
 from proxy.policy.registries.platforms import SHOPS
 from proxy.policy.registries.registry import STATES
+from proxy.policy.text.found_contacts import ALL_KINDS
 from proxy.state.revision_store import TABLE_FILE
 
 page = Page("tables", "/tables", wants=Permission.SEE, place=35)
 
 ROWS_SHOWN = 100
 DIFFERENCE_SHOWN = 400
-HINTED = frozenset(("from", "to", "provider", "port", "province", "domains", "phones", "platform", "shops", "text"))
+HINTED = frozenset(
+    ("from", "to", "provider", "port", "province", "domains", "phones", "platform", "shops", "text", "contact", "shared")
+)
 """Columns of which a form says more than their name."""
 CHOSEN = {"state": STATES, "kind": ("holiday", "workday"), "category": tuple(CATEGORY_WORDS), "shops": SHOPS}
 """Columns that hold one of a few words."""
-FORM: dict[str, Any] = {"ends": table_rows.ENDS, "hinted": HINTED, "chosen": CHOSEN}
+CHOSEN_OF_CONTACTS = {"kind": ALL_KINDS, "shared": ("yes", "no")}
 CODINGS = ("utf-8-sig", "gb18030")
 """Of files that people bring: as spreadsheets in China save them, too."""
 
@@ -80,7 +83,9 @@ async def row(request: PageRequest) -> Response:
     file, text = request.form("file"), draft_text(request)
     await _before(request, request.form("base"), file)
     sheet = table_rows.read(file, text)
-    return request.part("edit", "tables_one.html", row=sheet.row(_at(request)), sheet=sheet, opened=True, file=file, **FORM)
+    return request.part(
+        "edit", "tables_one.html", row=sheet.row(_at(request)), sheet=sheet, opened=True, file=file, **_form(file)
+    )
 
 
 @page.post("change", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
@@ -190,6 +195,12 @@ def _seen(file: str, text: str, search: str) -> dict[str, Any]:
     return {"sheet": sheet, "shown": fits[:ROWS_SHOWN], "fits": len(fits), "asked": search.strip()}
 
 
+def _form(file: str) -> dict[str, Any]:
+    """What the form of a row offers."""
+    chosen = CHOSEN | CHOSEN_OF_CONTACTS if file == "registries/contacts.csv" else CHOSEN
+    return {"ends": table_rows.ENDS, "hinted": HINTED, "chosen": chosen}
+
+
 async def _table(
     request: PageRequest, base: str, file: str, before: str, text: str | None = None, problem: str = "", search: str = "",
     status: int = 200,
@@ -201,6 +212,6 @@ async def _table(
     return request.render(
         "tables_one.html", status, now=now, base=base, file=file, text=text, problem=problem, why=request.form("why"), row=None,
         opened=False, wrong="",
-        **FORM, **_seen(file, text, search),
+        **_form(file), **_seen(file, text, search),
         files=[{"file": file, "rows": lines[:DIFFERENCE_SHOWN], "more": len(lines) > DIFFERENCE_SHOWN}] if lines else [],
     )  # fmt: skip

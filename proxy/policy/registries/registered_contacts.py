@@ -22,6 +22,7 @@ from proxy.policy.loading.source import Node
 from proxy.policy.registries.registry import Registry
 from proxy.policy.text import contacts, found_contacts
 from proxy.policy.text.found_contacts import ALL_KINDS, Contact
+from proxy.policy.text.sure_disguises import may_be_glued
 from proxy.policy.text.text_analysis import TextAnalysis
 
 
@@ -48,12 +49,17 @@ class Outside:
     @cython.ccall
     def holds(self, page: TextAnalysis) -> cython.bint:
         one: str
-        if self.reads == "links" and (not self.disguised or page.domain_at < 0) and "@" not in page.folded:
+        if self.reads == "links" and (not self.disguised or not self._may_be_disguised(page)):
             for one in page.links:  # noqa: SIM110 # a generator would be an object
                 if not self._is_owned(one, page):
                     return True
             return False
         return bool(self.outside(page))
+
+    @cython.cfunc
+    def _may_be_disguised(self, page: TextAnalysis) -> cython.bint:
+        """Whether a link may be written otherwise, or be that of an e-mail address."""
+        return page.domain_at >= 0 or "@" in page.folded or may_be_glued(page.folded)
 
     def outside(self, page: TextAnalysis) -> list[Contact]:
         """The contacts that are not registered."""
@@ -73,7 +79,7 @@ class Outside:
     def _is_owned(self, contact: str, page: TextAnalysis) -> cython.bint:
         owners = self.registry.owners(contact)
         if owners is None:
-            return False
+            return len(contact) == 5 and contact.isdecimal() and contact[0] == "1"  # a public service, or a carrier
         if owners.everybody or self.provider in owners.providers:
             return True
         name: str = page.name

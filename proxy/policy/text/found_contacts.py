@@ -17,9 +17,16 @@ from proxy.policy.text.disguised import plainer
 from proxy.policy.text.folding import fold, squeeze
 from proxy.policy.text.handles import KINDS, plain_name
 from proxy.policy.text.lazy_regex import lazy_regex
-from proxy.policy.text.sure_disguises import Span, is_named_otherwise, sure_domains, sure_numbers
+from proxy.policy.text.sure_disguises import Span, is_named_otherwise, may_be_glued, sure_domains, sure_numbers
 from proxy.policy.text.text_analysis import TextAnalysis
 
+_IS_BOTH = lazy_regex("同[号步]")
+_CALLED = lazy_regex("电话|热线|客服|[拨致来]电|拨打?|联系|咨询|[详垂]询|请打|电\\s?:?\\d|☎|📞|(?<![a-z])tel")
+_SERVICE = lazy_regex("(?:电话|热线|拨打?|致电|来电|客服)[^0-9a-z\u3400-\u9fff]{0,2}(1[02][0-9]{3})(?![0-9])")
+"""Numbers of public services and carriers (电信网编号计划: 10xxx, 12xxx), where they are called so."""
+_MASKED = lazy_regex(r"\*@([0-9a-z.\-]+)")
+"""The domain of an address that is shown in part."""
+_FILE = lazy_regex(r"\.(?:pdf|docx?|xlsx?|pptx?|jpe?g|png|gif|txt|csv|rar|mp[34])\Z")
 ALL_KINDS = ("phone", "link", *KINDS)
 NOWHERE = (0, 0)
 
@@ -46,9 +53,14 @@ def found_contacts(page: TextAnalysis) -> tuple[Contact, ...]:
         taken = [one.span for one in found.values()]
         values = {one.value for one in found.values()}
         for number, start, end in number_spans(page.squeezed) if page.find_contacts() else ():
-            free = not any(first < end and start < last for first, last in taken)
-            if free and not is_named_otherwise(page.squeezed, start, end):
+            free = not any(first < end and start < last for first, last in taken) or _IS_BOTH.search(
+                page.squeezed, max(0, start - 8), end + 8
+            )
+            if free and _is_called(page.squeezed, number, start, end):
                 found.setdefault(number, Contact("phone", number, (start, end)))
+        if page.holds_number:
+            for match in _SERVICE.finditer(page.squeezed):
+                found.setdefault(match[1], Contact("phone", match[1], match.span(1)))
         for run in sure_numbers(page.folded, page.find_disguised_contacts()):
             if run.digits not in values:
                 found.setdefault(run.digits, Contact("phone", run.digits, run.span, True))
@@ -56,10 +68,22 @@ def found_contacts(page: TextAnalysis) -> tuple[Contact, ...]:
     return known
 
 
+def _is_called(text: str, number: str, start: int, end: int) -> bool:
+    """Whether a number in its usual form is a telephone's: a short one where the text says so, another unless it says otherwise."""
+    if is_named_otherwise(text, start, end):
+        return False
+    return (
+        len(number) > 8
+        or number.startswith("955")
+        or _CALLED.search(text, max(0, start - 12), min(len(text), end + 8)) is not None
+    )
+
+
 def found_links(page: TextAnalysis) -> tuple[Contact, ...]:
     """Links, also disguised ones."""
-    found = {one: Contact("link", one) for one in page.links}
-    if page.domain_at >= 0:
+    masked = _MASKED.findall(page.folded) if "@" in page.folded else ()
+    found = {one: Contact("link", one) for one in page.links if one not in masked and _FILE.search(one) is None}
+    if page.domain_at >= 0 or may_be_glued(page.folded):
         for name, span in sure_domains(page.folded):
             found.setdefault(name, Contact("link", name, span, True))
         if page.holds_codes and (text := plainer(page.folded)) != page.folded:

@@ -15,6 +15,7 @@ What says who is meant without a name (我们的公众号) is no handle.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
@@ -40,8 +41,8 @@ class Handle(NamedTuple):
 
 
 _MAY = lazy_regex(
-    "[微威薇徽溦葳围维卫扣叩抠球秋丘蔻企群抖斗淘@#¥$€£🐧]|公.{1,5}号|公众|订阅号|服务号|小.{1,3}序|艾特|爱特|口令|[(\\[]at[)\\]]"
-    "|(?<![a-z])(?:wx|vx|wei ?xin|we ?chat|[vwq]|qq|dy|douyin|gzh|xcx)(?![a-z])|[加+➕][vwq]"
+    "[微威薇徽溦葳崴围维卫扣叩抠球秋丘蔻企群裙抖斗淘掏@#¥$€£₤🐧💰]|君羊|[公工].{1,5}[号台]|[公工弓]众|订阅号|服务号|小.{1,3}序|艾特|爱特|口令|[淘桃]宝"
+    "|[(\\[]at[)\\]]|wxid_|(?<![a-z])(?:(?:wx|vx|wei|we ?chat|[vwq]|qq|dou|dy|gzh|xcx|qun)(?![a-z])|wei ?xin|dou ?yin)|[加佳嘉家十+➕][vwq]"
 )
 """Gate: a text without it holds no handle."""
 
@@ -76,44 +77,63 @@ def handle_spans(squeezed: str) -> tuple[Span, ...]:
 
 # --- WeChat and QQ
 
+_SIGNS = r"[^0-9a-z\u3400-\u9fff\s]"
+"""What stands between the characters of a word, or for one of them: symbols and pictures."""
 _BETWEEN = (
-    r"(?:号码?|[账帐]号|id|客服|同号|名称?|好友|咨询|联系|详聊|私聊|添加|加我?|搜索?|[是为请的我]|老师|经理|主管|顾问|店长"
-    r"|[:;=~—–>→👉☞⬇↓➡_\"“”'‘’「」『』《》【】\[\]()<>,、.|/\\*#!❤💰⭐\s\-]){0,8}?"
+    r"(?:号码?|[账帐]号|id|客服|同[号步]|名称?|好友|咨询|联系|详聊|私聊|添加|加我?|搜索?|[是为请的我了新换改]|老师|经理|主管|顾问|店长"
+    rf"|{_SIGNS}|\s){{0,8}}?"
 )
 _UNIT = r"(?!\s?(?:元|块|万|年|月|日|%|折|[个条份名位人张次分件天]|积分|[:时点]\d))"
-_ID = r"[a-z][a-z0-9_\-]{4,19}|[1-9][0-9]{4,11}|(?:[a-z0-9][ .\-*]){4,19}[a-z0-9]"
+_LINE = "下划线|下横线"
+_ID = (
+    rf"[a-z](?:[a-z0-9_\-]|{_LINE}){{4,19}}|[1-9][0-9]{{4,11}}|(?:[a-z0-9][ .\-*]){{4,19}}[a-z0-9]"
+    r"|(?!qq|[vw]x|tel|id)[a-z]{2,5}[^0-9a-z\u3400-\u9fff:=]{1,3}[a-z_]*[0-9_][a-z0-9_]{1,14}"
+)
 _ENDS = rf"(?![a-z0-9_@]|\.[a-z]{{2}}|://){_UNIT}"
+_ADD = "[加佳嘉家架茄十+➕]"
 _WECHAT_MARK = (
-    r"(?:[微威薇徽溦葳围维v](?:信|芯|xin|❤|♥|心(?![一-鿿])|x(?![a-z]))|wei ?xin|(?<![a-z0-9])(?:wx|vx|we ?chat)(?![a-z])"
-    r"|[加+➕](?:一下)?(?:我|老师|客服|经理|主管|店[长主]|小编|顾问|管家|个人)?的?(?:[微薇威徽溦葳](?![信博软企型])|卫星|[vw]x|[vw](?![a-z]))"
-    r"|(?<![a-z0-9\u3400-\u9fff])[v微薇威徽葳](?=\s?[:=]))"
+    rf"(?:[微威薇徽溦葳崴围维v]丶?{_SIGNS}{{0,3}}(?:信|芯|xin|亻言|讯(?![息飞])|心(?![一-鿿])|x(?![a-z]))|卫{_SIGNS}{{0,3}}星|wei ?(?:xin|信)"
+    rf"|(?<![a-z0-9])(?:v ?x|w ?x|we ?chat)(?![a-z])|[微威薇v]信?电话?同[步号]"
+    rf"|{_ADD}(?:一下)?(?:我|老师|客服|经理|主管|店[长主]|小编|顾问|管家|助理|个人)?的?(?:[微薇威徽溦葳崴](?![信博软企型])|[vw]x|[vw](?![a-z]))"
+    rf"|(?<![a-z0-9])[微薇威徽溦葳崴v]{_SIGNS}{{1,3}}(?=[a-z][a-z_]*[0-9_])|[微薇徽溦葳崴](?=[a-z][a-z_]{{2,}}[0-9_])"
+    r"|(?<![a-z0-9\u3400-\u9fff])[v微薇威徽葳崴](?=\s?[:=]))"
 )
 _WECHAT = lazy_regex(rf"({_WECHAT_MARK})({_BETWEEN})({_ID}){_ENDS}")
 _WECHAT_BEHIND = lazy_regex(
     r"(?<![a-z0-9_.@/])([a-z][a-z0-9_\-]{5,19}|[1-9][0-9]{5,11})[\s(\[【,、]{0,2}(?:加|是我的?|为我的?)?"
-    r"(?:[微威薇徽溦葳v]信|(?<![a-z])[vw]x(?![a-z]))(?=同号|同步|号[^码]|好友|[)\]】,。!;\s]|联系|咨询|详聊|\Z)"
+    r"(?:[微威薇徽溦葳崴v]信|(?<![a-z])[vw]x(?![a-z]))(?=同号|同步|号[^码]|好友|[)\]】,。!;\s]|联系|咨询|详聊|\Z)"
 )
+_WXID = lazy_regex(r"(?<![a-z0-9_])wxid_[a-z0-9]{6,20}(?![a-z0-9_])")
 _ASKS_TO_ADD = lazy_regex(r"(?:加|搜索?|添加|联系|咨询|找|[:(\[【])[^0-9a-z\u3400-\u9fff]{0,2}\Z")
 _SAYS_ID = lazy_regex(r"[:=号搜加+➕👉☞→]|id")
 _NO_IDS = frozenset(
     "official account accounts payment alipay wechat weixin https service support welcome please update mobile online download"
     " click android iphone follow scan login coupon member center store about group reply".split()
 )
-_MARKS = str.maketrans("", "", " .-*")
+_NO_WORD = lazy_regex("[^0-9a-z_-]")
 _GAPS = str.maketrans("", "", " .-*·•_/~|")
 
 
 def _wechat(text: str) -> Iterator[Handle]:
     for match in _WECHAT.finditer(text):
-        value = match[3] if " " not in match[3] and "*" not in match[3] else match[3].translate(_MARKS)
-        value = value.rstrip("-_")
+        value = _spelt(match[3])
         if _is_id(value, match[1] + match[2]):
             yield Handle("wechat", value, match.span(3))
+    for match in _WXID.finditer(text):
+        yield Handle("wechat", match[0], match.span())
     for match in _WECHAT_BEHIND.finditer(text):
         value = match[1]
         asked = _ASKS_TO_ADD.search(text, max(0, match.start() - 6), match.start()) is not None
         if asked or (_has_digit(value) and not value.isdecimal()) or "同号" in text[match.end() : match.end() + 2]:
             yield Handle("wechat", value, match.span(1))
+
+
+def _spelt(written: str) -> str:
+    """An id without what parts its letters."""
+    value = re.sub(_LINE, "_", written)
+    if _NO_WORD.search(value) or value[1:2] == value[3:4] == "-":
+        value = _NO_WORD.sub("", value).replace("-", "")
+    return value.rstrip("-_")
 
 
 def _is_id(value: str, before: str) -> bool:
@@ -134,8 +154,9 @@ def _has_digit(text: str) -> bool:
 _DIGIT = f"[0-9{''.join(sorted(NUMERALS))}]"
 _NUMBER = rf"{_DIGIT}(?:[ .\-*·•_/~|]{{0,2}}{_DIGIT}){{4,10}}(?!\s?{_DIGIT}|[a-z@]|\.[a-z]){_UNIT}"
 _QQ_MARK = (
-    r"(?<![a-z0-9])(?:qq?(?![a-z])|q扣|扣q)群?|扣扣群?|[叩抠蔻]{2}群?|[球秋丘]{2}|企[鹅俄]群?|🐧|[加进入扣]群|群号?(?=[: 0-9])"
-    r"|[加+➕](?:我|老师|客服)?的?[扣抠叩球q](?![a-z])|(?<![a-z0-9\u3400-\u9fff])[扣抠叩](?=\s?:)"
+    rf"(?<![a-z0-9])(?:q{_SIGNS}{{0,2}}q(?![a-z])|q(?![a-z])|q扣|扣q)(?:群|裙|qun)?|扣{_SIGNS}{{0,2}}扣群?|[叩抠蔻]{{2}}群?|[球秋丘]{{2}}|企[鹅俄]群?|🐧"
+    r"|[加进入扣](?:群|裙|君羊|qun)|(?:群|裙|君羊)号?(?=[: 0-9])|(?<![a-z])qun号?(?=[: 0-9])"
+    rf"|{_ADD}(?:我|老师|客服)?的?[扣抠叩球q](?![a-z])|(?<![a-z0-9\u3400-\u9fff])[扣抠叩](?=\s?:)"
 )
 _QQ = lazy_regex(rf"({_QQ_MARK})({_BETWEEN})({_NUMBER})")
 _QQ_BEHIND = lazy_regex(
@@ -168,18 +189,19 @@ def _number_of(written: str, span: Span) -> Iterator[Handle]:
 
 _AT = r"\s{0,2}(?:@|[(\[{<]\s?(?:at|艾特|@)\s?[)\]}>]|艾特|爱特|(?<= )at(?= ))\s{0,2}"
 _EMAIL = lazy_regex(
-    rf"(?<![a-z0-9._%+\-])([a-z0-9](?:[a-z0-9._%+\-]{{0,62}}[a-z0-9])?)(?:{_AT}|(#))"
+    rf"(?<![a-z0-9._%+*\-])([a-z0-9](?:(?:[a-z0-9._%+\-]|{_LINE}){{0,62}}[a-z0-9])?)(?:{_AT}|(#))"
     rf"((?:[a-z0-9][a-z0-9\-]{{0,62}}{DOT}){{1,3}}(?:{ENDINGS}|[a-z]{{2,6}}))(?![0-9a-z@])"
 )
 _DOTS = lazy_regex(DOT)
 MAIL_HOSTS = frozenset(
     "qq.com 163.com 126.com sina.com sina.cn sohu.com foxmail.com gmail.com hotmail.com outlook.com aliyun.com 139.com 189.cn yeah.net".split()
 )
+_OF_TAOBAO = r"(?:[淘掏桃]宝|tao ?宝|手淘|手tao|(?<![a-z])tb(?![a-z])|复制)"
 _TAOBAO = lazy_regex(
-    r"[¥$€£₤₳₴₰¢]\s?([0-9a-z]{8,14})\s?[¥$€£₤₳₴₰¢/:]|(?:淘|tao)口令[^0-9a-z¥$€\u3400-\u9fff]{0,6}[¥$€£]?([0-9a-z]{8,14})(?![0-9a-z])"
-    r"|[(\[【]([0-9a-z]{9,14})[)\]】](?=.{0,16}(?:淘宝|tao宝|手淘|手tao))"
-    r"|(?:淘宝|tao宝|手淘|复制).{0,16}[(\[【]([0-9a-z]{9,14})[)\]】]",
-    16,  # re.DOTALL
+    r"[¥$€£₤₳₴₰¢]\s?([0-9a-z]{8,14})\s?[¥$€£₤₳₴₰¢/:]"
+    r"|(?:[淘掏桃]|tao) ?(?:口|kou|扣) ?(?:令|ling|领)[^0-9a-z\u3400-\u9fff]{0,6}([0-9a-z]{8,14})(?![0-9a-z])"
+    rf"|{_SIGNS}([0-9a-z]{{8,14}}){_SIGNS}(?=.{{0,16}}{_OF_TAOBAO})|{_OF_TAOBAO}.{{0,16}}?{_SIGNS}([0-9a-z]{{8,14}}){_SIGNS}",
+    re.DOTALL,
 )
 
 
@@ -187,23 +209,26 @@ def _emails(text: str) -> Iterator[Handle]:
     for match in _EMAIL.finditer(text):
         domain = _DOTS.sub(".", match[3])
         if match[2] is None or domain in MAIL_HOSTS:
-            yield Handle("email", f"{match[1]}@{domain}", match.span())
+            yield Handle("email", f"{re.sub(_LINE, '_', match[1])}@{domain}", match.span())
 
 
 def _taobao(text: str) -> Iterator[Handle]:
     for match in _TAOBAO.finditer(text):
-        value = match[match.lastindex or 0]
-        if not value.isdecimal() and (_has_digit(value) or match.lastindex in (1, 2)):
-            yield Handle("taobao", value, match.span(match.lastindex or 0))
+        group = match.lastindex or 0
+        sign, value = text[match.start(group) - 1], match[group]
+        if not value.isdecimal() and (group < 3 or sign not in "/.:-_@#,;!?"):
+            yield Handle("taobao", value, match.span(group))
 
 
 # --- names: official accounts, mini-programs, Douyin
 
 _WORD = r"0-9a-z\u3400-\u9fff·"
 _OPEN, _CLOSE = "“\"「『《【\\[(<‘'", "”\"」』》】\\])>’'"
-_OFFICIAL_MARK = r"公众[号浩昊好]|公(?:[重种仲中]|zhong|z)号|订阅号|服务号(?!码)|(?<![a-z])gzh(?![a-z])"
+_OFFICIAL_MARK = r"[公工弓]众(?:[号浩昊好]|平台)|[公工](?:[重种仲中]|zhong|z)号|订阅号|服务号(?!码)|(?<![a-z])gzh(?![a-z])"
 _APPLET_MARK = r"小[程橙城呈](?:[序叙旭]|xu)|(?<![a-z])xcx(?![a-z])"
-_DOUYIN_MARK = r"[抖斗](?:音|y(?![a-z])|👂)|(?<![a-z])(?:douyin|dy)(?![a-z])"
+_DOUYIN_MARK = (
+    rf"(?:[抖斗]|(?<![a-z])dou){_SIGNS}{{0,2}}(?:音|yin(?![a-z]))|抖(?:y(?![a-z])|{_SIGNS}{{1,2}}(?=号))|(?<![a-z])dy(?![a-z])"
+)
 _MARKS_OF = {"official": _OFFICIAL_MARK, "applet": _APPLET_MARK, "douyin": _DOUYIN_MARK}
 _VERB = "关注|搜索?|查找|登录|进入|打开|添加|通过|点击|查看|使用|访问|在|到|至|上|微信"
 _STOPS = lazy_regex(
@@ -213,13 +238,14 @@ _STOPS = lazy_regex(
 )
 _OF_NOBODY = lazy_regex(
     "(?:我们|我[行司院校店]|本[行院校店司]|本公司|我|你|您|贵[行司]|官方|官微|企业|银行|公司|学校|医院|店铺|门店|平台|商[家城]|对应|相关|同名|该|此|各|本"
-    "|[上下左右]方|以下|以上|支付宝|抖音|百度|微信|手机|专属|会员|我的|的|搜索?|页面|首页|端|里|名称?|号|客服|或|和|及|、|并)*"
+    "|[上下左右]方|以下|以上|支付宝|抖音|百度|微信|手机|专属|会员|我的|的|搜索?|页面|首页|菜单|消息|缴[纳费]|查询|办理|端|里|版|名称?|号|客服|或|和|及|、|并)*"
 )
+_ONLY_VERBS = lazy_regex(f"(?:{_VERB})+")
 _LEAD = lazy_regex(rf"(?:{_VERB})[^0-9a-z\u3400-\u9fff]{{0,2}}(?:我们的?|官方|的|微信|支付宝){{0,3}}\Z")
 _AHEAD = 18
 _NAMED = {
     kind: lazy_regex(
-        rf"(?:{mark})(?:账号|名称?|叫做?|号|搜索?|关注|是|为|[:=\-—>→👉 @]){{0,4}}"
+        rf"(?:{mark})(?:账号|名称?|叫做?|号|直播间?|主页|搜索?|关注|是|为|[:=\-—>→👉 @]){{0,4}}"
         rf"(?:[{_OPEN}]([^{_OPEN}{_CLOSE}]{{2,20}})[{_CLOSE}]|([{_WORD}_.]{{2,24}}))"
     )
     for kind, mark in _MARKS_OF.items()
@@ -235,7 +261,7 @@ _BARE_BEFORE = {
 _LAST_VERB = lazy_regex(rf"(?:.*)(?:{_VERB})(?=.{{2}})")
 _APPLET_LINK = lazy_regex(r"#小程序://([^/\s]{1,20})/")
 _DOUYIN_ID = lazy_regex(r"[a-z0-9][a-z0-9_.]{3,23}")
-_SAYS_NAME = lazy_regex("[:=搜叫👉→]|关注|账号|名")
+_SAYS_NAME = lazy_regex("[:=搜叫👉→]|关注|名")
 
 
 def _douyin(text: str) -> Iterator[Handle]:
@@ -243,7 +269,7 @@ def _douyin(text: str) -> Iterator[Handle]:
         written, group = (match[1], 1) if match[1] else (match[2], 2)
         between = text[match.start() : match.start(group)]
         value = _DOUYIN_ID.match(written)
-        if value is not None and not value[0].isdecimal() and (_has_digit(value[0]) or _says_name(between)):
+        if value is not None and not value[0].isdecimal() and (_has_digit(value[0]) or "号" in between or _says_name(between)):
             yield Handle("douyin", value[0].rstrip("."), (match.start(group), match.start(group) + value.end()))
         elif value is not None and value[0].isdecimal() and len(value[0]) >= 5 and ("号" in between or _says_name(between)):
             yield Handle("douyin", value[0], (match.start(group), match.start(group) + value.end()))
@@ -289,12 +315,14 @@ def _trimmed(written: str, *, quoted: bool) -> str:
 def _nameable(written: str) -> str:
     """The normal form of a name; empty for words that name nobody."""
     name = plain_name(written)
+    if name[:1] in "或和及与":
+        return ""
     generic = _OF_NOBODY.match(name)
     if generic is not None and generic.end():
         rest = name[generic.end() :]
         if len(rest) < 2:
             return ""
-    return name if len(name) >= 2 and not name.isdecimal() else ""
+    return name if len(name) >= 2 and not name.isdecimal() and _ONLY_VERBS.fullmatch(name) is None else ""
 
 
 def plain_name(written: str) -> str:

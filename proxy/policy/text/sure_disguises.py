@@ -28,17 +28,19 @@ _GROUPS = {
 """How many digits stand together, by the first digit: mobiles, landlines, 400 and 800."""
 _GROUPS["8"] = _GROUPS["4"]
 _GAP_LONGEST = 3
+_BRACKETS = str.maketrans("", "", "\"'“”‘’()[]【】「」《》<>{}")
+"""They may stand around a group of digits, whatever parts the others."""
 _AROUND = 2
 """Digits of another group so near are part of the same, longer number."""
 _DIGITS = frozenset("0123456789")
 _NAMED = lazy_regex(
-    r"(?:单号?|订单|运单|快递|物流|包裹|编[号码]|流水|[卡账帐户尾证票工学批案车牌合同保]号|身份证|[件货券证验密号款单条]码(?<!号码)|口令|密[码钥]|序列|条码"
+    r"(?:单号?|订单|运单|快递|物流|包裹|编[号码]|流水|读数|[止起]码|示数|底数|工单|排队|座位|房间|取件|[卡账帐户尾证票工学批案车牌保]号|合同号?|身份证|[件货券证验密号款单条]码(?<!号码)|口令|密[码钥]|序列|条码"
     r"|(?<![a-z])(?:sn|no|id|imei|ver|version|v)\.?|版本|金额|余额|¥|\$)(?:号码?|码)?(?:为|是|[:#\s\"“(\[【]){0,3}\Z"
 )
 """Right before a number it says that it is no telephone's …"""
 _CALLED = lazy_regex(r"[^0-9a-z\u3400-\u9fff]{0,2}(?:联系|拨打|咨询|致电|电话|来电|微信|v信|vx|wx|同号|热线)")
 """… unless this stands right behind it."""
-_UNIT = lazy_regex(r"\s?(?:元|块|万|亿|%|吨|股|米|公里|平|㎡|美元|积分)")
+_UNIT = lazy_regex(r"\s?(?:元|块|万|亿|%|吨|股|米|公里|平|㎡|美元|积?分|步|度|件|人|次|kwh|kb|mb|号楼|室|mm)")
 _BEFORE_NAMED = 12
 _FEW_LETTERS = frozenset("oil")
 
@@ -67,12 +69,17 @@ def _is_sure(folded: str, start: int, end: int) -> bool:
         return False
     if not gaps:
         return digits >= 10 or not letters
-    if any(len(gap) > _GAP_LONGEST for gap in gaps) or len({gap.strip() or " " for gap in gaps}) > 1:
+    marks = {gap.translate(_BRACKETS).strip() or " " for gap in gaps}
+    if len(marks) > 1:
+        marks -= {" "}
+    if any(len(gap) > _GAP_LONGEST for gap in gaps) or len(marks) > (1 if len(groups) != digits else 3):
         return False
     if len(groups) == digits:
         return digits >= 10 or all(one in NUMERALS for one in groups) or gaps[0].isspace()
     shape = "".join(str(len(one)) for one in groups)
-    return digits >= 10 and (shape in _GROUPS["".join(groups).translate(READ)[0]] or _DIGITS.isdisjoint("".join(groups)))
+    return digits >= 10 and (
+        shape in _GROUPS.get("".join(groups).translate(READ)[0], ()) or _DIGITS.isdisjoint("".join(groups))
+    )
 
 
 def _cut(written: str) -> tuple[list[str], list[str]]:
@@ -121,8 +128,8 @@ _WORDS = (
 )
 """Endings that are words, too."""
 DOT = (
-    r"(?:\s{0,2}(?:\.{1,2}|[。·•・‧∙⋅,、●○◦⚫⚪🔴]|[(\[{<【](?:小?点儿?|dot|\.|。)[)\]}>】]"
-    r"|小?点儿?|圆点|句号|(?<![a-z])dot(?![a-z]))\s{0,2})"
+    r"(?:\s{0,2}(?:\.{1,2}|[。·•・‧∙⋅,、●○◦⚫⚪🔴丶]|[^\w\s.@:/]{1,2}[.。][^\w\s.@:/]{1,2}|[(\[{<【](?:小?点儿?|dot|\.|。)[)\]}>】]"
+    r"|小?点儿?|圆点|句号|(?<![a-z])dot(?![a-z])|dot(?=(?:com|cn|net|org|info|top|xyz|vip|cc)(?![a-z])))\s{0,2})"
 )
 """What people write for the dot of a domain."""
 _SPELT = r"(?:[0-9a-z][ \-_*|~+]{1,2}){2,40}[0-9a-z](?![0-9a-z])"
@@ -145,16 +152,21 @@ class SureDomain(NamedTuple):
     span: Span
 
 
+def may_be_glued(folded: str) -> bool:
+    """Whether what stands for a dot may look like a letter of a name."""
+    return "dot" in folded or "丶" in folded
+
+
 def sure_domains(folded: str) -> Iterator[SureDomain]:
     """Domains with another dot, or with gaps; those in their usual form are none of these."""
-    if _HAS_ENDING.search(folded) is None:
+    if _HAS_ENDING.search(folded) is None and "dot" not in folded:
         return
     for match in _NAME.finditer(folded):
-        joints = _DOT.findall(match[1])
+        joints = _DOT.findall(match[0])
         if all(one == "." for one in joints) and " " not in match[0]:
             continue
         ending = match[2].translate(_MARKS)
-        labels = [_label(one) for one in _DOT.split(match[1])[:-1]]
+        labels = [_label(one) for one in _DOT.split(match[0])[:-1]]
         if _is_domain(folded, match.end(), labels, joints, ending):
             yield SureDomain(".".join((*labels, ending)), match.span())
 
