@@ -1,4 +1,4 @@
-"""Reads the contacts of a text of every kind, and contacts as officers write them.
+"""Reads contacts of every kind, in texts and as officers write them.
 
 In: a TextAnalysis; a word of a rule or a registry. Out: contacts, each with its kind, its normal form, and how it is written; NotAContact,
 which says what to write. Never: who owns them (policy/registries/registered_contacts.py).

@@ -1,4 +1,4 @@
-"""Finds names under which somebody is reached in an app, and e-mail addresses.
+"""Finds names by which people are reached in apps, and e-mail addresses.
 
 In: a text in its normal form without marks that split words (folding.py, ``squeeze``). Out: handles: the kind, the normal form, the place.
 Never: links and telephone numbers (contacts.py); who owns a handle (policy/registries/registered_contacts.py).
