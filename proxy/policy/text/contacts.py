@@ -131,7 +131,7 @@ def calls_at(text: str, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cyt
 
 
 def calls(written: str) -> bool:
-    if _CONTACT.fullmatch(written) is not None or any(one.is_number for one in disguised.candidates(written)):
+    if _CONTACT.search(written) is not None or any(one.is_number for one in disguised.candidates(written)):
         return True
     return not written.isdecimal() and bool(handles(squeeze(fold(written))))
 

@@ -41,8 +41,9 @@ class Handle(NamedTuple):
 
 
 _MAY = lazy_regex(
-    "[微威薇徽溦葳崴围维卫扣叩抠球秋丘蔻企群裙抖斗淘掏@#¥$€£₤🐧💰]|君羊|[公工].{1,5}[号台]|[公工弓]众|订阅号|服务号|小.{1,3}序|艾特|爱特|口令|[淘桃]宝"
-    "|[(\\[]at[)\\]]|wxid_|(?<![a-z])(?:(?:wx|vx|wei|we ?chat|[vwq]|qq|dou|dy|gzh|xcx|qun)(?![a-z])|wei ?xin|dou ?yin)|[加佳嘉家十+➕][vwq]"
+    "[微威薇徽溦葳崴惟唯魏围维卫扣叩抠球秋丘求蔻企群裙抖斗陡淘掏@#¥$€£₤₳₴₰🐧💰]|口口|君羊|订阅号|服务号|(?:小|xiao).{1,3}(?:序|xu)|艾特|爱特|圈a|口令|[桃]宝|tao|wxid_"
+    "|公.{1,5}(?:[号浩昊好台]|hao)|公号|[工弓功宫攻供g][众重种]|[(\\[]at?[)\\]]| at |[加佳嘉家伽十+➕][vwq]"
+    "|(?<![a-z])(?:(?:wx|vx|wei|we ?chat|[vwq]|qq|dou|d音|dy|gzh|xcx|qun)(?![a-z])|wei ?xin|dou ?yin|gongzhong)"
 )
 """Gate: a text without it holds no handle."""
 
@@ -90,18 +91,19 @@ _ID = (
     r"|(?!qq|[vw]x|tel|id)[a-z]{2,5}[^0-9a-z\u3400-\u9fff:=]{1,3}[a-z_]*[0-9_][a-z0-9_]{1,14}"
 )
 _ENDS = rf"(?![a-z0-9_@]|\.[a-z]{{2}}|://){_UNIT}"
-_ADD = "[加佳嘉家架茄十+➕]"
+_ADD = "[加佳嘉家伽架茄十+➕]"
 _WECHAT_MARK = (
-    rf"(?:[微威薇徽溦葳崴围维v]丶?{_SIGNS}{{0,3}}(?:信|芯|xin|亻言|讯(?![息飞])|心(?![一-鿿])|x(?![a-z]))|卫{_SIGNS}{{0,3}}星|wei ?(?:xin|信)"
+    rf"(?:[微威薇徽溦葳崴惟唯魏围维vw] ?丶?{_SIGNS}{{0,3}}(?:信(?![用息任])|芯|xin|亻言|讯(?![息飞])|心(?![一-鿿])|x(?![a-z]))"
+    rf"|卫{_SIGNS}{{0,3}}星|wei ?(?:xin|信)"
     rf"|(?<![a-z0-9])(?:v ?x|w ?x|we ?chat)(?![a-z])|[微威薇v]信?电话?同[步号]"
     rf"|{_ADD}(?:一下)?(?:我|老师|客服|经理|主管|店[长主]|小编|顾问|管家|助理|个人)?的?(?:[微薇威徽溦葳崴](?![信博软企型])|[vw]x|[vw](?![a-z]))"
     rf"|(?<![a-z0-9])[微薇威徽溦葳崴v]{_SIGNS}{{1,3}}(?=[a-z][a-z_]*[0-9_])|[微薇徽溦葳崴](?=[a-z][a-z_]{{2,}}[0-9_])"
-    r"|(?<![a-z0-9\u3400-\u9fff])[v微薇威徽葳崴](?=\s?[:=]))"
+    r"|(?<![a-z0-9\u3400-\u9fff])[v微薇威徽葳崴](?=\s?[:=])|(?<![a-z0-9])v号|(?<![a-z0-9])v(?=\s[a-z][a-z_]*[0-9_]))"
 )
 _WECHAT = lazy_regex(rf"({_WECHAT_MARK})({_BETWEEN})({_ID}){_ENDS}")
 _WECHAT_BEHIND = lazy_regex(
     r"(?<![a-z0-9_.@/])([a-z][a-z0-9_\-]{5,19}|[1-9][0-9]{5,11})[\s(\[【,、]{0,2}(?:加|是我的?|为我的?)?"
-    r"(?:[微威薇徽溦葳崴v]信|(?<![a-z])[vw]x(?![a-z]))(?=同号|同步|号[^码]|好友|[)\]】,。!;\s]|联系|咨询|详聊|\Z)"
+    r"(?:[微威薇徽溦葳崴v]信|(?<![a-z])[vw]x(?![a-z])|(?<=加)[微薇v](?![信a-z]))(?=同号|同步|号[^码]|好友|[)\]】,。!;\s]|联系|咨询|详聊|\Z)"
 )
 _WXID = lazy_regex(r"(?<![a-z0-9_])wxid_[a-z0-9]{6,20}(?![a-z0-9_])")
 _ASKS_TO_ADD = lazy_regex(r"(?:加|搜索?|添加|联系|咨询|找|[:(\[【])[^0-9a-z\u3400-\u9fff]{0,2}\Z")
@@ -154,8 +156,9 @@ def _has_digit(text: str) -> bool:
 _DIGIT = f"[0-9{''.join(sorted(NUMERALS))}]"
 _NUMBER = rf"{_DIGIT}(?:[ .\-*·•_/~|]{{0,2}}{_DIGIT}){{4,10}}(?!\s?{_DIGIT}|[a-z@]|\.[a-z]){_UNIT}"
 _QQ_MARK = (
-    rf"(?<![a-z0-9])(?:q{_SIGNS}{{0,2}}q(?![a-z])|q(?![a-z])|q扣|扣q)(?:群|裙|qun)?|扣{_SIGNS}{{0,2}}扣群?|[叩抠蔻]{{2}}群?|[球秋丘]{{2}}|企[鹅俄]群?|🐧"
-    r"|[加进入扣](?:群|裙|君羊|qun)|(?:群|裙|君羊)号?(?=[: 0-9])|(?<![a-z])qun号?(?=[: 0-9])"
+    rf"(?<![a-z0-9])(?:q ?{_SIGNS}{{0,2}}q(?![a-z])|q(?![a-z])|q扣|扣q)(?:群|裙|qun)?|[扣口]丶?{_SIGNS}{{0,2}}[扣口]群?|扣号"
+    r"|[叩抠蔻]{2}群?|[球秋丘求]{2}|企[鹅俄]群?|🐧"
+    r"|[加进入扣](?:群|裙|君羊|qun)|(?:群聊?|裙|君羊)(?:号码?)?(?=[: 0-9])|(?<![a-z])qun号?(?=[: 0-9])"
     rf"|{_ADD}(?:我|老师|客服)?的?[扣抠叩球q](?![a-z])|(?<![a-z0-9\u3400-\u9fff])[扣抠叩](?=\s?:)"
 )
 _QQ = lazy_regex(rf"({_QQ_MARK})({_BETWEEN})({_NUMBER})")
@@ -187,9 +190,9 @@ def _number_of(written: str, span: Span) -> Iterator[Handle]:
 
 # --- e-mail and codes of Taobao
 
-_AT = r"\s{0,2}(?:@|[(\[{<]\s?(?:at|艾特|@)\s?[)\]}>]|艾特|爱特|(?<= )at(?= ))\s{0,2}"
+_AT = r"\s{0,2}(?:@|[(\[{<]\s?(?:at?|艾特|@)\s?[)\]}>]|艾特|爱特|圈a|(?<= )at(?= ))\s{0,2}"
 _EMAIL = lazy_regex(
-    rf"(?<![a-z0-9._%+*\-])([a-z0-9](?:(?:[a-z0-9._%+\-]|{_LINE}){{0,62}}[a-z0-9])?)(?:{_AT}|(#))"
+    rf"(?<![a-z0-9._%+*\-])([a-z0-9](?:(?:[a-z0-9._%+\-]|{_LINE}){{0,62}}[a-z0-9])?)(?:{_AT}|\s?(#)\s?)"
     rf"((?:[a-z0-9][a-z0-9\-]{{0,62}}{DOT}){{1,3}}(?:{ENDINGS}|[a-z]{{2,6}}))(?![0-9a-z@])"
 )
 _DOTS = lazy_regex(DOT)
@@ -215,8 +218,8 @@ def _emails(text: str) -> Iterator[Handle]:
 def _taobao(text: str) -> Iterator[Handle]:
     for match in _TAOBAO.finditer(text):
         group = match.lastindex or 0
-        sign, value = text[match.start(group) - 1], match[group]
-        if not value.isdecimal() and (group < 3 or sign not in "/.:-_@#,;!?"):
+        before, behind, value = text[match.start(group) - 1], text[match.end(group) : match.end(group) + 1], match[group]
+        if not value.isdecimal() and (group < 3 or before not in "/.:-_@#,;!?" or before == behind == "/"):
             yield Handle("taobao", value, match.span(group))
 
 
@@ -224,13 +227,17 @@ def _taobao(text: str) -> Iterator[Handle]:
 
 _WORD = r"0-9a-z\u3400-\u9fff·"
 _OPEN, _CLOSE = "“\"「『《【\\[(<‘'", "”\"」』》】\\])>’'"
-_OFFICIAL_MARK = r"[公工弓]众(?:[号浩昊好]|平台)|[公工](?:[重种仲中]|zhong|z)号|订阅号|服务号(?!码)|(?<![a-z])gzh(?![a-z])"
-_APPLET_MARK = r"小[程橙城呈](?:[序叙旭]|xu)|(?<![a-z])xcx(?![a-z])"
+_OFFICIAL_MARK = (
+    r"[公工弓功宫攻供g]众(?:[账帐]?[号浩昊好]|hao|平台)|[公工](?:[重种仲中]|zhong|z)号|gongzhonghao|(?<!办)公号(?!码)"
+    r"|订阅号|服务号(?!码)|(?<![a-z])gzh(?![a-z])"
+)
+_APPLET_MARK = r"(?:小|xiao)[程橙城呈](?:[序叙旭]|xu)|(?<![a-z])xcx(?![a-z])"
 _DOUYIN_MARK = (
-    rf"(?:[抖斗]|(?<![a-z])dou){_SIGNS}{{0,2}}(?:音|yin(?![a-z]))|抖(?:y(?![a-z])|{_SIGNS}{{1,2}}(?=号))|(?<![a-z])dy(?![a-z])"
+    rf"(?:[抖斗陡]|(?<![a-z])d(?:ou)?){_SIGNS}{{0,2}}(?:[音瘾]|yin(?![a-z]))"
+    rf"|抖(?:y(?![a-z])|{_SIGNS}{{1,2}}(?=号))|(?<![a-z])dy(?![a-z])"
 )
 _MARKS_OF = {"official": _OFFICIAL_MARK, "applet": _APPLET_MARK, "douyin": _DOUYIN_MARK}
-_VERB = "关注|搜索?|查找|登录|进入|打开|添加|通过|点击|查看|使用|访问|在|到|至|上|微信"
+_VERB = "关注|搜索?|查找|登录|进入|打开|添加|通过|点击|查看|使用|访问|在|至|微信|看见?|见|找"
 _STOPS = lazy_regex(
     "查|领|回复|了解|即可|进行|办理|参[与加]|获取|点击|输入|咨询|后|并|可|享|下单|预约|购买|选购|[内中里上的]|推送|一键|自助|缴费|支付|打开|绑定"
     "|登录|注册|报名|提交|申请|使用|操作|完成|选择|或|及|和|与|已|将|您|请|看|订|抢|免费|送|扫码|在线|同步|开通|新人|首单|更新|随时|立即|马上"
@@ -240,12 +247,13 @@ _OF_NOBODY = lazy_regex(
     "(?:我们|我[行司院校店]|本[行院校店司]|本公司|我|你|您|贵[行司]|官方|官微|企业|银行|公司|学校|医院|店铺|门店|平台|商[家城]|对应|相关|同名|该|此|各|本"
     "|[上下左右]方|以下|以上|支付宝|抖音|百度|微信|手机|专属|会员|我的|的|搜索?|页面|首页|菜单|消息|缴[纳费]|查询|办理|端|里|版|名称?|号|客服|或|和|及|、|并)*"
 )
+_ENDS_IN_VERB = lazy_regex(f"(?:{_VERB})\\Z")
 _ONLY_VERBS = lazy_regex(f"(?:{_VERB})+")
-_LEAD = lazy_regex(rf"(?:{_VERB})[^0-9a-z\u3400-\u9fff]{{0,2}}(?:我们的?|官方|的|微信|支付宝){{0,3}}\Z")
+_LEAD = lazy_regex(rf"(?:{_VERB}|[上到])[^0-9a-z\u3400-\u9fff]{{0,2}}(?:我们的?|官方|的|微信|支付宝){{0,3}}\Z")
 _AHEAD = 18
 _NAMED = {
     kind: lazy_regex(
-        rf"(?:{mark})(?:账号|名称?|叫做?|号|直播间?|主页|搜索?|关注|是|为|[:=\-—>→👉 @]){{0,4}}"
+        rf"(?:{mark})(?:账号|名称?|叫做?|号|id|直播间?|主页|搜索?|关注|是|为|[:=\-—>→👉 @]){{0,4}}"
         rf"(?:[{_OPEN}]([^{_OPEN}{_CLOSE}]{{2,20}})[{_CLOSE}]|([{_WORD}_.]{{2,24}}))"
     )
     for kind, mark in _MARKS_OF.items()
@@ -291,7 +299,7 @@ def _names(text: str) -> Iterator[Handle]:
         for match in _BARE_BEFORE[kind].finditer(text):
             verb = _LAST_VERB.match(match[1])
             start = verb.end() if verb is not None else 0
-            if name := _nameable(match[1][start:]):
+            if _ENDS_IN_VERB.search(match[1]) is None and (name := _nameable(match[1][start:])):
                 at = match.start(1) + start
                 yield Handle(kind, name, (at, at + len(name)))
         for match in _NAMED[kind].finditer(text):

@@ -21,7 +21,7 @@ from proxy.policy.text.lazy_regex import lazy_regex
 
 Span = tuple[int, int]
 _GROUPS = {
-    "1": "344 38 74 434 335 56 65 353 3233 3224 32222 3422".split(),
+    "1": "344 38 74 434 335 56 65 353 3233 3224 3323 3422 1244".split(),
     "0": "344 38 48 47 444 434 37 334".split(),
     "4": "334 343 433 37 46 3322".split(),
 }
@@ -42,6 +42,7 @@ _CALLED = lazy_regex(r"[^0-9a-z\u3400-\u9fff]{0,2}(?:联系|拨打|咨询|致电
 """… unless this stands right behind it."""
 _UNIT = lazy_regex(r"\s?(?:元|块|万|亿|%|吨|股|米|公里|平|㎡|美元|积?分|步|度|件|人|次|kwh|kb|mb|号楼|室|mm)")
 _BEFORE_NAMED = 12
+_CHINA = lazy_regex(r"(?<![0-9])(?:\+|00|\()?86\)?[ .\-]{0,2}\Z")
 _FEW_LETTERS = frozenset("oil")
 
 
@@ -61,7 +62,7 @@ def sure_numbers(folded: str, candidates: Iterable[DigitRun]) -> Iterator[DigitR
 
 def _is_sure(folded: str, start: int, end: int) -> bool:
     groups, gaps = _cut(folded[start:end])
-    if _goes_on(folded, start, -1) or _goes_on(folded, end, 1):
+    if (_goes_on(folded, start, -1) and _CHINA.search(folded, max(0, start - 8), start) is None) or _goes_on(folded, end, 1):
         return False
     digits = sum(map(len, groups))
     letters = [one for one in folded[start:end] if "a" <= one <= "z"]
@@ -77,6 +78,8 @@ def _is_sure(folded: str, start: int, end: int) -> bool:
     if len(groups) == digits:
         return digits >= 10 or all(one in NUMERALS for one in groups) or gaps[0].isspace()
     shape = "".join(str(len(one)) for one in groups)
+    if digits == 11 and len(groups) > 4 and marks.isdisjoint(",、;:/") and max(map(len, groups)) <= 4:
+        return True
     return digits >= 10 and (
         shape in _GROUPS.get("".join(groups).translate(READ)[0], ()) or _DIGITS.isdisjoint("".join(groups))
     )
@@ -128,7 +131,7 @@ _WORDS = (
 )
 """Endings that are words, too."""
 DOT = (
-    r"(?:\s{0,2}(?:\.{1,2}|[。·•・‧∙⋅,、●○◦⚫⚪🔴丶]|[^\w\s.@:/]{1,2}[.。][^\w\s.@:/]{1,2}|[(\[{<【](?:小?点儿?|dot|\.|。)[)\]}>】]"
+    r"(?:\s{0,2}(?:\.{1,2}|[。·•・‧∙⋅,、●○◦⚫⚪🔴丶]|[^\w\s.@:/]{1,2}[.。][^\w\s.@:/]{1,2}|[(\[{<【〔_](?:小?点儿?|dot|\.|。)[)\]}>】〕_]"
     r"|小?点儿?|圆点|句号|(?<![a-z])dot(?![a-z])|dot(?=(?:com|cn|net|org|info|top|xyz|vip|cc)(?![a-z])))\s{0,2})"
 )
 """What people write for the dot of a domain."""

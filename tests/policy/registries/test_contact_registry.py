@@ -65,6 +65,8 @@ def test_from_memory_too_a_contact_is_another_with_other_digits(bench: Bench) ->
         assert bench.says("【青禾】加微信qinghe89领券") == "reject contacts"
         assert bench.says("【青禾】加QQ100004030") == "allow"
         assert bench.says("【青禾】加QQ100004031") == "reject contacts"
+        assert bench.says("【青禾】电话+16 15900128001") == "reject contacts"
+        assert bench.says("【青禾】电话+16 25900128001") == "allow"
         assert bench.says("【青禾】你好，加ＶＸ：QINGHE88") == "allow"
         assert bench.says("【青禾】你好，加ＶＸ：QINGHE89") == "reject contacts"
         assert bench.says("【青禾】请于11月11日领取，详询 139.0013.8001") == "reject contacts"
