@@ -153,7 +153,7 @@ def test_a_long_text_costs_what_its_length_does() -> None:
         "1 " * 20_000, "a b. " * 8_000, "微信" * 20_000, "微信 " * 20_000, "公众号关注" * 8_000, "qq:" * 10_000, "a@" * 20_000, "“" * 20_000, "a点" * 20_000, "a b " * 10_000 + "com",
         "淘宝(" * 10_000, "扣1 " * 10_000, "微信号" + "号" * 20_000, "¥a" * 10_000, "关注" * 20_000 + "公众号", "a。" * 20_000, "加微" * 20_000, "复制" * 20_000, "1.3" * 10_000,
     ):  # fmt: skip
-        start = time.perf_counter()
+        start = time.process_time()
         page = page_of(text)
         found_contacts(page), found_links(page), page.may_call(True)
-        assert time.perf_counter() - start < 3, text[:10]
+        assert time.process_time() - start < 3, text[:10]
