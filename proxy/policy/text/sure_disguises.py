@@ -34,13 +34,16 @@ _AROUND = 2
 """Digits of another group so near are part of the same, longer number."""
 _DIGITS = frozenset("0123456789")
 _NAMED = lazy_regex(
-    r"(?:单号?|订单|运单|快递|物流|包裹|编[号码]|流水|读数|[止起]码|示数|底数|工单|排队|座位|房间|取件|[卡账帐户尾证票工学批案车牌保]号|合同号?|身份证|[件货券证验密号款单条]码(?<!号码)|口令|密[码钥]|序列|条码"
-    r"|(?<![a-z])(?:sn|no|id|imei|ver|version|v)\.?|版本|金额|余额|¥|\$)(?:号码?|码)?(?:为|是|[:#\s\"“(\[【]){0,3}\Z"
+    r"(?:单号?|订单|运单|快递|物流|包裹|流水|读数|示数|底数|[止起]码|工单|排队|座位|房间|身份证|合同|口令|密钥|序列|编[号码]|版本|[金余总]额|¥|\$"
+    r"|[^0-9a-z\s话机线系讯服同信众音群扣打新此本换的]号|(?<!号)码|(?<![a-z])(?:sn|no|id|imei|ver|version|v)\.?)"
+    r"(?:号码?|码)?(?:为|是|[:#\s\"“(\[【]){0,3}\Z"
 )
 """Right before a number it says that it is no telephone's …"""
 _CALLED = lazy_regex(r"[^0-9a-z\u3400-\u9fff]{0,2}(?:联系|拨打|咨询|致电|电话|来电|微信|v信|vx|wx|同号|热线)")
 """… unless this stands right behind it."""
-_UNIT = lazy_regex(r"\s?(?:元|块|万|亿|%|吨|股|米|公里|平|㎡|美元|积?分|步|度|件|人|次|kwh|kb|mb|号楼|室|mm)")
+_UNIT = lazy_regex(
+    r"\s?(?:元|块|万|亿|%|吨|股|米|公里|公斤|斤|克|升|平|㎡|美元|积?分(?!机)|步|度|件|人|次|户|票|字|瓶|箱|小时|毫安|号楼|室|(?:k[wbmg]h?|m[bm]|gb|mah|hz)(?![a-z]))"
+)
 _BEFORE_NAMED = 12
 _CHINA = lazy_regex(r"(?<![0-9])(?:\+|00|\()?86\)?[ .\-]{0,2}\Z")
 _FEW_LETTERS = frozenset("oil")
