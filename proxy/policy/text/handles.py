@@ -16,11 +16,12 @@ What says who is meant without a name (我们的公众号) is no handle.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
 from proxy.policy.text.disguised import NUMERALS, READ
+from proxy.policy.text.handle_marks import CODES, NAMES, QQ, WECHAT, kinds_of_handles
 from proxy.policy.text.lazy_regex import lazy_regex
 from proxy.policy.text.sure_disguises import DOT, ENDINGS, Span
 
@@ -40,22 +41,15 @@ class Handle(NamedTuple):
         return f"{self.kind}:{self.value}"
 
 
-_MAY = lazy_regex(
-    "[微威薇徽溦葳崴惟唯魏围维卫扣叩抠球秋丘求蔻企群裙抖斗陡淘掏@#¥$€£₤₳₴₰🐧💰]|口口|君羊|订阅号|服务号|(?:小|xiao).{1,3}(?:序|xu)|艾特|爱特|圈a|口令|[桃]宝|tao|wxid_"
-    "|公.{1,5}(?:[号浩昊好台]|hao)|公号|[工弓功宫攻供g][众重种]|[(\\[]at?[)\\]]| at |[加佳嘉家伽十+➕][vwq]"
-    "|(?<![a-z])(?:(?:wx|vx|wei|we ?chat|[vwq]|qq|dou|d音|dy|gzh|xcx|qun)(?![a-z])|wei ?xin|dou ?yin|gongzhong)"
-)
-"""Gate: a text without it holds no handle."""
-
-
 def handles(squeezed: str) -> tuple[Handle, ...]:
     """All handles of a text, in the order of their kinds."""
-    if _MAY.search(squeezed) is None:
+    kinds = kinds_of_handles(squeezed)
+    if not kinds:
         return ()
     found: dict[tuple[str, str], Handle] = {}
     taken: list[Span] = []
-    for read in (_emails, _taobao, _wechat, _qq, _douyin, _names):
-        for one in islice(read(squeezed), HANDLES_MAX):
+    for kind, read in ((CODES, _emails), (CODES, _taobao), (WECHAT, _wechat), (QQ, _qq), (NAMES, _douyin), (NAMES, _names)):
+        for one in islice(read(squeezed), HANDLES_MAX) if kinds & kind else ():
             if not any(start < one.span[1] and one.span[0] < end for start, end in taken):
                 found.setdefault((one.kind, one.value), one)
                 taken.append(one.span)
@@ -67,12 +61,13 @@ _BEFORE, _BEHIND = 40, 12
 """What stands around a handle and decides that it is one."""
 
 
-def handle_spans(squeezed: str) -> tuple[Span, ...]:
-    """Where a handle stands, or would with other digits in the same places: with what decides that it is one."""
-    if _MAY.search(squeezed) is None:
-        return ()
-    found = {one.span for text in (squeezed, squeezed.translate(_DIGITS_AS_1)) for one in handles(text)}
-    spans = [(max(0, start - _BEFORE), min(len(squeezed), end + _BEHIND)) for start, end in sorted(found)]
+def handle_spans(squeezed: str, found: Iterable[Handle]) -> tuple[Span, ...]:
+    """Where the handles of a text stand, or would with other digits in the same places: with what decides that it is one."""
+    ones = squeezed.translate(_DIGITS_AS_1)
+    places = {one.span for one in found}
+    if kinds_of_handles(squeezed) and "1" in ones:
+        places.update(one.span for one in handles(ones))
+    spans = [(max(0, start - _BEFORE), min(len(squeezed), end + _BEHIND)) for start, end in sorted(places)]
     return tuple([(start, end) for start, end in spans if _has_digit(squeezed[start:end])])
 
 

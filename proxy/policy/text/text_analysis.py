@@ -267,7 +267,7 @@ class TextAnalysis:
     def may_call(self, reads_handles: cython.bint = False) -> BoolOrSpans:
         """Whether the text could contain other telephone numbers (or handles) with other digits in the same places; and where, in the text as
         written, if folding has not moved them."""
-        spans: tuple[tuple[int, int], ...] = handle_spans(self.squeezed) if reads_handles else ()
+        spans: tuple[tuple[int, int], ...] = handle_spans(self.squeezed, self.find_handles()) if reads_handles else ()
         if spans and (self.squeezed is not self.folded or len(self.folded) != len(self.text)):
             return True
         numbers = self._may_call() if self.holds_number else False
