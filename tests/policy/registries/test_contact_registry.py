@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
+import re
+
 import pytest
 
-from proxy.model.message import hash48
+from proxy.model.message import Content, hash48
 from proxy.policy.loading.check import check
 from proxy.policy.loading.load_rules import load
 from proxy.policy.loading.problem import RulesError
 from proxy.policy.renamed_senders import refused_text
+from proxy.policy.text_reader import Reader
 from tests.policy.conftest import NANJING, Bench, Make, Write
 
 OUTSIDE = """\
@@ -71,6 +75,23 @@ def test_from_memory_too_a_contact_is_another_with_other_digits(bench: Bench) ->
         assert bench.says("【青禾】你好，加ＶＸ：QINGHE89") == "reject contacts"
         assert bench.says("【青禾】请于11月11日领取，详询 139.0013.8001") == "reject contacts"
         assert bench.says("【青禾】请于11月11日领取，订单 139.0013.8001") == "allow"
+
+
+def test_what_a_reader_remembers_is_what_it_would_read_anew(bench: Bench) -> None:
+    rules, draw = bench.rules, random.Random(41)
+    texts = (
+        "加微信：qinghe88领取2张", "【青禾】满300减40，薇❤：qinghe_88", "扣扣 1 0 0 0 0 4 0 3 0，第2期", "公众号「青禾8号店」", "抖音号：qinghe88",
+        "￥AbCd12EfGh￥复制打开淘宝", "写信kefu88@qinghe8.example", "详询139.0013.8000或139 0013 8000", "热线四零零6000106", "电话+86 15900128001，费率0.5",
+        "登录qinghe8点com领8元", "看 t 8 . cn", "订单13900138000 验证码482913 微信通知", "(13900138000)微信同号", "价格￥199￥299，QQ:100004030",
+    )  # fmt: skip
+    for text in texts:
+        varied = [
+            re.sub("[0-9]", lambda match: draw.choice((match[0], match[0], draw.choice("0123456789"))), text) for _ in range(5)
+        ]
+        for one in (text, text, *varied, text):
+            content = Content(one, "readable", b"")
+            fresh = Reader(rules.bits, rules.lexicon, None, rules.registry, before=rules.reader)
+            assert rules.reader.read(content).traits.bits == fresh.read(Content(one, "readable", b"")).traits.bits, one
 
 
 def test_a_provider_passes_for_what_is_registered_for_it(bench: Bench) -> None:
