@@ -46,6 +46,7 @@ from proxy.policy.text.category import (
     SUBCATEGORIES,
     SURELY,
 )
+from proxy.policy.text.found_contacts import ALL_KINDS
 from proxy.server.workers.http import PoolHttpServer
 from proxy.server.workers.merged_metrics import text_of
 from proxy.server.workers.pool import WorkerPool
@@ -341,7 +342,7 @@ CLOSED = {
     "signature": {"none", "several"},
     "notice": {"missing", "present", "tail"},
     "url": {"none", "present", "outside", "registered"},
-    "contact": {"none", "present", "outside", "registered"},
+    "contact": {"none", "present", "outside", "registered", "kind", "any", *ALL_KINDS},
     "text": {"words", "patterns", "file", "groups", "all"},
     "provider_age": {"below", "above"},
     "reply_path": {*PATH_STATES, "after"},

@@ -55,6 +55,8 @@ WORDS = {
     "import": "名单导入", "platform": "平台", "licence": "营业执照", "group": "集团", "domain": "链接域名", "phone": "电话", "text": "文案",
     "pending": "未生效", "refused": "被驳回", "review-due": "待复审", "missing": "没有报备", "by-place": "因运营商和省份而异",
     "valid": "有效", "registered": "已登记", "own": "自己", "other": "别家",
+    "handle": "账号", "link": "链接", "wechat": "微信", "qq": "QQ", "official": "公众号", "applet": "小程序", "douyin": "抖音",
+    "taobao": "淘口令", "email": "邮箱",
     "granted": "已同意", "absent": "没有同意", "unreviewed": "证明未审核", "allow": "放行", "reject": "拒绝", "defer": "暂缓",
     "enforce": "生效", "shadow": "影子", "off": "关闭", "recipient": "号码", "subcategory": "细分类别", "account": "账号",
     "province": "省份", "content": "内容", "template": "模板", "minute": "分钟", "hour": "小时", "day": "天", "week": "周", "month": "月",

@@ -7,7 +7,10 @@ Never: a decision (rules say which ways count).
     advertiser   the registry leads both signatures to one advertiser       platform  … the sender to a shop of the refused platform
     licence      … both to two with one business licence                    group     … to two of one group
     domain       a link in the text is the refused advertiser's             phone     a number is, or stood in what was refused
+    handle       a contact of another kind is (WeChat, QQ …), or stood in what was refused
     text         it says what the refused one said
+
+A contact that several advertisers share, or that is everybody's, proves nothing (registry.py, ``OwnerTable.proves``).
 """
 
 from __future__ import annotations
@@ -25,11 +28,12 @@ from proxy.model.recipient import OptOut, Recipient, RefusedText
 from proxy.native.text_units import masked
 from proxy.policy.registries.registry import Registry
 from proxy.policy.text.bidi import as_shown
-from proxy.policy.text.folding import fold, normal_signature, squeeze
+from proxy.policy.text.contacts import Names
+from proxy.policy.text.folding import fold, normal_signature, squeeze, text_key
 from proxy.policy.text.lazy_regex import lazy_regex
 from proxy.policy.text.text_analysis import TextAnalysis, pages_of
 
-WAYS = ("signature", "advertiser", "platform", "licence", "group", "domain", "phone", "text")
+WAYS = ("signature", "advertiser", "platform", "licence", "group", "domain", "phone", "handle", "text")
 SIMILARITY = 0.85
 """Where a rule says nothing: of two advertisements for different things in the same manner about 0.6 is the same."""
 COMPARED_MAX = 64
@@ -104,16 +108,20 @@ def _by_contacts(advertiser: str, message: Message, facts: Facts, registry: Regi
     for way, whose in sorted(facts.owners):
         if whose != advertiser and (not advertiser or registry.platforms.stopped_with(whose) != advertiser):
             continue
-        shown, word = _shown(message, way, whose, registry), "链接" if way == "domain" else "电话"
+        shown, word = _shown(message, way, whose, registry), {"domain": "链接", "phone": "电话"}.get(way, "账号")
         shop, chinese = ("", "") if whose == advertiser else (f", a shop of {advertiser}", f"({advertiser} 的店铺)")
         yield way, Bilingual(f"{way} {shown} is of {whose}{shop}", f"{word} {shown} 是 {whose}{chinese} 的")
 
 
 def _shown(message: Message, way: str, advertiser: str, registry: Registry) -> str:
-    pages = pages_of(message.content)
-    found = dict.fromkeys(one for page in pages for one in (page.all_links if way == "domain" else page.all_contacts))
-    owned = [one for one in found if (owners := registry.owners(one)) and advertiser in owners.advertisers]
-    return ", ".join(owned)
+    found = dict.fromkeys(one for page in pages_of(message.content) for one in _contacts(page, way))
+    return ", ".join(one for one in found if (owners := registry.owners(one)) and advertiser in owners.proves)
+
+
+def _contacts(page: TextAnalysis, way: str) -> Names:
+    if way == "domain":
+        return page.all_links
+    return page.all_contacts if way == "phone" else tuple(one.key for one in page.find_handles())
 
 
 def _by_text(
@@ -123,9 +131,9 @@ def _by_text(
         if one.signature != refused.signature and registry.refused_as(one.signature) != refused.advertiser:
             continue
         text = kept_of(message.content.text)
-        if same := same_contacts(one.text, text):
-            shown = ", ".join(sorted(same))
-            yield "phone", Bilingual(f"phone {shown} stood in what was refused", f"电话 {shown} 出现在对方退订过的短信里")
+        for way, shown in _same(same_contacts(one.text, text), message, refused.advertiser, registry):
+            word = "电话" if way == "phone" else "账号"
+            yield way, Bilingual(f"{way} {shown} stood in what was refused", f"{word} {shown} 出现在对方退订过的短信里")
         if (found := alike(one.text, text)) >= similarity:
             yield (
                 "text",
@@ -136,8 +144,18 @@ def _by_text(
             )
 
 
+def _same(kept: set[str], message: Message, advertiser: str, registry: Registry) -> Iterator[tuple[str, str]]:
+    """(way, contacts) of those kept ones that are nobody's, or prove the refused advertiser."""
+    pages = pages_of(message.content) if kept else []
+    for way in ("phone", "handle"):
+        found = dict.fromkeys(one for page in pages for one in _contacts(page, way) if _kept_contact(one) in kept)
+        proven = [one for one in found if (owners := registry.owners(one)) is None or advertiser in owners.proves]
+        if proven:
+            yield way, ", ".join(sorted(proven))
+
+
 def same_contacts(refused_text: str, text: str) -> set[str]:
-    """Telephone numbers that two kept texts share."""
+    """Telephone numbers, and digests of other contacts, that two kept texts share."""
     return set(refused_text.rpartition(_BETWEEN)[0].split()) & set(text.rpartition(_BETWEEN)[0].split())
 
 
@@ -153,12 +171,19 @@ def _body(kept: str) -> str:
 
 @lru_cache(maxsize=4_096)
 def kept_of(text: str) -> str:
-    """The kept form of a refused text: telephone numbers, then the beginning of its words without signature and notice, digits masked."""
+    """The kept form of a refused text: telephone numbers and other contacts, then the beginning of its words without signature and notice,
+    digits masked."""
     text = as_shown(text)
-    contacts = dict.fromkeys(TextAnalysis(Content(text, "readable", b"")).all_contacts)
+    page = TextAnalysis(Content(text, "readable", b""))
+    contacts = dict.fromkeys(map(_kept_contact, (*page.all_contacts, *(one.key for one in page.find_handles()))))
     body = _TAIL.sub("", _EDGES.sub("", fold(text)).strip())
     plain = "".join(squeeze(masked(body).decode("utf-8", "replace")).split())
     return " ".join(islice(contacts, CONTACTS_KEPT)) + _BETWEEN + plain[:COMPARED_MAX]
+
+
+def _kept_contact(contact: str) -> str:
+    """A telephone number as it is; a contact of another kind as 8 letters: what a record keeps of a text has few octets."""
+    return f"{text_key(contact) & 0xFFFFFFFF:08x}" if ":" in contact else contact
 
 
 def refused_text(signature: int, template: int, text: str) -> RefusedText:

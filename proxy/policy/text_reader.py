@@ -201,6 +201,7 @@ class Reader:
     _templates: Templates | None
     _templated: dict[str, Any]
     """Signatures that have templates."""
+    _registry: Registry | None
     _owners: dict[str, OwnerTable] | None
     """Of links and telephone numbers that are registered."""
     _reviewed: dict[str, int] | None
@@ -222,6 +223,9 @@ class Reader:
     _every: int
     _digits_matter: bool
     _reads_contacts: bool
+    _owns_handles: bool
+    """Whether handles are registered, and some rule asks whose they are."""
+    _reads_handles: bool
     _meanings: list[int]
     _digit_words: dict[int, DigitWords]
     """By the place of what the scanner finds of them."""
@@ -251,10 +255,11 @@ class Reader:
         self.mark = object()
         self.lately = deque(maxlen=LATELY_MAX)
         self._tag = category_tag
-        self._outside = Outside("links", registry, "") if registry is not None else _leads_on
+        self._outside = Outside("links", registry, "", disguised=False) if registry is not None else _leads_on
         known = registry is not None and (registry.templates.declare_categories or "template" in bits.fields)
         self._templates = registry.templates if registry is not None and known else None
         self._templated = self._templates.of_signature if self._templates is not None else {}
+        self._registry = registry
         self._owners = registry.contact_owners if registry is not None and owners else None
         self._reviewed = _by_word(bits.tests.get("reviewed", [])) or None
         self.texts = Memo(TEXTS_MAX) if texts else None
@@ -279,7 +284,16 @@ class Reader:
         self._every = sum([bit for bit, test in tests if test.every])
         read = {test.reads for _, test in tests}
         self._digits_matter = "digits" in read
-        self._reads_contacts = "contacts" in read or owners or not (self._numbers is None and self._reviewed is None)
+        self._owns_handles = any(":" in one for one in with_yield_points(registered, rest))
+        self._reads_handles = (
+            "handles" in read
+            or self._owns_handles
+            or self._reviewed is not None
+            or any(":" in one for one in with_yield_points(self._numbers or (), rest))
+        )
+        self._reads_contacts = (
+            "contacts" in read or self._reads_handles or owners or not (self._numbers is None and self._reviewed is None)
+        )
         # the scanner sees every number as one 0: of a word with digits it finds where the word may be, which is looked for by itself there
         numbered: dict[str, DigitWords] = {}
         for word, bits_of_it in with_yield_points(words.items(), rest):
@@ -522,15 +536,19 @@ class Reader:
         if self._numbers is not None:
             for number in page.find_all_contacts():
                 bits |= self._numbers.get(number) or 0
+            if self._reads_handles:
+                for handle in page.find_handles():
+                    bits |= self._numbers.get(handle.key) or 0
         return bits
 
     @cython.cfunc
     @cython.nonecheck(False)
     def _owners_of(self, page: TextAnalysis) -> Any:
-        """Advertisers for whom the links and numbers of a text are registered."""
+        """Advertisers that the contacts of a text prove."""
         links: tuple[str, ...] = page.find_all_links()
         numbers: tuple[str, ...] = page.find_all_contacts()
-        if self._owners is None or not (links or numbers):
+        handles: tuple[Any, ...] = page.find_handles() if self._owns_handles else ()
+        if self._owners is None or not (links or numbers or handles):
             return _NOBODY
         found: list[tuple[str, OwnerTable]] = []
         for link in links:
@@ -541,9 +559,11 @@ class Reader:
             owners = self._owners.get(number)
             if owners is not None:
                 found.append(("phone", owners))
-        return (
-            frozenset([(way, advertiser) for way, owners in found for advertiser in owners.advertisers]) if found else _NOBODY
-        )
+        for handle in handles:
+            owners = self._registry.owners(handle.key) if self._registry is not None else None
+            if owners is not None:
+                found.append(("handle", owners))
+        return frozenset([(way, advertiser) for way, owners in found for advertiser in owners.proves]) if found else _NOBODY
 
     @cython.cfunc
     @cython.nonecheck(False)
@@ -660,12 +680,12 @@ class Reader:
         for link in page.links:
             if _has_digit(link):
                 return True
-        if (self._domains is not None or self._owners is not None) and (
+        if (self._domains is not None or self._owners is not None or self._links_outside) and (
             (page.holds_codes and has_codes(page.folded))
-            or (self._numbered_domains and _DIGIT.search("".join(page.find_disguised_links())))
+            or ((self._numbered_domains or self._links_outside) and _DIGIT.search("".join(page.find_disguised_links())))
         ):
             return True
-        return self._reads_contacts and page.may_call()
+        return self._reads_contacts and page.may_call(self._reads_handles)
 
 
 def _traits_key(content: Content, seen: TextFindings, bits: int, tagged: Category | None) -> TraitsKey:

@@ -302,7 +302,7 @@ def test_all_problems_of_all_files_are_told_at_once(write: Callable[..., Any]) -
         ("registries/advertisers.csv", "甲台,,,,,甲台\n", "1: platform: 甲台 is its own platform (leave the cell empty)"),
         ("registries/advertisers.csv", "甲台\n乙店,,,,,甲台\n丙店,,,,,乙店\n", "3: platform: 乙店 is a shop of 甲台 (line 2), and no platform of others"),
         ("registries/advertisers.csv", "甲台\n乙店,,,,,甲台,apart\n", "2: shops: 乙店 is a shop itself (write it in line 1, of 甲台)"),
-        ("registries/contacts.csv", "甲\n", "1: contact: '甲' is neither a domain (example.com) nor a telephone number (400-800-1234)"),
+        ("registries/contacts.csv", "甲\n", "1: contact: '甲' is neither a domain (example.com) nor a telephone number (400-800-1234), nor one of another kind (wechat:qinghe88)"),
         ("registries/templates.csv", "t1,,,,,您好\n", "1: signature: is missing, and the text has no 【signature】 at an edge"),
         ("registries/templates.csv", "t1,甲店,,spam,,您好\n", "1: category: unknown category 'spam' (one of otp, notice, marketing)"),
         ("registries/templates.csv", "t1,甲店,,,,您好{x:900}\n", "1: text: a variable of 900 characters (1 to 200)"),

@@ -100,7 +100,7 @@ MISTAKES = [
     ("wrong-type-text.yaml", 'wrong-type-text.yaml:2: id: must be a word or a text, not a list'),
     ("campaigns-saved-as-utf-16.csv", 'registries/campaigns.csv:1: not UTF-8: it is UTF-16 (save the file as UTF-8)'),
     ("consents-bad-date.csv", "registries/consents.csv:1: time: '2026-13-01' is no date of the calendar"),
-    ("contacts-with-chinese-commas.csv", 'registries/contacts.csv:1: one column: Chinese commas stand between the cells: save the file with commas (contact,advertiser,provider)'),
+    ("contacts-with-chinese-commas.csv", 'registries/contacts.csv:1: one column: Chinese commas stand between the cells: save the file with commas (contact,advertiser,provider,kind,signature,template,shared)'),
     ("holidays-reversed.csv", 'registries/holidays.csv:1: to: is before from (swap them)'),
     ("ports-too-many-columns.csv", 'registries/ports.csv:1: 9 columns, expected prefix,province,categories,advertiser,carrier,from,to,responsible'),
     ("ports-twice.csv", "registries/ports.csv:2: prefix '10620' stands in line 1 already"),

@@ -24,17 +24,21 @@ from proxy.policy import time_windows
 from proxy.policy.registries.filings import FILING_STATES, INDUSTRIES, SOURCES, USES
 from proxy.policy.registries.platforms import SHOPS
 from proxy.policy.registries.registry import STATES
+from proxy.policy.text.found_contacts import ALL_KINDS
 from proxy.state.revision_store import TABLE_FILE
 
 page = Page("tables", "/tables", wants=Permission.SEE, place=35)
 
 ROWS_SHOWN = 100
 DIFFERENCE_SHOWN = 400
-HINTED = frozenset("from to provider port province domains phones platform shops text allows link letter file review".split())
+HINTED = frozenset(
+    "from to provider port province domains phones platform shops text allows link letter file review contact shared".split()
+)
 """Columns of which a form says more than their name."""
 CHOSEN: dict[str, tuple[str, ...]] = {
     "category": tuple(CATEGORY_WORDS), "shops": SHOPS, "industry": INDUSTRIES, "source": SOURCES, "use": USES,
     "signatures.csv state": STATES, "filings.csv state": FILING_STATES, "holidays.csv kind": ("holiday", "workday"),
+    "contacts.csv kind": ALL_KINDS, "contacts.csv shared": ("yes", "no"),
 }  # fmt: skip
 """Columns that hold one of a few words; a column of one file only stands with its file."""
 TEMPLATES = "registries/templates.csv"

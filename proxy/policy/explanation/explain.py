@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.i18n.phrases import AND, FIELDS, OR, THEN, Bilingual, any_of, as_written, both, in_language, joined, term
+from proxy.i18n.phrases import AND, COMMA, FIELDS, OR, THEN, Bilingual, any_of, as_written, both, in_language, joined, term
 from proxy.model.message import Category, Content, Counters, Message, Outcome, Sender, Verdict
 from proxy.model.number import Number, masked_repr, recipient_of
 from proxy.model.recipient import HOLD_S, Recipient
@@ -33,12 +33,14 @@ from proxy.policy.incomplete_messages import undecided
 from proxy.policy.judge import judge
 from proxy.policy.limit import Limit
 from proxy.policy.limit_counts import falls_back
+from proxy.policy.registries.registered_contacts import Outside
 from proxy.policy.registries.registry import HASH
 from proxy.policy.reply_paths import AssumedPath, path_of
 from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.category import LIKELY, PADDED, SURELY, band_of
 from proxy.policy.text.category_evidence import CategoryEvidence, evidence
-from proxy.policy.text.text_analysis import pages_of
+from proxy.policy.text.found_contacts import Contact, described, found_contacts, found_links
+from proxy.policy.text.text_analysis import TextAnalysis, pages_of
 
 WORDS_SHOWN = 10  # of those found in a text
 NOT_SEARCHED = knows_none(NOT_ASKED)
@@ -226,14 +228,11 @@ class _Explainer:
                 found = ", ".join(words[:WORDS_SHOWN])
                 yield Bilingual(f"found: {found}", f"命中: {found}")
             elif isinstance(leaf, Test) and leaf.word in ("url", "contact"):
-                pages = pages_of(self._standing.message.content)
                 contacts = dict.fromkeys(
-                    one
-                    for page in pages
-                    for one in page.known(leaf.vocabulary) or (page.links if leaf.word == "url" else page.contacts)
+                    described(one, page) for page in pages_of(self._standing.message.content) for one in _contacts(leaf, page)
                 )
-                found = ", ".join([*contacts][:WORDS_SHOWN])
-                yield Bilingual(f"found: {found}", f"命中: {found}") if found else leaf.words
+                found = joined(COMMA, [*contacts][:WORDS_SHOWN])
+                yield Bilingual(f"found: {found}", f"命中: {found.zh}") if found else leaf.words
             elif isinstance(leaf, Test) and leaf.scope == "path":
                 rules = self._standing.rules
                 as_then = isinstance(rules.paths, AssumedPath)
@@ -279,6 +278,18 @@ class _Explainer:
         if facts.textless:
             return Bilingual(f" (no text that can be read: counted for {by})", f"(读不出内容, 按{zh}计)")
         return Bilingual(f" (no signature: counted for {by})", f"(没有签名, 按{zh}计)")
+
+
+def _contacts(leaf: Test, page: TextAnalysis) -> list[Contact]:
+    """The contacts of a text that a condition is about."""
+    if isinstance(leaf.holds, Outside):
+        return leaf.holds.outside(page)
+    every = [*found_links(page), *found_contacts(page)]
+    if leaf.reads == "handles" and not leaf.vocabulary:
+        return every
+    known = page.known(leaf.vocabulary) or (page.links if leaf.word == "url" else page.contacts)
+    kind = "link" if leaf.word == "url" else "phone"
+    return [next((each for each in every if each.key == one), Contact(kind, one)) for one in known]
 
 
 def plainly(tree: Tree) -> Bilingual:

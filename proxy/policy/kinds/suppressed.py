@@ -88,13 +88,13 @@ def condition(node: Node, context: KindContext) -> Tree:
         found = _found(refusal_filter, lists, message, record, facts, registry, now)
         return joined(THEN, dict.fromkeys(words for _, words in found))
 
-    owners = "owners " if refusal_filter.ways & {"domain", "phone"} else ""
-    reads = owners + ("texts" if refusal_filter.ways & {"phone", "text"} else "")
+    owners = "owners " if refusal_filter.ways & {"domain", "phone", "handle"} else ""
+    reads = owners + ("texts" if refusal_filter.ways & {"phone", "handle", "text"} else "")
     description = _description(refusal_filter)
     words = Bilingual(f"the recipient refused such messages{description}", f"号码拒收这类短信{description.zh}")
     everybody = [one for one in lists if one.scope == "global"]
     lists = tuple(one for one in lists if one.scope != "global" or refusal_filter.likely)
-    similar = refusal_filter.similarity if refusal_filter.ways & {"phone", "text"} else 0.0
+    similar = refusal_filter.similarity if refusal_filter.ways & {"phone", "handle", "text"} else 0.0
     spares_bare = not lists and not refusal_filter.likely  # the compiled judge takes messages that are no marketing for spared
     refused = RecipientTest(
         holds, words, "suppressed", spares_bare=spares_bare, reads=reads, similar=similar, evidence=evidence

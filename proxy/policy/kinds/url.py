@@ -17,7 +17,7 @@ MEND = Bilingual(
     "use only links that the rule allows, or have them registered (registries/contacts.csv)",
     "只用规则允许的链接, 或先登记(registries/contacts.csv)",
 )
-SHAPE = registered_contacts.SHAPE
+SHAPE = registered_contacts.SHAPES["url"]
 
 
 def condition(node: Node, context: KindContext) -> Tree:

@@ -48,6 +48,7 @@ def crosscheck(rules: RuleSet, folder: str, providers: Iterable[Provider] | None
     _advertisers(found, registry)
     _templates(found, registry)
     _filings(found, registry)
+    _contacts(found, registry)
     _holidays(found, registry)
     _nested_ports(found, registry)
     if providers is not None:
@@ -162,6 +163,27 @@ def _filings(found: _RowProblems, registry: Registry) -> None:
         if normal_signature(row.signature) not in known:
             problem = unknown("signature", row.signature, known.values())
             found.fault(TableLocation("filings", row.line), f"signature: {problem}; registries/signatures.csv does not name it")
+
+
+def _contacts(found: _RowProblems, registry: Registry) -> None:
+    """The signature and the template of a contact are registered, and belong together."""
+    rows = registry.rows
+    signatures = {normal_signature(row.signature): row for row in rows.signatures}
+    templates = {row.name: row for row in rows.templates.rows}
+    for row in rows.contacts:
+        place, name = TableLocation("contacts", row.line), normal_signature(row.signature)
+        signature, template = signatures.get(name), templates.get(row.template)
+        if row.signature and signatures and signature is None:
+            known = [one.signature for one in rows.signatures]
+            problem = unknown("signature", row.signature, known)
+            found.fault(place, f"signature: {problem}; registries/signatures.csv does not name it")
+        elif signature is not None and row.advertiser not in ("", signature.advertiser):
+            found.fault(place, f"advertiser: {row.signature} is {signature.advertiser}'s, not {row.advertiser}'s")
+        if row.template and template is None:
+            problem = unknown("template", row.template, templates)
+            found.fault(place, f"template: {problem}; registries/templates.csv does not name it")
+        elif row.signature and template is not None and normal_signature(template.signature) != name:
+            found.fault(place, f"template: {row.template} is of signature {template.signature}, not {row.signature}")
 
 
 def _holidays(found: _RowProblems, registry: Registry) -> None:

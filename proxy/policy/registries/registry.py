@@ -1,4 +1,4 @@
-"""Answers who owns signatures, ports, links and telephone numbers.
+"""Answers who owns signatures, ports and contacts.
 
 In: rows of the files in ``registries/`` (typed_rows.py reads them); the time. Out: advertiser, group, licence, platform and state of
 a signature;
@@ -22,6 +22,7 @@ from proxy.policy.registries.platforms import AdvertiserRow, Platforms
 from proxy.policy.registries.reviewed_texts import Reviewed
 from proxy.policy.registries.templates import Templates
 from proxy.policy.text.folding import normal_signature
+from proxy.policy.text.handles import MAIL_HOSTS
 from proxy.policy.time_windows import NEVER
 from proxy.runtime.yield_point import Rest, no_yield, with_yield_points
 
@@ -78,10 +79,13 @@ class PortRow(NamedTuple):
 
 
 class ContactRow(NamedTuple):
-    contact: str  # a domain, or a telephone number without dashes
+    contact: str  # a domain, a telephone number without dashes, or kind:name
     advertiser: str  # empty = not one advertiser's
     provider: str  # empty = not one provider's
     line: int = 0
+    signature: str = ""  # as written; empty = any of the advertiser's
+    template: str = ""  # empty = any text
+    shared: bool = False  # many senders have it, so it says nothing of who they are
 
 
 class TelephoneRow(NamedTuple):
@@ -113,12 +117,25 @@ class Registries:
     filings: tuple[FilingRow, ...] = ()
 
 
+class ContactUse(NamedTuple):
+    """Who may use a contact, and where: all that is named must hold."""
+
+    provider: str  # empty = any, as with the others
+    advertiser: str
+    signature: str  # normalised
+    template: str
+
+
 class OwnerTable(NamedTuple):
-    """The owners of a link or a number."""
+    """The owners of a contact."""
 
     advertisers: frozenset[str] = frozenset()
     providers: frozenset[str] = frozenset()
     everybody: bool = False
+    uses: tuple[ContactUse, ...] = ()
+    """Of rows that name a signature or a template."""
+    proves: frozenset[str] = frozenset()
+    """The advertisers that a text with this contact comes from: of one group, or a platform and its shops. Empty where others share it."""
 
 
 class Registry:
@@ -160,7 +177,7 @@ class Registry:
         industries = {row.advertiser: row.industry for row in rows.advertisers if row.industry not in ("", "other")}
         owners = ((number, row.advertiser) for number, row in self._by_hash.items())
         self._industries = {number: industries[owner] for number, owner in owners if owner in industries}
-        self.contact_owners = _owners(rows)
+        self.contact_owners = self._owner_tables()
 
     def _with_group(self, row: SignatureRow) -> SignatureRow:
         if row.group:
@@ -304,11 +321,20 @@ class Registry:
                 return port[:length]
         return ""
 
-    # --- links and telephone numbers
+    # --- contacts
 
     def owners(self, contact: str) -> OwnerTable | None:
-        """The owners of a link's domain (or one above it), or of a telephone number; None if it is not registered."""
+        """The owners of a contact; of a domain also by one above it, of an id that is a number also as a telephone number, of an e-mail address
+        also by its domain. None if it is not registered."""
         found = self.contact_owners.get(contact)
+        kind, colon, name = contact.partition(":")
+        if colon:
+            if found is None and name.isdecimal():
+                return self.contact_owners.get(name)
+            if kind != "email" or name.partition("@")[2] in MAIL_HOSTS:
+                return found
+            contact = name.partition("@")[2]
+            found = found or self.contact_owners.get(contact)
         while found is None and "." in contact:
             contact = contact.partition(".")[2]
             found = self.contact_owners.get(contact)
@@ -316,29 +342,57 @@ class Registry:
 
     @property
     def contacts(self) -> Iterable[str]:
-        """All registered links and telephone numbers."""
+        """All registered contacts."""
         return self.contact_owners
 
     @property
     def providers_with_contacts(self) -> frozenset[str]:
-        """Providers for whom links or numbers are registered."""
+        """Providers for whom contacts are registered."""
         return frozenset(row.provider for row in self.rows.contacts if row.provider)
 
+    def _owner_tables(self) -> dict[str, OwnerTable]:
+        found: dict[str, OwnerTable] = {}
+        shared: set[str] = set()
+        for row in self.rows.advertisers:
+            for contact in (*row.domains, *row.phones):
+                found[contact] = _added(found.get(contact), row.advertiser, "")
+        for one in self.rows.contacts:
+            if one.shared or not (one.advertiser or one.signature):
+                shared.add(one.contact)
+            if one.signature or one.template:
+                name = normal_signature(one.signature)
+                use = ContactUse(one.provider, one.advertiser, name, one.template)
+                table = found.get(one.contact, OwnerTable())
+                found[one.contact] = table._replace(uses=(*table.uses, use))
+            elif one.shared and not (one.advertiser or one.provider):
+                found.setdefault(one.contact, OwnerTable())
+            else:
+                found[one.contact] = _added(found.get(one.contact), one.advertiser, one.provider)
+        return {
+            contact: table if contact in shared or table.everybody else table._replace(proves=self._proven(table))
+            for contact, table in found.items()
+        }
 
-def _owners(rows: Registries) -> dict[str, OwnerTable]:
-    found: dict[str, OwnerTable] = {}
+    def _proven(self, table: OwnerTable) -> frozenset[str]:
+        """Its owners, if they are of one group, or a platform and its shops."""
+        named = {
+            one.advertiser or self.advertiser_of(hash48(one.signature)) for one in table.uses if one.advertiser or one.signature
+        }
+        owners = table.advertisers | named
+        if len(owners) > 1:
+            groups = {self.group_named(one) for one in owners}
+            platforms = {one for one in owners if all(one in (other, self.platforms.of(other)) for other in owners)}
+            if len(groups) > 1 and not platforms:
+                return frozenset()
+        return owners
 
-    def add(contact: str, advertiser: str, provider: str) -> None:
-        advertisers, providers, everybody = found.get(contact, OwnerTable())
-        everybody = everybody or not (advertiser or provider)
-        found[contact] = OwnerTable(advertisers | _set(advertiser), providers | _set(provider), everybody)
 
-    for row in rows.advertisers:
-        for contact in (*row.domains, *row.phones):
-            add(contact, row.advertiser, "")
-    for one in rows.contacts:
-        add(one.contact, one.advertiser, one.provider)
-    return found
+def _added(table: OwnerTable | None, advertiser: str, provider: str) -> OwnerTable:
+    table = table or OwnerTable()
+    return table._replace(
+        advertisers=table.advertisers | _set(advertiser), providers=table.providers | _set(provider),
+        everybody=table.everybody or not (advertiser or provider),
+    )  # fmt: skip
 
 
 def _set(word: str) -> frozenset[str]:

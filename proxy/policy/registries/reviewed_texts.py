@@ -4,7 +4,7 @@ In: rows of ``registries/reviewed.csv``; an analysed text. Out: the key under wh
 ``then: review``. Never: files; a text without a review.
 
 The key covers the text without its harmless variations: digits are masked, and so is the name in a greeting at the beginning. Links and
-telephone numbers are kept as they are, for a sender would exchange these after the review.
+other contacts are kept as they are, for a sender would exchange these after the review.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from proxy.model.message import Content
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, OneOf, Test, Tree, never
 from proxy.policy.text.bidi import display_orders
+from proxy.policy.text.found_contacts import found_contacts
 from proxy.policy.text.text_analysis import TextAnalysis
 
 VERDICTS = ("released", "refused")
+_DIGIT = re.compile("[0-9]")
 KEY = re.compile(r"[0-9a-f]{16}")
 
 
@@ -42,9 +44,8 @@ def key_of(page: TextAnalysis) -> str:
     """The review key of a text: 16 hex digits. Cryptographic, so that no sender can forge a text with a released key."""
     words = nameless(page.scanned)
     others = None if page.is_plain else display_orders(page.text)
-    beside = "\0".join((*page.links, *page.contacts, *(others.texts if others is not None else ()))).encode(
-        "utf-8", "surrogatepass"
-    )
+    told = dict.fromkeys((*page.contacts, *(one.key for one in found_contacts(page) if _DIGIT.search(one.key))))
+    beside = "\0".join((*page.links, *told, *(others.texts if others is not None else ()))).encode("utf-8", "surrogatepass")
     return blake2b(words + b"\0" + beside, digest_size=8).hexdigest()
 
 

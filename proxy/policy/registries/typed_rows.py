@@ -24,7 +24,7 @@ from proxy.policy.registries.platforms import SHOPS, AdvertiserRow
 from proxy.policy.registries.regions import ALL_COLUMNS, PROVINCE_CODES, province_of
 from proxy.policy.registries.registry import BINARY, STATES, ContactRow, PortRow, Registries, SignatureRow, TelephoneRow
 from proxy.policy.registries.rows import Cells, rows
-from proxy.policy.text import contacts
+from proxy.policy.text import contacts, found_contacts
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.runtime.yield_point import Rest, with_yield_points
 
@@ -37,7 +37,7 @@ COLUMNS = {
     "ports": ("prefix", "province", "categories", "advertiser", "carrier", "from", "to", "responsible"),
     "advertisers": ("advertiser", "licence", "group", "domains", "phones", "platform", "shops", "industry"),
     "licences": ("advertiser", "kind", "number", "from", "to", "file"),
-    "contacts": ("contact", "advertiser", "provider"),
+    "contacts": ("contact", "advertiser", "provider", "kind", "signature", "template", "shared"),
     "templates": ("template", "signature", "provider", "category", "subcategory", "text", "allows"),
     "holidays": ("from", "to", "name", "kind"),
     "campaigns": ("campaign", "from", "to"),
@@ -191,7 +191,15 @@ def _advertiser(cells: Cells, line: int) -> AdvertiserRow:
 
 def _contact(cells: Cells, line: int) -> ContactRow:
     _needed(cells, "contact")
-    return ContactRow(_contact_of(cells["contact"], "contact"), cells["advertiser"], cells["provider"], line)
+    kind = found_contacts.kind_of(cells["kind"])
+    if cells["kind"] and not kind:
+        raise RowFault(f"kind: {unknown('kind', cells['kind'], found_contacts.ALL_KINDS)}")
+    try:
+        contact = found_contacts.written_contact(cells["contact"], kind)
+    except contacts.NotAContact as fault:
+        raise RowFault(f"contact: {fault}") from None
+    shared = _word(cells, "shared", ("yes", "no"), "no") == "yes"
+    return ContactRow(contact, cells["advertiser"], cells["provider"], line, cells["signature"], cells["template"], shared)
 
 
 def _contact_of(written: str, what: str) -> str:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 import cython
 
 from proxy.native.characters import character
 from proxy.policy.text import disguised
+from proxy.policy.text.folding import fold, squeeze
+from proxy.policy.text.handles import handles
 from proxy.policy.text.lazy_regex import lazy_regex
 
 _TOP = r"(?:[a-z]{2,18}|xn--[0-9a-z]{2,40})"
@@ -46,6 +49,7 @@ _MAY_CALL = lazy_regex(
 Names = tuple[str, ...]
 Spans = tuple[tuple[int, int], ...]
 """From where to where, in order."""
+_LONG_RUN = lazy_regex("[0-9][0-9) -]{3,}[0-9]")  # gate: no telephone number without it
 _LOOK_BACK = 3
 """So much before a number says whether it is a code."""
 _DIGITS_AS_0 = str.maketrans("123456789", "000000000")
@@ -128,7 +132,16 @@ def calls_at(text: str, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cyt
 
 
 def calls(written: str) -> bool:
-    return _CONTACT.fullmatch(written) is not None or any(one.is_number for one in disguised.candidates(written))
+    if _CONTACT.search(written) is not None or any(one.is_number for one in disguised.candidates(written)):
+        return True
+    return not written.isdecimal() and bool(handles(squeeze(fold(written))))
+
+
+def number_spans(folded: str) -> Iterator[tuple[str, int, int]]:
+    """Telephone numbers in the text, each with its span."""
+    for run in _LONG_RUN.finditer(folded):
+        for match in _CONTACT.finditer(folded, run.start(), run.end()):
+            yield match[match.lastindex or 0].translate(_NO_MARKS), *match.span()
 
 
 @cython.cfunc

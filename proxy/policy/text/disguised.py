@@ -81,9 +81,9 @@ def _kinds() -> bytes:
 
 KIND_TABLE = _kinds()
 _kind: cython.p_uchar = KIND_TABLE
-_LONG = lazy_regex("1[3-9][0-9]{9}|0[1-9][0-9]{8,10}|[48]00[0-9]{7}")
+LONG = lazy_regex("1[3-9][0-9]{9}|0[1-9][0-9]{8,10}|[48]00[0-9]{7}")
 _MAY_BE_LONG = lazy_regex("[1_][3-9_][0-9_]{9}|[0_][1-9_][0-9_]{8,10}|[48_][0_][0_][0-9_]{7}")
-_SHORT, _MAY_BE_SHORT = lazy_regex("9[56][0-9]{3,6}"), lazy_regex("[9_][56_][0-9_]{3,6}")
+SHORT, _MAY_BE_SHORT = lazy_regex("9[56][0-9]{3,6}"), lazy_regex("[9_][56_][0-9_]{3,6}")
 _MESSENGER = lazy_regex("(?:(?<![0-9a-z])q|扣(?![款费减除分缴税])|[叩球丘鹅群]|腾讯)[^0-9]{0,6}\\Z")
 _MESSENGER_BEHIND = lazy_regex("[^0-9a-z\u3400-\u9fff]{0,2}(?:(?<![0-9a-z])q|扣|企鹅|进群)")
 """Beside a number of any shape they say that it is one of QQ."""
@@ -168,7 +168,7 @@ def _in_run(folded: str, run: str, first: int, end: int) -> Iterator[DigitRun]:
     elif len(digits) < 9 and _MAY_BE_SHORT.fullmatch(wild) and _LETTERS.isdisjoint(run):
         groups = 1 + sum(after - before > 1 for before, after in pairwise(places))
         if groups in (1, len(places)) and not _OF_CODE.search(folded, max(0, first - 5), first):
-            yield DigitRun(digits, (first, end), _SHORT.fullmatch(digits) is not None)
+            yield DigitRun(digits, (first, end), SHORT.fullmatch(digits) is not None)
 
 
 def _long(folded: str, digits: str, wild: str, places: Sequence[int]) -> Iterator[DigitRun]:
@@ -182,7 +182,7 @@ def _long(folded: str, digits: str, wild: str, places: Sequence[int]) -> Iterato
                 and _MAY_BE_LONG.fullmatch(wild, first, end)
                 and not _PLAIN.issuperset(folded[slice(*span)])
             ):
-                yield DigitRun(digits[first:end], span, _LONG.fullmatch(digits, first, end) is not None)
+                yield DigitRun(digits[first:end], span, LONG.fullmatch(digits, first, end) is not None)
 
 
 def _of_messenger(folded: str, first: int, end: int) -> Span | None:
@@ -225,7 +225,7 @@ def domains(folded: str, begins: cython.Py_ssize_t = 0) -> Names:
     """What may be a domain where marks, other dots, or percent signs stand in it. ``begins``: a letter before which there is none."""
     if not _may_hold_domain(folded[begins:] if begins else folded):
         return ()
-    text: str = _plainer(folded)
+    text: str = plainer(folded)
     pieces = [match.span() for match in _PIECE.finditer(text)][:CHUNKS_MOST]
     gaps = [text[one[1] : other[0]] for one, other in pairwise(pieces)]
     joints = [_joint(gap) for gap in gaps]
@@ -350,7 +350,7 @@ def _is_odd(text: str, pieces: Sequence[Span], gaps: Sequence[str], joints: Sequ
     return False
 
 
-def _plainer(text: str) -> str:
+def plainer(text: str) -> str:
     """With what stands for other characters as these: %71, &#46;, 点, dot; the text itself where nothing does."""
     for _ in range(2 if "%" in text else 0):  # what was encoded may have been encoded again (%2571)
         text = _ENCODED.sub(lambda code: chr(int(code[1], 16)), text).lower()

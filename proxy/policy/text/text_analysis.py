@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from string import ascii_lowercase, digits
+from typing import Any
 
 import cython
 
@@ -20,6 +21,8 @@ from proxy.policy.text.contacts import contacts as contacts_in
 from proxy.policy.text.disguised import DOTS, KIND_TABLE, DigitRun, DigitRuns, candidates, domains
 from proxy.policy.text.folding import MARKS, Signature, easily_folded, folding, squeeze, with_unseen
 from proxy.policy.text.folding import signature as signature_of
+from proxy.policy.text.handles import Handle, handle_spans
+from proxy.policy.text.handles import handles as handles_in
 from proxy.policy.text.notices import TAIL_KNOWN, Notice, asks, is_gate, notice_at
 from proxy.policy.text.notices import notice as notice_in
 from proxy.policy.text.split_words import LETTERS_LEAST, split_runs
@@ -104,6 +107,9 @@ class TextAnalysis:
     alone: cython.ulonglong
     """The places of letters that stand alone between marks or letters of the other kind, an octet each: at most eight, in the first 256
     characters. All bits are set where there are more."""
+    found: Any
+    """Contacts of all kinds but links, once they were asked for (found_contacts.py)."""
+    _handles: tuple[Handle, ...] | None
     _contacts: tuple[str, ...] | None
     _split: tuple[str, ...] | None
     _domains: tuple[str, ...] | None
@@ -116,7 +122,7 @@ class TextAnalysis:
     @cython.nonecheck(False)
     def read(self, text: str) -> cython.void:
         """Analyses a text: once."""
-        self._contacts = self._split = self._domains = self._candidates = None
+        self.found = self._handles = self._contacts = self._split = self._domains = self._candidates = None
         folded: str | None = easily_folded(text)
         self.text = text
         self.is_plain = folded is not None
@@ -319,12 +325,20 @@ class TextAnalysis:
         plain: tuple[str, ...] = self.find_contacts()
         return plain + tuple([one.digits for one in disguised_contacts if one.is_number]) if disguised_contacts else plain
 
+    @cython.ccall
+    def find_handles(self) -> tuple[Handle, ...]:
+        if self._handles is None:
+            self._handles = handles_in(self.squeezed)
+        return self._handles
+
     def known(self, contacts: Iterable[str]) -> tuple[str, ...]:
-        """Which of these links and numbers are in the text, even disguised."""
+        """Which of these links, numbers and handles are in the text, even disguised."""
         return tuple(
             one
             for one in contacts
-            if one in self.all_contacts or any(f".{link}".endswith(f".{one}") for link in self.all_links)
+            if one in self.all_contacts
+            or any(f".{link}".endswith(f".{one}") for link in self.all_links)
+            or any(handle.key == one for handle in self.find_handles())
         )
 
     def says(self, word: str) -> bool:
@@ -332,11 +346,17 @@ class TextAnalysis:
         return word in self.squeezed or (len(word) >= LETTERS_LEAST and any(word in run for run in self.split))
 
     @cython.ccall
-    def may_call(self) -> BoolOrSpans:
-        """Whether the text could contain other telephone numbers with other digits in the same places; and where, in the text as written, if
-        folding has not moved them."""
-        if not self.holds_number:
-            return False
+    def may_call(self, reads_handles: cython.bint = False) -> BoolOrSpans:
+        """Whether the text could contain other telephone numbers (or handles) with other digits in the same places; and where, in the text as
+        written, if folding has not moved them."""
+        spans: tuple[tuple[int, int], ...] = handle_spans(self.squeezed, self.find_handles()) if reads_handles else ()
+        if spans and (self.squeezed is not self.folded or len(self.folded) != len(self.text)):
+            return True
+        numbers = self._may_call() if self.holds_number else False
+        return numbers if not spans or numbers is True else spans if numbers is False else numbers + spans
+
+    @cython.cfunc
+    def _may_call(self) -> BoolOrSpans:
         found: tuple[tuple[int, int], ...] = call_spans(self.folded)
         disguised_contacts: tuple[DigitRun, ...] = self.find_disguised_contacts()
         if disguised_contacts:
