@@ -17,6 +17,8 @@ from proxy.sim.scenario import EXPECTED, FATES, REFUSALS, SHADOWS, scenario
 
 NOON = datetime(2026, 11, 11, 12, tzinfo=gate_process.CHINA)
 MIDNIGHT = datetime(2026, 11, 11, 23, 30, tzinfo=gate_process.CHINA)
+NOT_WATCHED = {"filing-expired", "filing-missing", "licence-expired", "port-user"}
+"""Shipped rules in shadow that need rows of registries which the demo does not make. (An expired signature is refused by another rule.)"""
 NOT_STAGED: dict[str, str] = {
     "complaint": "needs somebody at the desk who notes a complaint: rules/suppression.yaml tests it",
     "journal-down": "needs a disk that is full or read-only: tests/crash fills one",
@@ -66,7 +68,7 @@ def test_every_reason_there_is_by_now_is_staged_or_is_a_fault_of_the_house(tmp_p
     enforced = {rule.reason.name for rule in rules if rule.mode == "enforce" and rule.reason is not None}
     assert set(EXPECTED) | set(NOT_STAGED) == enforced | set(GATE_REASONS)
     assert not set(EXPECTED) & set(NOT_STAGED)
-    assert set(SHADOWS) == {rule.id for rule in rules if rule.mode == "shadow"}
+    assert set(SHADOWS) | NOT_WATCHED == {rule.id for rule in rules if rule.mode == "shadow"}
 
 
 def test_people_who_refuse_are_written_to_again_and_a_kind_word_is_no_refusal():
