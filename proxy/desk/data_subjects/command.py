@@ -34,10 +34,12 @@ EVENTS = ("event", "type", "kind", "类型", "事件", "业务类型", "变更�
 """Columns by what feeds call them; of several names of one column the first counts."""
 UNCHANGED = -1
 """The key of rows that end nothing: the number went to another carrier, or has no owner yet."""
-RECYCLED_WORDS = ("", "recycled", "recycle", "reassigned", "reissued", "二次放号", "重新放号", "放号")
+RECYCLED_WORDS = (
+    "", "recycled", "recycle", "reassigned", "reissued", "transfer", "transferred", "二次放号", "重新放号", "放号", "过户", "换机主",
+)  # fmt: skip
 UNCHANGED_WORDS = (
     "ported", "port", "port-in", "port-out", "ported-in", "ported-out", "mnp", "携号转网", "携转", "携入", "携出", "转网", "cancelled",
-    "canceled", "deactivated", "销号", "拆机",
+    "canceled", "deactivated", "suspended", "resumed", "销号", "拆机", "停机", "复机",
 )  # fmt: skip
 EARLIEST_S = 946_656_000
 """2000-01-01 in China: an earlier date is a mistake of the feed."""
@@ -183,20 +185,19 @@ def _date(said: Mapping[str, str], default: int) -> int:
     from proxy.policy import time_windows
 
     event = next((said[name].lower() for name in EVENTS if name in said), "")
-    if event in UNCHANGED_WORDS:
-        return UNCHANGED
-    if event not in RECYCLED_WORDS:
+    if event not in (*RECYCLED_WORDS, *UNCHANGED_WORDS):
         raise ValueError(f"event: {unknown('event', event, ('recycled', 'ported'))}")
     date, cancelled = (
         time_windows.iso_date(next((said[name] for name in names if said.get(name)), "")) for names in (DATES, CANCELS)
     )
-    if not date:
+    if not date and event in RECYCLED_WORDS:
         raise ValueError("date: is empty")
     try:
-        at = int(time_windows.moment(date)[0])
-        before = time_windows.moment(cancelled)[0] if cancelled else 0.0
+        at, before = (int(time_windows.moment(one)[0]) if one else 0 for one in (date, cancelled))
     except ValueError as error:
         raise ValueError(f"date: {error}") from None
+    if event in UNCHANGED_WORDS:
+        return UNCHANGED
     if cancelled and at < before:
         raise ValueError(f"date: {date} is before the former owner gave the number up, {cancelled}")
     if at < EARLIEST_S:

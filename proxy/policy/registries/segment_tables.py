@@ -135,14 +135,16 @@ class _Reading:
                 if before and name and self._provinces[segment] != name:
                     raise ValueError(f"segment: {segment} is in {self._provinces[segment]} by line {before}")
                 doubt = f"segment: {segment} stands in line {before}, too" if before else doubt
+        known = self._of_city.get(city_name(city), ()) if city and name else ()
+        if known and name not in known:
+            raise ValueError(f"city: {city} is not in {name}")
         source = Source(said.get("source") or self._source.name, iso_date(said.get("date", "")) or self._source.date)
         self.builder.add(segments, province, city, source)
         for run in segments_of(segments):
             for segment in run:
                 self.lines.setdefault(segment, line)
                 self._provinces.setdefault(segment, name)
-        known = self._of_city.get(city_name(city), ()) if city else ()
-        return doubt or (f"city: {city} is not in {name}" if known and name not in known else "")
+        return doubt
 
 
 def _segments(said: Mapping[str, str]) -> str:

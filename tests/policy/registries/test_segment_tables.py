@@ -88,10 +88,9 @@ def test_what_may_be_a_mistake_is_taken_and_said() -> None:
         "1540002;河北;雄安",
         "1540003;河北;",
     )
-    assert [(one.line, one.text) for one in found.doubts] == [
-        (3, "segment: 1540000 stands in line 2, too"), (4, "city: 深圳 is not in 浙江"),
-    ]  # fmt: skip
-    assert (found.bad, found.regions.known) == ([], 4)
+    assert [(one.line, one.text) for one in found.doubts] == [(3, "segment: 1540000 stands in line 2, too")]
+    assert [(one.line, one.text) for one in found.bad] == [(4, "city: 深圳 is not in 浙江")]
+    assert found.regions.known == 3
 
 
 def test_a_row_that_ends_before_its_city_is_bad_where_rows_are_whole() -> None:
