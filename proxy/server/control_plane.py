@@ -387,6 +387,7 @@ class ControlPlane:
             ]
             + (self.replication.notes() if self.replication is not None else [])
             + regions.notes(self._rules, self.now())
+            + self.recycled.notes()
             + [note for one in (self._roller, self._console, self._auditor) if one is not None for note in one.notes()]
         )
 

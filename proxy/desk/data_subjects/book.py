@@ -19,6 +19,7 @@ from proxy.journal.records.recycled_numbers import PAGE_NUMBERS_MAX, PROPOSED, R
 from proxy.model import approvals
 from proxy.model.approvals import ApprovalResult, Impossible
 from proxy.model.roles import Asker
+from proxy.policy import time_windows
 from proxy.state.lists.desk_records import DeskRecords
 
 Row = tuple[int, int]
@@ -112,6 +113,15 @@ class RecycledFeeds:
         """Feeds that were not decided in time; the caller looks now and then."""
         over = [one for one in self.all() if one.state == PROPOSED and approvals.lapsed(one.waiting, now)]
         return [self._decide(one, recycled_numbers.LAPSED, now, "")[0] for one in over if one.id not in self._at_work]
+
+    def notes(self) -> list[str]:
+        """Feeds that wait, for /readyz."""
+        return [
+            f"recycled numbers: feed {one.id} by {one.author} waits for a second person since {time_windows.local(one.time)} "
+            f"(gate106 recycled approve {one.id})"
+            for one in self.all()
+            if one.state == PROPOSED
+        ]
 
     # --
 

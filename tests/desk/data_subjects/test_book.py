@@ -49,6 +49,10 @@ def desk() -> Desk:
 def test_a_feed_waits_and_another_person_approves_it(desk: Desk) -> None:
     feed = desk.propose()
     assert (feed.state, feed.total, feed.name) == ("proposed", 3, "recycled-1")
+    (note,) = desk.feeds.notes()
+    assert note.startswith(
+        "recycled numbers: feed 1 by chen waits for a second person since 2027-01-15 16:00:00 (gate106 recycled approve 1)"
+    )
     with pytest.raises(Impossible, match="chen is the author"):
         desk.feeds.begin(1, CHEN, KNOWN, NOW, "chen")
     with pytest.raises(NotAllowed):
@@ -61,6 +65,7 @@ def test_a_feed_waits_and_another_person_approves_it(desk: Desk) -> None:
         desk.feeds.begin(1, LIN, KNOWN, NOW, "lin")
     done, _ = desk.feeds.done(begun, 7, NOW + 5, "lin")
     assert (done.state, done.ended, done.decided, done.numbers) == ("approved", 7, NOW + 5, b"")
+    assert desk.feeds.notes() == []
     with pytest.raises(Impossible, match="recycled-1 is approved"):
         desk.feeds.begin(1, LIN, KNOWN, NOW, "lin")
 
