@@ -16,6 +16,7 @@ from proxy.native import loader
 from proxy.native.loader import PURE
 from proxy.native.text_units import masked, without_numbers
 from proxy.policy.loading.load_rules import load
+from proxy.policy.text.text_analysis import TextAnalysis
 from proxy.policy.text_reader import Reader
 from proxy.runtime.shipped_files import shipped
 from proxy.wire import ContentCache, joined_text  # noqa: F401 # registers its functions
@@ -133,6 +134,16 @@ def test_texts_read_alike_by_trie_and_automata(readers: list[Reader], text: str)
     content = Content(text, "readable", b"")
     for reader in readers:
         assert told(reader, content) == told_without_trie(reader, content)
+
+
+@needs("gcc")
+@given(TEXTS)
+def test_letters_that_may_be_of_split_words_are_found_in_one_pass(readers: list[Reader], text: str) -> None:
+    page = TextAnalysis(Content(text, "readable", b""))
+    for reader in readers:
+        if reader._trie is not None:
+            everywhere = reader._trie.may_be_split(page.folded, (1 << 64) - 1)
+            assert reader._trie.may_be_split(page.folded, page.alone) == everywhere
 
 
 @given(TEXTS)

@@ -145,7 +145,7 @@ class TextAnalysis:
         self.name = cython.cast(tuple, self.signature)[0]
         self.keyword = cython.cast(tuple, self.notice)[0]
         self.has_notice = cython.cast(tuple, self.notice)[2]
-        self.links = links_between(folded, self.dot_at, self.last_dot_at, kinds & 1024 != 0) if kinds & 16 else ()
+        self.links = links_between(folded, self.dot_at, self.last_dot_at, kinds & 1024 != 0) if kinds & (16 | 1024) else ()
 
     @cython.cfunc
     @cython.boundscheck(False)

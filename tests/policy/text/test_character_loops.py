@@ -7,7 +7,9 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.text import contacts, folding, split_words
+from proxy.model.message import Content
+from proxy.policy.text import contacts, folding, notices, split_words
+from proxy.policy.text.text_analysis import TextAnalysis
 
 LETTERS = st.text(
     st.one_of(
@@ -20,6 +22,22 @@ DIGITS = st.text("0123456789-x 贷)码号", max_size=40)
 HOSTS = st.lists(st.sampled_from(["a", "z", "0", "-", ".", "..", "@", "贷", " ", "xn--", "example", ".com"]), max_size=20).map(
     "".join
 )
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            *"【】退|订T回复覆。:/ .,-点号y7拒收不",
+            "回T退订",
+            "回复TD退订",
+            "reply",
+            "http://",
+            "q1.example",
+            "确认请回1",
+            "unsub",
+            "青禾",
+        ]
+    ),
+    max_size=30,
+).map("".join)
 CHINESE = "[\u3400-\u9fff]"
 MARKS = f"[{re.escape(folding.MARKS)}]"
 BETWEEN = re.compile(rf"(?<={CHINESE}){MARKS}{{1,3}}(?={CHINESE})")
@@ -93,3 +111,12 @@ def test_a_run_of_letters_has_a_mark_between_each_two(text: str) -> None:
     if alone is not None:
         whole = re.sub(r"\W", "", text)
         assert whole in split_words.split_runs(text) or whole.isdecimal()
+
+
+@given(PIECES)
+def test_one_pass_over_a_text_finds_what_a_search_for_each_finds(text: str) -> None:
+    page = TextAnalysis(Content(text, "readable", b""))
+    assert page.notice == notices.notice(page.squeezed)
+    assert notices.asks(page.squeezed, page.notice, page.answer_at) == notices.asks(page.squeezed, page.notice)
+    assert page.links == contacts.links(page.folded)
+    assert page.signature == folding.signature(text)
