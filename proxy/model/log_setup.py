@@ -59,7 +59,7 @@ def configure_logging(form: str = "console", level: str = "info", time: str = "l
     def add_context(logger: object, method: str, event: EventDict) -> EventDict:
         at = datetime.now(zone).isoformat(timespec="milliseconds").replace("+00:00", "Z")  # RFC 3339
         first = {"timestamp": at, "level": method, "event": ""} | ({"process": process} if process else {})
-        return first | event
+        return {**first, **event}
 
     renderers: list[Processor]
     if form == "json":

@@ -70,16 +70,19 @@ class LinkStates:
             self._some_down_s = None
 
     def _log_up(self, at_s: float, of: int) -> None:
-        up = len(self._up)
-        if self._carrier_down_s is not None or not self._has_been_up:
-            lasted = {} if self._carrier_down_s is None else {"after_s": round(at_s - self._carrier_down_s, 1)}
-            log.info("carrier up", carrier=self._account, up=up, links=of, **lasted)
-            self._some_down_s = self._carrier_down_s
-            self._has_been_up, self._carrier_down_s = True, None
-            self._reasons.clear()
+        name, up = self._account, len(self._up)
+        if self._carrier_down_s is not None:
+            log.info("carrier up", carrier=name, up=up, links=of, after_s=round(at_s - self._carrier_down_s, 1))
+        elif not self._has_been_up:
+            log.info("carrier up", carrier=name, up=up, links=of)
+        elif up == of and self._some_down_s is not None:
+            log.info("carrier links up", carrier=name, up=up, links=of, after_s=round(at_s - self._some_down_s, 1))
         elif up == of:
-            lasted = {} if self._some_down_s is None else {"after_s": round(at_s - self._some_down_s, 1)}
-            log.info("carrier links up", carrier=self._account, up=up, links=of, **lasted)
+            log.info("carrier links up", carrier=name, up=up, links=of)
+        if self._carrier_down_s is not None:
+            self._some_down_s, self._carrier_down_s = self._carrier_down_s, None
+        self._has_been_up = True
+        self._reasons.clear()
 
     def _log_down(self, now_s: float, of: int) -> None:
         slots, why = sorted(self._not_logged), next(iter(self._not_logged.values()))
