@@ -152,13 +152,13 @@ def _traffic(say: Tongue) -> Iterator[Panel]:
         say("未放行的原因", "Why not let through"),
         say("每秒未放行的短信，按原因（见 rules/README.md 的原因表）。", "Messages a second that do not pass, by reason (table of reasons in rules/README.md)."),
         [rates(refused, "reason")],
-        unit=say.per_second, span=16, height=9, stacked=True,
+        unit=say.per_second, span=16, height=12, stacked=True,
     )  # fmt: skip
     yield bars(
         say("原因合计", "Reasons in all"),
-        say("所选时间内未放行的短信，按原因合计。", "Messages of the time shown that did not pass, by reason."),
-        f"sort_desc(sum by (reason) (increase({refused}[$__range])))",
-        "{{reason}}", unit=say.messages, span=8, height=9, steps=((None, ORANGE),),
+        say("所选时间内未放行的短信，按原因合计；最多的在前。", "Messages of the time shown that did not pass, by reason; the most frequent ones."),
+        f"sort_desc(sum by (reason) (increase({refused}[$__range])) > 0)",
+        "{{reason}}", unit=say.messages, span=8, height=12, steps=((None, ORANGE),),
     )  # fmt: skip
 
 
