@@ -168,11 +168,12 @@ class CarrierAccount:
                 now_s = self.turns.loop.time()
                 if link.session.refused_status:
                     why = f"it refused our bind: {status_name(link.session.refused_status)}"
-                    self.link_states.failed(slot, kind, why, now_s, refused=True)
+                    self.link_states.failed(slot, kind, why, now_s, by_smpp=True)
                 elif slot in self.off:
                     log.info("carrier link drained", carrier=self.account, link=f"{self.name}/{slot}", kind=kind)
                 elif not self._stopping:
-                    self.link_states.failed(slot, kind, link.session.closing or "closed", now_s)
+                    closing = link.session.closing
+                    self.link_states.failed(slot, kind, closing or "closed", now_s, by_smpp=closing is not None)
                 if link.announced:
                     wait_s = BACKOFF_S
             if not self._stopping:

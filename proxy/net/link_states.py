@@ -4,7 +4,7 @@ In: links lost and tries that failed, with the reason; every tick the links that
 
 | links of this process | line |
 |---|---|
-| all are down | ``carrier down``, once; ``carrier still down`` where the carrier then refuses a bind, once for each reason |
+| all are down | ``carrier down``, once; ``carrier still down`` where SMPP ends a later try (the bind is refused), once for each reason |
 | some are down | ``carrier links down``, once for each link |
 | one is up after all were down, or for the first time | ``carrier up`` |
 | the others are up, too | ``carrier links up`` |
@@ -39,14 +39,14 @@ class LinkStates:
         self._reasons: set[str] = set()
         """Reasons logged since the carrier is down."""
 
-    def failed(self, slot: int, kind: str, why: str, now_s: float, *, refused: bool = False) -> None:
-        """A link was lost, or a try failed. ``refused``: the carrier refused the bind."""
+    def failed(self, slot: int, kind: str, why: str, now_s: float, *, by_smpp: bool = False) -> None:
+        """A link was lost, or a try failed. ``by_smpp``: not for the network's sake: the carrier refused the bind, or broke the protocol."""
         log.debug("carrier link failed", carrier=self._account, link=self._label(slot), kind=kind, why=why)
         self._up.discard(slot)
         if slot not in self._down:
             self._down.add(slot)
             self._not_logged[slot] = why
-        elif refused and self._carrier_down_s is not None and why not in self._reasons:
+        elif by_smpp and self._carrier_down_s is not None and why not in self._reasons:
             self._reasons.add(why)
             after_s = round(now_s - self._carrier_down_s, 1)
             log.error("carrier still down", carrier=self._account, why=why, after_s=after_s)
@@ -60,12 +60,12 @@ class LinkStates:
             self._carrier_down_s = self._some_down_s = None
             return
         come_up = {slot for slot, at_s in bound_s.items() if slot in wanted - self._up and now_s - at_s >= STEADY_S}
+        if self._not_logged and (self._up or come_up or self._down == wanted):
+            self._log_down(now_s, wanted)
         self._up |= come_up
         self._down -= come_up
         if come_up:
             self._log_up(min(bound_s[slot] for slot in come_up), len(wanted))
-        if self._not_logged and (self._up or self._down == wanted):
-            self._log_down(now_s, len(wanted))
         if self._up == wanted:
             self._some_down_s = None
 
@@ -84,11 +84,11 @@ class LinkStates:
         self._has_been_up = True
         self._reasons.clear()
 
-    def _log_down(self, now_s: float, of: int) -> None:
-        slots, why = sorted(self._not_logged), next(iter(self._not_logged.values()))
+    def _log_down(self, now_s: float, wanted: frozenset[int]) -> None:
+        of, slots, why = len(wanted), sorted(self._not_logged), next(iter(self._not_logged.values()))
         self._reasons.update(self._not_logged.values())
         self._not_logged.clear()
-        if self._up:
+        if self._down != wanted:
             self._some_down_s = self._some_down_s or now_s
             down = [self._label(slot) for slot in slots]
             log.warning("carrier links down", carrier=self._account, down=down, up=len(self._up), links=of, why=why)

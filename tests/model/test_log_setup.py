@@ -71,7 +71,7 @@ def test_each_json_line_is_one_object_in_which_a_fault_names_no_value(said: Call
         quotes(TEXT)
     except ValueError as error:
         structlog.get_logger().error("judge failed", exc_info=error, why=("a\nb", Path("/x"), {"p\x9b": "北京\u202e"}))
-    logging.getLogger("uvicorn.error").warning("cannot read %s", TEXT)
+    logging.getLogger("some.library").warning("cannot read %s", TEXT)
     fault, library = map(json.loads, said().splitlines())
     assert list(fault)[:4] == ["timestamp", "level", "event", "process"]
     assert (fault["level"], fault["event"], fault["process"]) == ("error", "judge failed", "worker 2")
