@@ -1,4 +1,4 @@
-"""Logs once when links of a carrier account go down or come up.
+"""Logs when a carrier account's links go down or come up.
 
 In: links lost and tries that failed, with the reason; every tick the links that are up, and the time. Out: log lines. Never: a link.
 
