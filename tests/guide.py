@@ -1,7 +1,7 @@
 """Writes the generated parts of the guide: ``make guide``.
 
-In: the descriptions of settings, the table of operations, the kinds of records, tests/data/numbers. Out: the tables in
-docs/settings.md, journal.md and performance.md; docs/openapi.json. Tests fail when these differ from the output. Never: a figure that was not measured.
+In: the descriptions of settings, the table of operations, the kinds of records, the log events, tests/data/numbers. Out: the tables in
+docs/settings.md, journal.md, log-events.md and performance.md; docs/openapi.json. Tests fail when these differ from the output. Never: a figure that was not measured.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from proxy.journal.encoding import RECORDS, declared_fields
 from proxy.journal.records import messages
 from proxy.sim.bench.measurement import describe_machine
 from tests.bench import matrix, rates
+from tests.log_events import log_events
 
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 JOURNAL = PAGE.with_name("journal.md")
+LOG_EVENTS = PAGE.with_name("log-events.md")
 DOCUMENT = PAGE.with_name("openapi.json")
 PERFORMANCE = PAGE.with_name("performance.md")
 NUMBERS = Path(__file__).parent / "data" / "numbers"
@@ -54,6 +56,17 @@ def journal_page(text: str) -> str:
     """The page, with the kinds of records as they are declared."""
     begin = "<!-- made by `make guide`, from proxy/journal/records -->\n\n"
     return re.sub(f"{begin}.*?{END}", lambda _: begin + "\n".join(kinds_table()) + "\n" + END, text, flags=re.DOTALL)
+
+
+def log_events_page(text: str) -> str:
+    """The page, with events, levels and keys from the source; what to do about an event is written by hand and kept."""
+    written = dict(re.findall(r"^\| `(.+?)` \| (?:\w+, )*\w+ \| .*? \| (.+) \|$", text, flags=re.MULTILINE))
+    rows = ["| event | level | keys | what to do |", "|---|---|---|---|"]
+    for one in log_events().values():
+        keys = ", ".join(f"`{key}`" for key in one.keys) or "none"
+        rows.append(f"| `{one.text}` | {', '.join(sorted(one.levels))} | {keys} | {written.get(one.text, 'TODO')} |")
+    begin = "<!-- made by `make guide`, from the calls in proxy/; the last column is kept -->\n\n"
+    return re.sub(f"{re.escape(begin)}.*?{END}", lambda _: begin + "\n".join(rows) + "\n" + END, text, flags=re.DOTALL)
 
 
 def document_page() -> str:
@@ -122,5 +135,6 @@ def _where() -> str:
 if __name__ == "__main__":
     PAGE.write_text(settings_page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     JOURNAL.write_text(journal_page(JOURNAL.read_text(encoding="utf-8")), encoding="utf-8")
+    LOG_EVENTS.write_text(log_events_page(LOG_EVENTS.read_text(encoding="utf-8")), encoding="utf-8")
     DOCUMENT.write_text(document_page(), encoding="utf-8")
     PERFORMANCE.write_text(performance_page(PERFORMANCE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -54,8 +54,9 @@ from proxy.wire import status_name
 from proxy.wire.tables import BAD_KINDS
 from tests.bench.__main__ import app as measuring_tools
 from tests.commands import app
-from tests.guide import JOURNAL, PERFORMANCE, journal_page, performance_page, settings_page
+from tests.guide import JOURNAL, LOG_EVENTS, PERFORMANCE, journal_page, log_events_page, performance_page, settings_page
 from tests.guide import PAGE as PAGE_OF_SETTINGS
+from tests.log_events import log_events
 
 TOP = Path(__file__).parent.parent
 README, RULES, METRICS = (TOP / name for name in ("README.md", "rules/README.md", "grafana/README.md"))
@@ -567,6 +568,20 @@ def test_the_table_of_record_kinds_is_what_is_declared() -> None:
     assert all(f"`{name}`" in text for name in KINDS.values())
 
 
+def test_every_log_event_is_documented_with_its_levels_and_keys_and_no_other() -> None:
+    text = LOG_EVENTS.read_text(encoding="utf-8")
+    assert log_events_page(text) == text, "make guide"
+    assert "TODO" not in text, "say what to do about the event"
+
+
+def test_every_event_that_the_guide_tells_to_look_for_exists() -> None:
+    events = set(log_events())
+    renamed = {code(row[0])[0] for row in table(LOG_EVENTS.read_text(encoding="utf-8"), "event before")}
+    assert not renamed & events
+    for row in table(LOG_EVENTS.read_text(encoding="utf-8"), "event before"):
+        assert set(code(row[1])) <= events, row
+
+
 @pytest.mark.parametrize("row", SETTINGS, ids=lambda row: row[0])
 def test_every_default_is_the_one_that_is_documented(row: list[str], tmp_path: Path) -> None:
     ((setting,), default) = code(row[0]), row[1]
@@ -693,7 +708,7 @@ def test_no_text_names_a_command_or_a_target_of_make_that_is_not(path: Path) -> 
     quoted = [*code(text), *(line for block in blocks("sh") for line in block.text.splitlines())]
     words = {name.split()[1] for name in COMMANDS}
     for span in quoted:
-        for called in re.findall(r"^(?:\.venv/bin/)?gate106 (?!--version)(\S+)", span):
+        for called in re.findall(r"^(?:\.venv/bin/)?gate106 (?!--version|runs$)(\S+)", span):
             assert called in words, span
         for target in re.findall(r"^make ([\w-]+)", span):
             assert re.search(rf"^{target}:", (TOP / "Makefile").read_text(encoding="utf-8"), re.MULTILINE), span

@@ -30,6 +30,7 @@ from grafana.boards.words import Tongue
 
 GATE = 'instance=~"$instance"'
 SENT = f'{GATE}, provider=~"$provider"'
+REFUSED = f'{GATE}, provider=~"$provider|other", province=~"$province"'
 HITS = f'{GATE}, rule=~"$rule", province=~"$province"'
 CAPS = "recipient-cap|advertiser-cap|category-cap|otp-cap|same-content|campaign-cap"
 HONOURED = "suppressed|renamed-sender|complaint|protected"
@@ -128,13 +129,19 @@ def _provinces(say: Tongue) -> Iterator[Panel]:
     yield bars(
         say("各省命中", "Hits by province"),
         say("所选时间内生效规则的命中，按收件人号码的省份。", "Objections of rules in force, by the province of the person's number."),
-        f"sort_desc(sum by (province) (increase(gate106_rule_hits_total{{{HITS}}}[$__range])))",
+        f"sort_desc(sum by (province) (increase(gate106_rule_hits_total{{{HITS}}}[$__range])) > 0)",
         "{{province}}", unit="short", span=7, height=16,
     )  # fmt: skip
     yield lines(
         say("各省命中走势", "Hits by province over time"),
-        say("命中最多的八个省（近 5 分钟平均）。", "The eight provinces with most (5-minute average)."),
-        [query(f"topk(8, sum by (province) (rule_province:gate106_rule_hits:rate5m{{{HITS}}}))", "{{province}}")],
+        say("所选时间内命中最多的八个省（5 分钟平均）。", "The eight provinces with most in the time shown (5-minute average)."),
+        [
+            query(
+                f"sum by (province) (rule_province:gate106_rule_hits:rate5m{{{HITS}}}) and on (province)"
+                f" topk(8, sum by (province) (increase(gate106_rule_hits_total{{{HITS}}}[$__range] @ end())))",
+                "{{province}}",
+            )
+        ],
         unit=say.per_second, span=9, height=16,
     )  # fmt: skip
     yield rows(
@@ -143,6 +150,19 @@ def _provinces(say: Tongue) -> Iterator[Panel]:
         f"sort_desc(sum by (province, rule) (increase(gate106_rule_hits_total{{{HITS}}}[$__range])) > 0)",
         {"province": say("省份", "province"), "rule": say("规则", "rule")}, say("命中", "hits"),
         unit="short", span=8, height=16,
+    )  # fmt: skip
+    yield lines(
+        say("拒绝走势", "Refused over time"),
+        say("所选省份每秒被最终拒绝的短信，按通道商（第 201 家起合计为 other）。", "Messages a second that are refused for good in the provinces chosen, by provider (from the 201st on: other)."),
+        [rates(f"gate106_refused_total{{{REFUSED}}}", "provider")],
+        unit=say.per_second, span=12, height=9, stacked=True,
+    )  # fmt: skip
+    yield rows(
+        say("通道商与省份", "Provider and province"),
+        say("哪家通道商发往哪个省的短信被最终拒绝多少。", "How many messages of which provider to which province were refused for good."),
+        f"sort_desc(sum by (provider, province) (increase(gate106_refused_total{{{REFUSED}}}[$__range])) > 0)",
+        {"provider": say("通道商", "provider"), "province": say("省份", "province")}, say("拒绝", "refused"),
+        unit="short", span=12, height=9,
     )  # fmt: skip
 
 
@@ -155,8 +175,8 @@ def _rules(say: Tongue) -> Iterator[Panel]:
     )  # fmt: skip
     yield bars(
         say("规则命中合计", "Rule hits in all"),
-        say("所选时间内各规则的命中。", "How often each rule objected in the time shown."),
-        f"sort_desc(sum by (rule) (increase(gate106_rule_hits_total{{{HITS}}}[$__range])))",
+        say("所选时间内各规则的命中；最多的在前。", "How often rules objected in the time shown; those with most."),
+        f"sort_desc(sum by (rule) (increase(gate106_rule_hits_total{{{HITS}}}[$__range])) > 0)",
         "{{rule}}", unit="short", span=6, steps=((None, ORANGE),),
     )  # fmt: skip
     yield bars(

@@ -152,13 +152,13 @@ def _traffic(say: Tongue) -> Iterator[Panel]:
         say("未放行的原因", "Why not let through"),
         say("每秒未放行的短信，按原因（见 rules/README.md 的原因表）。", "Messages a second that do not pass, by reason (table of reasons in rules/README.md)."),
         [rates(refused, "reason")],
-        unit=say.per_second, span=16, height=9, stacked=True,
+        unit=say.per_second, span=16, height=12, stacked=True,
     )  # fmt: skip
     yield bars(
         say("原因合计", "Reasons in all"),
-        say("所选时间内未放行的短信，按原因合计。", "Messages of the time shown that did not pass, by reason."),
-        f"sort_desc(sum by (reason) (increase({refused}[$__range])))",
-        "{{reason}}", unit=say.messages, span=8, height=9, steps=((None, ORANGE),),
+        say("所选时间内未放行的短信，按原因合计；最多的在前。", "Messages of the time shown that did not pass, by reason; the most frequent ones."),
+        f"sort_desc(sum by (reason) (increase({refused}[$__range])) > 0)",
+        "{{reason}}", unit=say.messages, span=8, height=12, steps=((None, ORANGE),),
     )  # fmt: skip
 
 
@@ -336,7 +336,7 @@ def _record(say: Tongue) -> Iterator[Panel]:
             "With a shared store: how long nothing was heard of what other gates were told; beyond 30 s an alert fires, beyond shared.stale_s marketing is deferred.",
         ),
         [query(f"gate106_store_silence_seconds{{{GATE}}}", "{{instance}}")],
-        unit="s", span=12, height=6, steps=((None, GREEN), (30, RED)),
+        unit="s", span=12, height=5, steps=((None, GREEN), (30, RED)),
     )  # fmt: skip
     yield lines(
         say("网关之间的记录", "Records between gates"),
@@ -349,7 +349,7 @@ def _record(say: Tongue) -> Iterator[Panel]:
             query(f"sum(gate106_store_untold_records{{{GATE}}})", "untold"),
             query(f"sum(gate106_store_heard_records{{{GATE}}})", "heard"),
         ],
-        unit="short", span=12, height=6,
+        unit="short", span=12, height=5,
     )  # fmt: skip
     yield rows(
         say("日志链头", "Journal heads"),
@@ -361,7 +361,7 @@ def _record(say: Tongue) -> Iterator[Panel]:
         f"max by (instance, day, head) (last_over_time(gate106_journal_head_info{{{GATE}}}[$__range]))",
         {"instance": say("网关", "gate"), "day": say("日期", "day"), "head": say("链头", "head")},
         say("至记录", "up to record"),
-        unit="none", span=24, height=6,
+        unit="none", span=24, height=4,
     )  # fmt: skip
 
 

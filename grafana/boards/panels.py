@@ -9,6 +9,7 @@ labels, bands for states.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -35,6 +36,8 @@ SOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 GREEN, YELLOW, ORANGE, RED, BLUE, PURPLE, GREY = "green", "yellow", "orange", "red", "blue", "purple", "#8e8e8e"
 LINE_FILL, STACK_FILL = 8, 55
 """Per cent of colour under a line, and in stacked areas."""
+GRID_PX, GAP_PX, HEADING_PX, BAR_PX = 30, 8, 42, 17
+"""Grafana's unit of height and the gap between panels; the room of a heading; the least for a bar with its name."""
 
 Steps = Sequence[tuple[float | None, str]]
 """Thresholds: from this value on (None: from the bottom) this colour."""
@@ -152,6 +155,11 @@ def figure(
     return _asking(panel, [query(expr, instant=not course)])
 
 
+def fitting_bars(height: int) -> int:
+    """How many bars a panel has room for; more would cover each other's names."""
+    return (height * (GRID_PX + GAP_PX) - GAP_PX - HEADING_PX) // BAR_PX
+
+
 def bars(
     title: str,
     says: str,
@@ -165,7 +173,8 @@ def bars(
     named: Named | None = None,
     beside: Mapping[str, str] | None = None,
 ) -> bargauge.Panel:
-    """Who has how much, the most first (``sort_desc`` in the query). ``beside``: further bars, a legend → its query."""
+    """Who has how much, the most first (``sort_desc`` in the query), as many as have room. ``beside``: further bars, a legend → its query."""
+    expr = re.sub(r"^sort_desc\(", f"sort_desc(topk({fitting_bars(height)}, ", expr) + ")" * expr.startswith("sort_desc(")
     panel = bargauge.Panel().title(title).description(says).datasource(SOURCE).unit(unit).span(span).height(height)
     panel.min(0).decimals(0).thresholds(limits(steps)).no_value("—")
     panel.orientation(shapes.VizOrientation.HORIZONTAL).display_mode(shapes.BarGaugeDisplayMode.BASIC)

@@ -147,19 +147,25 @@ def _refusals(say: Tongue) -> Iterator[Panel]:
         say("未放行的原因", "Why not let through"),
         say("每秒未放行的短信，按原因。", "Messages a second that do not pass, by reason."),
         [rates(refused, "reason")],
-        unit=say.per_second, span=12, stacked=True,
+        unit=say.per_second, span=9, stacked=True,
     )  # fmt: skip
     yield bars(
         say("原因合计", "Reasons in all"),
-        say("所选时间内未放行的短信，按原因合计。", "Messages of the time shown that did not pass, by reason."),
-        f"sort_desc(sum by (reason) (increase({refused}[$__range])))",
-        "{{reason}}", unit=say.messages, span=6, steps=((None, ORANGE),),
+        say("所选时间内未放行的短信，按原因合计；最多的在前。", "Messages of the time shown that did not pass, by reason; the most frequent ones."),
+        f"sort_desc(sum by (reason) (increase({refused}[$__range])) > 0)",
+        "{{reason}}", unit=say.messages, span=5, steps=((None, ORANGE),),
+    )  # fmt: skip
+    yield bars(
+        say("各省拒绝", "Refused by province"),
+        say("所选时间内被最终拒绝的短信，按收件人号码的省份；最多的在前。", "Messages of the time shown that were refused for good, by the province of the person's number; the most first."),
+        f"sort_desc(sum by (province) (increase(gate106_refused_total{{{ITS}}}[$__range])) > 0)",
+        "{{province}}", unit=say.messages, span=5, steps=((None, ORANGE),),
     )  # fmt: skip
     yield lines(
         say("过快", "Too fast"),
         say("rate-exceeded 超过合同速率；window-full 不等应答；queue-full 运营商队列已满。", "rate-exceeded: faster than its contract; window-full: it does not wait for answers; queue-full: the carrier's queue."),
         [query(f'sum by (reason) (rate(gate106_submits_total{{{ITS}, reason=~"rate-exceeded|window-full|queue-full"}}[$__rate_interval]))', "{{reason}}")],
-        unit=say.per_second, span=6, named={"rate-exceeded": ("rate-exceeded", RED), "window-full": ("window-full", YELLOW), "queue-full": ("queue-full", PURPLE)},
+        unit=say.per_second, span=5, named={"rate-exceeded": ("rate-exceeded", RED), "window-full": ("window-full", YELLOW), "queue-full": ("queue-full", PURPLE)},
     )  # fmt: skip
 
 

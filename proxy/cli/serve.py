@@ -1,5 +1,6 @@
 """Commands that run the gate and its console: ``serve``, ``console``."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ def serve(
     ] = 1,
 ) -> None:
     """Run the gate. SIGTERM drains and stops; SIGHUP reloads rules and accounts."""
+    from proxy.model import log_setup
     from proxy.server import process
     from proxy.server.workers import supervisor
 
@@ -26,10 +28,9 @@ def serve(
     except supervisor.WorkerReported as reported:
         raise typer.Exit(reported.code) from None
     except (process.StartError, supervisor.StartError) as error:
-        first, *others = str(error).splitlines()
-        warn(f"gate106: {first}")
-        for line in others:
-            warn(line)
+        journal = log_setup.read_by_journal(sys.stderr)
+        for line in f"gate106: {error}".splitlines():
+            warn(log_setup.with_priority(log_setup.ERROR_PRIORITY, line) if journal else line)
         raise typer.Exit(2) from None
     raise typer.Exit(code)
 

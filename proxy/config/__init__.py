@@ -30,6 +30,7 @@ from proxy.config.values import (
     PROBE_TEXT,
     Console,
     Hold,
+    Log,
     Retention,
     Sealing,
     Settings,
@@ -42,7 +43,7 @@ from proxy.config.worker import VARIABLE as WORKER_VARIABLE
 from proxy.config.worker import Worker, every_worker, worker_faults, worker_of
 
 __all__ = [
-    "PROBE_TEXT", "WORKER_VARIABLE", "Account", "ArchiveLocations", "Carrier", "Console", "ConsoleLocations", "Hold",
+    "PROBE_TEXT", "WORKER_VARIABLE", "Account", "ArchiveLocations", "Carrier", "Console", "ConsoleLocations", "Hold", "Log",
     "Person", "Provider", "Retention", "Sealing", "Settings", "SettingsError", "SharedStore", "SmppTimers", "StoragePaths", "Tls", "Token",
     "Upstream", "Worker", "archive_locations", "console_locations", "control_path", "embedded_file", "every_worker", "load", "provider_names",
     "rules_folder", "secret_files", "storage_paths", "worker_faults", "worker_of",

@@ -21,7 +21,7 @@ from proxy.config.values import Settings
 RELOADED = (
     "http.metrics_allow", "http.hosts",
     "http.tokens", "providers", "long_messages", "optout", "doubtful_replies", "doubtful_then", "consent_by_reply", "retention",
-    "people", "revisions.four_eyes", "rules_may_be_empty",
+    "people", "revisions.four_eyes", "rules_may_be_empty", "log",
 )  # fmt: skip
 """Settings that a reload (SIGHUP, ``gate106 rules reload``) takes over, …"""
 NOT_RELOADED = ("providers[].upstream",)  # … except these: a file that changes one of them is not taken over

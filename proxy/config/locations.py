@@ -11,7 +11,7 @@ from typing import NamedTuple
 from proxy.config.mapping_reader import Address, Fields, SettingsError
 from proxy.config.reader import embedded_file, open_settings
 from proxy.config.setting_kinds import read_settings, setting
-from proxy.config.values import Archive, Console, Http, RuleRevisions, Sealing, Settings, StoragePaths
+from proxy.config.values import Archive, Console, Http, Log, RuleRevisions, Sealing, Settings, StoragePaths
 from proxy.config.worker import control_of, journal_of, journals_of_workers, several_journals_fault, worker_of
 from proxy.config.yaml_file import Value
 
@@ -87,6 +87,7 @@ class ConsoleLocations(NamedTuple):
     console: Console
     control: Path
     http: Address  # the gate's HTTP listener: providers request their own data there
+    log: Log
 
 
 def console_locations(path: Path | str) -> ConsoleLocations:
@@ -96,6 +97,7 @@ def console_locations(path: Path | str) -> ConsoleLocations:
         read_settings(Console, top.below("console")),
         setting(Settings, "control", top),
         setting(Http, "listen", top.below("http")),
+        read_settings(Log, top.below("log")),
     )
     file.raise_faults()
     return found

@@ -100,6 +100,19 @@ class Console:
 
 
 @dataclass(frozen=True, slots=True)
+class Log:
+    """The lines that the gate's processes write to standard output."""
+
+    format: Annotated[str, kinds.Word("console", ("console", "json"))]
+    """`console`: [log lines](log-events.md) for people; `json`: each line is one JSON object"""
+    level: Annotated[str, kinds.Word("info", ("debug", "info", "warning", "error"))]
+    """the lowest level that is logged; `debug` adds each try to reach a carrier"""
+    time: Annotated[str, kinds.Word("local", ("local", "utc"))]
+    """times of log lines, by RFC 3339: `local`: in the rules' zone (`2026-11-11T20:00:00.000+08:00`); `utc`:
+    `2026-11-11T12:00:00.000Z`"""
+
+
+@dataclass(frozen=True, slots=True)
 class SmppTimers:
     bind_s: Annotated[float, kinds.DecimalNumber(10, 0.1, 600)]
     """time within which a connection must be bound"""
@@ -336,6 +349,7 @@ class Settings:
     archive: Annotated[Archive, kinds.Section(Archive)]
     sealing: Annotated[Sealing, kinds.Section(Sealing)]
     timers: Annotated[SmppTimers, kinds.Section(SmppTimers)]
+    log: Annotated[Log, kinds.Section(Log)]
     on_judge_error: Annotated[Mapping[Category, Outcome], kinds.Section(OnJudgeError)]
     carriers: Annotated[tuple[Carrier, ...], kinds.Rows(Carrier, CARRIERS_MAX)]
     providers: Annotated[tuple[Provider, ...], kinds.Rows(Provider, PROVIDERS_MAX)]

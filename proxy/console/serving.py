@@ -48,6 +48,7 @@ async def _serve(config: Path, tied: bool) -> None:
         raise CannotServe(error) from None
     if places.console.listen is None:
         raise CannotServe(f"{config}: console.listen is missing: it says where the console is")
+    log_setup.configure_logging(places.log.format, places.log.level, places.log.time, "console" if tied else "")
     asking = GateClient(places, config)
     sampling = Sampling(asking)
     listener = Listener(App(places.console, asking, sampling).app(), "console")

@@ -18,6 +18,10 @@ STATUSES_MAX = 32
 """Vendor statuses of one carrier that get their own label."""
 OTHER_STATUS = "other"
 """The label of all other vendor statuses."""
+REFUSED_PROVIDERS_MAX = 200
+"""Providers whose refusals by province get their own label: at most 201 × 35 series of ``refused``."""
+OTHER_PROVIDERS = "other"
+"""The label of all other providers there."""
 
 
 SIGNATURE_KEYS_MAX = 20_000
@@ -70,6 +74,8 @@ class GateCounters:
         self.submits = _new_counts()  # provider, category, verdict, reason
         self.shadow = _new_counts()  # rule, verdict
         self.rule_hits = _new_counts()  # rule, province
+        self.refused = _new_counts()  # provider, province
+        self._own_refused: set[str] = set()  # providers that have a label of their own there
         self.segments = _new_counts()  # provider
         self.carrier_responses = _new_counts()  # carrier, status
         self._own_statuses: dict[str, set[int]] = {}  # by carrier: those that have a label of their own
@@ -111,6 +117,15 @@ class GateCounters:
                 own.add(status)
             name = f"0x{status:08x}" if status in own else OTHER_STATUS
         self.carrier_responses[carrier, name] += 1
+
+    def count_refused(self, provider: str, province: str, many: int) -> None:
+        """Counts messages that were judged and refused for good. Only the first ``REFUSED_PROVIDERS_MAX`` providers get their own label."""
+        if provider not in self._own_refused:
+            if len(self._own_refused) >= REFUSED_PROVIDERS_MAX:
+                provider = OTHER_PROVIDERS
+            else:
+                self._own_refused.add(provider)
+        self.refused[provider, province] += many
 
     def take_advertised(self) -> Mapping[tuple[str, str], int]:
         """Returns the counts and starts again from zero."""

@@ -1,24 +1,25 @@
 """Configures logging and keeps personal data out of log lines.
 
-In: events from structlog, asyncio, other libraries and Python itself. Out: lines on standard output. Never: a message text, a
-phone number, control characters of a terminal, values of variables in a traceback, or an exception's text that may quote its
-input. A fault may happen while the gate handles a message.
+In: events from structlog, asyncio, other libraries and Python itself. Out: lines on standard output: for people or JSON, after a
+syslog priority where systemd's journal reads them. Never: a message text, a phone number, control characters of a terminal, values
+of variables in a traceback, or an exception's text that may quote its input. A fault may happen while the gate handles a message.
 """
 
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import os
 import sys
 import threading
 import traceback
 from collections.abc import MutableMapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, TextIO
 
 import structlog
-from structlog.typing import EventDict, ExcInfo
+from structlog.typing import EventDict, ExcInfo, Processor
 
 from proxy.model.rate import Rate
 from proxy.model.redact import printable
@@ -44,15 +45,33 @@ QUOTES_NOTHING = frozenset(
 """Exceptions whose text Python makes from names and types only. The text of a KeyError or a ValueError may quote a value."""
 
 
-def configure_logging() -> None:
-    """Configures structlog, the standard library's logging and Python's exception hooks for this process."""
+ERROR_PRIORITY = 3
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": ERROR_PRIORITY, "exception": ERROR_PRIORITY, "critical": 2}
+"""Priorities of syslog (sd-daemon(3))."""
+
+
+def configure_logging(form: str = "console", level: str = "info", time: str = "local", process: str = "") -> None:
+    """Configures structlog, the standard library's logging and Python's exception hooks for this process; may be called again.
+
+    ``form``, ``level``, ``time``: the settings below ``log``. ``process``: which process of the gate this is, empty if there is one."""
+    zone = UTC if time == "utc" else CHINA
+
+    def add_context(logger: object, method: str, event: EventDict) -> EventDict:
+        at = datetime.now(zone).isoformat(timespec="milliseconds").replace("+00:00", "Z")  # RFC 3339
+        first = {"timestamp": at, "level": method, "event": ""} | ({"process": process} if process else {})
+        return {**first, **event}
+
+    renderers: list[Processor]
+    if form == "json":
+        as_json = structlog.processors.JSONRenderer(ensure_ascii=False, default=lambda value: printable(str(value)))
+        renderers = [structlog.processors.ExceptionRenderer(_exception_text), as_json]
+    else:
+        renderers = [structlog.dev.ConsoleRenderer(colors=_coloured(), exception_formatter=_format_exception)]
+    if read_by_journal(sys.stdout):
+        renderers.append(_add_priority)
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            _add_timestamp,
-            _sanitize,
-            structlog.dev.ConsoleRenderer(colors=_coloured(), exception_formatter=_format_exception),
-        ]
+        processors=[structlog.processors.add_log_level, add_context, _sanitize, *renderers],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
     )
     logging.basicConfig(level=logging.WARNING, handlers=[_LibraryHandler()], force=True)
     sys.excepthook = lambda kind, error, trace: _log_fault("", error)
@@ -62,10 +81,30 @@ def configure_logging() -> None:
     )
 
 
-def _add_timestamp(logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Adds the time in China, whatever the machine's time zone, with its offset from UTC."""
-    event["timestamp"] = datetime.now(CHINA).strftime("%Y-%m-%d %H:%M:%S%z")
-    return event
+def read_by_journal(stream: TextIO) -> bool:
+    """Whether the stream leads to systemd's journal. The variable names the journal's stream; child processes inherit the variable even
+    where their output goes elsewhere (systemd.exec(5))."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
+def _add_priority(logger: object, method: str, line: Any) -> str:
+    """Puts the level before each line, as sd-daemon(3) has it: the journal takes each line as an entry of its own."""
+    return with_priority(_PRIORITIES.get(method, 6), str(line))
+
+
+def with_priority(priority: int, lines: str) -> str:
+    """The lines, each with its syslog priority."""
+    return "\n".join(f"<{priority}>{line}" for line in lines.splitlines())
+
+
+def _exception_text(exc_info: ExcInfo) -> str:
+    out = io.StringIO()
+    _format_exception(out, exc_info)
+    return out.getvalue()
 
 
 class RateLimitedLog:
@@ -132,8 +171,12 @@ def _format_exception(out: TextIO, exc_info: ExcInfo) -> None:
 
 def _sanitize(_: Any, __: str, event: MutableMapping[str, Any]) -> EventDict:
     """Removes control characters from values: some of them come from peers (names, reasons, files)."""
-    return {key: printable(value) if isinstance(value, str) else _sanitize_value(value) for key, value in event.items()}
+    return {key: value if key == "exc_info" else _sanitize_value(value) for key, value in event.items()}
 
 
 def _sanitize_value(value: Any) -> Any:
-    return [printable(one) if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {_sanitize_value(key): _sanitize_value(one) for key, one in value.items()}
+    return [_sanitize_value(one) for one in value] if isinstance(value, list | tuple | frozenset | set) else value

@@ -20,6 +20,7 @@ from proxy.net.answer_filter import AnswerFilter, MalformedLog
 from proxy.net.carrier_link import CarrierLink
 from proxy.net.lane import Lane
 from proxy.net.link import Turns
+from proxy.net.link_states import LinkStates
 from proxy.net.pacing import Pacer
 from proxy.relay.deliver import DeliverRelay
 from proxy.relay.message_ids import CarrierIds
@@ -74,6 +75,7 @@ class CarrierAccount:
         """For new links; None where they are not encrypted."""
         self.relay: Relay
         self.deliver_relay: DeliverRelay
+        self.link_states = LinkStates(self.account, self.name)
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self._enabled = [asyncio.Event() for _ in range(self.slots)]
@@ -160,16 +162,18 @@ class CarrierAccount:
                 async with asyncio.timeout(self.timers.bind_s):  # asyncio.wait_for may swallow the cancel of a stop
                     await self._connect(link)
             except (OSError, ValueError) as error:  # ValueError: a name that cannot be written as DNS and TLS have it
-                log.warning("carrier unreachable", carrier=self.account, kind=kind, error=in_words(error))
+                self.link_states.failed(slot, kind, in_words(error), self.turns.loop.time())
             else:
                 await link.gone
+                now_s = self.turns.loop.time()
                 if link.session.refused_status:
-                    status = status_name(link.session.refused_status)
-                    log.error("carrier refused our bind", carrier=self.account, kind=kind, status=status)
+                    why = f"it refused our bind: {status_name(link.session.refused_status)}"
+                    self.link_states.failed(slot, kind, why, now_s, by_smpp=True)
                 elif slot in self.off:
-                    log.info("carrier link drained", carrier=self.account, kind=kind)
+                    log.info("carrier link drained", carrier=self.account, link=f"{self.name}/{slot}", kind=kind)
                 elif not self._stopping:
-                    log.warning("carrier link down", carrier=self.account, kind=kind, why=link.session.closing or "closed")
+                    closing = link.session.closing
+                    self.link_states.failed(slot, kind, closing or "closed", now_s, by_smpp=closing is not None)
                 if link.announced:
                     wait_s = BACKOFF_S
             if not self._stopping:
@@ -197,7 +201,11 @@ class CarrierAccount:
             link.tick()
         self._return_unroutable()  # submits decided while the last link was lost
         self.pacer.recover(self.turns.loop.time())
-        self.malformed.tick(self.turns.loop.time())
+        now_s = self.turns.loop.time()
+        self.malformed.tick(now_s)
+        if not self._stopping:
+            bound_s = {link.slot: link.bound_s for link in self.links if link.session.bound}
+            self.link_states.tick(now_s, self.held - self.off, bound_s)
 
     # -- from the lane to the links
 

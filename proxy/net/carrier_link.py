@@ -13,8 +13,6 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-import structlog
-
 from proxy.config import Carrier, SmppTimers
 from proxy.model.counters import GateCounters
 from proxy.net.answer_filter import MalformedLog
@@ -26,8 +24,6 @@ from proxy.relay.submit import Relay
 from proxy.wire import Frame, Received, Session
 from proxy.wire.frame import are_all
 from proxy.wire.tables import DELIVER_SM, ESME_RINVCMDID
-
-log = structlog.get_logger()
 
 LATE_MAX = 4096
 """Unanswered submits of a link whose late answer is still recognised."""
@@ -89,12 +85,14 @@ class CarrierLink(Link):
         self.slot = slot
         self.since = 0.0
         """When it was bound."""
+        self.bound_s = 0.0
+        """The same by the monotonic clock."""
         self.carrier, self.owner = carrier_account.carrier.name, carrier_account.owner
         self.gone = carrier_account.turns.loop.create_future()
         """Done when the connection is lost."""
         self.parked: deque[PendingSubmit] = deque()
         self.announced = False
-        """Whether it has been up, and the log says so."""
+        """Whether it has been up."""
         self._last_state = ("", False)  # state and whether it was open, at the last change
         self._late: OrderedDict[int, PendingSubmit] = OrderedDict()
 
@@ -143,8 +141,7 @@ class CarrierLink(Link):
         self._last_state = session.state, session.closing is None
         if session.bound and not self.announced:
             self.announced = True
-            self.since = time.time()
-            log.info("carrier link up", carrier=self.carrier_account.account, kind=self.kind)
+            self.since, self.bound_s = time.time(), self.turns.loop.time()
         self.carrier_account.refresh_links()
 
     def tick(self) -> None:

@@ -127,6 +127,7 @@ COUNTERS: tuple[tuple[str, tuple[str, ...], str], ...] = (  # attribute of GateC
     ("submits", ("provider", "category", "verdict", "reason"), "Messages judged, by what became of them"),
     ("shadow", ("rule", "verdict"), "What shadow rules would have done"),
     ("rule_hits", ("rule", "province"), "Objections of enforced rules"),
+    ("refused", ("provider", "province"), "Messages judged and refused for good, by the province of the person's number"),
     ("segments", ("provider",), "Parts taken: what the carrier bills"),
     ("carrier_responses", ("carrier", "status"), "Answers of the carrier to submits"),
     ("delivers", ("provider", "kind"), "Receipts and replies, by the provider that owns the port"),

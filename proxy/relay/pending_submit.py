@@ -302,7 +302,10 @@ def count(tally: GateCounters, pending: PendingSubmit) -> None:
             return
     else:
         category = "unread" if verdict is None else CATEGORY_WORDS[pending.category]
-        tally.submits[access.provider.name, category, _word(pending), pending.reason] += 1
+        word = _word(pending)
+        tally.submits[access.provider.name, category, word, pending.reason] += 1
+        if verdict is not None and word == "reject":
+            tally.count_refused(access.provider.name, verdict.province, 1)
     if verdict is None:
         return
     if verdict.province == "unknown":
@@ -409,7 +412,8 @@ def count_refused(tally: GateCounters, refused: list[PendingSubmit]) -> None:
     categories: tuple[str, ...] = CATEGORY_WORDS
     outcomes: tuple[str, ...] = OUTCOME_WORDS
     counts: list[_Count] = []
-    submits, hits, shadows, allow = tally.submits, tally.rule_hits, tally.shadow, Outcome.ALLOW
+    submits, hits, shadows, provinces = tally.submits, tally.rule_hits, tally.shadow, tally.refused
+    allow, reject = Outcome.ALLOW, Outcome.REJECT
     bind: Any = None
     provider: str = ""
     label: Any = None
@@ -423,6 +427,8 @@ def count_refused(tally: GateCounters, refused: list[PendingSubmit]) -> None:
             provider, label = bind.access.provider.name, bind.access.label
         category, outcome = pending.category, verdict.outcome
         _count(counts, submits, provider, categories[category], outcomes[outcome], pending.reason)
+        if verdict.outcome is reject:
+            _count(counts, provinces, provider, verdict.province, None, None)
         if verdict.province == "unknown":
             tally.unknown_region[label] += 1
         for breach in verdict.breaches:
@@ -434,6 +440,9 @@ def count_refused(tally: GateCounters, refused: list[PendingSubmit]) -> None:
             else:
                 _count(counts, hits, rule, verdict.province, None, None)
     for one in counts:
+        if one.counter is provinces:
+            tally.count_refused(one.first, one.second, one.many)
+            continue
         one.counter[(one.first, one.second) if one.third is None else (one.first, one.second, one.third, one.fourth)] += (
             one.many
         )

@@ -31,6 +31,7 @@ from proxy.runtime.allocator import in_large_pages
 from proxy.runtime.build_info import build_info
 from proxy.runtime.extras import lacking
 from proxy.runtime.systemd import ServiceManager
+from proxy.server.reload import use_log_settings
 from proxy.server.wiring import GateProcess
 from proxy.state import StateError
 
@@ -66,15 +67,18 @@ def serve(path: Path, accept_loss: bool = False) -> int:
         signal.SIGHUP, lambda number, _: early.append(number)
     )  # the default action would end a gate that is still starting
     hardening.restrict_umask()
-    if why := hardening.forbid_core_dumps():
-        log.warning(
-            "a core of this process could be dumped; LimitCORE=0, or no program in kernel.core_pattern, prevents it", why=why
-        )
+    why_dumped = hardening.forbid_core_dumps()
     try:
         worker = worker_of(os.environ)
         settings = load(path)
     except SettingsError as error:
         raise StartError("\n".join(error.problems)) from error
+    use_log_settings(settings.log)
+    if why_dumped:
+        log.warning(
+            "a core of this process could be dumped; LimitCORE=0, or no program in kernel.core_pattern, prevents it",
+            why=why_dumped,
+        )
     refuse_missing_extras(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(settings, path, accept_loss, worker, early))

@@ -4,15 +4,17 @@ Never: a file taken over in part: after any mistake all old settings stay in for
 """
 
 import asyncio
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
-from proxy.config import Settings, SettingsError, load
+from proxy.config import Log, Settings, SettingsError, load, worker_of
 from proxy.config.descriptions import changes_not_reloaded as waiting
 from proxy.desk.revisions.rule_deployment import RuleDeployment
+from proxy.model import log_setup
 from proxy.model.counters import GateCounters
 from proxy.net.accounts import changed_upstream
 from proxy.net.carrier import CarrierAccount
@@ -47,6 +49,7 @@ class Reload:
     http_auth: HttpAuth
     turns: Turns
     tally: GateCounters
+    log_settings: Log
     waiting: list[str] = field(default_factory=list)  # changed settings that need a restart
     refused: str = ""  # what the last reload did not take over, without the reason: ``/readyz`` is open to everyone
     _serial: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time: files read first must not come into force last
@@ -113,11 +116,20 @@ class Reload:
         self.providers.commands.use()
         self.deliver_relay.disown(directory.providers)
         self.control_plane.retention_task.keep = settings.retention
+        if settings.log != self.log_settings:
+            self.log_settings = settings.log
+            use_log_settings(settings.log)
         self.waiting = [f"{name} has changed and needs a restart" for name in waiting(self.begun_with, settings)]
         if self.waiting:
             log.warning("settings wait for a restart", why=self.waiting)
         self.turns.wake()
         log.info("accounts in force", accounts=len(directory.accesses))
+
+
+def use_log_settings(settings: Log) -> None:
+    """Configures the log of a gate, or of the worker that the environment names."""
+    worker = worker_of(os.environ)
+    log_setup.configure_logging(settings.format, settings.level, settings.time, worker.name if worker is not None else "")
 
 
 def part_bounds_of(settings: Settings) -> PartBounds:

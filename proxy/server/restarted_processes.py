@@ -158,7 +158,11 @@ class Auditor(RestartedProcess):
             self.failed = ""
         for one in found:
             self._tally.sent_after_optout += 1
-            log.error("marketing was sent after an opt-out: gate106 optout trace tells how", **one)
+            log.error(
+                "marketing was sent after an opt-out: gate106 optout trace tells how",
+                person=one.get("person"), sent=one.get("sent"), provider=one.get("provider"), port=one.get("port"),
+                refused=one.get("refused"), refused_at=one.get("refused_at"),
+            )  # fmt: skip
 
     def notes(self) -> list[str]:
         """For /readyz."""

@@ -216,7 +216,7 @@ class GateProcess:
         )  # fmt: skip
         self.reloading = Reload(
             self.path, self.settings, self.contexts, self.tls_listener, self.carrier_accounts, self.relay, self.providers, self.control_plane,
-            self.reply_handler, self.rule_deployment, self.deliver_relay, self.http_auth, self.turns, self.tally,
+            self.reply_handler, self.rule_deployment, self.deliver_relay, self.http_auth, self.turns, self.tally, self.settings.log,
         )  # fmt: skip
         self.reloading.use_contexts()
         self.health = Health(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from proxy.config import Console, ConsoleLocations
+from proxy.config import Console, ConsoleLocations, Log
 from proxy.config.mapping_reader import Address
 from proxy.console import app
 from proxy.console.app import App, found_pages
@@ -266,7 +266,10 @@ def test_a_role_that_was_taken_away_is_gone_from_the_menu(world: World, browser:
 
 def test_a_page_says_so_while_the_gate_does_not_answer(world: World, tmp_path: Path) -> None:
     asking = GateClient(
-        ConsoleLocations(Console(None, "", ()), tmp_path / "nobody.sock", Address("127.0.0.1", 9)), tmp_path / "gate106.yaml"
+        ConsoleLocations(
+            Console(None, "", ()), tmp_path / "nobody.sock", Address("127.0.0.1", 9), Log("console", "info", "local")
+        ),
+        tmp_path / "gate106.yaml",
     )
     harness = App(Console(None, "", ()), asking, Sampling(asking))
     here = TestClient(harness.app(), base_url="http://127.0.0.1", follow_redirects=False)

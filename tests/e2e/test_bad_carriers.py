@@ -203,7 +203,7 @@ def test_what_is_no_SMPP_ends_the_link_once_and_another_is_made(harness: Harness
         waiting[0].peer.send(waiting[0].answer(ESME_ROK, b"good") + rubbish + waiting[1].answer(ESME_ROK, b"never read"))
         assert client.statuses(sequences) == [ESME_ROK, ESME_RSYSERR, ESME_RSYSERR]
     assert broken() == 1
-    assert "framing lost" in harness.gate.said()
+    until(lambda: "framing lost" in harness.gate.said(), harness.gate.said)
 
 
 def test_a_receipt_that_comes_before_the_answer_is_delivered_and_both_say_the_same_id(harness: Harness, recipient: str) -> None:

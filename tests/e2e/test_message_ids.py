@@ -331,7 +331,7 @@ def test_while_its_account_is_down_a_provider_is_asked_to_come_again_and_nobody_
         assert yi.submit("1069002", SOMEBODY_ELSE).status == 0
         assert carrier.to(SOMEBODY) == []
         assert gate.why() == []
-        assert gate.notes() == ["carrier bj (jia's account): no link is up (look for 'carrier unreachable' in the log)"]
+        assert gate.notes() == ["carrier bj (jia's account): no link is up (look for 'carrier down' in the log)"]
         carrier.bind_status = 0
         until(lambda: jia.submit("1069001", SOMEBODY).status == 0, "her account back", 10)
 

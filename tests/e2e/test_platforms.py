@@ -126,7 +126,7 @@ def test_a_platform_refused_at_one_gate_is_refused_with_its_shops_at_the_other(t
             register(gate)
             after.callback(gate.start().stop)
         one, other = gates
-        until(lambda: "carrier link up" in other.said() and one.said().count("link drained") == 2, "links shared out", 10)
+        until(lambda: "carrier up" in other.said() and one.said().count("link drained") == 2, "links shared out", 10)
         for person, refused in ((li, "青集"), (wang, "禾苗")):
             assert statuses(one, "jia", person, refused) == [0]
             refuses(carrier, person, "jia")

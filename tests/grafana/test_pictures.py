@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from grafana.boards.panels import fitting_bars
 from grafana.boards.words import Tongue
 from grafana.trial.asking import board, panels
 from grafana.trial.page import page
@@ -71,6 +72,15 @@ def test_every_panel_is_on_its_page_and_every_tag_is_closed(name: str, say: Tong
     parser = Open()
     parser.feed(html)
     assert parser.tags == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_bar_covers_the_name_of_another(name: str) -> None:
+    recorded = load().answers[name]
+    for panel in panels(board(name, "en")):
+        if panel["type"] == "bargauge":
+            shown_bars = sum(len(one.series) for one in recorded[panel["id"]])
+            assert shown_bars <= fitting_bars(panel["gridPos"]["h"]), panel["title"]
 
 
 @both

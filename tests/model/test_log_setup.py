@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import os
 import re
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import structlog
@@ -49,11 +52,80 @@ def chains(text: str) -> None:
 
 def test_lines_say_when_in_chinas_time_and_that_it_is(said: Callable[[], str]) -> None:
     structlog.get_logger().info("rules in force")
-    written = re.match(r"(\S+ \S+?)\s+\[info\s*\] rules in force", said())
+    written = re.match(r"(\S+T\S+)\s+\[info\s*\] rules in force", said())
     assert written is not None
-    at = datetime.strptime(written[1], "%Y-%m-%d %H:%M:%S%z")
+    at = datetime.fromisoformat(written[1])
     assert at.utcoffset() == timedelta(hours=8)
     assert abs(at - datetime.now(UTC)) < timedelta(minutes=5)
+
+
+def test_times_are_in_utc_where_the_settings_have_it(said: Callable[[], str]) -> None:
+    log_setup.configure_logging(time="utc")
+    structlog.get_logger().info("rules in force")
+    assert re.match(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \[info", said())
+
+
+def test_each_json_line_is_one_object_in_which_a_fault_names_no_value(said: Callable[[], str]) -> None:
+    log_setup.configure_logging("json", process="worker 2")
+    try:
+        quotes(TEXT)
+    except ValueError as error:
+        structlog.get_logger().error("judge failed", exc_info=error, why=("a\nb", Path("/x"), {"p\x9b": "北京\u202e"}))
+    logging.getLogger("some.library").warning("cannot read %s", TEXT)
+    fault, library = map(json.loads, said().splitlines())
+    assert list(fault)[:4] == ["timestamp", "level", "event", "process"]
+    assert (fault["level"], fault["event"], fault["process"]) == ("error", "judge failed", "worker 2")
+    assert fault["why"] == ["ab", "/x", {"p": "北京"}]
+    assert fault["exception"].startswith("builtins.ValueError\n")
+    assert (library["level"], library["event"]) == ("warning", "cannot read %s")
+
+
+def test_nothing_below_the_level_is_logged_and_the_level_can_change(said: Callable[[], str]) -> None:
+    log = structlog.get_logger()  # made before: as the modules have it
+    for level, count in (("warning", 2), ("error", 1), ("debug", 4), ("info", 3)):
+        log_setup.configure_logging(level=level)
+        log.debug("tried")
+        log.info("open")
+        log.warning("down")
+        log.error("lost")
+        assert said().count("\n") == count
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_each_line_for_the_journal_begins_with_its_priority(form: str) -> None:
+    done = log_of(f"configure({form!r}, 'debug')", JOURNAL="1")
+    prefixes = [line[:3] for line in done.splitlines()]
+    assert set(prefixes) == {"<7>", "<6>", "<4>", "<3>"}
+    assert prefixes[:3] == ["<7>", "<6>", "<4>"]
+    assert set(prefixes[3:]) == {"<3>"}, "the lines of a traceback, too"
+
+
+@pytest.mark.parametrize("stream", ["", "8:1", "nonsense"])
+def test_a_line_elsewhere_has_no_priority_though_the_variable_is_inherited(stream: str) -> None:
+    assert not re.search(r"^<", log_of("configure()", JOURNAL_STREAM=stream), re.MULTILINE)
+
+
+WRITES = """
+import os, sys
+if os.environ.get("JOURNAL"):
+    found = os.fstat(1)
+    os.environ["JOURNAL_STREAM"] = f"{found.st_dev}:{found.st_ino}"
+import structlog
+from proxy.model.log_setup import configure_logging as configure
+SETUP
+log = structlog.get_logger()
+log.debug("tried"); log.info("open"); log.warning("down")
+try:
+    int("x")
+except ValueError:
+    log.exception("lost")
+"""
+
+
+def log_of(setup: str, **environment: str) -> str:
+    command = [sys.executable, "-c", WRITES.replace("SETUP", setup)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, env=os.environ | environment)
+    return done.stdout
 
 
 @pytest.mark.parametrize("fault", [quotes, looks_up, decodes, chains])

@@ -153,7 +153,15 @@ class Street:
         journal = [(one.sequence, one.kind, one.body) for one in harness.written()]
         told = {name: [one.data for one in harness.told(name)] for name in harness.binds}
         records = {person: harness.store.held(person) for person in PEOPLE}
-        counts = tally.submits, tally.rule_hits, tally.shadow, tally.unknown_region, tally.segments, tally.entries
+        counts = (
+            tally.submits,
+            tally.rule_hits,
+            tally.refused,
+            tally.shadow,
+            tally.unknown_region,
+            tally.segments,
+            tally.entries,
+        )
         people = {person: _kept(found) for person, found in kept.people.items()}
         return (
             [_of(one) for one in self.judged],

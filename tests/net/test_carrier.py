@@ -33,5 +33,5 @@ async def test_a_name_that_cannot_be_looked_up_is_told_and_tried_again_as_any_ca
             while len(logs) < 3:  # noqa: ASYNC110 # as tests/e2e/waiting.py does
                 await asyncio.sleep(0.001)
     await harness.stop()
-    assert {(line["event"], line["carrier"]) for line in logs} == {("carrier unreachable", "bj")}
-    assert "label empty or too long" in logs[0]["error"]
+    assert {(line["event"], line["carrier"]) for line in logs} == {("carrier link failed", "bj")}
+    assert "label empty or too long" in logs[0]["why"]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.model.counters import GateCounters
+from proxy.model.counters import REFUSED_PROVIDERS_MAX, GateCounters
 from proxy.model.histogram import SECONDS_BUCKETS, Histogram
 from proxy.operations import metrics
 from proxy.operations.metrics import COUNTERS, GAUGES, ROWS_MAX, SCALARS, Gauges, exposition, pieces
@@ -32,7 +32,7 @@ long_messages_total{outcome}
 clock_skew_seconds certificate_expiry_timestamp_seconds{name}
 """
 BESIDE = """
-restores_total{provider} confirmations_total{provider,result}
+refused_total{provider,province} restores_total{provider} confirmations_total{provider,result}
 complaints_total{provider,validity} complaint_ppm{provider} complaints_overdue{clock} penalties{provider,step} penalties_waiting
 consent_tasks{provider,state} reply_paths{state} store_untold_records store_heard_records store_silence_seconds
 stops shadowed suspended{provider} suppressed_numbers{scope,kept} doubtful_replies{state} consent_replies_total{provider,state} doubtful_oldest_seconds
@@ -134,6 +134,19 @@ def test_counts_come_out_as_they_went_in() -> None:
     assert samples[0].value == 41
     assert found["gate106_judge_errors_total", ()] == 2
     assert found["gate106_sent_after_optout_total", ()] == 1
+
+
+def test_refusals_by_province_have_bounded_labels() -> None:
+    tally = GateCounters()
+    for number in range(REFUSED_PROVIDERS_MAX + 50):
+        tally.count_refused(f"p{number}", "北京", 1)
+    tally.count_refused("p0", "上海", 2)
+    tally.count_refused(f"p{REFUSED_PROVIDERS_MAX}", "上海", 3)
+    assert len({provider for provider, _ in tally.refused}) == REFUSED_PROVIDERS_MAX + 1
+    assert tally.refused["other", "北京"] == 50
+    assert tally.refused["p0", "上海"] == 2
+    assert tally.refused["other", "上海"] == 3
+    assert values(tally)["gate106_refused_total", ("p0", "北京")] == 1
 
 
 def test_what_must_stay_zero_is_zero_before_it_ever_happened() -> None:

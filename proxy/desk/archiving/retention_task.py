@@ -75,7 +75,11 @@ class RetentionTask:
                 await gate.safe(gate.write(messages.REMOVED, pack(retention.Removed.of(gate.now(), plan.removed, who, why))))
                 await asyncio.to_thread(retention.remove, self._journal.disk, plan.removed)
                 gone = _summary(plan.removed)
-                log.info("old segments of the journal removed", who=who, **gone)
+                log.info(
+                    "old segments of the journal removed",
+                    who=who, segments=gone["segments"], bytes=gone["bytes"], first=gone["first"], last=gone["last"],
+                    since=gone["since"], until=gone["until"],
+                )  # fmt: skip
                 left = await self._plan(0)
             else:
                 left = plan

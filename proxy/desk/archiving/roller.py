@@ -80,10 +80,10 @@ class Roller:
         if (newest := result.get("head")) is not None:
             self.head = {(str(newest["day"]), str(newest["digest"])): float(newest["last"])}
         for head in result.get("heads", ()):
-            log.info("head of the journal", **{name: head[name] for name in ("node", "day", "last", "digest")})
+            log.info("head of the journal", node=head["node"], day=head["day"], last=head["last"], digest=head["digest"])
         if not failed or self.done:
-            numbers = {name: result.get(name) for name in ("segments", "records", "days", "gone", "last")}
-            log.info("journal rolled into tables", **numbers)
+            segments, records, days, gone, last = map(result.get, ("segments", "records", "days", "gone", "last"))
+            log.info("journal rolled into tables", segments=segments, records=records, days=days, gone=gone, last=last)
         if damaged:
             log.error("a closed segment of the journal is damaged", error=failed)
         elif failed and result:

@@ -47,6 +47,11 @@ log = structlog.get_logger()
 PROBLEMS_SHOWN = 20
 TRIES = 5
 """How often a reload is tried again: a try fails only if another gate decides at that moment."""
+LOGGED = {
+    "accepted": "rules accepted", "proposed": "rules proposed", "vouched": "rules vouched", "approved": "rules approved",
+    "rejected": "rules rejected", "rolled-back": "rules rolled-back", "withdrawn": "rules withdrawn", "kept-out": "rules kept-out",
+}  # fmt: skip
+"""Log events of decisions after which the same set is in force as before."""
 NO_FILES: Mapping[str, bytes] = {}
 
 
@@ -352,8 +357,8 @@ class RuleDeployment:
             self._propose(waits)
         self._host.use(self.rules, self.proposal)
         await self._host.safe(sequence)
-        event_name = "rules in force" if in_force else f"rules {event.event}"
-        log.info(event_name, revision=event.revision, in_force=event.in_force, rules=len(self.rules.rules), who=event.who)
+        logged = "rules in force" if in_force else LOGGED[event.event]
+        log.info(logged, revision=event.revision, in_force=event.in_force, rules=len(self.rules.rules), who=event.who)
         await asyncio.to_thread(self._forget_files)
         gone = {before.rules, waiting.rules if waiting is not None else before.rules}
         for rules in gone - {self.rules, self._waiting.rules if self._waiting is not None else self.rules}:

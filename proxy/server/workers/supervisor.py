@@ -65,6 +65,7 @@ class Supervisor:
         self.http = HttpServer(bytes, self.http_front.not_ready, self.guard, self._notes, self.http_front.paths())
         self.control_front = PoolControlServer(settings.control, settings.control_group, self._serving, self._reloaded)
         self.stop = asyncio.Event()
+        self._log_settings = settings.log
         self._tasks: set[asyncio.Task[None]] = set()
 
     def _notes(self) -> list[str]:
@@ -163,6 +164,9 @@ class Supervisor:
             settings = await asyncio.to_thread(load, self.path)
         except SettingsError as error:
             return error.problems
+        if settings.log != self._log_settings:
+            _use_log_settings(settings)
+            self._log_settings = settings.log
         self.guard.use(settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers)
         return ()
 
@@ -172,6 +176,10 @@ class Supervisor:
 
     def _status(self) -> str:
         return f"open; {len(self.pool.up())} of {len(self.pool.members)} workers"
+
+
+def _use_log_settings(settings: Settings) -> None:
+    log_setup.configure_logging(settings.log.format, settings.log.level, settings.log.time, "supervisor")
 
 
 def reserve(listen: Address) -> socket.socket:
@@ -205,6 +213,7 @@ def serve(path: Path, workers: int, command: Sequence[str] | None = None) -> int
         settings = load(path)
     except SettingsError as error:
         raise StartError("\n".join(error.problems)) from error
+    _use_log_settings(settings)
     if faults := worker_faults(settings, workers):
         raise StartError(f"{path}: {faults[0]}")
     command = command or (sys.executable, "-m", "proxy", "serve", "--config", str(path))
