@@ -49,7 +49,13 @@ def test_the_journal_gets_a_priority_before_each_line_also_of_a_start_that_fails
     with ours:
         with its:
             done = subprocess.run(
-                command, cwd=ROOT, stdout=its.fileno(), stderr=its.fileno(), env=os.environ | journal, timeout=60, check=False
+                command,
+                cwd=ROOT,
+                stdout=its.fileno(),
+                stderr=its.fileno(),
+                env={**os.environ, **journal},
+                timeout=60,
+                check=False,
             )
         written = b"".join(iter(lambda: ours.recv(65_536), b"")).decode().splitlines()
     assert done.returncode == 2
