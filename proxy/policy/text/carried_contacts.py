@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from proxy.policy.text import disguised
 from proxy.policy.text.contacts import contacts, links
+from proxy.policy.text.handles import handles
 from proxy.policy.text.lazy_regex import lazy_regex
 
 DIGITS_LEAST = disguised.DIGITS_LEAST
@@ -18,18 +19,11 @@ LONG_DIGITS = 10
 _BEFORE = 4  # characters that say whether a short number is a code (验证码956123)
 _UNITS = frozenset("元分积万亿块点%个件次天年月")
 """Behind a short number they say that it is an amount."""
-_MAIL = lazy_regex(r"[0-9a-z][0-9a-z._-]*@[0-9a-z]")
-_ID = r"[号:;/为是叫_()加添搜-]{0,3}[0-9a-z][0-9a-z_-]{4,}"
-_ACCOUNT = lazy_regex(
-    rf"(?:[微威薇徽][信x]|wei?xin|wechat|(?<![0-9a-z])(?:vx|wx(?=[:号])|v信|qq|q群)|扣扣|企鹅|抖音|快手|小红书|微博|[加➕+][微v企q薇]){_ID}"
-    rf"|(?<![0-9a-z])[vq][:号]{_ID}"
-    r"|wxid_?[0-9a-z]|(?<![0-9a-z])v信|[加+➕](?:v(?![0-9a-z]?\d*(?:[^0-9a-z]|\Z))|v信|[微薇威]信)"
-    r"|[加进入]\w{0,3}群|(?:关注|搜索?|添加|扫码?|长按|联系|咨询|打开)\w{0,6}(?:公众号|小程序|服务号|微信|抖音|淘宝|客服号|二维码)"
-    r"|(?:公众号|小程序|服务号)[:搜“「\"'《]"
-    r"|[¥€$£₤₴₳(/][0-9a-z]{8,14}[¥€$£₤₴₳)/]"
+_INVITATION = lazy_regex(
+    r"[加进入]\w{0,3}群|(?:关注|搜索?|添加|扫码?|长按|联系|咨询|打开)\w{0,6}(?:公众号|小程序|服务号|微信|抖音|淘宝|客服号|二维码)"
+    r"|(?:公众号|小程序|服务号)[:搜“「\"'《]|(?<![0-9a-z])v信|[加+➕](?:v(?![0-9a-z]?\d*(?:[^0-9a-z]|\Z))|v信|[微薇威]信)"
 )
-
-_SIGN = lazy_regex("[a-z@群公小服微抖¥€$£₤₴₳/(]")  # gate: no account without it
+"""Words that lead to an account, though the value does not say which."""
 _DIGIT, _LETTER = lazy_regex("[0-9]"), lazy_regex("[a-z]")
 _NUMERAL = lazy_regex(lambda: f"[{''.join(sorted(disguised.NUMERALS))}oilzsbg]")
 _TOPS = frozenset(
@@ -51,8 +45,10 @@ def carried(text: str, start: int, end: int, *, is_number: bool) -> str:
     has_letters = _LETTER.search(value) is not None
     if (has_letters or digits >= LONG_DIGITS) and (named := links_and_numbers(value)):
         return named[0]
-    if _SIGN.search(value) and (account := _ACCOUNT.search(value) or _MAIL.search(value)) is not None:
-        return account[0]
+    if found := handles(value):
+        return value[slice(*found[0].span)]
+    if (invitation := _INVITATION.search(value)) is not None:
+        return invitation[0]
     if is_number:
         return ""
     if digits + len(_NUMERAL.findall(value)) >= DIGITS_LEAST:
