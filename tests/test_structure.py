@@ -36,6 +36,7 @@ IMPORTS_BY_NAME = {
     "proxy/policy/kinds/__init__.py": "a file kinds/*.py is the registration of a rule condition",
     "proxy/policy/registries/regions.py": "finds a data file of the package phone without running that package",
     "proxy/runtime/build_info.py": "reads the version of this package",
+    "proxy/runtime/extras.py": "asks whether optional libraries are installed, and imports none",
     "proxy/sim/measure.py": "reads the versions of installed packages",
     "proxy/state/__init__.py": "a file stores/*.py is the registration of a store",
 }

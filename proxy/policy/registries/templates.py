@@ -69,6 +69,19 @@ class Misfit(NamedTuple):
     why: Bilingual
 
 
+class _Use(Protocol):
+    """A row that names a signature or a template; an empty field is any."""
+
+    @property
+    def provider(self) -> str: ...
+    @property
+    def advertiser(self) -> str: ...
+    @property
+    def signature(self) -> str: ...
+    @property
+    def template(self) -> str: ...
+
+
 class _Owners(Protocol):
     @property
     def advertisers(self) -> frozenset[str]: ...
@@ -76,6 +89,8 @@ class _Owners(Protocol):
     def providers(self) -> frozenset[str]: ...
     @property
     def everybody(self) -> bool: ...
+    @property
+    def uses(self) -> tuple[_Use, ...]: ...
 
 
 class ContactOwners(Protocol):
@@ -363,7 +378,7 @@ class Templates:
             values = template.values(written)
             if isinstance(values, _Obstacle) or template.contact_in(written, values) is not None:
                 continue
-            providers = self._providers(template, signature, written, values)
+            providers = self._providers(number, template, signature, written, values)
             if not isinstance(providers, _Obstacle):
                 found.append(Fit(number, providers))
         return tuple(found)
@@ -381,7 +396,7 @@ class Templates:
             return None
         nearest: tuple[int, int, _Obstacle] | None = None
         for number, template in self._read[signature].templates:
-            obstacle = self._obstacle(template, signature, written, self.rows[number].provider, provider)
+            obstacle = self._obstacle(number, template, signature, written, provider)
             if nearest is None or obstacle.at > nearest[0]:
                 nearest = (obstacle.at, number, obstacle)
         assert nearest is not None
@@ -389,23 +404,23 @@ class Templates:
         of = obstacle.variable.written if obstacle.variable is not None else ""
         return Misfit(self.rows[number].name, of, obstacle.value[:VALUE_SHOWN], obstacle.why)
 
-    def _obstacle(self, template: _Template, signature: str, text: str, registered: str, provider: str) -> _Obstacle:
+    def _obstacle(self, number: int, template: _Template, signature: str, text: str, provider: str) -> _Obstacle:
         values = template.values(text)
         if isinstance(values, _Obstacle):
             return values
         if (found := template.contact_in(text, values)) is not None:
             return found
-        providers = self._providers(template, signature, text, values)
+        providers = self._providers(number, template, signature, text, values)
         if isinstance(providers, _Obstacle):
             return providers
-        if registered not in ("", provider):
+        if (registered := self.rows[number].provider) not in ("", provider):
             why = Bilingual(f"the template is registered for provider {registered}", f"该模板报备给通道商 {registered}")
             return _Obstacle(len(text) + 1, None, "", why)
         one, value = next(template.phones(text, values))
         return _Obstacle(len(text) + 1, one, text[slice(*value)], NOT_REGISTERED)
 
     def _providers(
-        self, template: _Template, signature: str, text: str, values: list[_Value]
+        self, number: int, template: _Template, signature: str, text: str, values: list[_Value]
     ) -> frozenset[str] | _Obstacle | None:
         """Providers for whom the telephone numbers are registered, None for any; or the number that is not registered."""
         found: frozenset[str] | None = None
@@ -413,9 +428,17 @@ class Templates:
             owners = self._registry.owners(number_of(text[slice(*value)])) if self._registry is not None else None
             if owners is not None and self._registry is not None:
                 advertiser = self._registry.advertiser_of(hash48(signature)) if signature else ""
-                if owners.everybody or (advertiser and advertiser in owners.advertisers):
+                fits = [
+                    use.provider
+                    for use in owners.uses
+                    if use.advertiser in ("", advertiser)
+                    and use.signature in ("", signature)
+                    and use.template in ("", self.rows[number].name)
+                ]
+                if owners.everybody or (advertiser and advertiser in owners.advertisers) or "" in fits:
                     continue
-                found = owners.providers if found is None else found & owners.providers
+                providers = owners.providers | frozenset(fits)
+                found = providers if found is None else found & providers
             if owners is None or not found:
                 return _Obstacle(len(text) + 1, one, text[slice(*value)], NOT_REGISTERED)
         return found
