@@ -53,7 +53,7 @@ def bench(make: Make) -> Bench:
         ("【麦田】加Q一零零零零四零三零", "allow"), ("【青禾】QQ:100004031", "reject contacts"), ("【青禾】淘口令￥AbCd12EfGh￥", "reject contacts"),
         ("【青禾】抖音号：qinghe88", "reject contacts"), ("【青禾】小程序「青禾到家」", "reject contacts"), ("【青禾】写信kefu@mail.example", "reject contacts"),
         ("【青禾】写信kefu@qinghe.example", "allow"), ("【青禾】看qinghe点example/a", "allow"), ("【青禾】看qinghe9点example/a", "reject links"), ("【青禾】看 a b c . c o m", "reject links"),
-        ("【青禾】会员专线139.0013.8000，拒收请回复R", "allow"), ("【青禾】电话139.0013.8000", "reject contacts"), ("【青禾会员】会员专线13900138000，拒收请回复R", "reject contacts"),
+        ("【青禾】会员专线139-0013-8000，拒收请回复R", "allow"), ("【青禾】会员专线139.0013.8000，拒收请回复R", "reject contacts"), ("【青禾】电话139.0013.8000", "reject contacts"), ("【青禾会员】会员专线13900138000，拒收请回复R", "reject contacts"),
         ("【青禾】详询四零零六零零零一零六", "allow"), ("【青禾会员】详询4006000106", "reject contacts"), ("【青禾】投诉请拨12315", "allow"),
         ("【青禾】订单号13900138000已发货", "allow"), ("【麦田】关注微信公众号查询", "allow"),
     ],
