@@ -19,11 +19,13 @@ from proxy.archive.parquet import engine
 from proxy.archive.pending_segments import ArchiveSources, LocalJournal, gather_sources
 from proxy.archive.query import Query
 from proxy.archive.secret_keys import ArchiveKeys
+from proxy.model.number import masked_repr
 
 TEXTS_MAX = 300_000
 """Different texts that are read, those sent most often first: about 150 MB."""
 
 
+@masked_repr
 class TextOutcome(NamedTuple):
     """One text, under one signature, with one verdict."""
 

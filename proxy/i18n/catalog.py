@@ -61,7 +61,8 @@ DIMENSIONS: Mapping[str, str] = {
 } | {"rule": "规则", "link": "链路", "share": "保留速率"}  # fmt: skip
 """Dimensions of orders and opt-outs."""
 CLOSED: Mapping[str, Mapping[str, str]] = {
-    "answer": labels.ANSWERS, "case": labels.CASES, "consent": labels.CONSENTS, "penalty": labels.PENALTIES, "reason": labels.REASONS,
+    "answer": labels.ANSWERS, "case": labels.CASES, "consent": labels.CONSENTS, "penalty": labels.PENALTIES, "feed": labels.FEEDS,
+    "reason": labels.REASONS,
     "receipt": labels.RECEIPTS, "role": ROLES, "scope": labels.SCOPES, "step": labels.STEPS, "word": WORDS,
 }  # fmt: skip
 """Closed lists of the gate's own words, with their Chinese."""

@@ -15,7 +15,10 @@ STEPS: Mapping[str, str] = {
 }  # fmt: skip
 PENALTIES: Mapping[str, str] = {
     "proposed": "待批准", "in-force": "生效", "over": "已到期", "lifted": "已解除", "rejected": "未通过", "raised": "已加重",
-    "approved": "已批准", "withdrawn": "已撤回", "lapsed": "逾期未批, 已失效",
+    "withdrawn": "已撤回", "lapsed": "逾期未批, 已失效",
+}  # fmt: skip
+FEEDS: Mapping[str, str] = {
+    "proposed": "待批准", "approved": "已批准", "rejected": "未通过", "withdrawn": "已撤回", "lapsed": "逾期未批, 已失效",
 }  # fmt: skip
 ANSWERS: Mapping[str, str] = {
     "accepted": "运营商已接收", "taken-back": "运营商拒绝, 不计数", "unknown": "无应答, 计数", "late-accepted": "运营商迟到接收",

@@ -86,14 +86,14 @@ def compiled(name: str) -> Callable[[Function], Function]:
 
     def choose(function: Function) -> Function:
         PURE[name] = function
-        return cast("Function", getattr(_MODULE, name, function))
+        return cast("Function", getattr(_accelerated(), name, function))
 
     return choose
 
 
 def replace_marked() -> None:
     """Replaces functions that were marked before the compiled module was ready: it imports converted modules, and those import others."""
-    replaced = {id(function): getattr(_MODULE, name) for name, function in PURE.items() if hasattr(_MODULE, name)}
+    replaced = {id(function): getattr(_module, name) for name, function in PURE.items() if hasattr(_module, name)}
     for module in [module for name, module in sys.modules.items() if name.startswith("proxy.")]:
         kinds = [kind for kind in vars(module).values() if isinstance(kind, type) and kind.__module__ == module.__name__]
         for owner in (module, *kinds):
@@ -104,7 +104,15 @@ def replace_marked() -> None:
                     setattr(owner, name, staticmethod(found) if is_static else found)
 
 
-_MODULE: ModuleType | None = None
-if BUILT:
-    _MODULE = import_module("proxy.native.accelerated")
-    replace_marked()
+def _accelerated() -> ModuleType | None:
+    """The module of compiled versions, imported when the first function asks for one: most commands need none. None while it is imported."""
+    global _asked, _module  # noqa: PLW0603 # once in a process
+    if BUILT and not _asked:
+        _asked = True
+        _module = import_module("proxy.native.accelerated")
+        replace_marked()
+    return _module
+
+
+_asked = False
+_module: ModuleType | None = None

@@ -37,7 +37,8 @@ def seen() -> dict[str, Any]:
 
 
 def test_the_gate_is_open_and_the_carrier_of_its_settings_answers(seen: dict[str, Any]) -> None:
-    assert seen["ready"] == {"ready": True, "why": [], "notes": []}, seen["logs"]["gate"]
+    notes = [one for one in seen["ready"].pop("notes") if "the map of number segments is of" not in one]  # depends on the day
+    assert (seen["ready"], notes) == ({"ready": True, "why": []}, []), seen["logs"]["gate"]
 
 
 def test_prometheus_reads_the_gate_and_has_computed_every_rule(seen: dict[str, Any]) -> None:

@@ -23,12 +23,8 @@ WIDER = {
 NO_LONGER = {"gate106 subject show --why": "an empty reason is none: the default is nothing now"}
 """Options that lost a default."""
 
-ADDED = {"filing.tasks": "SEE"}
-"""Operations that came later."""
-
-
 ADDED = {
-    "recycled.approve": "APPROVE", "recycled.list": "SEE", "recycled.reject": "APPROVE", "recycled.withdraw": "ENTER", "regions": "SEE",
+    "filing.tasks": "SEE", "recycled.approve": "APPROVE", "recycled.list": "SEE", "recycled.reject": "APPROVE", "recycled.withdraw": "ENTER", "regions": "SEE",
     "regions.number": "SEE",
 }  # fmt: skip
 """Operations that came later."""

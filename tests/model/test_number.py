@@ -128,7 +128,7 @@ NOT_ABOUT_PEOPLE = frozenset(
     (
         "proxy.config.mapping_reader.SettingsFault", "proxy.policy.loading.problem.Problem", "proxy.policy.text.lexicon.LexiconWord", "proxy.policy.registries.templates.TemplateRow",  # files of the carrier
         "proxy.operations.declaration.Operation", "proxy.journal.retention.RetentionPlan", "proxy.journal.retention.Removed", "proxy.journal.retention.ClosedSegment", "proxy.archive.manifest.TableFile",  # octets: how many
-        "proxy.net.proxy_protocol.ProxyHeader", "proxy.relay.submit_multi.MemberOutcome", "proxy.wire.redaction.RedactedPdu",  # addresses; an answer; what is redacted
+        "proxy.net.proxy_protocol.ProxyHeader", "proxy.relay.submit_multi.MemberOutcome", "proxy.wire.redaction.RedactedPdu", "proxy.desk.lexicon.rates._Columns", "proxy.policy.registries.segment_tables.Merge",  # addresses; an answer; what is redacted
     )
 )  # fmt: skip
 """… but for these."""

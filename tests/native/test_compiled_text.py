@@ -69,7 +69,7 @@ REGISTERED = {
 
 
 def compiled_version(name: str) -> Any:
-    return getattr(loader._MODULE, name)
+    return getattr(loader._accelerated(), name)
 
 
 def of_words(folder: Path) -> Reader:

@@ -83,6 +83,8 @@ class Earlier(Gate):
     code = ROOT
 
     def start(self, ready: bool = True, more: tuple[str, ...] = ()) -> Gate:
+        if self.settings.pop("rules_may_be_empty", None) is not None:  # a later setting
+            self.write_settings()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(self._words("serve", *more), stdout=log, stderr=log, cwd=self.code, env=self._env)
         until(lambda: self._exited() or self._up(ready), lambda: f"the gate up: {self.said()}", START_S)

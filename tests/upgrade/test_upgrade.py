@@ -148,14 +148,26 @@ async def keeps_rules(ends: Ends, had_sets: bool) -> None:
 def test_todays_gate_answers_as_the_earlier_one_did_from_the_same_files(state: Path, tmp_path: Path) -> None:
     told = unpacked(state, tmp_path)
     before = json.loads((tmp_path / "answers.json").read_text(encoding="utf-8"))
-    for now, then in zip(asyncio.run(asked(Ends(tmp_path), told["at"])), before, strict=True):
-        assert _as_told(now, then) == then, then["words"]
+    now = _of_the_same_set(asyncio.run(asked(Ends(tmp_path), told["at"])), before)
+    for this, then in zip(now, before, strict=True):
+        assert _as_told(this, then) == then, then["words"]
 
 
 def _as_told(now: dict[str, Any], then: dict[str, Any]) -> dict[str, Any]:
     """Without keys of the answer that were added since."""
     said = now["said"]
     return now | {"said": {key: said[key] for key in then["said"] if key in said}} if isinstance(said, dict) else now
+
+
+def _of_the_same_set(now: Any, before: Any) -> Any:
+    """As if today's start had brought no set of rules: the words that ship may have changed, and then they make another revision."""
+    here, there = ([one["said"] for one in answers if one["words"] == ["rules", "history"]] for answers in (now, before))
+    if not here or len(here[0]["events"]) == len(there[0]["events"]):
+        return now
+    new, old = here[0]["events"].pop(0), here[0]["events"][0]
+    assert new["how"] == "start"
+    here[0]["kept"] -= 1
+    return json.loads(json.dumps(now).replace(new["revision"], old["revision"]))
 
 
 async def asked(ends: Ends, at: float) -> list[dict[str, object]]:

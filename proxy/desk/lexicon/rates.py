@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.model.message import Category, Content
+from proxy.model.number import masked_repr
 from proxy.operations.files.row_files import FILE_BYTES_MAX, FileFaults, NotATable, encoding_of, is_regular, rows_of
 from proxy.policy.text.category import band_of
 from proxy.policy.text.text_analysis import pages_of
@@ -32,6 +33,7 @@ _SOURCE_HEADS = ("source", "来源")
 _LINES = (".txt", ".jsonl")
 
 
+@masked_repr
 class LabelledText(NamedTuple):
     source: str
     label: str

@@ -18,6 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from proxy.model.number import masked_repr
 from proxy.policy.text.category import SURELY
 from proxy.policy.text.lexicon import WORD_LONGEST, normal_word
 
@@ -37,6 +38,7 @@ _UNIT = re.compile("[\u4e00-\u9fff]|[a-z]+|0")
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
+@masked_repr
 class SeenText(NamedTuple):
     """A text of the journal. ``text`` is normalised."""
 

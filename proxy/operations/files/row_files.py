@@ -89,8 +89,8 @@ Row = tuple[int, list[str]]
 _OLD = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
-def rows_of(path: Path, rows_max: int = ROWS_MAX, *, strict: bool = False) -> Iterator[Row]:
-    """(line, cells) of each row that is not empty; a sheet has at most ROWS_MAX. ``strict``: a quote that is not closed ends the table.
+def rows_of(path: Path, rows_max: int = 0, *, strict: bool = False) -> Iterator[Row]:
+    """(line, cells) of each row that is not empty; at most ``rows_max``, or ROWS_MAX. ``strict``: a quote that is not closed ends the table.
     NotATable, OSError."""
     is_regular(path)
     if path.stat().st_size > FILE_BYTES_MAX:
@@ -99,6 +99,7 @@ def rows_of(path: Path, rows_max: int = ROWS_MAX, *, strict: bool = False) -> It
         begins = file.read(len(_OLD))
     if begins == _OLD:
         raise NotATable(f"{path.name}: an .xls as spreadsheets wrote it before 2007: save it as .xlsx or CSV")
+    rows_max = rows_max or ROWS_MAX
     packed = begins.startswith(b"PK\x03\x04")
     count = 0
     for line, cells in _sheet(path) if packed else _csv(path, strict):

@@ -89,6 +89,8 @@ def found_links(page: TextAnalysis) -> tuple[Contact, ...]:
         if page.holds_codes and (text := plainer(page.folded)) != page.folded:
             for name in links(text):
                 found.setdefault(name, Contact("link", name))
+    for name in [one for one in found if "." not in one and any(other.startswith(f"{one}.") for other in found)]:
+        del found[name]  # the beginning of a domain whose dot is in disguise
     return tuple(found.values())
 
 
