@@ -133,6 +133,8 @@ _PARTS: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]] = {
     "use": (("own", ("自用", "自有", "本单位", "本企业", "本公司")), ("other", ("他用", "第三方", "授权", "代发", "他人"))),
 }  # fmt: skip
 """What operators and clouds write of a word, by a part of it: 商标名的全称或简称. The first that fits counts."""
+_UNSURE = ("没", "未", "非", "撤", "吗", "?", "率")
+"""A state with one of these is none that can be read: 暂未通过 is neither filed nor refused for sure."""
 _OF_SIGNATURES = {"refused": "revoked", "pending": "filed", "filed": "approved", "review-due": "approved"}
 """The state of a signature by that of a filing."""
 _REQUIRED = (("signatures", "responsible"), ("ports", "responsible"), ("licences", "number"), ("signatures", "letter"))
@@ -429,6 +431,8 @@ def _known_word(column: str, written: str, known: Mapping[str, tuple[str, ...]])
         if word == name or word in spellings:
             return name
     found = next((name for name, parts in _PARTS.get(column, ()) if any(part in word for part in parts)), "")
+    if found == "filed" and any(mark in word for mark in _UNSURE):
+        found = ""
     if found:
         return found if found in known else _OF_SIGNATURES[found]
     if column == "source":

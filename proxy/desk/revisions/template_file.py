@@ -63,7 +63,7 @@ _CATEGORY = {
 }
 """What a type is like; the first one counts."""
 _LEFT_OUT = re.compile(
-    "不|未|失败|驳回|拒|待|停|禁|撤|删|过期|取消|中$|pending|review(?:ing|$)|init|reject|fail|not|cancel|disabl|delet|expir"
+    "不|未|没|非|吗|[?？]|失败|驳回|拒|待|停|禁|撤|删|过期|取消|中$|pending|review(?:ing|$)|init|reject|fail|not|cancel|disabl|delet|expir"
 )
 _APPROVED = re.compile("通过|成功|已审|已报备|生效|正常|启用|可用|完成|approved|pass|success|active|enabled|valid")
 _NARROW = str.maketrans("｛｝＃＄", "{}#$")

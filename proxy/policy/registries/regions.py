@@ -192,8 +192,14 @@ class Regions:
 
     @property
     def date(self) -> str:
-        """The newest date of its sources; empty: none has one."""
-        return max((one.date for one in self.sources), default="")
+        """The date of its newest whole table; empty: none has a date. A few segments make the map no younger: a table counts if it answers at
+        least half of what was to be expected since the one before."""
+        found, counts = "", self.count_by_source()
+        for one in sorted((one for one in self.sources if one.date), key=lambda one: one.date):
+            grown = IN_USE * GROWTH * (dated_s(one.date) - dated_s(found)) / MONTH_S if found else 0.0
+            if 2 * counts[one] >= grown:
+                found = one.date
+        return found
 
     def age_s(self, now: float) -> float:
         """How long ago its newest table was made; 0 if none has a date."""

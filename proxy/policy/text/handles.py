@@ -246,6 +246,8 @@ _ENDS_IN_VERB = lazy_regex(f"(?:{_VERB})\\Z")
 _ONLY_VERBS = lazy_regex(f"(?:{_VERB})+")
 _LEAD = lazy_regex(rf"(?:{_VERB}|[上到])[^0-9a-z\u3400-\u9fff]{{0,2}}(?:我们的?|官方|的|微信|支付宝){{0,3}}\Z")
 _AHEAD = 18
+_BEGINS_CLAUSE = ",。;!?、:】)”~"
+"""Behind one of these 公众号青禾优选 names an account, if its name is long, though no verb leads to it."""
 _NAMED = {
     kind: lazy_regex(
         rf"(?:{mark})(?:账号|名称?|叫做?|号|id|直播间?|主页|搜索?|关注|是|为|[:=\-—>→👉 @]){{0,4}}"
@@ -301,7 +303,8 @@ def _names(text: str) -> Iterator[Handle]:
             group = 1 if match[1] else 2
             between = text[match.start() : match.start(group)]
             led = group == 1 or _says_name(between) or _LEAD.search(text, max(0, match.start() - _AHEAD), match.start())
-            if led and (name := _trimmed(match[group], quoted=group == 1)):
+            least = 2 if led else 4 if match.start() and text[match.start() - 1] in _BEGINS_CLAUSE else 99
+            if len(name := _trimmed(match[group], quoted=group == 1)) >= least:
                 yield Handle(kind, name, (match.start(group), match.start(group) + len(name)))
 
 

@@ -39,7 +39,9 @@ _NAMED = lazy_regex(
     r"(?:号码?|码)?(?:为|是|[:#\s\"“(\[【]){0,3}\Z"
 )
 """Right before a number it says that it is no telephone's …"""
-_CALLED = lazy_regex(r"[^0-9a-z\u3400-\u9fff]{0,2}(?:联系|拨打|咨询|致电|电话|来电|微信|v信|vx|wx|同号|热线)")
+_CALLED = lazy_regex(
+    r"[^0-9a-z\u3400-\u9fff]{0,2}(?:联系|拨打|咨询|致电|电话|来电|电联|微信|v信|vx|wx|同[号微v]|加[我微薇v]|找我|热线)"
+)
 """… unless this stands right behind it."""
 _UNIT = lazy_regex(
     r"\s?(?:元|块|万|亿|%|吨|股|米|公里|公斤|斤|克|升|平|㎡|美元|积?分(?!机)|步|度|件|人|次|户|票|字|瓶|箱|小时|毫安|号楼|室|(?:k[wbmg]h?|m[bm]|gb|mah|hz)(?![a-z]))"

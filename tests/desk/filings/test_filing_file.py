@@ -217,3 +217,13 @@ def test_the_digest_of_a_letter_goes_into_every_row_of_its_signature() -> None:
     licences = "甲置业,甲证,1\n甲置业,乙证,2\n"
     text, count = attached("licences", licences, "甲置业", digest, "乙证")
     assert (count, text.splitlines()[0]) == (1, "甲置业,甲证,1")
+
+
+@pytest.mark.parametrize(
+    "state", ["暂未通过", "没通过", "非已报备", "尚未通过", "报备未成功", "通过已撤销", "报备成功了吗", "报备成功?"]
+)
+def test_a_negated_state_is_never_filed(state: str) -> None:
+    sheet = read(f"签名|移动报备状态|企业名称\n甲苑|{state}|甲置业\n", "filings")
+    filed = [line for line in sheet.files.get(file_of("filings"), "").splitlines() if ",filed," in line]
+    assert not filed
+    assert sheet.problems or "refused" in sheet.files.get(file_of("filings"), "")

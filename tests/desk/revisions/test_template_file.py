@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.desk.revisions.template_file import TemplateList, read_template_list, translated
+from proxy.desk.revisions.template_file import TemplateList, _state, read_template_list, translated
 from proxy.operations.files.row_files import rows_of, write_table
 
 ALIYUN = ("模板CODE", "模板名称", "模板类型", "模板内容", "关联签名", "审核状态", "变量属性")
@@ -160,3 +160,8 @@ def test_files_of_spreadsheets_are_read(tmp_path: Path, kind: str) -> None:
             csv.writer(out).writerows([ALIYUN, row])
     found = read_template_list(file.name, rows_of(file))
     assert [one.cells[5] for one in found.rows] == ["您的验证码为{code:4-8}"]
+
+
+@pytest.mark.parametrize("state", ["没通过", "非通过", "非已报备", "报备成功了吗", "暂未通过"])
+def test_a_negated_state_is_left_out(state: str) -> None:
+    assert _state({"state": state}) == state

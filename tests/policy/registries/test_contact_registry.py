@@ -55,7 +55,8 @@ def bench(make: Make) -> Bench:
         ("【青禾】写信kefu@qinghe.example", "allow"), ("【青禾】看qinghe点example/a", "allow"), ("【青禾】看qinghe9点example/a", "reject links"), ("【青禾】看 a b c . c o m", "reject links"),
         ("【青禾】会员专线139-0013-8000，拒收请回复R", "allow"), ("【青禾】会员专线139.0013.8000，拒收请回复R", "reject contacts"), ("【青禾】电话139.0013.8000", "reject contacts"), ("【青禾会员】会员专线13900138000，拒收请回复R", "reject contacts"),
         ("【青禾】详询四零零六零零零一零六", "allow"), ("【青禾会员】详询4006000106", "reject contacts"), ("【青禾】投诉请拨12315", "allow"),
-        ("【青禾】订单号13900138000已发货", "allow"), ("【麦田】关注微信公众号查询", "allow"),
+        ("【青禾】订单号13900138000已发货", "allow"), ("【麦田】订单号13912345678加我", "reject contacts"),
+        ("【麦田】上新五折，公众号青禾优选 拒收请回复R", "reject contacts"), ("【麦田】关注微信公众号查询", "allow"),
     ],
 )  # fmt: skip
 def test_a_contact_passes_for_whom_it_is_registered(bench: Bench, text: str, said: str) -> None:

@@ -81,7 +81,7 @@ def test_a_row_may_name_runs_of_segments_and_where_they_come_from() -> None:
     assert over.source_of(15400000000) == ("our list", "2026-11")
     assert over.source_of(15400200000) == ("segments.csv", "")
     assert over.source_of(15400100000) is None
-    assert (over.known, over.date, REGIONS.date) == (REGIONS.known + 11, "2026-11", "2025-02")
+    assert (over.known, over.date, REGIONS.date) == (REGIONS.known + 11, "2025-02", "2025-02"), "so few make it no younger"
 
 
 def test_a_table_of_three_columns_may_have_others_behind_them() -> None:
@@ -145,7 +145,10 @@ def test_the_share_of_unknown_segments_is_estimated_by_age_until_the_carrier_add
     rows = "".join(f"{segment},北京,北京\n" for segment in range(1_540_000, 1_550_000))
     more = REGIONS.overlaid(rows.encode(), "segments.csv")
     assert more.unknown_share(dated_s("2025-02") + years) == pytest.approx(0.0107, abs=0.001)
-    dated = REGIONS.overlaid("segment,province,city,source,date\n1540000,北京,,ours,2026-02\n".encode(), "segments.csv")
+    one = REGIONS.overlaid("segment,province,city,source,date\n1540000,北京,,ours,2026-02\n".encode(), "segments.csv")
+    assert one.unknown_share(dated_s("2025-02") + years) == pytest.approx(0.0295, abs=0.001)
+    runs = "1540000-1549999,北京,,ours,2026-02\n"
+    dated = REGIONS.overlaid(f"segment,province,city,source,date\n{runs}".encode(), "segments.csv")
     assert dated.unknown_share(dated_s("2025-02") + years) == pytest.approx(0.0, abs=0.0001)
 
 

@@ -186,3 +186,10 @@ def test_a_map_that_is_merged_says_what_the_table_says() -> None:
     after = merged_map(found.text)
     assert all(place(after, one)[0] == ("北京" if one % 3 else "上海") for one in range(FREE, FREE + 3_000, 2))
     assert len(found.text.splitlines()) == 3
+
+
+def test_a_table_of_a_few_segments_makes_the_map_no_younger() -> None:
+    few = merged_map(merge(BASE, b"", "segments.csv", table("1540000-1540009;河北;")).text)
+    assert (place(few, FREE)[0], few.date) == ("河北", BASE.date)
+    many = merged_map(merge(BASE, b"", "segments.csv", table(f"{FREE}-{FREE + 9_999};河北;", "1920000-1929999;河北;")).text)
+    assert many.date == OURS.date
