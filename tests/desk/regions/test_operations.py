@@ -183,7 +183,7 @@ def test_the_page_shows_the_map_and_answers_about_a_number(world: World) -> None
 def test_a_table_is_proposed_on_the_page_or_its_bad_rows_are_shown(world: World) -> None:
     browser = Browser(world, "chen")
     bad = browser.post("/regions/import", files={"file": ("b.csv", b"1540100,nowhere,\n")}, date="2026-11", why="x")
-    assert (bad.status_code, "b.csv:1" in bad.text) == (409, True)
+    assert (bad.status_code, "b.csv 第 1 行" in bad.text) == (409, True)
     answer = browser.post("/regions/import", files={"file": ("c.csv", "1540100,河北,雄安\n".encode())}, date="2026-11", why="x")
     assert (answer.status_code, answer.headers["location"]) == (303, "/proposal")
     world.ask("lin", "rules.reject", revision=world.ask("wu", "rules")["proposed"]["revision"], why="x")
