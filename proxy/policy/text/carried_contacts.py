@@ -20,7 +20,7 @@ _BEFORE = 4  # characters that say whether a short number is a code (验证码95
 _UNITS = frozenset("元分积万亿块点%个件次天年月")
 """Behind a short number they say that it is an amount."""
 _INVITATION = lazy_regex(
-    r"(?<![0-9a-z])[vw]x[0-9a-z_-]{5,}|[加进入]\w{0,3}群|(?:关注|搜索?|添加|扫码?|长按|联系|咨询|打开)\w{0,6}(?:公众号|小程序|服务号|微信|抖音|淘宝|客服号|二维码)"
+    r"(?<![0-9a-z])[vw]x[0-9a-z_-]{5,}|[加进入]\w{0,3}群|加我|加v[\u4e00-\u9fff]|微信搜|(?:关注|搜索?|添加|扫码?|长按|联系|咨询|打开)\w{0,6}(?:公众号|小程序|服务号|微信|抖音|淘宝|客服号|二维码)"
     r"|(?:公众号|小程序|服务号)[:搜“「\"'《]|(?<![0-9a-z])v信|[加+➕](?:v(?![0-9a-z]?\d*(?:[^0-9a-z]|\Z))|v信|[微薇威]信)"
 )
 """What leads to an account in a value, though nothing in it says which kind of account."""
