@@ -219,8 +219,7 @@ def _is_next(parts: list[PendingSubmit], pending: PendingSubmit) -> cython.bint:
     assert other is not None
     if message.sender is not other.sender or message.recipient != other.recipient:
         return False
-    part: tuple[int, int, int] | None = message.content.part
-    its: tuple[int, int, int] | None = other.content.part
+    part, its = message.content.part, other.content.part
     return part is not None and its is not None and part[:2] == its[:2] and part[2] == len(parts) + 1
 
 
