@@ -52,13 +52,15 @@ def plain_recipient(data: bytes, begin: cython.Py_ssize_t, end: cython.Py_ssize_
     """The national digits if the octets from ``begin`` to ``end`` are 11 or 13 plain digits; 0 for any other text."""
     octets: cython.p_uchar = data
     number: cython.ulonglong = 0
+    digit: cython.uint
     place: cython.Py_ssize_t
     if end - begin != 11 and end - begin != 13:
         return 0
     for place in range(begin, end):
-        if not 48 <= octets[place] <= 57:
+        digit = (octets[place] - 48) & 0xFF
+        if digit > 9:
             return 0
-        number = number * 10 + (octets[place] - 48)
+        number = number * 10 + digit
     if end - begin == 13:
         if number < _COUNTRY_CODE:
             return 0

@@ -40,7 +40,8 @@ class OctetCache:
     @cython.ccall
     def find(self, data: bytes, begin: cython.Py_ssize_t, end: cython.Py_ssize_t, hashed: cython.ulonglong) -> Any:
         """The value for the octets from ``begin`` to ``end``, of which ``hashed`` is ``hash_run``; None if there is none."""
-        tags: bytearray = self.tags
+        held: bytearray = self.tags
+        tags: cython.p_uchar = held
         first: cython.Py_ssize_t = hashed & self.mask
         tag: cython.uchar = hashed >> 56 | 1
         place: cython.Py_ssize_t
@@ -68,7 +69,8 @@ class OctetCache:
     @cython.ccall
     def expect(self, hashed: cython.ulonglong) -> None:
         """Loads what ``find`` will look at into the processor's cache."""
-        tags: bytearray = self.tags
+        held: bytearray = self.tags
+        tags: cython.p_uchar = held
         first: cython.Py_ssize_t = hashed & self.mask
         tag: cython.uchar = hashed >> 56 | 1
         place: cython.Py_ssize_t

@@ -13,10 +13,9 @@ import cython
 
 from proxy.model.message import Content, Part, Sender
 from proxy.model.number import plain_recipient
-from proxy.model.octet_cache import OctetCache
 from proxy.model.rate import MessageRate
 from proxy.native.blake2 import digests_from
-from proxy.native.octet_runs import find_zero, hash_run
+from proxy.native.octet_runs import find_zero, hash_run, is_run
 from proxy.relay.multipart.assembler import PARTS_MAX
 from proxy.relay.pending_submit import Bind, PendingSubmit, new_submit
 from proxy.wire.content import SHORT_MESSAGE_MAX
@@ -59,10 +58,14 @@ class SubmitReader:
     cache: ContentCache
     _fields: list[_Fields]
     """Of the frames that are read together."""
+    _head: bytes
+    _sender: Sender | None
+    """The last one in this read, and the octets that name it."""
 
     def __init__(self, cache: ContentCache) -> None:
         self.cache = cache
         self._fields = [_Fields() for _ in range(TOGETHER)]
+        self._head, self._sender = b"", None
 
     @cython.boundscheck(False)
     @cython.wraparound(False)
@@ -71,24 +74,27 @@ class SubmitReader:
         """``Relay.submit`` for all frames of one read, while the gate takes submits."""
         read: list[Frame] = frames if isinstance(frames, list) else list(frames)
         access: Any = bind.access
-        recent: OctetCache = access.recent
         rates: tuple[MessageRate, ...] = access.rates
         window: cython.Py_ssize_t = bind.window
         unanswered: cython.Py_ssize_t = bind.unanswered
         submits: list[PendingSubmit] = relay.batching.submits
         parts: list[PendingSubmit] = []  # the first ones of a message, in order
+        self._sender = None
         pending: PendingSubmit | None
         part: Part | None
         place: cython.Py_ssize_t
+        found: cython.Py_ssize_t = _TOGETHER
         rate: MessageRate
         for place in range(len(read)):
-            if place % _TOGETHER == 0:
+            if found == _TOGETHER:
                 self._find(read, place)
+                found = 0
             frame: Frame = read[place]
-            fields: _Fields = self._fields[place % _TOGETHER]
+            fields: _Fields = self._fields[found]
+            found += 1
             pending = None
             if fields.recipient and unanswered < window and _has_room(rates, arrived_s):
-                pending = self._plain(bind, access, recent, frame, fields, now, arrived_s)
+                pending = self._plain(bind, access, frame, fields, now, arrived_s)
             if pending is None:
                 bind.unanswered = unanswered
                 _take_each(relay, parts, arrived_s)
@@ -111,14 +117,14 @@ class SubmitReader:
                     relay.batching.submits.append(pending)
                 else:
                     parts = _take_part(relay, parts, pending, part, arrived_s)
-            unanswered, submits, recent = bind.unanswered, relay.batching.submits, access.recent
+            unanswered, submits, self._sender = bind.unanswered, relay.batching.submits, None
         bind.unanswered = unanswered
         _take_each(relay, parts, arrived_s)
 
     @cython.nonecheck(False)
     @cython.cfunc
     def _plain(
-        self, bind: Any, access: Any, recent: OctetCache, frame: Frame, fields: _Fields, now: float, arrived_s: float
+        self, bind: Any, access: Any, frame: Frame, fields: _Fields, now: float, arrived_s: float
     ) -> PendingSubmit | None:
         """The submit; None if it is not plain."""
         if fields.content is None:
@@ -126,15 +132,17 @@ class SubmitReader:
         if type(fields.content) is not Content:
             return None
         end: cython.Py_ssize_t = fields.source_end + 1
-        hashed: cython.ulonglong = hash_run(frame.data, 16, end)
-        sender: Sender | None = recent.find(frame.data, 16, end, hashed)
-        if sender is None:
-            head: bytes = frame.data[16:end]
-            sender = access.sender(head)
-            if not sender.prefix:
-                return None
-            access.recent.put(head, hashed, sender)
-        return new_submit(bind, frame, arrived_s, sender, fields.recipient, fields.content)
+        if self._sender is None or not is_run(frame.data, 16, end, self._head):  # a run of submits mostly has one sender
+            hashed: cython.ulonglong = hash_run(frame.data, 16, end)
+            self._head = frame.data[16:end]
+            self._sender = access.recent.find(frame.data, 16, end, hashed)
+            if self._sender is None:
+                sender: Sender = access.sender(self._head)
+                if not sender.prefix:
+                    return None
+                access.recent.put(self._head, hashed, sender)
+                self._sender = sender
+        return new_submit(bind, frame, arrived_s, self._sender, fields.recipient, fields.content)
 
     @cython.boundscheck(False)
     @cython.wraparound(False)
