@@ -41,7 +41,7 @@ class OctetCache:
     def find(self, data: bytes, begin: cython.Py_ssize_t, end: cython.Py_ssize_t, hashed: cython.ulonglong) -> Any:
         """The value for the octets from ``begin`` to ``end``, of which ``hashed`` is ``hash_run``; None if there is none."""
         held: bytearray = self.tags
-        tags: cython.p_uchar = held
+        tags: cython.p_uchar = held  # type: ignore[assignment] # its octets in C
         first: cython.Py_ssize_t = hashed & self.mask
         tag: cython.uchar = hashed >> 56 | 1
         place: cython.Py_ssize_t
@@ -70,7 +70,7 @@ class OctetCache:
     def expect(self, hashed: cython.ulonglong) -> None:
         """Loads what ``find`` will look at into the processor's cache."""
         held: bytearray = self.tags
-        tags: cython.p_uchar = held
+        tags: cython.p_uchar = held  # type: ignore[assignment] # its octets in C
         first: cython.Py_ssize_t = hashed & self.mask
         tag: cython.uchar = hashed >> 56 | 1
         place: cython.Py_ssize_t

@@ -21,6 +21,10 @@ cdef inline bint is_run(bytes data, Py_ssize_t begin, Py_ssize_t end, bytes run)
     return PyBytes_GET_SIZE(run) == end - begin and not memcmp(PyBytes_AS_STRING(data) + begin, PyBytes_AS_STRING(run), end - begin)
 
 
+cdef inline bint same_in(bytes data, bytes other, Py_ssize_t begin, Py_ssize_t end) noexcept:
+    return end <= PyBytes_GET_SIZE(other) and not memcmp(PyBytes_AS_STRING(data) + begin, PyBytes_AS_STRING(other) + begin, end - begin)
+
+
 cdef inline u64 hash_run(bytes data, Py_ssize_t begin, Py_ssize_t end) noexcept:
     cdef const char *at = PyBytes_AS_STRING(data) + begin
     cdef Py_ssize_t size = end - begin

@@ -16,6 +16,11 @@ def is_run(data: bytes, begin: int, end: int, run: bytes) -> bool:
     return data[begin:end] == run
 
 
+def same_in(data: bytes, other: bytes, begin: int, end: int) -> bool:
+    """Whether both have the same octets from ``begin`` to ``end``."""
+    return data[begin:end] == other[begin:end]
+
+
 def hash_run(data: bytes, begin: int, end: int) -> int:
     """A hash of 64 bits."""
     return hash(data[begin:end]) & 0xFFFF_FFFF_FFFF_FFFF

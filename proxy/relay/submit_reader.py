@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import cython
 
-from proxy.model.message import Content, Part, Sender
+from proxy.model.message import Content, Message, Part, Sender
 from proxy.model.number import plain_recipient
+from proxy.model.octet_cache import OctetCache
 from proxy.model.rate import MessageRate
 from proxy.native.blake2 import digests_from
-from proxy.native.octet_runs import find_zero, hash_run, is_run
+from proxy.native.octet_runs import find_zero, hash_run, same_in
 from proxy.relay.multipart.assembler import PARTS_MAX
 from proxy.relay.pending_submit import Bind, PendingSubmit, new_submit
 from proxy.wire.content import SHORT_MESSAGE_MAX
@@ -58,14 +59,14 @@ class SubmitReader:
     cache: ContentCache
     _fields: list[_Fields]
     """Of the frames that are read together."""
-    _head: bytes
     _sender: Sender | None
-    """The last one in this read, and the octets that name it."""
+    _before: bytes
+    """The last sender in this read, and a submit of it."""
 
     def __init__(self, cache: ContentCache) -> None:
         self.cache = cache
         self._fields = [_Fields() for _ in range(TOGETHER)]
-        self._head, self._sender = b"", None
+        self._before, self._sender = b"", None
 
     @cython.boundscheck(False)
     @cython.wraparound(False)
@@ -109,14 +110,11 @@ class SubmitReader:
                 if part is None and not parts:
                     submits.append(pending)
                     continue
+                if part is not None and part[2] < part[1] and _is_next(parts, pending):
+                    parts.append(pending)
+                    continue
                 bind.unanswered = unanswered
-                if parts and not _is_next(parts, pending):
-                    _take_each(relay, parts, arrived_s)
-                    parts = []
-                if part is None:
-                    relay.batching.submits.append(pending)
-                else:
-                    parts = _take_part(relay, parts, pending, part, arrived_s)
+                parts = _take(relay, parts, pending, part, arrived_s)
             unanswered, submits, self._sender = bind.unanswered, relay.batching.submits, None
         bind.unanswered = unanswered
         _take_each(relay, parts, arrived_s)
@@ -132,15 +130,18 @@ class SubmitReader:
         if type(fields.content) is not Content:
             return None
         end: cython.Py_ssize_t = fields.source_end + 1
-        if self._sender is None or not is_run(frame.data, 16, end, self._head):  # a run of submits mostly has one sender
+        if self._sender is None or not same_in(frame.data, self._before, 16, end):  # a run of submits mostly has one sender
+            recent: OctetCache = access.recent
             hashed: cython.ulonglong = hash_run(frame.data, 16, end)
-            self._head = frame.data[16:end]
-            self._sender = access.recent.find(frame.data, 16, end, hashed)
+            self._before = frame.data
+            self._sender = recent.find(frame.data, 16, end, hashed)
             if self._sender is None:
-                sender: Sender = access.sender(self._head)
+                head: bytes = frame.data[16:end]
+                sender: Sender = access.sender(head)
                 if not sender.prefix:
                     return None
-                access.recent.put(self._head, hashed, sender)
+                recent = access.recent
+                recent.put(head, hashed, sender)
                 self._sender = sender
         return new_submit(bind, frame, arrived_s, self._sender, fields.recipient, fields.content)
 
@@ -220,25 +221,38 @@ def _has_room(rates: tuple[MessageRate, ...], now_s: float) -> cython.bint:
 
 @cython.cfunc
 def _is_next(parts: list[PendingSubmit], pending: PendingSubmit) -> cython.bint:
-    """Whether a submit is the part that follows these."""
-    first: PendingSubmit = parts[0]
-    message, other = pending.message, first.message
+    """Whether a part follows these, or begins a message where there are none."""
+    message: Message | None = pending.message
     assert message is not None
-    assert other is not None
-    if message.sender is not other.sender or message.recipient != other.recipient:
+    part: Any = message.content.part  # (reference, total, index)
+    if part[2] != len(parts) + 1 or part[1] > _PARTS_MAX:
         return False
-    part, its = message.content.part, other.content.part
-    return part is not None and its is not None and part[:2] == its[:2] and part[2] == len(parts) + 1
+    if not parts:
+        return True
+    first: PendingSubmit = parts[0]
+    other: Message | None = first.message
+    assert other is not None
+    its: Any = other.content.part
+    return message.sender is other.sender and message.recipient == other.recipient and part[0] == its[0] and part[1] == its[1]
 
 
 @cython.cfunc
-def _take_part(relay: Any, parts: list[PendingSubmit], pending: PendingSubmit, part: Part, now_s: float) -> list[PendingSubmit]:
-    """Takes a part, with those before it if it is the last. Returns the parts that wait for the next one of the same read."""
-    parts.append(pending)
-    if part.index == len(parts) and part.index < part.total <= _PARTS_MAX:
-        return parts
-    if part.index != len(parts) or part.index != part.total or not relay.parts.take_whole(parts, now_s):
-        _take_each(relay, parts, now_s)
+def _take(
+    relay: Any, parts: list[PendingSubmit], pending: PendingSubmit, part: Part | None, now_s: float
+) -> list[PendingSubmit]:
+    """Takes a submit, and the parts before it. Returns the parts that wait for the next one of the same read."""
+    if part is not None and _is_next(parts, pending) and part[2] == part[1]:
+        parts.append(pending)
+        if not relay.parts.take_whole(parts, now_s):
+            _take_each(relay, parts, now_s)
+        return []
+    _take_each(relay, parts, now_s)
+    if part is None:
+        relay.batching.submits.append(pending)
+    elif _is_next([], pending):
+        return [pending]
+    else:
+        _take_each(relay, [pending], now_s)
     return []
 
 

@@ -42,7 +42,8 @@ def joined(parts: Sequence[Content | None]) -> Content:
         if part is None:
             missing += 1
         else:
-            digests += _NUMBERS[place], part.digest
+            digests.append(_NUMBERS[place])
+            digests.append(part.digest)
             if part.scheduled is not None:
                 scheduled = part.scheduled if scheduled is None else max(scheduled, part.scheduled)
             if part.extra:

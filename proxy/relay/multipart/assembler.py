@@ -346,10 +346,17 @@ class Assembler:
         if self._turned_away or (held is not None and (_place(key) in held or self.is_full(key[0]))):
             return None
         long: LongMessage = LongMessage(key, now_s)
+        long.batch, long.leader, long.waiting, long.until_s = list(parts), pending, False, now_s + INHERIT_S
+        index: cython.Py_ssize_t = 0
+        own: Message
         for pending in parts:
-            long.add(pending, len(long.last) + 1, part_of(pending)[0].content, now_s)
-        self.waiting += len(parts)
-        self._judge(long, now_s)
+            index += 1  # noqa: SIM113 # cheaper than enumerate
+            own = pending.message  # type: ignore[assignment] # it was read
+            long.contents[index], long.last[index] = own.content, pending
+            long.alive.add(pending)
+        message = long.message(own)
+        for pending in parts:
+            pending.message, pending.long = message, long
         return long
 
     def beside(self, pending: PendingSubmit, now_s: float) -> tuple[LongMessage, list[PendingSubmit]]:
@@ -471,11 +478,14 @@ def _reads_alike(one: Content, other: Content) -> bool:
     return one.octets == other.octets
 
 
-def _key(pending: PendingSubmit) -> Key:
+@cython.cfunc
+def _key(pending: PendingSubmit) -> tuple[str, str, int, int, int]:
+    message: Message
     message, part = part_of(pending)
-    return message.sender.provider, message.sender.port, message.recipient, part.reference, part.total
+    return message.sender.provider, message.sender.port, message.recipient, part[0], part[1]
 
 
+@cython.ccall
 def part_of(pending: PendingSubmit) -> tuple[Message, Part]:
     """The part's message, and which part it is."""
     assert pending.message is not None

@@ -110,13 +110,7 @@ class PartHandler:
 
     def take_whole(self, parts: list[PendingSubmit], now_s: float) -> bool:
         """Takes all parts of a message that arrived together, in order. False, with nothing done, where each must be taken by itself."""
-        long: LongMessage | None = self._assembler.arrive_whole(parts, now_s)
-        if long is None:
-            return False
-        pending: PendingSubmit
-        for pending in parts:
-            pending.long = long
-        return self._hand_in(parts, 0.0)
+        return self._assembler.arrive_whole(parts, now_s) is not None and self._hand_in(parts, 0.0)
 
     def _arrives(self, pending: PendingSubmit, now_s: float, *, anew: bool = False) -> LongMessage:
         long, ready = self._assembler.arrive(pending, now_s, anew=anew)
