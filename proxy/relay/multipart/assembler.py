@@ -349,12 +349,14 @@ class Assembler:
         long.batch, long.leader, long.waiting, long.until_s = list(parts), pending, False, now_s + INHERIT_S
         index: cython.Py_ssize_t = 0
         own: Message
+        contents: list[Content | None] = []
         for pending in parts:
             index += 1  # noqa: SIM113 # cheaper than enumerate
             own = pending.message  # type: ignore[assignment] # it was read
+            contents.append(own.content)
             long.contents[index], long.last[index] = own.content, pending
             long.alive.add(pending)
-        message = long.message(own)
+        message = Message(own.sender, own.recipient, joined(contents))
         for pending in parts:
             pending.message, pending.long = message, long
         return long
@@ -482,7 +484,8 @@ def _reads_alike(one: Content, other: Content) -> bool:
 def _key(pending: PendingSubmit) -> tuple[str, str, int, int, int]:
     message: Message
     message, part = part_of(pending)
-    return message.sender.provider, message.sender.port, message.recipient, part[0], part[1]
+    fields: tuple[Any, ...] = cython.cast(tuple, part)  # an attribute of a NamedTuple costs more
+    return message.sender.provider, message.sender.port, message.recipient, fields[0], fields[1]
 
 
 @cython.ccall
