@@ -67,8 +67,8 @@ class OctetCache:
     @cython.wraparound(False)
     @cython.nonecheck(False)
     @cython.ccall
-    def expect(self, hashed: cython.ulonglong) -> None:
-        """Loads what ``find`` will look at into the processor's cache."""
+    def expect(self, hashed: cython.ulonglong) -> cython.bint:
+        """Whether ``find`` may find a value; loads what it will look at into the processor's cache."""
         held: bytearray = self.tags
         tags: cython.p_uchar = held  # type: ignore[assignment] # its octets in C
         first: cython.Py_ssize_t = hashed & self.mask
@@ -78,6 +78,8 @@ class OctetCache:
             if tags[place] == tag:
                 prefetch(self.keys[place])
                 prefetch(self.values[place])
+                return True
+        return False
 
     @cython.boundscheck(False)
     @cython.wraparound(False)

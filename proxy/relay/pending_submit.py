@@ -104,6 +104,7 @@ _NO_TAKES: tuple[Take, ...] = ()
 _MARKETING = Category.MARKETING  # an attribute of an enum costs more
 
 
+@cython.freelist(1024)
 @cython.cclass
 class PendingSubmit:
     """One submit from its arrival at a bind to the answer it gets."""

@@ -47,6 +47,7 @@ class _Fields:
     """0: the submit is not plain."""
     hashed: cython.ulonglong
     """Of the octets behind the destination."""
+    may_be_known: cython.bint
     content: Content | None
     digest: bytes
 
@@ -75,6 +76,7 @@ class SubmitReader:
         """``Relay.submit`` for all frames of one read, while the gate takes submits."""
         read: list[Frame] = frames if isinstance(frames, list) else list(frames)
         access: Any = bind.access
+        recent: OctetCache = access.recent
         rates: tuple[MessageRate, ...] = access.rates
         window: cython.Py_ssize_t = bind.window
         unanswered: cython.Py_ssize_t = bind.unanswered
@@ -82,7 +84,7 @@ class SubmitReader:
         parts: list[PendingSubmit] = []  # the first ones of a message, in order
         self._sender = None
         pending: PendingSubmit | None
-        part: tuple[Any, ...] | None  # (reference, total, index): fields of a NamedTuple cost more
+        part: tuple[Any, ...] | None
         place: cython.Py_ssize_t
         found: cython.Py_ssize_t = _TOGETHER
         rate: MessageRate
@@ -95,7 +97,7 @@ class SubmitReader:
             found += 1
             pending = None
             if fields.recipient and unanswered < window and _has_room(rates, arrived_s):
-                pending = self._plain(bind, access, frame, fields, now, arrived_s)
+                pending = self._plain(bind, access, recent, frame, fields, now, arrived_s)
             if pending is None:
                 bind.unanswered = unanswered
                 _take_each(relay, parts, arrived_s)
@@ -106,7 +108,7 @@ class SubmitReader:
                 unanswered += 1
                 for rate in rates:
                     rate.count(arrived_s)
-                part = cython.cast(tuple, fields.content.part)  # type: ignore[union-attr] # it was read
+                part = _part_of(pending)
                 if part is None and not parts:
                     submits.append(pending)
                     continue
@@ -115,14 +117,14 @@ class SubmitReader:
                     continue
                 bind.unanswered = unanswered
                 parts = _take(relay, parts, pending, part, arrived_s)
-            unanswered, submits, self._sender = bind.unanswered, relay.batching.submits, None
+            unanswered, submits, recent, self._sender = bind.unanswered, relay.batching.submits, access.recent, None
         bind.unanswered = unanswered
         _take_each(relay, parts, arrived_s)
 
     @cython.nonecheck(False)
     @cython.cfunc
     def _plain(
-        self, bind: Any, access: Any, frame: Frame, fields: _Fields, now: float, arrived_s: float
+        self, bind: Any, access: Any, recent: OctetCache, frame: Frame, fields: _Fields, now: float, arrived_s: float
     ) -> PendingSubmit | None:
         """The submit; None if it is not plain."""
         if fields.content is None:
@@ -131,7 +133,6 @@ class SubmitReader:
             return None
         end: cython.Py_ssize_t = fields.source_end + 1
         if self._sender is None or not same_in(frame.data, self._before, 16, end):  # a run of submits mostly has one sender
-            recent: OctetCache = access.recent
             hashed: cython.ulonglong = hash_run(frame.data, 16, end)
             self._before = frame.data
             self._sender = recent.find(frame.data, 16, end, hashed)
@@ -171,7 +172,7 @@ class SubmitReader:
                 fields.recipient = plain_recipient(data, fields.source_end + 3, fields.end)
             if fields.recipient:
                 fields.hashed = hash_run(data, fields.end + 1, len(data))
-                cache.expect(fields.hashed)
+                fields.may_be_known = cache.expect(fields.hashed)
         new: list[_Fields] = []
         texts: list[bytes] = []
         begins: list[int] = []
@@ -180,7 +181,8 @@ class SubmitReader:
             if fields.recipient:
                 frame = frames[first + place]
                 data = frame.data
-                fields.content = cache.find(data, fields.end + 1, len(data), fields.hashed)
+                if fields.may_be_known:
+                    fields.content = cache.find(data, fields.end + 1, len(data), fields.hashed)
                 if fields.content is None and len(data) - fields.end <= _PLAIN_MAX:
                     new.append(fields)
                     texts.append(data)
@@ -220,6 +222,12 @@ def _has_room(rates: tuple[MessageRate, ...], now_s: float) -> cython.bint:
 
 
 @cython.cfunc
+def _part_of(pending: PendingSubmit) -> tuple[Any, ...] | None:
+    """(reference, total, index) of a part: fields of a NamedTuple cost more."""
+    return cython.cast(tuple, pending.message.content.part)  # type: ignore[union-attr] # it was read
+
+
+@cython.cfunc
 def _is_next(parts: list[PendingSubmit], pending: PendingSubmit, part: tuple[Any, ...]) -> cython.bint:
     """Whether a part follows these, or begins a message where there are none."""
     if part[2] != len(parts) + 1 or part[1] > _PARTS_MAX:
@@ -231,7 +239,8 @@ def _is_next(parts: list[PendingSubmit], pending: PendingSubmit, part: tuple[Any
     other: Message | None = first.message
     assert message is not None
     assert other is not None
-    its: tuple[Any, ...] = cython.cast(tuple, other.content.part)
+    its = _part_of(first)
+    assert its is not None
     return message.sender is other.sender and message.recipient == other.recipient and part[0] == its[0] and part[1] == its[1]
 
 
