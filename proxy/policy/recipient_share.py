@@ -70,27 +70,27 @@ def _bare_number(node: Node, number: Decimal) -> RuleFault:
     return node.fault(f"enforce: {node.shape} is a bare number: write {number:f}% or {(number * 100).normalize():f}%")
 
 
-def check_mode(node: Node, mode: Node | None) -> None:
-    """Checks the rule's ``mode`` beside ``enforce``. Raises RuleFault."""
+def check_mode(node: Node, rule: str, mode: Node | None) -> None:
+    """Checks the ``mode`` beside ``enforce``. Raises RuleFault."""
     if mode is None or mode.value != "shadow":
-        raise node.fault("enforce: a share is for a rule in shadow: write mode: shadow beside it, or leave enforce out")
+        raise node.fault(f"enforce: rule '{rule}' is not in shadow: write mode: shadow beside enforce, or leave enforce out")
 
 
-def check_share(node: Node, when: Tree, limits: tuple[Limit, ...], reason: Reason | None) -> None:
+def check_share(node: Node, rule: str, when: Tree, limits: tuple[Limit, ...], reason: Reason | None) -> None:
     """Checks whether a rule can be enforced for a share. Raises RuleFault."""
     if any("recipient" not in limit.keys for limit in limits):
         raise node.fault(
-            "enforce: a limit without recipient in its key counts many people together: it holds for all or none "
-            "(add recipient to the key, or leave enforce out)"
+            f"enforce: rule '{rule}' has a limit without recipient in its key, which counts many people together: "
+            "it holds for all or none (add recipient to the key, or leave enforce out)"
         )
     if any(isinstance(leaf, RecipientTest) and leaf.word == "suppressed" for leaf in leaves(when)):
         raise node.fault(
-            "enforce: a rule with suppressed protects people's own word, and that of each of them (leave enforce out: mode: enforce)"
+            f"enforce: rule '{rule}' asks suppressed: it protects the word of each person (leave enforce out: mode: enforce)"
         )
     if reason is not None and reason.public != reason.name:
         raise node.fault(
-            f"enforce: reason {reason.name} protects people (providers are told {reason.public}), and each of them "
-            "(leave enforce out: mode: enforce)"
+            f"enforce: rule '{rule}' has the reason {reason.name}, of which providers are told {reason.public}: "
+            "it protects each person (leave enforce out: mode: enforce)"
         )
 
 

@@ -365,13 +365,13 @@ def test_a_share_is_read_as_it_is_printed(ppm: int) -> None:
     assert read_share(Node(percent(ppm), 1)) == ppm
 
 
-SHADOW = "enforce: a share is for a rule in shadow: write mode: shadow beside it, or leave enforce out"
+SHADOW = "enforce: rule 'a' is not in shadow: write mode: shadow beside enforce, or leave enforce out"
 PROTECTS = (
-    "enforce: reason {reason} protects people (providers are told not-permitted), and each of them "
+    "enforce: rule 'a' has the reason {reason}, of which providers are told not-permitted: it protects each person "
     "(leave enforce out: mode: enforce)"
 )
 ALL_OR_NONE = (
-    "enforce: a limit without recipient in its key counts many people together: it holds for all or none "
+    "enforce: rule 'a' has a limit without recipient in its key, which counts many people together: it holds for all or none "
     "(add recipient to the key, or leave enforce out)"
 )
 
@@ -384,17 +384,17 @@ ALL_OR_NONE = (
         ("mode: off, when: {category: otp}, then: reject, reason: keyword", [SHADOW]),
         ("mode: on, when: {category: otp}, then: reject, reason: keyword",
          [SHADOW, "mode: unknown mode 'on' (one of enforce, shadow, off)"]),
-        ("exempt: true, when: {category: otp}", ["enforce: an exemption spares all that it is about, not a share of them (leave enforce out)"]),
+        ("exempt: true, when: {category: otp}", ["enforce: rule 'a' is an exemption: it spares all that it is about, not a share of them (leave enforce out)"]),
         ("exempt: true, mode: shadow, when: {category: otp}",
-         ["enforce: an exemption spares all that it is about, not a share of them (leave enforce out)"]),
+         ["enforce: rule 'a' is an exemption: it spares all that it is about, not a share of them (leave enforce out)"]),
         ("mode: shadow, limit: {count: 1, per: day, key: [provider]}, then: reject, reason: provider-quota", [ALL_OR_NONE]),
         ("mode: shadow, limit: {count: 1, per: 1s, key: [provider]}, then: throttle", [ALL_OR_NONE]),
         ("mode: shadow, limit: [{count: 1, per: day, key: [recipient]}, {count: 9, per: day, key: [port]}], then: reject, reason: recipient-cap",
          [ALL_OR_NONE]),
         ("mode: shadow, when: {suppressed: true}, then: reject, reason: keyword",
-         ["enforce: a rule with suppressed protects people's own word, and that of each of them (leave enforce out: mode: enforce)"]),
+         ["enforce: rule 'a' asks suppressed: it protects the word of each person (leave enforce out: mode: enforce)"]),
         ("mode: shadow, when: {any: [{category: otp}, {not: {suppressed: {scope: advertiser}}}]}, then: reject, reason: keyword",
-         ["enforce: a rule with suppressed protects people's own word, and that of each of them (leave enforce out: mode: enforce)"]),
+         ["enforce: rule 'a' asks suppressed: it protects the word of each person (leave enforce out: mode: enforce)"]),
         *(
             (f"mode: shadow, when: {{category: marketing}}, then: {then}, reason: {reason}",
              [PROTECTS.format(reason=reason)])

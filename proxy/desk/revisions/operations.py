@@ -179,8 +179,8 @@ class Rules(Operations, group="rules"):
             "orders": [orders.order_row(order) for order in rules.orders],
             "rules": [
                 {
-                    "rule": rule.id, "mode": rule.mode, "enforced_percent": rule.enforced_ppm / PERCENT_PPM, "say": rule.say, "where": f"{rule.file}:{rule.line}" if rule.file else "",
-                    "hits_last_minute": hits[rule.id],
+                    "rule": rule.id, "mode": rule.mode, "enforced_percent": rule.enforced_ppm / PERCENT_PPM, "say": rule.say,
+                    "where": f"{rule.file}:{rule.line}" if rule.file else "", "hits_last_minute": hits[rule.id],
                 }
                 for rule in (*rules.rules, *rules.ordered)
             ],

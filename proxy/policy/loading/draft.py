@@ -87,7 +87,7 @@ def read_draft(node: Node, file: str, context: KindContext) -> Draft:
             raise node.fault("rule: 'id' is missing")
     with faults:
         if "enforce" in keys and "exempt" not in keys:
-            check_mode(keys["enforce"], keys.get("mode"))
+            check_mode(keys["enforce"], fields.get("id", "?"), keys.get("mode"))
     faults.settle()
     return _draft(node, file, context, keys, fields)
 
@@ -98,7 +98,7 @@ def _draft(node: Node, file: str, context: KindContext, keys: dict[str, Node], f
     parts = [fields[word] for word in ("when", "active") if word in fields]
     limits: tuple[Limit, ...] = fields.get("limit", ())
     if exempt:
-        _check_exempt(keys, mode)
+        _check_exempt(keys, name, mode)
     elif not parts and not limits:
         raise node.fault(f"rule '{name}': neither when nor limit: it would refuse everything (say whom it is about in when)")
     then, reason = fields.get("then", ""), fields.get("reason")
@@ -111,7 +111,7 @@ def _draft(node: Node, file: str, context: KindContext, keys: dict[str, Node], f
             parts.append(Not(released))
     when = All(tuple(parts))
     if "enforce" in keys:
-        check_share(keys["enforce"], when, limits, reason)
+        check_share(keys["enforce"], name, when, limits, reason)
     counted = [limit for limit in limits if "recipient" in limit.keys]
     kept = only(when, context.registry, keys["limit"].line) if counted else Only()
     listed = {word: keys[word].items() if word in keys else None for word in ("skip", "keep")}
@@ -122,10 +122,10 @@ def _draft(node: Node, file: str, context: KindContext, keys: dict[str, Node], f
     )  # fmt: skip
 
 
-def _check_exempt(keys: dict[str, Node], mode: str) -> None:
+def _check_exempt(keys: dict[str, Node], name: str, mode: str) -> None:
     if "enforce" in keys:
         raise keys["enforce"].fault(
-            "enforce: an exemption spares all that it is about, not a share of them (leave enforce out)"
+            f"enforce: rule '{name}' is an exemption: it spares all that it is about, not a share of them (leave enforce out)"
         )
     for word in ("then", "reason", "limit", "trial", "on_store_failure", *AGAIN_KEYS):
         if word in keys:
