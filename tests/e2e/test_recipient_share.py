@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -92,3 +93,17 @@ def test_a_smaller_share_is_kept_out_until_a_person_takes_it(gate: Gate) -> None
     done = run("rules", "take", "--why", "too many complaints", "--config", gate.config)
     assert done.returncode == 0, done.stderr
     assert statuses(gate, 4) == expected(gate) != within
+
+
+def test_evidence_says_whether_the_recipient_was_inside(gate: Gate, tmp_path: Path) -> None:
+    found = statuses(gate, 5)
+    assert run("journal", "roll", "--config", gate.config).returncode == 0
+    for status, inside in ((BANNED, True), (QUIET, False)):
+        person = SHANGHAI.format(found.index(status))
+        (message,) = said(gate, "find", "--to", person)["messages"]
+        pack = tmp_path / f"{status}.zip"
+        said(gate, "evidence", "pack", "--message", message["id"], "--out", str(pack), "--why", "court")
+        with zipfile.ZipFile(pack) as packed:
+            (ban, *_) = json.loads(packed.read("evidence.json"))["rules"]
+        assert (ban["rule"], ban["mode"], ban["share"], ban["in_share"]) == ("ban", "shadow", "25%", inside)
+        assert f"号码之{'内' if inside else '外'}" in ban["why"]
