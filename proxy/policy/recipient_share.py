@@ -72,8 +72,12 @@ def _bare_number(node: Node, number: Decimal) -> RuleFault:
 
 def check_mode(node: Node, rule: str, mode: Node | None) -> None:
     """Checks the ``mode`` beside ``enforce``. Raises RuleFault."""
-    if mode is None or mode.value != "shadow":
-        raise node.fault(f"enforce: rule '{rule}' is not in shadow: write mode: shadow beside enforce, or leave enforce out")
+    if mode is None:
+        raise node.fault(f"enforce: rule '{rule}' has no mode: write mode: shadow beside enforce, or leave enforce out")
+    if mode.value != "shadow":
+        raise node.fault(
+            f"enforce: rule '{rule}' has mode: {mode.shape}: write mode: shadow beside enforce, or leave enforce out"
+        )
 
 
 def check_share(node: Node, rule: str, when: Tree, limits: tuple[Limit, ...], reason: Reason | None) -> None:

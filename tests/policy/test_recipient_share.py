@@ -365,7 +365,7 @@ def test_a_share_is_read_as_it_is_printed(ppm: int) -> None:
     assert read_share(Node(percent(ppm), 1)) == ppm
 
 
-SHADOW = "enforce: rule 'a' is not in shadow: write mode: shadow beside enforce, or leave enforce out"
+SHADOW = "enforce: rule 'a' has {}: write mode: shadow beside enforce, or leave enforce out"
 PROTECTS = (
     "enforce: rule 'a' has the reason {reason}, of which providers are told not-permitted: it protects each person "
     "(leave enforce out: mode: enforce)"
@@ -379,11 +379,11 @@ ALL_OR_NONE = (
 @pytest.mark.parametrize(
     ("rule", "says_"),
     [
-        ("when: {category: otp}, then: reject, reason: keyword", [SHADOW]),
-        ("mode: enforce, when: {category: otp}, then: reject, reason: keyword", [SHADOW]),
-        ("mode: off, when: {category: otp}, then: reject, reason: keyword", [SHADOW]),
+        ("when: {category: otp}, then: reject, reason: keyword", [SHADOW.format("no mode")]),
+        ("mode: enforce, when: {category: otp}, then: reject, reason: keyword", [SHADOW.format("mode: 'enforce'")]),
+        ("mode: off, when: {category: otp}, then: reject, reason: keyword", [SHADOW.format("mode: 'off'")]),
         ("mode: on, when: {category: otp}, then: reject, reason: keyword",
-         [SHADOW, "mode: unknown mode 'on' (one of enforce, shadow, off)"]),
+         [SHADOW.format("mode: 'on'"), "mode: unknown mode 'on' (one of enforce, shadow, off)"]),
         ("exempt: true, when: {category: otp}", ["enforce: rule 'a' is an exemption: it spares all that it is about, not a share of them (leave enforce out)"]),
         ("exempt: true, mode: shadow, when: {category: otp}",
          ["enforce: rule 'a' is an exemption: it spares all that it is about, not a share of them (leave enforce out)"]),
