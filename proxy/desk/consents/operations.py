@@ -342,7 +342,7 @@ def enforced(gate: Gate) -> bool:
     """Whether any rule in force uses consents: otherwise they are only remembered."""
     from proxy.policy.operator_orders import asks
 
-    return any(rule.mode == "enforce" and asks(rule, "consent") for rule in gate.relay.rules.rules)
+    return any(rule.enforced_ppm and asks(rule, "consent") for rule in gate.relay.rules.rules)
 
 
 async def change_person(gate: Gate, said: ConsentChange) -> PersonChange:

@@ -101,7 +101,7 @@ class OwnEndpoints:
             }
             for one in reversed(events)
         ]
-        enforced = [one for one in gate.relay.rules.rules if one.mode == "enforce"]
+        enforced = [one for one in gate.relay.rules.rules if one.enforced_ppm]
         rules = [{"rule": one.id, "say": one.say, "basis": one.basis} for one in enforced]
         return _json({"revision": gate.relay.rules.revision, "rules": rules, "changes": changes})
 

@@ -462,9 +462,9 @@ class RuleDeployment:
         now = self.revisions.now
         waiting = {("approval",): float(bool(now.proposed)), ("kept-out",): float(bool(now.kept_out))}
         waiting["lost",] = float(self.revisions.held_back_now)
-        modes = Counter(rule.mode for rule in self.rules.rules)
+        modes = Counter("share" if rule.mode == "shadow" and rule.share_ppm else rule.mode for rule in self.rules.rules)
         return {
-            "rules": {(mode,): float(modes[mode]) for mode in ("enforce", "shadow", "off")},
+            "rules": {(mode,): float(modes[mode]) for mode in ("enforce", "share", "shadow", "off")},
             "rules_revision": self.rules.revision, "rules_folder_ok": not self.problem, "rules_agreed": not self._divergence,
             "rules_waiting": waiting,
         }  # fmt: skip

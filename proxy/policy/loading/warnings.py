@@ -44,7 +44,7 @@ def find_warnings(
         if rule.mode == "off":
             continue
         decides = (
-            rule.mode == "enforce"
+            rule.enforced_ppm > 0
             and not rule.exempt
             and {limit.then or rule.then for limit in rule.limits or ()} | {rule.then} != {"tag"}
         )
