@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxy.desk.filings.filing_columns import TABLES, headings
-from proxy.desk.filings.filing_file import attached, export_rows, file_of, read_sheet
+from proxy.desk.filings.filing_file import read_sheet
+from proxy.desk.filings.filing_rows import attached, export_rows, file_of
 from proxy.desk.revisions.operations import event_lines
 from proxy.i18n.phrases import LANGUAGES
 from proxy.model.roles import Permission

@@ -1,7 +1,7 @@
 """Knows the headings of the sheets in which operators exchange filings.
 
 In: the cells of a first row, in Chinese or English. Out: for each place the registries and columns that it fills. Never: the meaning of a
-cell below (filing_file.py).
+cell below (filing_cells.py).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from proxy.model.message import hash48
 from proxy.operations.files.row_files import FileFaults
-from proxy.policy.registries import templates
+from proxy.policy.registries import template_text
 from proxy.policy.registries.template_variables import NAMES, VARIABLE
 from proxy.policy.registries.typed_rows import COLUMNS as REGISTRY
 from proxy.policy.text.category import SUBCATEGORIES
@@ -164,7 +164,7 @@ def read_template_list(
         lines[template] = line
         allows = frozenset(row[CELLS.index("allows")].split())
         text = row[CELLS.index("text")]
-        found.rows.append(ListedTemplate(line, row, tuple(templates.untyped_variables(text, allows))))
+        found.rows.append(ListedTemplate(line, row, tuple(template_text.untyped_variables(text, allows))))
     if not heads:
         found.note(begin or 1, NO_HEADING if begin else "holds no rows")
     return found
@@ -176,8 +176,10 @@ def _name(given: Mapping[str, str], signature: str, lines: Mapping[str, int]) ->
     name = given.get("template") or given.get("name") or ""
     if given.get("template") or not given.get("text") or (name and name[:NAME_MAX] not in lines):
         return name[:NAME_MAX]
-    signed = normal_signature(given.get("signature", "").strip("【】[] ")) or templates.signature_in(given["text"]) or signature
-    return f"{signed}-{hash48(templates.plain(given['text'])):012x}"
+    signed = (
+        normal_signature(given.get("signature", "").strip("【】[] ")) or template_text.signature_in(given["text"]) or signature
+    )
+    return f"{signed}-{hash48(template_text.plain(given['text'])):012x}"
 
 
 def _heads(cells: list[str]) -> dict[str, int]:
@@ -213,19 +215,19 @@ def _row(template: str, given: Mapping[str, str], signature: str, provider: str)
     written = given.get("text", "").translate(_NARROW)
     if not written:
         raise ValueError("text: is missing")
-    carried = templates.signature_in(written)
+    carried = template_text.signature_in(written)
     named = given.get("signature", "").strip("【】[] ") or ("" if carried or "signature" in given else signature)
     if not (named or carried):
         raise ValueError("signature: is missing: neither a column nor the text has it")
     if carried and named and normal_signature(named) != carried:
         raise ValueError(f"signature: the column says '{named}', the text is signed '{carried}'")
     allows = given.get("allows", "").replace("|", " ")
-    if wrong := sorted(set(allows.split()).difference(templates.ALLOWS)):
-        raise ValueError(f"allows: unknown word '{wrong[0]}' (one of {', '.join(templates.ALLOWS)})")
+    if wrong := sorted(set(allows.split()).difference(template_text.ALLOWS)):
+        raise ValueError(f"allows: unknown word '{wrong[0]}' (one of {', '.join(template_text.ALLOWS)})")
     text = translated(written, _attributes(given.get("types", "")))
     if re.search("[{}]", VARIABLE.sub("", text)):
         raise ValueError("text: a variable is not closed: a { or } stands alone")
-    templates.check_text(text, frozenset(allows.split()))
+    template_text.check_text(text, frozenset(allows.split()))
     subcategory = given.get("subcategory", "")
     if subcategory and subcategory not in SUBCATEGORIES:
         raise ValueError(f"subcategory: '{subcategory[:40]}' is none")

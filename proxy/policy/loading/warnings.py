@@ -17,7 +17,7 @@ from proxy.policy.loading.problem import Problem, RuleFault
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.regions import UNKNOWN
 from proxy.policy.registries.template_variables import TYPES_SHOWN
-from proxy.policy.registries.templates import untyped_variables
+from proxy.policy.registries.template_text import untyped_variables
 from proxy.policy.replies.consent import declared_words
 from proxy.policy.ruleset import RuleSet
 

@@ -1,7 +1,7 @@
 """Reads the variables of templates, and checks values against their types.
 
 In: a variable as the filing writes it (``{code:4-8 digits}``); a value, folded and without spaces. Out: a Variable; whether
-the value fits; what a fitting value is, in words. Never: whose a telephone number is, or a contact in a value (templates.py).
+the value fits; what a fitting value is, in words. Never: whose a telephone number is, or a contact in a value (template_text.py).
 
     {code:4-8 digits}  {code:4-8}   digits; letters and digits           {minutes}   a number of minutes
     {date} {time} {datetime}        a day; a time of day; either, both   {money}     an amount

@@ -1,7 +1,7 @@
 """Finds a contact in the value of a template's variable.
 
 In: a text, folded and without spaces, and where the value stands. Out: the first contact of the value; a text's links and
-long numbers. Never: a contact that the filing itself has (registries/templates.py compares).
+long numbers. Never: a contact that the filing itself has (registries/template_text.py compares).
 
 Stricter than contacts.py: in a value a disguised number or domain is taken for one, for nobody filed it.
 """

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from proxy.desk.filings.filing_columns import TABLES, headings
-from proxy.desk.filings.filing_file import FilingFile, attached, export_rows, file_of, read_sheet
+from proxy.desk.filings.filing_file import FilingFile, read_sheet
+from proxy.desk.filings.filing_rows import attached, export_rows, file_of
 from proxy.policy.registries.typed_rows import COLUMNS
 
 CODE, OTHER = "91330106MA00000A1G", "91330106MA00000B2L"

@@ -13,7 +13,8 @@ from hypothesis import strategies as some
 from proxy.model.message import Category
 from proxy.policy.loading.check import check
 from proxy.policy.registries.registry import ContactRow, Registries, Registry, SignatureRow
-from proxy.policy.registries.templates import INDEXED_FROM, Fit, Misfit, TemplateRow, Templates, check_text
+from proxy.policy.registries.template_text import check_text
+from proxy.policy.registries.templates import INDEXED_FROM, Fit, Misfit, TemplateRow, Templates
 
 SHOP = "甲店"
 
