@@ -49,12 +49,14 @@ def import_(
         terminal.fail(error)
     except OSError as error:
         terminal.fail(f"{file}: {error.strerror or error}")
+    if sheet.bad and not sheet.rows:
+        terminal.fail(sheet.problems[0])
+    for heading in sheet.ignored:
+        terminal.warn(f"{file.name}: the column {heading!r:.60} is not read")
     if sheet.bad:
         for problem in sheet.problems:
             terminal.warn(problem)
-        terminal.fail(f"{file.name}: {sheet.bad} bad rows, nothing was changed")
-    for heading in sheet.ignored:
-        terminal.warn(f"{file.name}: the column {heading!r:.60} is not read")
+        terminal.fail(f"{file.name}: {sheet.bad} bad rows of {sheet.rows}: nothing was imported")
     for warning in sheet.warnings:
         terminal.warn(warning)
     event = {} if check or not sheet.files else _push(sheet.files, revision, why, config, control)

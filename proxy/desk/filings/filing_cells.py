@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from proxy.config.yaml_file import unknown
 from proxy.desk.filings.filing_columns import BASE, SUB_INDUSTRY
 from proxy.policy.registries.filings import CARRIERS
-from proxy.policy.registries.regions import province_of
+from proxy.policy.registries.regions import province_of, unknown_province
 
 _VALUES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "filings.state": {
@@ -242,8 +242,8 @@ def _places(table: str, column: str, written: str) -> str:
             return ""
         name = province_of(part) if column == "province" else CARRIERS.get(part.lower())
         if not name or name == "unknown":
-            known = CARRIERS if column == "carrier" else ("北京", "江苏", "内蒙古")
-            raise ValueError(f"{column}: {unknown(column, part, known)}")
+            carriers = dict.fromkeys(CARRIERS.values())
+            raise ValueError(f"{column}: {unknown(column, part, carriers) if column == 'carrier' else unknown_province(part)}")
         found[name] = None
     if table == "ports" and len(found) > 1:
         raise ValueError(f"{column}: a port has one {column}, or any")

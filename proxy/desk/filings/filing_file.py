@@ -52,7 +52,7 @@ the signature."""
 PORT_DIGITS_MAX = 20  # SMPP 3.4 §5.2.9: a source_addr holds so many
 UNASSIGNED = ("1060", "1061", "1067", "1068")
 SIGNATURE_MAX = 16
-_NOTHING_SAID = Upsert(0, {})
+_NOTHING_SAID = Upsert(0, {}, {})
 
 
 @dataclass
@@ -95,6 +95,7 @@ def read_sheet(name: str, rows: Iterable[tuple[int, Sequence[str]]], texts: Mapp
             repeated = [_put(found[one], one, line, said) for one, said in parts]
             if all(repeated):
                 raise ValueError(f"line {max(repeated)} says the same")
+            reader.remember(line, parts)
         except (ValueError, RowFault) as fault:
             faults[line] = str(fault)
     if reader is None:
@@ -127,6 +128,8 @@ class _RowReader:
         advertisers = [rows[0] for rows in registries["advertisers"].by_key.values()]
         self._registries = registries
         self._names = {row["licence"]: row["advertiser"] for row in advertisers if row["licence"]}
+        self._lines: dict[str, int] = {}
+        """Of the sheet, where a licence stands first."""
         self._codes = {row["advertiser"]: row["licence"] for row in advertisers}
         self._owners = {key[0]: rows[0]["advertiser"] for key, rows in registries["signatures"].by_key.items()}
 
@@ -193,11 +196,19 @@ class _RowReader:
             for table in {table for table, _ in self._flat} & {"advertisers", "signatures", "licences", "ports"}:
                 said.setdefault(table, {})["advertiser"] = name
         elif code:
-            if self._names.setdefault(code, name) != name:
-                raise ValueError(f"advertiser: {code} is the licence of {self._names[code]}")
+            if self._names.get(code, name) != name:
+                raise ValueError(f"advertiser: {code} is the licence of {self._names[code]}{self._by_line(code)}")
             if (self._codes.get(name) or code) != code:
-                raise ValueError(f"licence: {name} is registered with {self._codes[name]}")
-            self._codes[name] = code
+                raise ValueError(f"licence: {name} is registered with {self._codes[name]}{self._by_line(self._codes[name])}")
+
+    def _by_line(self, code: str) -> str:
+        return f" by line {self._lines[code]}" if code in self._lines else ""
+
+    def remember(self, line: int, parts: Iterable[tuple[str, Cells]]) -> None:
+        """Keeps the companies and licences of a row that has no fault."""
+        for table, row in parts:
+            if table == "advertisers" and (code := row.get("licence", "")) and code not in self._names:
+                self._names[code], self._codes[row["advertiser"]], self._lines[code] = row["advertiser"], code, line
 
     def _port(self, said: dict[str, Cells]) -> None:
         """A sub-port may be written as the port and its extension."""
@@ -241,14 +252,17 @@ def _compare(found: Mapping[Key, Upsert], table: str, cells: Cells) -> None:
     before = found.get(key_of(table, cells), _NOTHING_SAID)
     for column, cell in cells.items():
         if column not in KEYS[table] and before.cells.get(column, cell) != cell:
-            raise ValueError(f"{column}: line {before.line} says {before.cells[column]!r:.60} of the same {KEYS[table][0]}")
+            raise ValueError(
+                f"{column}: line {before.line_of(column)} says {before.cells[column]!r:.60} of the same {KEYS[table][0]}"
+            )
 
 
 def _put(found: dict[Key, Upsert], table: str, line: int, cells: Cells) -> int:
     """Adds what a row says to what earlier rows of the sheet said of the same; the line of that row if nothing is new, else 0."""
-    before = found.setdefault(key_of(table, cells), Upsert(line, {}))
+    before = found.setdefault(key_of(table, cells), Upsert(line, {}, {}))
     new = cells.keys() - before.cells.keys()
     before.cells.update({name: cell for name, cell in cells.items() if name in new})
+    before.lines.update(dict.fromkeys(new, line))
     return 0 if new else before.line
 
 
@@ -261,7 +275,7 @@ def _merge(
             try:
                 registries[table].put(key, upsert)
             except RowFault as fault:
-                faults.setdefault(upsert.line, str(fault))
+                faults.setdefault(upsert.line_of(str(fault).partition(":")[0]), str(fault))
     signatures = registries["signatures"].names | {key[0] for key in found["signatures"]}
     for key, upsert in found["filings"].items():
         if key[0] not in signatures:
@@ -273,7 +287,7 @@ def _merge(
             problem = (
                 f"advertiser: {unknown('advertiser', name, sorted(advertisers))}; registries/advertisers.csv does not name it"
             )
-            faults.setdefault(upsert.line, problem)
+            faults.setdefault(upsert.line_of("advertiser"), problem)
     for table, rows in registries.items():
         if rows.added or rows.changed:
             sheet.files[file_of(table)] = rows.text()
@@ -295,6 +309,6 @@ def _complete_signatures(
             faults.setdefault(upsert.line, f"signature: '{signature}' is not registered, and the row names no company")
             del found["signatures"][key]
         elif written not in ("", owner):
-            faults.setdefault(upsert.line, f"advertiser: '{signature}' belongs to {owner}")
+            faults.setdefault(upsert.line_of("advertiser"), f"advertiser: '{signature}' belongs to {owner}")
         elif sheet.own == "filings" and name not in registries["signatures"].names and name not in accepted:
             upsert.cells.setdefault("state", "filed")

@@ -23,6 +23,11 @@ class Upsert(NamedTuple):
 
     line: int
     cells: Cells
+    lines: dict[str, int]
+    """The line that said it, by column."""
+
+    def line_of(self, column: str) -> int:
+        return self.lines.get(column, self.line)
 
 
 def file_of(table: str) -> str:

@@ -13,6 +13,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -64,6 +65,8 @@ def encoding_of(path: Path) -> str:
 BAD_SHOWN = 20
 FILE_BYTES_MAX = 64 << 20
 CELL_CHARS_MAX = 4_000
+SEPARATORS, TITLES_MAX = ",;\t", 10
+"""Of the cells of a CSV; lines without one that may stand at its top."""
 
 
 class NotATable(Exception):
@@ -114,9 +117,9 @@ def rows_of(path: Path, rows_max: int = 0, *, strict: bool = False) -> Iterator[
 
 def _csv(path: Path, strict: bool) -> Iterator[Row]:
     with path.open("rb") as raw, io.TextIOWrapper(raw, encoding_of(path), "replace", newline="") as text:
-        first = text.readline()
+        first = next((line for line in islice(text, TITLES_MAX) if any(one in line for one in SEPARATORS)), "")
         text.seek(0)
-        separator = max(",;\t", key=first.count)
+        separator = max(SEPARATORS, key=first.count)
         reader = csv.reader((line.replace("\0", "?") for line in text), delimiter=separator, strict=strict)
         try:
             for cells in reader:

@@ -90,6 +90,12 @@ def province_of(word: str) -> str | None:
     return None
 
 
+def unknown_province(word: str) -> str:
+    """What is wrong with such a word, and every province by its short name unless one is similar."""
+    found = unknown("province", word, PROVINCE_CODES)
+    return found if found.endswith(")") else f"{found} (one of {', '.join(PROVINCE_CODES)})"
+
+
 def _city(word: str) -> str:
     """One name for a city that tables name in several ways (巴州 and 巴音郭楞)."""
     return _CITY_SHORT.get(word, word) or UNKNOWN
@@ -248,7 +254,7 @@ class RegionsBuilder:
         found = segments_of(segments)
         name = province_of(province)
         if name is None:
-            raise ValueError(f"province: {unknown('province', province, PROVINCE_CODES)}")
+            raise ValueError(f"province: {unknown_province(province)}")
         if source.date:
             try:
                 dated_s(source.date)
@@ -298,9 +304,9 @@ def _names_sources(text: bytes) -> bool:
     return False
 
 
-def read_phone_dat(data: bytes, name: str) -> Regions:
+def read_phone_dat(data: bytes, name: str, bad: list[Problem] | None = None) -> Regions:
     """The map of a phone.dat: header (version 2312 for December 2023, offset of the index), records ``省|市|zip|area``, index (segment, record,
-    type). Raises RulesError with the bad entries of the index by their number."""
+    type). Raises RulesError; with the bad entries of the index by their number, unless ``bad`` takes them."""
     try:
         version, start = struct.unpack_from("<4si", data)
         date = f"20{version[:2].decode()}-{version[2:].decode()}"
@@ -326,8 +332,10 @@ def read_phone_dat(data: bytes, name: str) -> Regions:
             problems.append(Problem(name, entry, f"segment: '{segment}' is not the first 7 digits of a mobile number"))
         except ValueError as fault:
             problems.append(Problem(name, entry, str(fault)))
-    if problems:
+    if problems and bad is None:
         raise RulesError(problems)
+    if bad is not None:
+        bad += problems
     return Regions(cells, tuple(places), (Source(name, date),), bytes(origin))
 
 
@@ -339,7 +347,7 @@ def _place_at(data: bytes, record: int, end: int) -> tuple[str, str]:
         raise ValueError("the entry names no record of a place")
     province = province_of(words[0])
     if province is None:
-        raise ValueError(f"province: {unknown('province', words[0], PROVINCE_CODES)}")
+        raise ValueError(f"province: {unknown_province(words[0])}")
     return province, _city(words[1])
 
 

@@ -3,7 +3,7 @@
 A template is a text with variables: ``【青禾商城】您的验证码是{code:4-8 digits}，{minutes}分钟内有效``. What stands between the
 variables is compared as it is, digits too; width, spaces, invisible characters and traditional forms do not matter. The
 signature may stand at either end. A variable holds what its type says (template_variables.py), and no contact that was not
-filed.
+filed; ``{text:≤N}`` holds no advertisement, unless the template is filed as marketing.
 
 Never: whose a telephone number is (templates.py).
 """
@@ -11,13 +11,13 @@ Never: whose a telephone number is (templates.py).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from proxy.i18n.phrases import NOTHING, Bilingual
-from proxy.policy.registries.template_variables import NUMERIC, TYPES, VARIABLE, Variable, is_masked, number_of, variable
-from proxy.policy.text.carried_contacts import carried, links_and_numbers
+from proxy.policy.registries.template_variables import TYPES, VARIABLE, Variable, is_masked, number_of, variable
+from proxy.policy.text.carried_contacts import LONG_DIGITS, carried, carried_together, links_and_numbers
 from proxy.policy.text.folding import fold, signature
 
 ALLOWS = ("text", "phone")
@@ -25,8 +25,14 @@ ALLOWS = ("text", "phone")
 VARIABLES_MAX = 40
 VALUE_SHOWN = 40
 JOINTS = frozenset("-()./:@_")
-"""Between two variables they may join their values to one telephone number or link."""
+"""Between two variables they may join their values to one telephone number or link; between others than minutes, so may any one or two marks,
+and JOINING_WORDS."""
+JOINING_WORDS = frozenset("和与及或转接号是为")
 _HOLE = "□"  # stands for a variable where the filed contacts are read
+IS_OFFER = Bilingual(
+    "is an advertisement, and the template is not filed as marketing (registries/templates.csv, column category)",
+    "是广告内容, 而该模板未按营销类报备(registries/templates.csv 的 category 列)",
+)
 GOES_ON = Bilingual("the text goes on behind the end of the template", "模板已结束, 后面还有内容")
 
 
@@ -80,15 +86,24 @@ class FiledTemplate:
         self.least = held + sum(one.least for one in self.variables)
         self.most = held + sum(one.most for one in self.variables)
         self.filed = frozenset(links_and_numbers(_HOLE.join(fixed)))
-        joins = any(
-            one.kind in NUMERIC and other.kind in NUMERIC and JOINTS.issuperset(between)
-            for one, other, between in zip(self.variables, self.variables[1:], fixed[1:], strict=False)
-        )
+        self.runs = list(self._runs())
+        """First and last of the variables that may hold a contact together."""
+        joins = any(one.kind != "name" for first, last in self.runs for one in self.variables[first : last + 1])
         self.by_digits = (
             joins or any(one.isdigit() for part in fixed for one in part) or any(one.by_digits for one in self.variables)
         )
         """Whether other digits in the same places of a text may decide otherwise."""
-        self.may_carry = joins or any(one.may_carry or one.kind == "phone" for one in self.variables)
+        self.has_text = any(one.kind == "text" for one in self.variables)
+        self.may_carry = bool(self.runs) or any(one.may_carry or one.kind == "phone" for one in self.variables)
+
+    def _runs(self) -> Iterator[tuple[int, int]]:
+        first = 0
+        for place, one in enumerate(self.variables):
+            if place + 1 < len(self.variables) and _joins(one, self.fixed[place + 1], self.variables[place + 1]):
+                continue
+            if first < place and sum(other.digits_most for other in self.variables[first : place + 1]) >= LONG_DIGITS:
+                yield first, place
+            first = place + 1
 
     @property
     def key(self) -> str:
@@ -203,10 +218,22 @@ class FiledTemplate:
                 )
                 if (found := carried(text, *value, is_number=is_number)) and found not in self.filed:
                     return _holding(one, text, found)
+        for first, last in self.runs:
+            pieces = [text[slice(*value)] for value in values[first : last + 1]]
+            found = carried_together(pieces, text[values[first].start : values[last].end])
+            if found and found not in self.filed:
+                return _holding(self.variables[last], text, found)
         for found in links_and_numbers(text):
             if found not in self.filed and found not in own:
                 one = next((one for one in self.variables if one.kind != "phone"), self.variables[0])
                 return _holding(one, text, found)
+        return None
+
+    def offer_in(self, text: str, values: list[ValueSpan], is_offer: Callable[[str], bool]) -> Obstacle | None:
+        """The ``{text:≤N}`` whose value is an advertisement by itself."""
+        for one, value in self._with(values) if self.has_text else ():
+            if one.kind == "text" and is_offer(said := text[slice(*value)]):
+                return Obstacle(len(text) + 1, one, said, IS_OFFER)
         return None
 
     def phones(self, text: str, values: list[ValueSpan]) -> Iterator[tuple[Variable, ValueSpan]]:
@@ -218,6 +245,15 @@ class FiledTemplate:
 
     def _with(self, values: list[ValueSpan]) -> Iterator[tuple[Variable, ValueSpan]]:
         return zip(self.variables, values, strict=True)
+
+
+def _joins(one: Variable, between: str, other: Variable) -> bool:
+    """Whether the values of two neighbours may be parts of one contact."""
+    if not (one.digits_most and other.digits_most):
+        return False
+    if "minutes" in (one.kind, other.kind):
+        return JOINTS.issuperset(between)
+    return len(between) <= 2 and all(mark in JOINING_WORDS or not mark.isalnum() for mark in between)
 
 
 def _holding(one: Variable, text: str, contact: str) -> Obstacle:

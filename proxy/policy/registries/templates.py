@@ -7,7 +7,7 @@ for the signature's advertiser, for the provider or for everybody, or any number
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -25,6 +25,13 @@ from proxy.policy.text.folding import normal_signature
 INDEXED_FROM = 24
 """Templates of one signature: fewer are tried one by one."""
 HOW = Implementation.NoncontiguousNFA  # built in a tenth of the time of the others
+
+
+IsOffer = Callable[[str], bool]
+
+
+def _never(_: str) -> bool:
+    return False
 
 
 class TemplateRow(NamedTuple):
@@ -140,8 +147,9 @@ class Templates:
         found._registry = registry
         return found
 
-    def fitting(self, signature: str, text: str) -> tuple[Fit, ...] | None:
-        """The rows that a text matches, for any provider; None if none is registered for its signature."""
+    def fitting(self, signature: str, text: str, is_offer: IsOffer = _never) -> tuple[Fit, ...] | None:
+        """The rows that a text matches, for any provider; None if none is registered for its signature. ``is_offer``: whether a text by itself
+        is an advertisement."""
         if signature not in self._read:
             return None
         written = body(plain(text))
@@ -150,7 +158,7 @@ class Templates:
         found: list[Fit] = []
         for number, template in self._read[signature].candidates(written):
             values = template.values(written)
-            if isinstance(values, Obstacle) or template.contact_in(written, values) is not None:
+            if isinstance(values, Obstacle) or self._held_by(number, template, written, values, is_offer) is not None:
                 continue
             providers = self._providers(number, template, signature, written, values)
             if not isinstance(providers, Obstacle):
@@ -161,16 +169,16 @@ class Templates:
         """Whether texts of a signature that differ in digits only may match different templates."""
         return signature in self._read and self._read[signature].by_digits
 
-    def misfit(self, signature: str, text: str, provider: str) -> Misfit | None:
+    def misfit(self, signature: str, text: str, provider: str, is_offer: IsOffer = _never) -> Misfit | None:
         """The template that a text comes nearest to and does not match; None if it matches one, or its signature has none."""
         written = body(plain(text))
         if written is None or signature not in self._read:
             return None
-        if self.form(self.fitting(signature, text), provider) is not None:
+        if self.form(self.fitting(signature, text, is_offer), provider) is not None:
             return None
         nearest: tuple[int, int, Obstacle] | None = None
         for number, template in self._read[signature].templates:
-            obstacle = self._obstacle(number, template, signature, written, provider)
+            obstacle = self._obstacle(number, template, signature, written, provider, is_offer)
             if nearest is None or obstacle.at > nearest[0]:
                 nearest = (obstacle.at, number, obstacle)
         assert nearest is not None
@@ -178,11 +186,22 @@ class Templates:
         of = obstacle.variable.written if obstacle.variable is not None else ""
         return Misfit(self.rows[number].name, of, obstacle.value[:VALUE_SHOWN], obstacle.why)
 
-    def _obstacle(self, number: int, template: FiledTemplate, signature: str, text: str, provider: str) -> Obstacle:
+    def _held_by(
+        self, number: int, template: FiledTemplate, text: str, values: list[ValueSpan], is_offer: IsOffer
+    ) -> Obstacle | None:
+        """What a variable holds and must not: a contact, or an advertisement where the template is not filed as marketing."""
+        found = template.contact_in(text, values)
+        if found is None and template.has_text and self.rows[number].category is not Category.MARKETING:
+            found = template.offer_in(text, values, is_offer)
+        return found
+
+    def _obstacle(
+        self, number: int, template: FiledTemplate, signature: str, text: str, provider: str, is_offer: IsOffer
+    ) -> Obstacle:
         values = template.values(text)
         if isinstance(values, Obstacle):
             return values
-        if (found := template.contact_in(text, values)) is not None:
+        if (found := self._held_by(number, template, text, values, is_offer)) is not None:
             return found
         providers = self._providers(number, template, signature, text, values)
         if isinstance(providers, Obstacle):

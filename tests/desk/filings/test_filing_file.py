@@ -7,6 +7,7 @@ import pytest
 from proxy.desk.filings.filing_columns import TABLES, headings
 from proxy.desk.filings.filing_file import FilingFile, read_sheet
 from proxy.desk.filings.filing_rows import attached, export_rows, file_of
+from proxy.policy.registries.regions import PROVINCE_CODES
 from proxy.policy.registries.typed_rows import COLUMNS
 
 CODE, OTHER = "91330106MA00000A1G", "91330106MA00000B2L"
@@ -149,8 +150,8 @@ def test_sub_ports_are_a_port_and_its_extension() -> None:
     ("row", "said"),
     [
         ("没有|移动|北京|已报备|", "signature: '没有' is not registered, and the row names no company"),
-        ("甲苑|移通|北京|已报备|", "carrier: unknown carrier '移通'"),
-        ("甲苑|移动|京北|已报备|", "province: unknown province '京北' (one of 北京, 江苏, 内蒙古)"),
+        ("甲苑|移通|北京|已报备|", "carrier: unknown carrier '移通' (one of 移动, 联通, 电信, 广电)"),
+        ("甲苑|移动|京北|已报备|", f"province: unknown province '京北' (one of {', '.join(PROVINCE_CODES)})"),
         (
             "甲苑|移动|北京|好|",
             "state: '好' is none of pending 报备中, filed 已报备, refused 驳回, review-due 待复审, expired 过期",
