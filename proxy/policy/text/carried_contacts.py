@@ -59,11 +59,8 @@ def carried(text: str, start: int, end: int, *, is_number: bool) -> str:
         return named[0]
     if found := handles(value):
         return value[slice(*found[0].span)]
-    if (invitation := _INVITATION.search(value)) is not None:
-        return invitation[0]
-    for follow in _FOLLOW.finditer(value) if "关注" in value else ():
-        if not (follow["name"] and _NO_ACCOUNT.search(follow["name"])):
-            return follow[0]
+    if invitation := _invitation(value):
+        return invitation
     if is_number:
         return ""
     if digits + len(_NUMERAL.findall(value)) >= DIGITS_LEAST:
@@ -75,6 +72,16 @@ def carried(text: str, start: int, end: int, *, is_number: bool) -> str:
             if domain.rpartition(".")[2] in _TOPS:
                 return domain
     return _short_number(text, start, end) if digits >= DIGITS_LEAST else ""
+
+
+def _invitation(value: str) -> str:
+    """What leads to an account; empty if nothing does."""
+    if (found := _INVITATION.search(value)) is not None:
+        return found[0]
+    for follow in _FOLLOW.finditer(value) if "关注" in value else ():
+        if not (follow["name"] and _NO_ACCOUNT.search(follow["name"])):
+            return follow[0]
+    return ""
 
 
 def carried_together(values: Sequence[str], written: str) -> str:
