@@ -40,7 +40,7 @@ from proxy.desk.filings.filing_columns import (
     targets_of,
 )
 from proxy.desk.filings.filing_rows import Key, RegistryRows, Upsert, file_of, key_of
-from proxy.operations.files.row_files import BAD_SHOWN, FileFaults
+from proxy.operations.files.row_files import BAD_SHOWN, FileFaults, is_note
 from proxy.policy.registries.typed_rows import COLUMNS, RowFault, read_filing_row
 from proxy.policy.text.folding import normal_signature
 
@@ -85,6 +85,8 @@ def read_sheet(name: str, rows: Iterable[tuple[int, Sequence[str]]], texts: Mapp
             if fault := reader.missing():
                 sheet.note(line, fault)
                 return sheet
+            continue
+        if is_note(cells):
             continue
         sheet.rows += 1
         try:

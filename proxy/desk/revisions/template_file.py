@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from proxy.model.message import hash48
-from proxy.operations.files.row_files import FileFaults
+from proxy.operations.files.row_files import FileFaults, is_note
 from proxy.policy.registries import template_text
 from proxy.policy.registries.template_variables import NAMES, PLACEHOLDER, VARIABLE, placeholders
 from proxy.policy.registries.typed_rows import COLUMNS as REGISTRY
@@ -71,7 +71,6 @@ _NARROW = str.maketrans("｛｝＃＄", "{}#$")
 NAME_MAX = 80
 HEADING_WITHIN = 10  # lines, titles above it included
 COLUMNS_LEAST = 2
-_NOTE = re.compile("(?:注|说明|备注|填写说明|合计|总计)")
 NO_HEADING = "no row at the top names the columns, the template's text among them (template, text, signature)"
 _VARIABLE = re.compile(
     r"[$#]\{(?P<marked>[^{}]{0,40})\}|\{\{(?P<double>[^{}]{0,40})\}\}|\{(?P<single>[^{}]{0,60})\}"
@@ -151,8 +150,7 @@ def read_template_list(
             heads = _heads(cells)
             found.ignored = [cell for place, cell in enumerate(cells) if heads and cell and place not in heads.values()]
             continue
-        written = [cell for cell in cells if cell]
-        if len(written) == 1 and _NOTE.match(written[0]):
+        if is_note(cells):
             continue
         found.read += 1
         given = {one: cells[place].strip() for one, place in heads.items() if place < len(cells)}

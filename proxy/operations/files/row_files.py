@@ -11,7 +11,7 @@ import errno
 import io
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -86,6 +86,17 @@ class FileFaults:
         self.bad += 1
         if len(self.problems) < BAD_SHOWN:
             self.problems.append(f"{self.name}:{line}: {what}")
+
+
+_NOTE, _TOTAL = re.compile("注|说明|备注|填写说明|制表"), re.compile("合计|总计|小计|共计")
+
+
+def is_note(cells: Sequence[str]) -> bool:
+    """Whether a row is a remark or a total below the rows of a sheet."""
+    written = [cell for cell in cells if cell]
+    if not written:
+        return False
+    return _TOTAL.match(written[0]) is not None or (len(written) == 1 and _NOTE.match(written[0]) is not None)
 
 
 Row = tuple[int, list[str]]

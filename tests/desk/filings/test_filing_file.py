@@ -99,6 +99,11 @@ def test_the_line_that_says_it_is_blamed() -> None:
     assert twice.problems == [f"a.csv:3: advertiser: {OTHER} is the licence of 丙公司 by line 2"]
 
 
+def test_remarks_and_totals_below_the_rows_are_no_rows() -> None:
+    sheet = read("签名|运营商|省份|报备状态\n甲苑|移动|江苏|已报备\n合计|1||\n注：截至12月1日|||\n")
+    assert (sheet.problems, sheet.rows) == ([], 1)
+
+
 def test_remarks_are_no_reasons() -> None:
     sheet = read("签名|运营商|省份|报备状态|备注\n甲苑|移动|江苏|已报备|老客户\n")
     assert new(sheet, "filings")[1:] == ["甲苑,移动,江苏,filed,,,,"]
