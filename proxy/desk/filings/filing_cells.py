@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from proxy.config.yaml_file import unknown
 from proxy.desk.filings.filing_columns import BASE, SUB_INDUSTRY
 from proxy.policy.registries.filings import CARRIERS
-from proxy.policy.registries.regions import province_of, unknown_province
+from proxy.policy.registries.regions import PROVINCE_CODES, province_of
 
 _VALUES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "filings.state": {
@@ -242,8 +242,11 @@ def _places(table: str, column: str, written: str) -> str:
             return ""
         name = province_of(part) if column == "province" else CARRIERS.get(part.lower())
         if not name or name == "unknown":
-            carriers = dict.fromkeys(CARRIERS.values())
-            raise ValueError(f"{column}: {unknown(column, part, carriers) if column == 'carrier' else unknown_province(part)}")
+            known = list(dict.fromkeys(CARRIERS.values()) if column == "carrier" else PROVINCE_CODES)
+            told = unknown(column, part, known)
+            if not told.endswith(")"):  # more choices than it lists
+                told = f"{told} (one of {', '.join(known)})"
+            raise ValueError(f"{column}: {told}")
         found[name] = None
     if table == "ports" and len(found) > 1:
         raise ValueError(f"{column}: a port has one {column}, or any")

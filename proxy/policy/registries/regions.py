@@ -90,12 +90,6 @@ def province_of(word: str) -> str | None:
     return None
 
 
-def unknown_province(word: str) -> str:
-    """What is wrong with such a word, and every province by its short name unless one is similar."""
-    found = unknown("province", word, PROVINCE_CODES)
-    return found if found.endswith(")") else f"{found} (one of {', '.join(PROVINCE_CODES)})"
-
-
 def _city(word: str) -> str:
     """One name for a city that tables name in several ways (巴州 and 巴音郭楞)."""
     return _CITY_SHORT.get(word, word) or UNKNOWN
@@ -254,7 +248,7 @@ class RegionsBuilder:
         found = segments_of(segments)
         name = province_of(province)
         if name is None:
-            raise ValueError(f"province: {unknown_province(province)}")
+            raise ValueError(f"province: {unknown('province', province, PROVINCE_CODES)}")
         if source.date:
             try:
                 dated_s(source.date)
@@ -347,7 +341,7 @@ def _place_at(data: bytes, record: int, end: int) -> tuple[str, str]:
         raise ValueError("the entry names no record of a place")
     province = province_of(words[0])
     if province is None:
-        raise ValueError(f"province: {unknown_province(words[0])}")
+        raise ValueError(f"province: {unknown('province', words[0], PROVINCE_CODES)}")
     return province, _city(words[1])
 
 

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from proxy.config.yaml_file import unknown
 from proxy.policy.loading.problem import Problem
 from proxy.policy.registries.regions import (
     ALL_COLUMNS,
@@ -34,7 +35,6 @@ from proxy.policy.registries.regions import (
     dated_s,
     province_of,
     segments_of,
-    unknown_province,
 )
 from proxy.policy.registries.rows import rows
 from proxy.policy.time_windows import iso_date
@@ -154,7 +154,7 @@ class _Reading:
             raise ValueError("province: is empty")
         name = province_of(_ABBREVIATED.get(province, province))
         if name is None:
-            raise ValueError(f"province: {unknown_province(province)}")
+            raise ValueError(f"province: {unknown('province', province, PROVINCE_CODES)}")
         place = name, city_name(city)
         fresh, doubt = self._not_read(segments, place)
         known = self._of_city[place[1]] if city and name != UNKNOWN else {name}

@@ -21,7 +21,7 @@ from proxy.policy.loading.problem import Problem
 from proxy.policy.registries import filings, holidays, people, platforms, reviewed_texts, template_text, templates
 from proxy.policy.registries.people import ConsentRow, PreferenceRow
 from proxy.policy.registries.platforms import SHOPS, AdvertiserRow
-from proxy.policy.registries.regions import ALL_COLUMNS, province_of, unknown_province
+from proxy.policy.registries.regions import ALL_COLUMNS, PROVINCE_CODES, province_of
 from proxy.policy.registries.registry import BINARY, STATES, ContactRow, PortRow, Registries, SignatureRow, TelephoneRow
 from proxy.policy.registries.rows import Cells, rows
 from proxy.policy.text import contacts, found_contacts
@@ -331,7 +331,7 @@ def _province(cells: Cells) -> str:
     written = cells["province"]
     province = "" if written in ("", "national") else province_of(written)
     if province is None:
-        raise RowFault(f"province: {unknown_province(written)}")
+        raise RowFault(f"province: {unknown('province', written, PROVINCE_CODES)}")
     return province
 
 
