@@ -242,11 +242,8 @@ def _places(table: str, column: str, written: str) -> str:
             return ""
         name = province_of(part) if column == "province" else CARRIERS.get(part.lower())
         if not name or name == "unknown":
-            known = list(dict.fromkeys(CARRIERS.values()) if column == "carrier" else PROVINCE_CODES)
-            told = unknown(column, part, known)
-            if not told.endswith(")"):  # more choices than it lists
-                told = f"{told} (one of {', '.join(known)})"
-            raise ValueError(f"{column}: {told}")
+            known = dict.fromkeys(CARRIERS.values()) if column == "carrier" else PROVINCE_CODES
+            raise ValueError(f"{column}: {unknown(column, part, known, len(known))}")
         found[name] = None
     if table == "ports" and len(found) > 1:
         raise ValueError(f"{column}: a port has one {column}, or any")
