@@ -1,4 +1,7 @@
-"""Changes rows of the registries of filings, and leaves the other lines of their texts as they are."""
+"""Changes rows in the texts of the registries of filings.
+
+Never: a line touched that holds no changed row.
+"""
 
 from __future__ import annotations
 
