@@ -122,13 +122,15 @@ def test_the_page_lists_tasks_in_both_languages(world: World, language: str, tit
 
 def test_the_page_takes_sheets_in_gives_them_out_and_registers_letters(world: World) -> None:
     officer = Browser(world, "chen", "zh")
-    rows = "签名,运营商,省份,报备状态\n甲苑,联通,浙江,{}\n"
+    rows = "签名,运营商,省份,报备状态,备注\n甲苑,联通,浙江,{},老客户\n"
     bad = officer.post("/filings/import", files={"file": ("a.csv", rows.format("好").encode())}, why="x")
     assert bad.status_code == 409
     assert "第 2 行" in bad.text
     checked = officer.post("/filings/import", files={"file": ("a.csv", rows.format("已报备").encode())}, why="x", check="yes")
     assert checked.headers["location"] == "/filings"
-    assert "将新增 1 行" in officer.get("/filings").text
+    told = officer.get("/filings").text
+    assert "将新增 1 行" in told
+    assert "没有读的列：备注" in told
     done = officer.post("/filings/import", files={"file": ("a.csv", rows.format("已报备").encode())}, why="结果")
     assert done.status_code == 303, done.text
     assert "新增 1 行" in officer.get("/filings").text
