@@ -131,11 +131,11 @@ def hint(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def unknown(what: str, word: str, known: Iterable[str]) -> str:
-    """``unknown key 'windw' (did you mean 'window'?)``; names all known words if none is similar and there are at most 12."""
+def unknown(what: str, word: str, known: Iterable[str], listed_max: int = 12) -> str:
+    """``unknown key 'windw' (did you mean 'window'?)``; names all known words if none is similar and there are at most ``listed_max``."""
     words = list(known)
     shown = word if len(word) <= 60 else word[:57] + "..."
-    advice = _mistyped(word) or hint(word, words) or (f" (one of {', '.join(words)})" if 0 < len(words) <= 12 else "")
+    advice = _mistyped(word) or hint(word, words) or (f" (one of {', '.join(words)})" if 0 < len(words) <= listed_max else "")
     return f"unknown {what} {shown!r}{advice}"
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxy.desk.filings.filing_columns import TABLES, headings
-from proxy.desk.filings.filing_file import attached, export_rows, file_of, read_sheet
+from proxy.desk.filings.filing_file import read_sheet
+from proxy.desk.filings.filing_rows import attached, export_rows, file_of
 from proxy.desk.revisions.operations import event_lines
 from proxy.i18n.phrases import LANGUAGES
 from proxy.model.roles import Permission
@@ -48,12 +49,14 @@ def import_(
         terminal.fail(error)
     except OSError as error:
         terminal.fail(f"{file}: {error.strerror or error}")
+    if sheet.bad and not sheet.rows:
+        terminal.fail(sheet.problems[0])
+    for heading in sheet.ignored:
+        terminal.warn(f"{file.name}: the column {heading!r:.60} is not read")
     if sheet.bad:
         for problem in sheet.problems:
             terminal.warn(problem)
-        terminal.fail(f"{file.name}: {sheet.bad} bad rows, nothing was changed")
-    for heading in sheet.ignored:
-        terminal.warn(f"{file.name}: the column {heading!r:.60} is not read")
+        terminal.fail(f"{file.name}: {sheet.bad} bad rows of {sheet.rows}: nothing was imported")
     for warning in sheet.warnings:
         terminal.warn(warning)
     event = {} if check or not sheet.files else _push(sheet.files, revision, why, config, control)

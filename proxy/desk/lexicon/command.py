@@ -70,7 +70,9 @@ def propose(
             write_table(out, decisions.COLUMNS, decisions.rows_to_decide(found, period))
         except OSError as error:
             terminal.fail(f"{out}: {error.strerror or error}")
-    terminal.print_answer({"proposals": [one._asdict() for one in found], **held.about}, json, _proposed(found, held, out))
+    terminal.print_answer(
+        {"proposals": [one._asdict() for one in found], **held.about}, json, _proposed(found, held, out, senders)
+    )
 
 
 @command(
@@ -198,10 +200,15 @@ def _outcomes(config: Path, begin: float, until: float, complained: list[str]) -
         terminal.fail(error)
 
 
-def _proposed(found: list[ProposedWord], held: _JournalTexts, out: Path | None) -> Iterator[str]:
+def _proposed(found: list[ProposedWord], held: _JournalTexts, out: Path | None, senders: int) -> Iterator[str]:
+    from proxy.desk.lexicon.word_candidates import HITS_LEAST, WEIGHTS
+
     heads = ("word", "weight", "hits", "false", "new", "turned", "senders")
     rows = [(one.word, one.weight, one.hits, one.false_hits, one.new, one.turned, one.senders) for one in found]
     yield from terminal.table_lines(heads, rows, "no word is proposed")
+    if not found:
+        often = f"{WEIGHTS[-1][0]:.0f} times as often in them as in notices"
+        yield f"a word must be in {HITS_LEAST} advertisements or more, under {senders} signatures (--senders), and {often}"
     yield from _texts_read(held)
     if out is not None:
         yield f"{out}: fill in the column decision with yes or no, then: gate106 lexicon accept {out} --why …"

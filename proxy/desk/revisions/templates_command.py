@@ -27,7 +27,7 @@ SHOWN = 40
         permission=Permission.ENTER, takes_file=True,
         answer={
             "revision": str, "in_force": str, "proposed": str, "added": int, "changed": int, "same": int, "left_out": [object],
-            "untyped": [object], "rows": [object],
+            "untyped": [object], "placeholders": [object], "ignored": [str], "rows": [object],
         },
     ),
     example='gate106 rules import-templates templates.xlsx --provider jia --why "list of 1 December" --check',
@@ -65,10 +65,14 @@ def import_templates(
         terminal.fail(error)
     except OSError as error:
         terminal.fail(f"{file}: {error.strerror or error}")
+    if found.bad and not found.read:
+        terminal.fail(found.problems[0])
+    for heading in found.ignored:
+        terminal.warn(f"{file.name}: the column {heading!r:.60} is not read")
     if found.bad:
         for problem in found.problems:
             terminal.warn(problem)
-        terminal.fail(f"{file.name}: {found.bad} bad rows of {found.bad + len(found.rows)}: nothing was imported")
+        terminal.fail(f"{file.name}: {found.bad} bad rows of {found.read}: nothing was imported")
     before = decoded(files.get(TABLE, f"{','.join(COLUMNS['templates'])}\n".encode()), TABLE)
     text, changes = table_rows.merged(TABLE, before, [one.cells for one in found.rows])
     rows = [
@@ -85,7 +89,10 @@ def import_templates(
         "added": changes.count("added"), "changed": changes.count("changed"), "same": changes.count("same"),
         "left_out": [{"line": line, "template": template, "state": state} for line, template, state in found.left_out],
         "untyped": [{"line": one.line, "template": one.cells[0], "variables": list(one.untyped)} for one in found.rows if one.untyped],
-        "rows": rows,
+        "placeholders": [
+            {"line": one.line, "template": one.cells[0], "words": list(one.placeholders)} for one in found.rows if one.placeholders
+        ],
+        "ignored": found.ignored, "rows": rows,
     }  # fmt: skip
     event: Mapping[str, Any] = {}
     if not check and text != before:
@@ -121,6 +128,9 @@ def _lines(answer: Mapping[str, Any], *, check: bool) -> Iterator[str]:
     for one in answer["untyped"][:SHOWN]:
         variables = " ".join(one["variables"])
         yield f"  no type, line {one['line']}: {one['template']} has {variables}: any text without a contact fits"
+    for one in answer["placeholders"][:SHOWN]:
+        words = " ".join(one["words"])
+        yield f"  fixed text, line {one['line']}: {one['template']} has {words}: if it stands for a value, write a variable ({{name:≤8}})"
     verb = "would be " if check else ""
     yield (
         f"{answer['file']}: {verb}{answer['added']} added, {answer['changed']} changed; {answer['same']} are the same, "

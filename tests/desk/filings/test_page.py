@@ -66,7 +66,7 @@ def test_a_sheet_comes_into_force_with_the_next_message_and_a_bad_one_changes_no
     said = ask(world, "filing", "import", file, "--why", "x", code=2)
     assert "报备.csv:3: signature: '没有' is not registered" in said
     assert "报备.csv:4: carrier: unknown carrier '移通'" in said
-    assert "2 bad rows, nothing was changed" in said
+    assert "2 bad rows of 3: nothing was imported" in said
     assert world.send("jia", NANJING, TEXT) == SENT
     good = sheet(tmp_path, "甲苑,移动,江苏,驳回,授权书不清")
     assert ask(world, "filing", "import", good, "--why", "x", "--check")["added"] == {"filings": 1}
@@ -122,13 +122,15 @@ def test_the_page_lists_tasks_in_both_languages(world: World, language: str, tit
 
 def test_the_page_takes_sheets_in_gives_them_out_and_registers_letters(world: World) -> None:
     officer = Browser(world, "chen", "zh")
-    rows = "签名,运营商,省份,报备状态\n甲苑,联通,浙江,{}\n"
+    rows = "签名,运营商,省份,报备状态,备注\n甲苑,联通,浙江,{},老客户\n"
     bad = officer.post("/filings/import", files={"file": ("a.csv", rows.format("好").encode())}, why="x")
     assert bad.status_code == 409
     assert "第 2 行" in bad.text
     checked = officer.post("/filings/import", files={"file": ("a.csv", rows.format("已报备").encode())}, why="x", check="yes")
     assert checked.headers["location"] == "/filings"
-    assert "将新增 1 行" in officer.get("/filings").text
+    told = officer.get("/filings").text
+    assert "将新增 1 行" in told
+    assert "没有读的列：备注" in told
     done = officer.post("/filings/import", files={"file": ("a.csv", rows.format("已报备").encode())}, why="结果")
     assert done.status_code == 303, done.text
     assert "新增 1 行" in officer.get("/filings").text
