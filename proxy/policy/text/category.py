@@ -47,11 +47,18 @@ PADDED, CODE = ", padded", ", code"
 by its words it is marketing where it was declared something else."""
 LINK = 2
 OPT_OUT = 1
-INVITING, INVITING_CALM = 2, 3  # services say what happened, and need no opt-out notice; who calls back a user says little, and has both
+INVITING, INVITING_CALM = (
+    2,
+    3,
+)  # services say what happened, and need no opt-out notice; who calls back a user says little, and has both
 EVASION = 3
 CALL = 2  # a hotline for who did not ask for a code is no call to act yet
 CALLS_MOST = 3  # three calls to act say no more than two
-CALM, CALM_TAKES, CALM_TWICE = 4, 2, 2  # a parcel beside a shop is no offer of the shop; who has an offer behind a notice has much of one
+CALM, CALM_TAKES, CALM_TWICE = (
+    4,
+    2,
+    2,
+)  # a parcel beside a shop is no offer of the shop; who has an offer behind a notice has much of one
 BESIDE_LINK = 6  # a fraud has a link, too, and may begin with a word of warning
 ASKING = 6  # from here on a text asks for consent
 

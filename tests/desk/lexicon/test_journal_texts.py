@@ -75,7 +75,9 @@ def test_a_notice_of_an_account_declared_marketing_is_no_advertisement_when_it_i
     texts, sources = seen_texts([REFUSED._replace(text=text)], [], {}, READER)
     assert (len(texts), sources.refused) == (counts, counts)
     delivered = SENT._replace(text=text)
-    assert [one.is_advertising for one in seen_texts([REFUSED._replace(text=text), delivered], [], {}, READER)[0]] == [bool(counts)]
+    assert [one.is_advertising for one in seen_texts([REFUSED._replace(text=text), delivered], [], {}, READER)[0]] == [
+        bool(counts)
+    ]
     keyword = REFUSED._replace(text=text, reason="keyword")
     assert [one.is_advertising for one in seen_texts([keyword], [], {}, READER)[0]] == [True], "refused for its words"
 

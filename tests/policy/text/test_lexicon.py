@@ -198,7 +198,9 @@ def test_what_speaks_for_a_notice_outweighs_what_is_soft_and_a_little_of_an_offe
     assert score(rows, "已读 大促9元") == 6
     assert score(rows, "已签收 大促9元") == 6 - CALM_TAKES
     assert score(rows, "已签收 余额 大促9元") == 6 - CALM_TAKES * CALM_TWICE
-    assert score(rows, "已签收 余额 取件码 大促9元") == 6 - CALM_TAKES * CALM_TWICE, "never more of it, whatever else a notice says"
+    assert score(rows, "已签收 余额 取件码 大促9元") == 6 - CALM_TAKES * CALM_TWICE, (
+        "never more of it, whatever else a notice says"
+    )
 
 
 def test_a_link_beside_an_opt_out_notice_invites_where_nothing_speaks_for_a_notice_or_a_code() -> None:
@@ -214,7 +216,11 @@ def test_a_link_beside_an_opt_out_notice_invites_where_nothing_speaks_for_a_noti
         assert band_of(one.classified(TextAnalysis(content(text))).band) == "hardly", text
         assert sum(one.weight for one in evidence(one, content(text)).features if one.kind == "link") == LINK
     shown = evidence(one, content("有人喜欢你，看看 t.cn/abc 退订回T")).features
-    assert [(feature.kind, feature.weight) for feature in shown] == [("call", 1), ("link", LINK + INVITING), ("opt-out", OPT_OUT)]
+    assert [(feature.kind, feature.weight) for feature in shown] == [
+        ("call", 1),
+        ("link", LINK + INVITING),
+        ("opt-out", OPT_OUT),
+    ]
 
 
 def test_a_warning_outweighs_what_it_warns_of_and_less_of_it_counts_beside_a_link() -> None:
