@@ -56,8 +56,8 @@ def propose(
 ) -> None:
     """Propose words for the lexicon from the gate's own journal, with their hits and false hits; no gate is asked.
 
-    Advertisements: texts that were refused as marketing or for their words, that complaints name, or that a clerk refused. Notices: what was
-    delivered as a notice or a code. Nothing changes: a person decides (gate106 lexicon accept)."""
+    Advertisements: texts that were refused for their words, or as marketing and read like it, that complaints name, or that a clerk refused.
+    Notices: what was delivered as a notice or a code. Nothing changes: a person decides (gate106 lexicon accept)."""
     from proxy.desk.lexicon import decisions, journal_texts
     from proxy.desk.lexicon.word_candidates import proposals
     from proxy.operations.files.row_files import write_table
