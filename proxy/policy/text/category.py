@@ -6,7 +6,7 @@ without evidence is a notice.
 
     score = offers (ad) + what is soft, less what speaks for a notice + EVASION if a word of an offer was hidden
     soft  = price + topic + call + LINK + OPT_OUT: alone never surely marketing; a notice's words outweigh it, and CALM points more than it
-            take CALM_TAKES off an offer, twice CALM twice as much, never more
+            take CALM_TAKES off an offer, never more
     an invitation: a link and an opt-out notice, with no more than INVITING_CALM points for a notice and none for a code, a warning or
             consent: INVITING more of what is soft, which is surely marketing then
     a warning outweighs what it warns of: offers first, then what is soft; beside a link, BESIDE_LINK points of it do not count
@@ -47,18 +47,12 @@ PADDED, CODE = ", padded", ", code"
 by its words it is marketing where it was declared something else."""
 LINK = 2
 OPT_OUT = 1
-INVITING, INVITING_CALM = (
-    2,
-    3,
-)  # services say what happened, and need no opt-out notice; who calls back a user says little, and has both
+INVITING = 2  # services seldom have both; who calls back a user says little, and has both
+INVITING_CALM = 3
 EVASION = 3
 CALL = 2  # a hotline for who did not ask for a code is no call to act yet
 CALLS_MOST = 3  # three calls to act say no more than two
-CALM, CALM_TAKES, CALM_TWICE = (
-    4,
-    2,
-    2,
-)  # a parcel beside a shop is no offer of the shop; who has an offer behind a notice has much of one
+CALM, CALM_TAKES = 4, 2  # a parcel beside a shop is no offer of the shop
 BESIDE_LINK = 6  # a fraud has a link, too, and may begin with a word of warning
 ASKING = 6  # from here on a text asks for consent
 
@@ -140,7 +134,7 @@ def weigh(total: int, *, has_link: bool, has_notice: bool, evades: bool) -> Weig
     soft = price + topic + min(call, CALLS_MOST) + (LINK if has_link else 0) + (OPT_OUT if has_notice else 0)
     if inviting := has_link and has_notice and is_inviting(total):
         soft += INVITING
-    offers = max(0, ad - CALM_TAKES * min(CALM_TWICE, (calm - soft) // CALM)) if calm - soft >= CALM else ad
+    offers = max(0, ad - CALM_TAKES) if calm - soft >= CALM else ad
     score = offers + max(0, soft - calm) + (EVASION if evades else 0)
     surely = score >= SURELY and (ad or evades or inviting or price + topic >= LIKELY)
     band = "surely" if surely else "likely" if score >= LIKELY and (ad or price or topic or evades) else "hardly"
