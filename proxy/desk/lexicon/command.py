@@ -56,8 +56,8 @@ def propose(
 ) -> None:
     """Propose words for the lexicon from the gate's own journal, with their hits and false hits; no gate is asked.
 
-    Advertisements: texts that were refused as marketing or for their words, that complaints name, or that a clerk refused. Notices: what was
-    delivered as a notice or a code. Nothing changes: a person decides (gate106 lexicon accept)."""
+    Advertisements: texts that were refused for their words, or as marketing and read like it, that complaints name, or that a clerk refused.
+    Notices: what was delivered as a notice or a code. Nothing changes: a person decides (gate106 lexicon accept)."""
     from proxy.desk.lexicon import decisions, journal_texts
     from proxy.desk.lexicon.word_candidates import proposals
     from proxy.operations.files.row_files import write_table
@@ -292,16 +292,20 @@ def accept(
 )  # fmt: skip
 def rates(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Labelled texts: CSV, XLSX, or a text a line (.txt).")],
-    label: Annotated[str, Choice("Of all texts, where the files have no labels.", ("marketing", "notice", "otp"))] = "",
+    label: Annotated[
+        str, Choice("Of all texts, where the files have no labels.", ("marketing", "notice", "otp", "spam", "ham"))
+    ] = "",
     rules: Folder = None,
     config: Annotated[Path | None, typer.Option("--config", help="The settings (YAML): where the rules are.")] = None,
     json: Json = False,
 ) -> None:
     """Measure how many labelled texts of your own the lexicon reads as marketing: by file (or its column source) and label. Only rates are
-    printed, no text. Columns: text, label (marketing, notice, otp), and perhaps source. Exit 1 if rows could not be read."""
+    printed, no text. Columns: text, label (marketing or spam, notice or ham, otp), and perhaps source. Exit 1 if rows could not be read."""
     from proxy.desk.lexicon import rates as measured
     from proxy.operations.files.row_files import NotATable
 
+    if label and measured.label_of(label) is None:
+        terminal.fail(measured.unknown_label(label))
     settings = terminal.settings_of(config)
     reader = _rules_of(rules or (settings.rules if settings is not None else Path("rules"))).reader
     found: list[Rate] = []
