@@ -38,7 +38,7 @@ class RelayTask:
         self._wake, self._look, self._begins = wake, look, begins
         self._gathering = False  # whether a timer is set for a batch that waits for more messages
         self._parts_timer = DueTimer(loop, lambda: relay.parts.next_s, relay.due)
-        self._release_timer = DueTimer(loop, lambda: relay.release_s, relay.release)
+        self._release_timer = DueTimer(loop, lambda: relay.release_s, relay.release, late_s=TIMER_S)
         relay.on_wait = self._release_timer.set  # so that it costs nothing while no submit waits for a rate
 
     def turn(self) -> None:
@@ -72,9 +72,13 @@ class DueTimer:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, next_s: Callable[[], float | None], due: Callable[[float], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        next_s: Callable[[], float | None],
+        due: Callable[[float], None],
+        late_s: float = 0.0,
     ) -> None:
-        self._loop, self._next_s, self._due = loop, next_s, due
+        self._loop, self._next_s, self._due, self._late_s = loop, next_s, due, late_s
         self._set_s = 0.0  # when the timer fires, 0 if none is set
         self._timer: asyncio.TimerHandle | None = None
 
@@ -85,7 +89,7 @@ class DueTimer:
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._set_s, self._timer = next_s, self._loop.call_at(next_s + TIMER_S, self._fire)
+        self._set_s, self._timer = next_s, self._loop.call_at(next_s + self._late_s, self._fire)
 
     def _fire(self) -> None:
         self._set_s, self._timer = 0.0, None

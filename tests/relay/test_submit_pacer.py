@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import NamedTuple
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.model.rate import Rate
-from proxy.relay.submit_pacer import LOOK_S, WAIT_MAX_S, Pace, SubmitPacer
+from proxy.relay.submit_pacer import LOOK_S, WAIT_MAX_S, Pace, PacedRates, SubmitPacer
 from proxy.state.counters.rate_shares import LeasedRate
 from proxy.state.shared.lease_rules import LEASE_MS, RateGrant
 
@@ -247,8 +246,7 @@ def test_what_waits_counts_as_demand_and_asks_for_what_others_can_lend():
     assert first.demand >= 7
     assert first.want > 0
     rate.waits(-7)
-    for beat in range(2, 12):
-        last = rate.ask(START_S + 0.2 * beat)
+    last = [rate.ask(START_S + 0.2 * beat) for beat in range(2, 12)][-1]
     assert (last.demand, last.want) == (0, 0)
 
 
@@ -332,14 +330,10 @@ def test_the_wait_that_a_rate_announces_is_the_wait_that_it_makes(tps, before, p
     assert now - START_S == pytest.approx(announced_s, abs=1e-3)
 
 
-def test_each_account_is_asked_once_a_release_however_many_wait():
-    desk = Desk(1000, one=1, two=1)
-    asked = Counter[str]()
-    for name in ("one", "two"):
+def test_each_account_is_asked_once_a_release_however_many_wait(monkeypatch: pytest.MonkeyPatch):
+    desk, asked = Desk(1000, one=4, two=4), list[PacedRates]()
+    for name in ("one", "two") * 7:
         desk.send(name)
-        desk.send(name)
-        rates = desk.pacer.accounts[name]
-        fits = rates.fits
-        rates.fits = lambda now, name=name, fits=fits: (asked.update([name]), fits(now))[1]  # type: ignore[method-assign]
+    monkeypatch.setattr(PacedRates, "fits", lambda rates, now: asked.append(rates))
     desk.release()
-    assert asked == {"one": 1, "two": 1}
+    assert asked == [*desk.pacer.accounts.values()]
