@@ -54,7 +54,7 @@ class Binds(Operations, group="binds"):
 
     @operation(Permission.SEE, name="binds", answer={"binds": [BIND]}, get=True, text=_rows, example="gate106 binds --json")
     async def binds(self, call: Call) -> Answer:
-        """List providers' binds: since when, unanswered submits, those of them that wait for the provider's rate, rate, unread bytes."""
+        """List providers' binds: since when, unanswered submits, rate, unread bytes. Waiting are those of them that are above the rate."""
         suspended: dict[str, str] = {}
         for order in self._gate.book.of_kind("suspension"):
             for provider in dict(order.scope).get("provider", ()):
