@@ -125,7 +125,7 @@ class Relay:
         """By provider: its submit_multi that some carrier has answered, but that the provider has no answer for yet. Until then its
         delivers wait: a receipt must not come before the answer."""
         self.on_wait: Callable[[], None] = lambda: None
-        """Called when a submit begins to wait for its provider's rate: ``release`` is due at ``release_s``."""
+        """Called when a submit begins to wait for its provider's rate, and ``release_s`` is another time."""
         self._spawn, self._wake = spawn, wake
         self._memo = ContentCache()
         self._paused = False
@@ -175,11 +175,13 @@ class Relay:
             if part.total > PARTS_MAX:
                 return parts.take(pending, now_s)
             place, index = place_of(pending), part.index
-        pace = access.paced.pacer.decide(access.paced, WaitingSubmit(pending, access, now), now_s, place, index)
+        pacer, due_s = access.paced.pacer, access.paced.pacer.next_s
+        pace = pacer.decide(access.paced, WaitingSubmit(pending, access, now), now_s, place, index)
         if pace is Pace.PASS:
             return self._take(pending, now_s)
         if pace is Pace.WAIT:
-            self.on_wait()
+            if pacer.next_s != due_s:
+                self.on_wait()
             return ""
         return parts.owe(pending, now_s) if pace is Pace.REFUSE else "part-again"
 

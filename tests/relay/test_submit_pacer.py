@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import NamedTuple
 
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from proxy.model.rate import Rate
 from proxy.relay.submit_pacer import LOOK_S, WAIT_MAX_S, Pace, PacedRates, SubmitPacer
 from proxy.state.counters.rate_shares import LeasedRate
-from proxy.state.shared.lease_rules import LEASE_MS, RateGrant
+from proxy.state.shared.lease_rules import BEAT_S, LEASE_MS, SPARE_S, RateGrant
+from tests.examples import examples
+from tests.state.shared.test_lease_rules import STEP_S, Node, World
 
 START_S = 90_000.0
 LATE_S = 1e-6
@@ -270,6 +273,80 @@ def test_only_what_the_share_allows_goes_and_the_rest_is_refused_in_time():
     assert now <= START_S + WAIT_MAX_S + 1e-3
 
 
+# -- several nodes with shares of one rate
+
+
+class PacedWorld(World):
+    """Nodes whose messages wait where the share has no room."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.pacers = [SubmitPacer[float]("jia") for _ in self.all]
+        self.waited_s = 0.0
+        self.refused = 0
+        for node, pacer in zip(self.all, self.pacers, strict=True):
+            pacer.account("jia").use(None, node.rate)
+
+    def _step(self, node: Node) -> None:
+        if self.now_s >= node.next_beat_s:
+            node.next_beat_s += BEAT_S
+            self._ask(node, node.rate.ask(self.now_s), first=True)
+        pacer = self.pacers[node.number]
+        rates = pacer.account("jia")
+        if pacer.next_s is not None and pacer.next_s <= self.now_s:
+            ready, late = pacer.release(self.now_s)
+            self.sent += [(self.now_s, node.number)] * len(ready)
+            self.refused += len(late)
+            self.waited_s = max([self.waited_s, *(self.now_s - came_s for came_s in ready + late)])
+        node.due += node.arrivals * STEP_S
+        while node.due >= 1:
+            node.due -= 1
+            pace = Pace.PASS if rates.allow(self.now_s) else pacer.decide(rates, self.now_s, self.now_s)
+            if pace is Pace.PASS:
+                self.sent.append((self.now_s, node.number))
+            self.refused += pace is Pace.REFUSE
+
+
+@settings(max_examples=examples(30), deadline=None)
+@given(st.sampled_from([10, 60, 400]), st.lists(st.floats(0, 4), min_size=2, max_size=4), st.integers(0, 2**32))
+def test_nodes_that_pace_send_no_more_than_the_whole_rate_and_keep_nobody_waiting(total, weights, seed):
+    world = PacedWorld(total, len(weights), random.Random(seed))
+    for node, weight in zip(world.all, weights, strict=True):
+        node.arrivals = weight * total
+    world.run(4.0)
+    nodes = len(weights)
+    for window_s in (0.5, 1.0, 3.0):
+        assert world.most_within(window_s) <= total * (1 + window_s) + nodes + max(nodes, SPARE_S * total)
+    assert world.waited_s <= WAIT_MAX_S + LOOK_S
+
+
+def test_nodes_that_pace_use_the_whole_rate_also_when_one_of_them_has_nearly_all_the_load():
+    world = PacedWorld(200, 2, random.Random(5))
+    world.all[0].arrivals, world.all[1].arrivals = 300, 20
+    world.run(4.0)
+    assert min(world.in_seconds(2.0)) >= 0.95 * 200
+    assert max(world.in_seconds(2.0)) <= 1.05 * 200 + 2
+    assert [sum(number == node for at, node in world.sent if at > 2.0) / 2.0 for number in (0, 1)] == pytest.approx(
+        [180, 20], abs=12
+    )
+
+
+def test_a_client_with_a_window_that_waits_keeps_its_nodes_share():
+    """It sends only after an answer: what arrives is what the share let go, and says nothing about what it could send."""
+    world = PacedWorld(100, 2, random.Random(6))
+    closed, (_, other) = world.pacers[0], world.all
+    other.arrivals = 400
+    rates = closed.account("jia")
+    for _ in range(400):
+        world.run(STEP_S)
+        for _ in range(30 - closed.waiting):
+            if rates.allow(world.now_s) or closed.decide(rates, world.now_s, world.now_s) is Pace.PASS:
+                world.sent.append((world.now_s, 0))
+    late = [node for at, node in world.sent if at > 2.0]
+    assert late.count(0) / 2.0 == pytest.approx(50, abs=8)
+    assert len(late) / 2.0 == pytest.approx(100, abs=6)
+
+
 # -- properties
 
 steps = st.lists(
@@ -284,7 +361,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.floats(0.5, 300), st.none() | st.floats(0.5, 50), steps)
 def test_no_window_exceeds_rate_and_burst_order_is_kept_and_nobody_waits_over_a_second(tps, own, rows):
     desk = Desk(tps, jia=None, two=own)
