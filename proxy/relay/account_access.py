@@ -174,7 +174,7 @@ class Directory:
                 self.pacers[name] = pacer
         for provider in settings.providers:
             if provider.over_rate == "pace":
-                self.pacers.setdefault(provider.name, SubmitPacer(provider.name)).paces = True
+                self.pacers.setdefault(provider.name, SubmitPacer()).paces = True
             shared = self._rate(f"p:{provider.name}", provider.tps, kept_rates)
             for account in provider.accounts:
                 access = self.accesses[account.system_id] = Access(provider, account, (), self.ports)

@@ -128,8 +128,7 @@ class Released(NamedTuple, Generic[Waiting]):
 class SubmitPacer(Generic[Waiting]):
     """The waiting submits of one provider."""
 
-    def __init__(self, provider: str) -> None:
-        self.provider = provider
+    def __init__(self) -> None:
         self.paces = True
         """False: the settings or a penalty say that submits above the rate are refused."""
         self.accounts: dict[str, PacedRates] = {}

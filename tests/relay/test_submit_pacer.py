@@ -32,7 +32,7 @@ class Desk:
     """A pacer of one provider with a timer, and what became of each submit."""
 
     def __init__(self, tps: float | None, **accounts: float | None) -> None:
-        self.pacer: SubmitPacer[Sent] = SubmitPacer("jia")
+        self.pacer: SubmitPacer[Sent] = SubmitPacer()
         self.now = START_S
         self.shared = Rate(tps, max(1, round(tps))) if tps else None
         self.own = {name: Rate(own, max(1, round(own))) if own else None for name, own in accounts.items()}
@@ -254,7 +254,7 @@ def test_what_waits_counts_as_demand_and_asks_for_what_others_can_lend():
 
 
 def test_only_what_the_share_allows_goes_and_the_rest_is_refused_in_time():
-    rate, pacer = leased(share=10), SubmitPacer[int]("jia")
+    rate, pacer = leased(share=10), SubmitPacer[int]()
     rates = pacer.account("jia")
     rates.use(None, rate)
     while rates.allow(START_S):
@@ -281,7 +281,7 @@ class PacedWorld(World):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.pacers = [SubmitPacer[float]("jia") for _ in self.all]
+        self.pacers = [SubmitPacer[float]() for _ in self.all]
         self.waited_s = 0.0
         self.refused = 0
         for node, pacer in zip(self.all, self.pacers, strict=True):
