@@ -127,7 +127,8 @@ class Fields:
         for key, value in self.values.items():
             if key in self.known:
                 continue
-            if self.secrets and (value is None or not _SETTING.fullmatch(key)):  # {password: ab,cd}: a piece of the secret
+            named = _SETTING.fullmatch(key) or key.replace("-", "_") in self.known
+            if self.secrets and (value is None or not named):  # {password: ab,cd}: a piece of the secret
                 text = f"an unknown key beside {self.secrets[0]!r}: a secret with a comma or a colon needs quotes"
             else:
                 text = unknown("key", key, self.known)

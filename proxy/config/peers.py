@@ -267,6 +267,9 @@ class Provider:
     registered_delivery, replace_if_present_flag), with a broken user data header or impossible part numbers is refused with the
     status of that field: a strict carrier may close the link that all providers share for it; `relay`: it passes byte for
     byte"""
+    over_rate: Annotated[str, kinds.Word("refuse", ("refuse", "pace"))] = "refuse"
+    """a submit above `tps` is refused with ESME_RTHROTTLED; `pace`: it waits before it is judged, and is refused only where it
+    would wait over 1 s ([how](messages.md#faster-than-the-rate))"""
     token: Annotated[str, kinds.Secret(needed=False)] = field(default="", repr=False)  # sha256$digest; empty: no access
     """the hash that `gate106 token` printed: with it the provider asks [over HTTP](http.md#for-providers) for its own refusals,
     tasks and penalties, and for new rules"""

@@ -214,6 +214,8 @@ def test_no_password_is_ever_shown() -> None:
         (changed("      - {system_id: yi1, password: y-secret}", "      []"), "gate106.yaml:16: providers[1].accounts: must list at least one account"),
         (changed("    system_id: jia\n", ""), "gate106.yaml:11: providers[0]: 'system_id' is missing"),
         (added("category: spam", "j-secret"), "gate106.yaml:14: providers[0]: unknown category 'spam' (one of otp, notice, marketing)"),
+        (added("over_rate: Pace", "j-secret"), "gate106.yaml:14: providers[0]: unknown over_rate 'Pace' (did you mean 'pace'?)"),
+        (added("over-rate: pace", "j-secret"), "gate106.yaml:14: providers[0]: unknown key 'over-rate' (did you mean 'over_rate'?)"),
         (added("since: 2026-13-01", "j-secret"), "gate106.yaml:14: providers[0].since: must be a day (2026-11-11), not '2026-13-01'"),
         (added("allow_ips: [10.0.0.1/8]", "j-secret"), "gate106.yaml:14: providers[0].allow_ips[0]: must be an address or a network (192.0.2.0/24), not '10.0.0.1/8'"),
         (SMALL + "smpp: {listen: '2775'}\n", "gate106.yaml:19: smpp.listen: must be host:port (127.0.0.1:2775, [::1]:2775), not '2775'"),

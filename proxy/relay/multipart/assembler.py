@@ -253,7 +253,7 @@ class Assembler(Generic[Sent]):
 
     def find(self, pending: Sent, now_s: float) -> LongMessage[Sent] | None:
         """The remembered message with this part's provider, source, recipient and reference."""
-        return self._find(_place(_key(pending)), now_s)
+        return self._find(place_of(pending), now_s)
 
     def objection(self, pending: Sent, long: LongMessage[Sent] | None) -> str:
         """The reason why a part cannot be taken; empty if it can. ``long``: the message that ``find`` returned."""
@@ -283,11 +283,11 @@ class Assembler(Generic[Sent]):
     def turn_away(self, pending: Sent, now_s: float) -> None:
         """The provider's rate refused the first part of a message: the other parts must not go without it."""
         if len(self._turned_away) < TURNED_AWAY_MAX:
-            self._turned_away[_place(_key(pending))] = now_s + WAIT_S
+            self._turned_away[place_of(pending)] = now_s + WAIT_S
 
     def is_turned_away(self, pending: Sent, now_s: float) -> bool:
         """Whether the rate refused another part of this message just now."""
-        return bool(self._turned_away) and self._turned_away.get(_place(_key(pending)), 0.0) > now_s
+        return bool(self._turned_away) and self._turned_away.get(place_of(pending), 0.0) > now_s
 
     def arrive(self, pending: Sent, now_s: float, *, anew: bool = False) -> tuple[LongMessage[Sent], list[Sent]]:
         """Takes a part to which there is no ``objection``. Returns its message and the parts to be judged now (perhaps of another message,
@@ -295,7 +295,7 @@ class Assembler(Generic[Sent]):
         message, part = part_of(pending)
         key = _key(pending)
         ready: list[Sent] = []
-        long = self._find(_place(key), now_s)
+        long = self._find(key[:4], now_s)
         if long is not None and (anew or long.total != part.total or not long.takes_part(part.index)):
             self.close(long)
             if long.waiting:
@@ -425,10 +425,6 @@ class Assembler(Generic[Sent]):
         return sum(map(len, self._open.values()))
 
 
-def _place(key: Key) -> Place:
-    return key[:4]
-
-
 def _reads_alike(one: Content, other: Content) -> bool:
     """Whether two contents read the same: the same octets behind the header, in the same alphabet."""
     if one.octets is None or other.octets is None:
@@ -439,6 +435,11 @@ def _reads_alike(one: Content, other: Content) -> bool:
 def _key(pending: Attempt) -> Key:
     message, part = part_of(pending)
     return message.sender.provider, message.sender.port, message.recipient, part.reference, part.total
+
+
+def place_of(pending: Attempt) -> Place:
+    """What all parts of a part's message share."""
+    return _key(pending)[:4]
 
 
 def part_of(pending: Attempt) -> tuple[Message, Part]:

@@ -32,7 +32,7 @@ NO_PATH = {
 """Operations that a command of the command line uses, which itself has the path."""
 PUBLISHED = {
     "Batch": "advertiser category due ended file given imported number numbers overdue proof proof_by provider reason reply reviewed reviewer source state until version who why wording",
-    "Bind": "account address id provider since suspended tps type unanswered unread_bytes window",
+    "Bind": "account address id provider since suspended tps type unanswered unread_bytes waiting window",
     "Case": "answer_by answer_days at batch came category decided events filed forward_by forward_days forwarded id message number of port provider reference sender sent signature source state suppressed text to",
     "Error": "error",
     "FilingTask": "advertiser carrier due file kind licence line overdue province signature who why",
