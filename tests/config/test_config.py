@@ -200,7 +200,7 @@ def test_no_password_is_ever_shown() -> None:
         (added("receipts_by_text: yes", "port: 2776"), "gate106.yaml:8: carriers[0].receipts_by_text: must be true or false, not 'yes'"),
         (changed("password: c-secret", "password: 123456"), "gate106.yaml:9: carriers[0].password: must be text, not a number: put it in quotes"),
         (changed("password: c-secret", "password: ''"), "gate106.yaml:9: carriers[0].password: must have 1 to 255 characters"),
-        (changed("password: j-secret", "password: scrypt$beef$00"), "gate106.yaml:13: providers[0].password: looks like a hash but is none (make one with gate106 hash-password)"),
+        (changed("password: j-secret", "password: scrypt$beef$00"), "gate106.yaml:13: providers[0].password: looks like a hash but is none (make one with gate106 password hash)"),
         (changed("system_id: gate106", "system_id: a-much-too-long-name"), "gate106.yaml:8: carriers[0].system_id: must be 1 to 15 ASCII characters without blanks (SMPP 3.4 §5.2.1), not 'a-much-too-long-name'"),
         (changed('["1069012"]', "[1069012]"), "gate106.yaml:14: providers[0].ports[0]: must be text, not a number: put it in quotes"),
         (changed('["1069012"]', "1069012"), "gate106.yaml:14: providers[0].ports: must be a list, not a number"),

@@ -82,7 +82,7 @@ def _end(one: Mapping[str, Any]) -> str:
     }.get(one["state"], f"{path}: {one['state']}")
 
 
-@command("optout paths", example="gate106 optout paths --state silent")
+@command("optout list-paths", example="gate106 optout list-paths --state silent")
 def paths(
     state: Annotated[str | None, typer.Option("--state", help="proven, unproven, silent or dead.")] = None,
     provider: Annotated[str | None, typer.Option("--provider", help="Only prefixes of this provider.")] = None,
