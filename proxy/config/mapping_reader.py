@@ -128,7 +128,10 @@ class Fields:
         for key, value in self.values.items():
             if key in self.known:
                 continue
-            if self.secrets and (value is None or not _SETTING.fullmatch(key)):  # {password: ab,cd}: a piece of the secret
+            spelt = re.sub("(?<=[a-z])(?=[A-Z])", "_", key).replace("-", "_").lower()
+            if spelt in self.known:
+                text = f"unknown key {key!r} (did you mean {spelt!r}?)"
+            elif self.secrets and (value is None or not _SETTING.fullmatch(key)):  # {password: ab,cd}: a piece of the secret
                 text = f"an unknown key beside {self.secrets[0]!r}: a secret with a comma or a colon needs quotes"
             else:
                 text = unknown("key", key, self.known)

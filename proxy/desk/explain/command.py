@@ -116,7 +116,7 @@ def explain(
         declared = Category.of(category) if category else declared
         result = explain_text(context.rules, to, sender, text, provider, declared, moment(at), since)
     except NotARecipient as error:
-        terminal.fail(f"--to: {error}")
+        terminal.fail(f"--to: {error}: {to!r:.40}")
     except ValueError as error:
         terminal.fail(error)
     for one in context.notes:
