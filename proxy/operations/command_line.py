@@ -9,6 +9,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -114,7 +115,9 @@ def _read_option(one: Parameter, value: Any) -> Any:
     for word in given or () if isinstance(one.form, List) else [given]:
         if word and isinstance(form, Choice) and word not in form.words:
             where = "" if one.option == "-" else f"{one.option}: "
-            raise OptionError(f"{where}unknown {one.name} {word!r:.60} (one of {', '.join(form.words)})")
+            near = get_close_matches(word, form.words, n=1)
+            meant = f" (did you mean {near[0]!r}?)" if near else ""
+            raise OptionError(f"{where}unknown {one.name} {word!r:.60}{meant} (one of {', '.join(form.words)})")
     return given
 
 

@@ -194,7 +194,7 @@ def test_bad_words_of_an_officer_are_refused_and_change_nothing(harness: Harness
         (("decide", "0123456789ab", "--why", "x"), "say --yes or --no"),
         (("decide", "0123456789ab", "--yes", "--no", "--why", "x"), "say --yes or --no"),
         (("end-standing", "0123456789ab", "--why", "x"), "no decision about row 0123456789ab stands"),
-        (("doubtful", "--state", "opn"), "unknown state 'opn' (did you mean 'open'?)"),
+        (("list-doubtful", "--state", "opn"), "unknown state 'opn' (did you mean 'open'?)"),
     ):
         ran = run("optout", *words, *config)
         assert (ran.returncode, told in ran.stderr) == (2, True), ran.stderr
