@@ -208,7 +208,7 @@ def test_who_else_got_it_is_counted_and_the_campaign_is_stopped(gate: Gate, sent
     assert found["stopped"]["why"] == "case 1: bought numbers"
     assert submit(sent["jia"], CARL, JIA + "55", AD.format(5)) == 0x473
     (line,) = refused(gate, "complaint", "sweep", "1", "--stop", "people", "--why", "x")
-    assert "--stop 'people': say signature, port or provider" in line
+    assert "--stop: unknown stop 'people' (one of signature, port, provider)" in line
     with out.open(encoding="utf-8-sig") as file:
         assert {row[0] for row in csv.reader(file)} == {"number", ANNA, BOB, CARL}
     assert out.stat().st_mode & 0o077 == 0

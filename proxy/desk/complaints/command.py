@@ -104,8 +104,6 @@ def sweep(
     answer = terminal.ask(config, control, "complaint.show", id=id_)
     if not answer["message"]:
         terminal.fail(f"case {answer['id']} is matched to no message yet (gate106 complaint match {answer['id']})")
-    if stop is not None and stop not in STOPPED_BY:
-        terminal.fail(f"sweep: --stop {stop!r:.40}: say signature, port or provider")
     found, typed = sweep_campaign(answer, terminal.seconds(within, "--within") or DAY_S, out, why, config, control)
     order: Mapping[str, Any] | None = None
     if stop is not None:
