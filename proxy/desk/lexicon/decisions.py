@@ -43,14 +43,14 @@ def rows_to_decide(proposals: Iterable[ProposedWord], period: str) -> list[list[
 
 
 @dataclass
-class DecidedWords(FileFaults):
+class WordDecisions(FileFaults):
     decisions: list[Decision] = field(default_factory=list)
     undecided: int = 0
 
 
-def read_decisions(name: str, rows: Iterable[Row]) -> DecidedWords:
+def read_decisions(name: str, rows: Iterable[Row]) -> WordDecisions:
     """The decisions of a file; NotATable."""
-    found = DecidedWords(name)
+    found = WordDecisions(name)
     heads: list[str] | None = None
     for line, cells in rows:
         if heads is None:

@@ -1,4 +1,4 @@
-"""Reads a file of rows for a command, and sends numbers to the gate: all rows or none.
+"""Reads a file of rows, and sends numbers: all rows or none.
 
 Never: a row's meaning (number_list.py, desk/*/*_file.py, desk/consents/command.py), half a file.
 """

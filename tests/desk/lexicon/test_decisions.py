@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.desk.lexicon.decisions import COLUMNS, FILE, DecidedWords, Decision, read_decisions, rows_to_decide, with_decisions
+from proxy.desk.lexicon.decisions import COLUMNS, FILE, Decision, WordDecisions, read_decisions, rows_to_decide, with_decisions
 from proxy.desk.lexicon.word_candidates import ProposedWord
 from proxy.operations.files.row_files import NotATable, rows_of, write_table
 from proxy.policy.text.lexicon import read_lexicon
@@ -23,7 +23,7 @@ def decided(tmp_path: Path, *said: str, kind: str = "csv") -> Path:
     return path
 
 
-def read(path: Path) -> DecidedWords:
+def read(path: Path) -> WordDecisions:
     return read_decisions(path.name, rows_of(path))
 
 
