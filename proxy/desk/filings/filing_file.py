@@ -59,9 +59,6 @@ _NOTHING_SAID = Upsert(0, {}, {})
 class FilingFile(FileFaults):
     own: str = ""
     """The registry that the sheet's shared headings belong to."""
-    rows: int = 0
-    ignored: list[str] = field(default_factory=list)
-    """Headings that are no column of a registry."""
     warnings: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     """The new texts of the registries that change, by file name."""
@@ -88,7 +85,7 @@ def read_sheet(name: str, rows: Iterable[tuple[int, Sequence[str]]], texts: Mapp
             continue
         if is_note(cells):
             continue
-        sheet.rows += 1
+        sheet.read += 1
         try:
             parts = reader.read(line, cells)
             for one, said in parts:

@@ -57,7 +57,9 @@ async def letter(request: PageRequest) -> Response:
     """The SHA-256 of a letter or of a licence."""
     options = [f"--of={request.form('of')}", f"--why={request.form('why')}", "--json"]
     options += [f"--licence={request.form('licence')}"] if request.form("licence") else []
-    ran = await forms.run_with_uploads(request, ["file"], lambda came: ["filing", "letter", str(came["file"]), *options])
+    ran = await forms.run_with_uploads(
+        request, ["file"], lambda came: ["filing", "register-letter", str(came["file"]), *options]
+    )
     return request.go("/proposal" if ran.json["proposed"] else "/filings", request.t("registered", count=ran.json["rows"]))
 
 

@@ -76,11 +76,12 @@ def propose(
 
 
 @command(
-    "lexicon words",
+    "lexicon list-words",
     Program(
-        permission=Permission.LOOK, only=("since", "most"), answer={"words": [object], "texts": object, "since": float, "until": float},
+        at="lexicon/words", permission=Permission.LOOK, only=("since", "most"),
+        answer={"words": [object], "texts": object, "since": float, "until": float},
     ),
-    example="gate106 lexicon words --since 28d --most 20",
+    example="gate106 lexicon list-words --since 28d --most 20",
 )  # fmt: skip
 def words(
     since: Since = "28d",
@@ -250,20 +251,12 @@ def accept(
     from proxy.desk.backtest.command import kept_revision
     from proxy.desk.lexicon import decisions
     from proxy.operations.client import CannotAsk, Conversation, push_files
-    from proxy.operations.files.row_files import NotATable
+    from proxy.operations.files.upload import read_sheet
 
     if token_file is not None:
         terminal.use_token_file(token_file)
-    try:
-        decided, undecided, faults = decisions.read_decisions(file)
-    except NotATable as error:
-        terminal.fail(error)
-    except OSError as error:
-        terminal.fail(f"{file}: {error.strerror or error}")
-    for problem in faults.problems:
-        terminal.warn(problem)
-    if faults.bad:
-        terminal.fail(f"{file.name}: {faults.bad} bad rows, nothing was changed")
+    sheet = read_sheet(file, lambda rows: decisions.read_decisions(file.name, rows), "changed")
+    decided = sheet.decisions
     if not decided:
         terminal.fail(f"{file.name}: no row has a decision (yes or no in the column decision)")
     settings = terminal.settings_of(config)
@@ -280,15 +273,15 @@ def accept(
     except (CannotAsk, OSError) as error:
         terminal.fail(error)
     accepted = sum(one.accepted for one in decided)
-    counts = {"accepted": accepted, "rejected": len(decided) - accepted, "undecided": undecided}
-    lines = [f"{accepted} words accepted, {len(decided) - accepted} rejected, {undecided} without a decision"]
+    counts = {"accepted": accepted, "rejected": len(decided) - accepted, "undecided": sheet.undecided}
+    lines = [f"{accepted} words accepted, {len(decided) - accepted} rejected, {sheet.undecided} without a decision"]
     terminal.print_answer({**answer, **counts}, json, [*lines, *event_lines(answer)])
 
 
 @command(
-    "lexicon rates",
-    Program(permission=Permission.SEE, takes_file=True, answer={"rates": [object], "bad_rows": int}),
-    example="gate106 lexicon rates november.csv --rules rules/",
+    "lexicon measure",
+    Program(at="lexicon/rates", permission=Permission.SEE, takes_file=True, answer={"rates": [object], "bad_rows": int}),
+    example="gate106 lexicon measure november.csv --rules rules/",
 )  # fmt: skip
 def rates(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Labelled texts: CSV, XLSX, or a text a line (.txt).")],

@@ -108,7 +108,7 @@ class OwnEndpoints:
     async def _refusals(self, request: Request) -> Response:
         """``?day=2026-11-11`` or ``?hour=2026-11-11 10:00``, ``skip``, ``limit``, ``lang``, ``format=csv``."""
         query, whose = dict(request.query_params), _provider(request)
-        argv = ["refusals", whose, "--config", str(self._config)]
+        argv = ["list-refusals", whose, "--config", str(self._config)]
         if "day" in query and "hour" in query:
             return _json({"error": "day or hour, not both"}, 400)
         csv = query.pop("format", "json") == "csv"

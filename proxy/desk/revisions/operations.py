@@ -155,13 +155,13 @@ def event_lines(event: Answer) -> Iterator[str]:
     yield from (f"    {change}" for change in event["changes"])
 
 
-class Rules(Operations, group="rules"):
+class Rules(Operations, group="rules", help="The sets of rules: in force, waiting, earlier ones."):
     def __init__(self, gate: WithRevisions, lately: Hits, hits: Hits) -> None:
         self._gate = gate
         self._lately, self._hits = lately, hits
 
     @operation(
-        Permission.SEE, name="rules", get=True, text=_in_force, example="gate106 rules",
+        Permission.SEE, name="rules", command="rules list", get=True, text=_in_force, example="gate106 rules list",
         answer={
             "revision": str, "since": float, "problem": str, "proposed": Any, "kept_out": str, "apart": str, "four_eyes?": bool,
             "files": [{"file": str, "rules": int}], "orders": [orders.ORDER],
@@ -202,7 +202,8 @@ class Rules(Operations, group="rules"):
         return {"revision": revision, "changed": revision != before, "proposed": proposed, "problems": problems}
 
     @operation(
-        Permission.SEE, answer={"events": [REVISED], "kept": int}, get=True, text=_past, example="gate106 rules history --last 5",
+        Permission.SEE, answer={"events": [REVISED], "kept": int}, get=True, text=_past, command="rules list-changes",
+        example="gate106 rules list-changes --last 5",
     )  # fmt: skip
     async def history(
         self, call: Call, last: Annotated[int, Integer("How many events.", 1, EVENTS_MAX, shown="20")] = HISTORY_SHOWN
@@ -238,7 +239,7 @@ class Rules(Operations, group="rules"):
 
     @operation(
         Permission.SEE, answer={"since": float, "until": float, "rules": [{"rule": str, "hits": object, "shadow": object}]},
-        get=True, lines="rules", by_hand="pages show it; `gate106 rules` has the last minute's",
+        get=True, lines="rules", by_hand="pages show it; `gate106 rules list` has the last minute's",
     )  # fmt: skip
     async def hits(self, call: Call) -> Answer:
         """Report each rule's hits of the last day: ``hits`` by province, ``shadow`` by what it would have said."""

@@ -123,10 +123,6 @@ class ListedTemplate(NamedTuple):
 @dataclass
 class TemplateList(FileFaults):
     rows: list[ListedTemplate] = field(default_factory=list)
-    read: int = 0
-    """Rows below the headings, bad ones included."""
-    ignored: list[str] = field(default_factory=list)
-    """Headings that are not read."""
     left_out: list[tuple[int, str, str]] = field(default_factory=list)
     """(line, template, its state) of those that are not approved."""
 

@@ -48,7 +48,7 @@ def import_templates(
     from proxy.desk.revisions import table_rows
     from proxy.desk.revisions.template_file import read_template_list
     from proxy.operations.client import CannotAsk, Conversation, push_files
-    from proxy.operations.files.row_files import NotATable, rows_of
+    from proxy.operations.files.upload import read_sheet
     from proxy.policy.registries.typed_rows import COLUMNS
 
     if token_file is not None:
@@ -59,20 +59,11 @@ def import_templates(
     base = now["proposed"]["revision"] if now["proposed"] else now["revision"]
     kept, name = kept_revision(base, settings)
     files = kept.files(name)
-    try:
-        found = read_template_list(file.name, rows_of(file), registered_signatures(files), signature, provider)
-    except NotATable as error:
-        terminal.fail(error)
-    except OSError as error:
-        terminal.fail(f"{file}: {error.strerror or error}")
-    if found.bad and not found.read:
-        terminal.fail(found.problems[0])
-    for heading in found.ignored:
-        terminal.warn(f"{file.name}: the column {heading!r:.60} is not read")
-    if found.bad:
-        for problem in found.problems:
-            terminal.warn(problem)
-        terminal.fail(f"{file.name}: {found.bad} bad rows of {found.read}: nothing was imported")
+    found = read_sheet(
+        file,
+        lambda rows: read_template_list(file.name, rows, registered_signatures(files), signature, provider),
+        "imported",
+    )
     before = decoded(files.get(TABLE, f"{','.join(COLUMNS['templates'])}\n".encode()), TABLE)
     text, changes = table_rows.merged(TABLE, before, [one.cells for one in found.rows])
     rows = [

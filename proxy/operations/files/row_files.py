@@ -81,6 +81,10 @@ class FileFaults:
     bad: int = 0
     problems: list[str] = field(default_factory=list)
     """The first bad rows, as ``file:line: what is wrong``."""
+    read: int = 0
+    """Rows below the headings, bad ones included."""
+    ignored: list[str] = field(default_factory=list)
+    """Headings that are not read."""
 
     def note(self, line: int, what: str) -> None:
         self.bad += 1

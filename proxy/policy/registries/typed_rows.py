@@ -352,7 +352,7 @@ def _person(cells: Cells, name: str) -> str:
 def _digest(cells: Cells, name: str) -> str:
     digest = cells[name].lower()
     if digest and not _SHA256.fullmatch(digest):
-        raise RowFault(f"{name}: '{digest[:20]}' is no SHA-256 of a file (64 digits; gate106 filing letter writes it)")
+        raise RowFault(f"{name}: '{digest[:20]}' is no SHA-256 of a file (64 digits; gate106 filing register-letter writes it)")
     return digest
 
 

@@ -101,7 +101,7 @@ def test_the_line_that_says_it_is_blamed() -> None:
 
 def test_remarks_and_totals_below_the_rows_are_no_rows() -> None:
     sheet = read("签名|运营商|省份|报备状态\n甲苑|移动|江苏|已报备\n合计|1||\n注：截至12月1日|||\n")
-    assert (sheet.problems, sheet.rows) == ([], 1)
+    assert (sheet.problems, sheet.read) == ([], 1)
 
 
 def test_remarks_are_no_reasons() -> None:
@@ -230,7 +230,7 @@ def test_what_is_exported_is_imported_without_a_change(table: str, language: str
     rows = [headings(table, language), *export_rows(table, texts[file_of(table)])]
     sheet = read_sheet("a.csv", list(enumerate(rows, 1)), texts)
     assert (sheet.own, sheet.problems, sheet.files, sheet.ignored) == (table, [], {}, [])
-    assert sheet.rows == len(rows) - 1 > 0
+    assert sheet.read == len(rows) - 1 > 0
 
 
 def test_the_digest_of_a_letter_goes_into_every_row_of_its_signature() -> None:

@@ -77,13 +77,13 @@ def test_a_sheet_comes_into_force_with_the_next_message_and_a_bad_one_changes_no
 
 
 def test_tasks_name_what_is_due_and_who_answers(world: World, tmp_path: Path) -> None:
-    tasks = ask(world, "filing", "tasks")["tasks"]
+    tasks = ask(world, "filing", "list-tasks")["tasks"]
     assert [(one["kind"], one["who"], one["overdue"]) for one in tasks if one["kind"] == "licence-expires"] == [
         ("licence-expires", "林二", True)
     ]
-    lines = run("filing", "tasks", "--kind", "licence-expires", "--config", world.gate.config).stdout.splitlines()
+    lines = run("filing", "list-tasks", "--kind", "licence-expires", "--config", world.gate.config).stdout.splitlines()
     assert "2020-12-31 overdue" in lines[-1]
-    assert ask(world, "filing", "tasks", "--who", "nobody")["tasks"] == []
+    assert ask(world, "filing", "list-tasks", "--who", "nobody")["tasks"] == []
 
 
 def test_a_registry_goes_out_as_a_sheet_and_comes_back_the_same(world: World, tmp_path: Path) -> None:
@@ -101,13 +101,17 @@ def test_a_letter_is_registered_by_its_digest_and_proved_later(world: World, tmp
     letter, other = tmp_path / "letter.pdf", tmp_path / "other.pdf"
     letter.write_bytes(b"a letter")
     other.write_bytes(b"another")
-    told = ask(world, "filing", "letter", letter, "--of", "甲苑", "--why", "sent by post")
+    told = ask(world, "filing", "register-letter", letter, "--of", "甲苑", "--why", "sent by post")
     assert (told["rows"], told["sha256"]) == (1, hashlib.sha256(b"a letter").hexdigest())
-    assert ask(world, "filing", "letter", letter, "--of", "甲苑", "--check")["registered"] is True
-    assert ask(world, "filing", "letter", other, "--of", "甲苑", "--check", code=1)["registered"] is False
-    assert ask(world, "filing", "letter", other, "--of", "甲置业", "--licence", "预售许可证", "--why", "x")["rows"] == 1
-    assert "no signature '没有' is registered" in ask(world, "filing", "letter", letter, "--of", "没有", "--why", "x", code=2)
-    assert "--why is missing" in ask(world, "filing", "letter", other, "--of", "甲苑", code=2)
+    assert ask(world, "filing", "register-letter", letter, "--of", "甲苑", "--check")["registered"] is True
+    assert ask(world, "filing", "register-letter", other, "--of", "甲苑", "--check", code=1)["registered"] is False
+    assert (
+        ask(world, "filing", "register-letter", other, "--of", "甲置业", "--licence", "预售许可证", "--why", "x")["rows"] == 1
+    )
+    assert "no signature '没有' is registered" in ask(
+        world, "filing", "register-letter", letter, "--of", "没有", "--why", "x", code=2
+    )
+    assert "--why is missing" in ask(world, "filing", "register-letter", other, "--of", "甲苑", code=2)
 
 
 @pytest.mark.parametrize(("language", "title", "due"), [("zh", "签名报备", "逾期"), ("en", "Filings", "overdue")])

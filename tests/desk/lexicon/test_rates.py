@@ -28,7 +28,7 @@ def rules(tmp_path: Path) -> Path:
 def measured(rules: Path, name: str, content: str | bytes, *more: str, status: int = 0) -> Any:
     path = rules.parent / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    done = CliRunner().invoke(app, ["lexicon", "rates", str(path), "--rules", str(rules), *more])
+    done = CliRunner().invoke(app, ["lexicon", "measure", str(path), "--rules", str(rules), *more])
     assert done.exit_code == status, (done.stdout, done.stderr)
     assert not any(text[-6:] in done.output for text in (AD, NOTICE, CODE)), "rates only"
     return done

@@ -84,11 +84,11 @@ def test_a_number_has_an_answer_and_the_table_that_it_comes_from(world: World, s
 
 def test_a_number_that_no_table_has_has_no_source(world: World) -> None:
     assert world.ask("wu", "regions.number", number=NEW)["source"] == ""
-    assert "no table has segment 1540000" in command(world, "regions", "number", NEW)
+    assert "no table has segment 1540000" in command(world, "regions", "find", NEW)
 
 
 def test_what_is_no_number_is_refused(world: World) -> None:
-    assert "number: " in command(world, "regions", "number", "010-12345678", code=2)
+    assert "number: " in command(world, "regions", "find", "010-12345678", code=2)
 
 
 def test_a_table_is_proposed_and_in_force_when_a_second_person_approves_it(world: World, chen: None, tmp_path: Path) -> None:

@@ -248,7 +248,7 @@ def test_a_rule_that_a_test_contradicts_is_proposed_only_by_who_has_seen_that(de
 
 def test_a_backtest_is_cancelled_and_another_is_not_begun_beside_one(two: World) -> None:
     jobs = Jobs(two.gate.config)
-    revision = run("rules", "--config", two.gate.config, "--json").stdout
+    revision = run("rules", "list", "--config", two.gate.config, "--json").stdout
     name = re.search(r'"revision": ?"(\w+)"', revision)
     assert name is not None
     job = jobs.start("chen", name[1], None)
