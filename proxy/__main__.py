@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from proxy import cli
+from proxy.cli.old_spellings import in_new_spelling
 from proxy.desk.api.declarations import declared_by, declared_in, folders
 from proxy.operations.command_line import add_commands
 from proxy.operations.terminal import use_token_file
@@ -38,20 +39,18 @@ FEATURES: Mapping[str, Sequence[str]] = {
     "explain": ("explain",),
     "filing": ("filings",),
     "find": ("search",),
-    "hash-password": (),
     "journal": ("archiving",),
     "lexicon": ("lexicon",),
     "links": ("connections",),
     "optout": ("optouts", "reply_paths"),
+    "password": (),
     "penalty": ("penalties",),
     "precheck": ("precheck",),
     "provider": ("providers",),
     "recycled": ("data_subjects",),
     "regions": ("regions",),
     "report": ("reports",),
-    "restore": (),
     "rules": ("revisions",),
-    "schema": (),
     "serve": (),
     "settings": (),
     "shadow": ("operator_orders",),
@@ -64,18 +63,23 @@ FEATURES: Mapping[str, Sequence[str]] = {
 }
 """The features in which the commands that begin with a word are declared, so that a command imports no other; none: cli/."""
 HELPS = {
+    "backup": "Copies of state, journal and kept sets of rules.",
+    "console": "The console, which officers use in a browser.",
     "evidence": "Evidence packs: made, and checked without the gate.",
     "lexicon": "The words by which the gate tells advertising: proposed from the journal, decided, measured.",
+    "password": "Passwords for the settings.",
     "provider": "A provider's own messages, as it may see them.",
+    "settings": "What may stand in gate106.yaml.",
     "sim": "Simulators: a carrier, a provider.",
+    "token": "Tokens of people and programs.",
 }
 """Of groups that no class of operations describes."""
 
 
 SECTIONS = {
-    "The gate": ("serve", "demo", "bench", "console", "sim", "backup", "restore"),
+    "The gate": ("serve", "demo", "bench", "console", "sim", "backup"),
     "Settings and rules": (
-        "check", "settings", "schema", "rules", "regions", "lexicon", "filing", "explain", "precheck", "backtest", "hash-password", "token",
+        "check", "settings", "rules", "regions", "lexicon", "filing", "explain", "precheck", "backtest", "password", "token",
     ),
     "A running gate": ("binds", "links", "stop", "shadow", "trace"),
     "People": ("suppress", "optout", "consent", "subject", "recycled"),
@@ -145,21 +149,23 @@ def whole(features: tuple[str, ...] | None = None) -> Callable[[], object]:
     return typer.main.get_command(application(features))
 
 
-def _first_word(words: Sequence[str]) -> str:
-    """The command's first word, behind the options that stand before it; empty where there is none."""
-    rest = iter(words)
-    for word in rest:
+def _behind_options(words: Sequence[str]) -> int:
+    """Where the command's first word stands: behind the options before it."""
+    rest = iter(enumerate(words))
+    for place, word in rest:
         if not word.startswith("-"):
-            return word
+            return place
         if word in ("--token-file", "--worker"):
             next(rest, None)
-    return ""
+    return len(words)
 
 
 def main() -> None:
     """The entry point: click's usage errors exit 2 as they are; what nobody foresaw is one line, too."""
     hardening.restrict_umask()
-    features = FEATURES.get(_first_word(sys.argv[1:]))
+    first = 1 + _behind_options(sys.argv[1:])
+    sys.argv[first:] = in_new_spelling(sys.argv[first:])
+    features = FEATURES.get(sys.argv[first]) if sys.argv[first:] else None
     try:
         whole(tuple(features) if features is not None else None)()
     except KeyboardInterrupt:

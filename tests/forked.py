@@ -243,7 +243,7 @@ def _made_beforehand() -> None:
         _read_parameters(whole(features))
     commands: Any = whole(None)
     with contextlib.suppress(typer.Exit, SystemExit):
-        commands.main(["schema"], standalone_mode=False)
+        commands.main(["rules", "show-schema"], standalone_mode=False)
 
 
 def _read_parameters(command: Any) -> None:

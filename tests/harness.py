@@ -89,12 +89,13 @@ class Harness:
         self.route = self.lanes[carriers[0]]
         said: dict[str, Any] = {
             "statuses": "vendor", "status_detail": "none", "replace": True, "tps": None, "category": Category.MARKETING, "since": None,
-            "reserved_values": "refuse",
+            "reserved_values": "refuse", "over_rate": "refuse",
         } | provider  # fmt: skip
         providers = [
             Provider(
                 name, tuple(Account(one, "x", None, None, None) for one in (name, f"{name}-2")), (port,), (), said["tps"], 4, 300, said["category"],
                 said["statuses"], said["status_detail"], said["since"], replace=said["replace"], reserved_values=said["reserved_values"],
+                over_rate=said["over_rate"],
             )
             for name, port in (("jia", "1069001"), ("yi", "1069002"))
         ]  # fmt: skip

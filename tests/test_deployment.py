@@ -68,7 +68,7 @@ def test_the_example_starts_a_gate_as_it_is_and_serves_both_providers(tmp_path: 
     (tmp_path / "secrets").mkdir()
     for name in PASSWORDS:
         (tmp_path / "secrets" / name).write_text(f"{name}pw\n")
-    assert run("journal", "key", tmp_path / "secrets" / "journal").returncode == 0
+    assert run("journal", "make-key", tmp_path / "secrets" / "journal").returncode == 0
     gate.start()
     try:
         with Raw(gate.port) as client:

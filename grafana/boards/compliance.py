@@ -268,7 +268,7 @@ def _optouts(say: Tongue) -> Iterator[Panel]:
     )  # fmt: skip
     yield bars(
         say("退订通路", "Reply paths"),
-        say("登记的端口前缀，按能否收到上行：proven 收到过；unproven 还没有；silent 没有回复且无法用偶然解释；dead 拨测失败。", "Registered port prefixes by whether replies reach the gate: proven; unproven: none came yet; silent: none came, and chance does not explain it; dead: a probe failed (gate106 optout paths)."),
+        say("登记的端口前缀，按能否收到上行：proven 收到过；unproven 还没有；silent 没有回复且无法用偶然解释；dead 拨测失败。", "Registered port prefixes by whether replies reach the gate: proven; unproven: none came yet; silent: none came, and chance does not explain it; dead: a probe failed (gate106 optout list-paths)."),
         f"sort_desc(max by (state) (gate106_reply_paths{{{GATE}}}))",
         "{{state}}", unit="short", span=5, height=7,
         named={"proven": (say("通", "proven"), GREEN), "unproven": (say("未证明", "unproven"), BLUE), "silent": (say("沉默", "silent"), ORANGE), "dead": (say("不通", "dead"), RED)},
@@ -318,7 +318,7 @@ def _desk(say: Tongue) -> Iterator[Panel]:
     )  # fmt: skip
     yield figure(
         say("超时证明", "Overdue proofs"),
-        say("通道商交来的同意，已过工作日期限还缺证明的批数（gate106 consent tasks）。", "Batches of consents whose proof should have come from the provider by now (gate106 consent tasks)."),
+        say("通道商交来的同意，已过工作日期限还缺证明的批数（gate106 consent list-tasks）。", "Batches of consents whose proof should have come from the provider by now (gate106 consent list-tasks)."),
         f'sum(max by (provider) (gate106_consent_tasks{{state="overdue", {GATE}}}))',
         unit="short", span=3, height=7, steps=((None, GREEN), (1, RED)),
     )  # fmt: skip
@@ -339,7 +339,7 @@ def _desk(say: Tongue) -> Iterator[Panel]:
 def _orders(say: Tongue) -> Iterator[Panel]:
     yield figure(
         say("整套规则观察", "All rules in shadow"),
-        say("是否有人下令整套规则只观察、不执行（gate106 shadow）。", "Whether somebody ordered that no rule is enforced just now (gate106 shadow)."),
+        say("是否有人下令整套规则只观察、不执行（gate106 shadow start）。", "Whether somebody ordered that no rule is enforced just now (gate106 shadow start)."),
         f"max(gate106_shadowed{{{GATE}}})",
         unit="short", span=6, course=False, steps=((None, GREEN), (1, RED)),
         mapped={"0": (say("否", "no"), GREEN), "1": (say("是：规则未执行", "yes: nothing is enforced"), RED)},

@@ -1,6 +1,6 @@
 """Commands that copy and restore state, journal and kept rule sets.
 
-``gate106 backup`` and ``gate106 restore``; server/backup.py does the work.
+The noun is ``backup``; server/backup.py does the work.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proxy.operations.declaration import command
-from proxy.operations.terminal import CONFIG, Config, Json, as_json, fail, format_time, note, print_line
+from proxy.operations.terminal import CONFIG, Config, Json, as_json, fail, format_time, note, print_line, refuse_settings
 
+Copy = Annotated[Path, typer.Argument(help="A copy that `gate106 backup make` made.")]
 _WITHOUT_KEYS = "without them people who asked to be forgotten are not known again, and get marketing"
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from proxy.server.backup import Copied
 
 
-@command("backup", example="gate106 backup /backup/20261125 --config /etc/gate106/gate106.yaml")
+@command("backup make", example="gate106 backup make /backup/20261125 --config /etc/gate106/gate106.yaml")
 def make(
     copy: Annotated[Path, typer.Argument(help="A new folder for the copy.")],
     update: Annotated[
@@ -42,28 +43,41 @@ def make(
         note(f"not in the copy: the keys in {places.keys} (archive.keys); keep them elsewhere: {_WITHOUT_KEYS}")
 
 
-@command("restore", example="gate106 restore /backup/20261125 --config /etc/gate106/gate106.yaml")
+@command("backup restore", example="gate106 backup restore /backup/20261125 --config /etc/gate106/gate106.yaml")
 def restore(
-    copy: Annotated[Path, typer.Argument(help="A copy that gate106 backup made.")],
-    check: Annotated[bool, typer.Option("--check", help="Only prove that the copy is whole.")] = False,
+    copy: Copy,
+    only_check: Annotated[bool, typer.Option("--check", hidden=True)] = False,  # of the old spelling `restore`
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
     """Prove a copy, and put it where the settings say; nothing may be there. Start the gate afterwards."""
     from proxy.server import backup
 
-    keys = None
+    if only_check:
+        check(copy, json)
+        return
+    places = _places(config)
     try:
-        if check:
-            found = backup.check(copy)
-        else:
-            places = _places(config)
-            found, keys = backup.restore(copy, places), places.keys
+        found = backup.restore(copy, places)
     except (backup.BackupError, OSError) as error:
         fail(error)
     _tell(found, copy, json)
-    if keys is not None and not keys.exists():
-        note(f"{keys}: is not there (archive.keys); if the gate had keys, bring them back before it starts: {_WITHOUT_KEYS}")
+    if places.keys is not None and not places.keys.exists():
+        note(
+            f"{places.keys}: is not there (archive.keys); if the gate had keys, bring them back before it starts: {_WITHOUT_KEYS}"
+        )
+
+
+@command("backup check", example="gate106 backup check /backup/20261125")
+def check(copy: Copy, json: Json = False) -> None:
+    """Prove that a copy is whole; neither settings nor a gate are needed."""
+    from proxy.server import backup
+
+    try:
+        found = backup.check(copy)
+    except (backup.BackupError, OSError) as error:
+        fail(error)
+    _tell(found, copy, json)
 
 
 def _places(config: Path) -> StoragePaths:
@@ -72,7 +86,7 @@ def _places(config: Path) -> StoragePaths:
     try:
         return storage_paths(config)
     except SettingsError as error:
-        fail(error)
+        refuse_settings(error)
 
 
 def _tell(found: Copied, copy: Path, json: bool) -> None:

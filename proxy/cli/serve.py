@@ -1,4 +1,4 @@
-"""Commands that run the gate and its console: ``serve``, ``console``."""
+"""Commands that run the gate and its console: ``serve``, ``console serve``."""
 
 import sys
 from pathlib import Path
@@ -35,7 +35,7 @@ def serve(
     raise typer.Exit(code)
 
 
-@command("console", example="gate106 console --config gate106.yaml")
+@command("console serve", example="gate106 console serve --config gate106.yaml")
 def console(
     tied: Annotated[bool, typer.Option("--tied", help="End when standard input does: so the gate starts it.")] = False,
     config: Config = CONFIG,

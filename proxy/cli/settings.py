@@ -13,7 +13,7 @@ from proxy.operations.declaration import command
 from proxy.operations.terminal import Json, as_json, fail, print_line
 
 
-@command("schema", example="gate106 schema > gate106-rules.schema.json")
+@command("rules show-schema", example="gate106 rules show-schema > gate106-rules.schema.json")
 def schema() -> None:
     """Print the JSON Schema (2020-12) of a rules file: editors complete and check by it while one writes."""
     from proxy.policy.loading.schema import schema as rules_schema
@@ -21,7 +21,7 @@ def schema() -> None:
     typer.echo(dumps(rules_schema(), ensure_ascii=False, indent=2))
 
 
-@command("settings", example="gate106 settings carriers")
+@command("settings show", example="gate106 settings show carriers")
 def settings(
     prefix: Annotated[
         str, typer.Argument(metavar="[NAME]", help="Only those whose name begins so: carriers, optout.confirm …")
@@ -33,7 +33,7 @@ def settings(
 
     found = descriptions.with_prefix(prefix, descriptions.settings())
     if not found:
-        fail(f"no setting begins with {prefix!r} (`gate106 settings` lists all)")
+        fail(f"no setting begins with {prefix!r} (`gate106 settings show` lists all)")
     if json:
         as_json([one._asdict() | {"allowed": _plain(one.allowed), "meaning": _plain(one.meaning)} for one in found])
         return
@@ -50,7 +50,7 @@ def _plain(markdown: str) -> str:
     return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", markdown).replace("`", "")
 
 
-@command("hash-password", example="gate106 hash-password < password.txt")
+@command("password hash", example="gate106 password hash < password.txt")
 def hash_password() -> None:
     """Read a password from standard input (from a terminal unseen, and twice), print what to write into the settings instead of it."""
     from proxy.net.authenticator import hash_password as hashed
@@ -64,7 +64,7 @@ def hash_password() -> None:
     typer.echo(hashed(password))
 
 
-@command("token", example="gate106 token prometheus.token")
+@command("token make", example="gate106 token make prometheus.token")
 def token(file: Annotated[Path, typer.Argument(help="The file the token is written to; it must not be there yet.")]) -> None:
     """Make a token for a program that reads over HTTP: write it to a file that only its owner may read, print its hash for the settings."""
     from proxy.operations.http_auth import hash_token, new_token

@@ -52,7 +52,7 @@ def _check_duplicates(top: Fields, section: str, values: list[tuple[str, str]]) 
 def _check_upstreams(top: Fields, settings: Settings) -> None:
     """An account at a carrier belongs to one provider, or to all: messages that arrive over it must have one owner."""
     taken = {(carrier.name, carrier.system_id): f"the account of carriers[{n}]" for n, carrier in enumerate(settings.carriers)}
-    names = [carrier.name for carrier in settings.carriers]
+    names = [carrier.name for carrier in settings.carriers if carrier.name]
     count = 0
     for index, provider in enumerate(settings.providers):
         upstream = provider.upstream

@@ -1,6 +1,6 @@
 """Describes every setting: meaning, allowed values, default, reload.
 
-``gate106 settings`` prints the descriptions, and the guide's table is made of them (``make guide``).
+``gate106 settings show`` prints the descriptions, and the guide's table is made of them (``make guide``).
 
 In: nothing. Out: a row for each declared setting (values.py, peers.py), in the order of the declarations. Never: a fact that is not
 in the declaration, but for reload.

@@ -82,11 +82,12 @@ class SettingsFile:
     def __init__(self, path: Path) -> None:
         """Raises SettingsError if the file is not YAML."""
         self.path = path
+        broken: list[YamlError] = []
         try:
-            self.document = load_yaml(path)
+            self.document = load_yaml(path, faults=broken)
         except YamlError as error:
-            raise SettingsError([f"{path}:{error.line}: {error.text}"]) from None
-        self.faults: list[SettingsFault] = []
+            raise SettingsError([f"{path}:{one.line}: {one.text}" for one in (*broken, error)]) from None
+        self.faults = [SettingsFault(one.line, one.text) for one in broken]
         self.home = Path()
         """The folder of the store's file (the journal's, if the store is no file), where other files of the gate lie by default; known once
         the store is read."""
@@ -127,7 +128,10 @@ class Fields:
         for key, value in self.values.items():
             if key in self.known:
                 continue
-            if self.secrets and (value is None or not _SETTING.fullmatch(key)):  # {password: ab,cd}: a piece of the secret
+            spelt = re.sub("(?<=[a-z])(?=[A-Z])", "_", key).replace("-", "_").lower()
+            if spelt in self.known:
+                text = f"unknown key {key!r} (did you mean {spelt!r}?)"
+            elif self.secrets and (value is None or not _SETTING.fullmatch(key)):  # {password: ab,cd}: a piece of the secret
                 text = f"an unknown key beside {self.secrets[0]!r}: a secret with a comma or a colon needs quotes"
             else:
                 text = unknown("key", key, self.known)

@@ -43,7 +43,7 @@ _HASHED = r"scrypt\$([0-9a-f]{2}){8,64}\$[0-9a-f]{64}"
 
 def _check_digest(token: str, row: Fields) -> None:
     if token and not re.fullmatch(_DIGEST, token):
-        row.fault(("token",), "must be the hash of a token (make both with gate106 token)")
+        row.fault(("token",), "must be the hash of a token (make both with gate106 token make)")
 
 
 def _port(text: str) -> str:
@@ -69,7 +69,7 @@ class Token:
     name: Annotated[str, _NAME]
     """another reader, with a token: a name for people; at most 100"""
     token: Annotated[str, kinds.Secret()] = field(repr=False)  # sha256$digest
-    """the hash that `gate106 token` printed"""
+    """the hash that `gate106 token make` printed"""
     role: Annotated[Role, kinds.Word("viewer", _ROLES)] = Role.VIEWER
     """further rights over HTTP: [roles](commands.md#who-may-do-what)"""
 
@@ -84,7 +84,7 @@ class Person:
     name: Annotated[str, _NAME]
     """a person with [a role](commands.md#who-may-do-what), as the journal names them; at most 100"""
     token: Annotated[str, kinds.Secret()] = field(repr=False)  # scrypt$salt$digest, or sha256$digest of one that a machine made
-    """the hash of their token, from `gate106 token`, or of a password, from `gate106 hash-password`"""
+    """the hash of their token, from `gate106 token make`, or of a password, from `gate106 password hash`"""
     user: Annotated[str, kinds.TextLike("name", _NAME, USER, "an account of the operating system", in_words="the name")]
     """the person's own account of the operating system, shared with nobody. Its commands are the person's without a token, and
     so are rule files that it owns; without it the person's name"""
@@ -94,7 +94,7 @@ class Person:
 
     def check(self, row: Fields) -> None:
         if self.token and not re.fullmatch(f"{_HASHED}|{_DIGEST}", self.token):
-            row.fault(("token",), "must be a hash (make one with gate106 token, or gate106 hash-password)")
+            row.fault(("token",), "must be a hash (make one with gate106 token make, or gate106 password hash)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ class Account:
 
     def check(self, row: Fields) -> None:
         if self.password.startswith("scrypt$") and not re.fullmatch(_HASHED, self.password):
-            row.fault(("password",), "looks like a hash but is none (make one with gate106 hash-password)")
+            row.fault(("password",), "looks like a hash but is none (make one with gate106 password hash)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ class OnlyAccount:
     system_id: Annotated[str, _SYSTEM_ID]
     """its account, where it has only one"""
     password: Annotated[str, kinds.Secret(PASSWORD_MAX)] = field(repr=False)
-    """its password, or what `gate106 hash-password` printed"""
+    """its password, or what `gate106 password hash` printed"""
 
 
 class Accounts(kinds.SettingKind):
@@ -267,8 +267,11 @@ class Provider:
     registered_delivery, replace_if_present_flag), with a broken user data header or impossible part numbers is refused with the
     status of that field: a strict carrier may close the link that all providers share for it; `relay`: it passes byte for
     byte"""
+    over_rate: Annotated[str, kinds.Word("refuse", ("refuse", "pace"))] = "refuse"
+    """a submit above `tps` is refused with ESME_RTHROTTLED; `pace`: it waits before it is judged, and is refused only where it
+    would wait over 1 s ([how](messages.md#faster-than-the-rate))"""
     token: Annotated[str, kinds.Secret(needed=False)] = field(default="", repr=False)  # sha256$digest; empty: no access
-    """the hash that `gate106 token` printed: with it the provider asks [over HTTP](http.md#for-providers) for its own refusals,
+    """the hash that `gate106 token make` printed: with it the provider asks [over HTTP](http.md#for-providers) for its own refusals,
     tasks and penalties, and for new rules"""
 
     def check(self, row: Fields) -> None:

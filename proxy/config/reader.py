@@ -35,6 +35,11 @@ def open_settings(path: Path) -> tuple[SettingsFile, Fields]:
     return file, top
 
 
+def line_of(setting: str, path: Path | None) -> int:
+    """The line of a setting in a file that can be read."""
+    return open_settings(path)[0].document.line((setting,)) if path is not None else 1
+
+
 def embedded_file(store: str) -> Path | None:
     """The file of an embedded store (a ``Settings.store``); None of any other."""
     return Path(store.removeprefix("sqlite://")) if store.startswith("sqlite:///") else None

@@ -203,7 +203,10 @@ class Word(SettingKind):
 
     def read(self, row: Fields, key: str) -> Any:
         found = row.text(key)
-        if found is not None and found not in self.words:
+        if found == "":
+            row.fault((key,), "is empty")
+            found = None
+        elif found is not None and found not in self.words:
             row.fault((), unknown(key, found, self.words), line_of=(key,))
             found = None
         found = self.default if found is None else found
@@ -349,7 +352,7 @@ class WordSet(SettingKind):
             if text in self.words:
                 found.add(self.words[text])
             else:
-                row.fault((key, index), unknown(self.noun, text, self.words))
+                row.fault((key, index), unknown(self.noun, text, self.words) if text else "is empty")
         return frozenset(found) or self.default
 
 

@@ -1,6 +1,6 @@
 """Declares the settings: key, type, default, bounds, meaning.
 
-One field is one setting: ``gate106.yaml`` is read by it, ``gate106 settings`` and the table of the guide are made of it.
+One field is one setting: ``gate106.yaml`` is read by it, ``gate106 settings show`` and the table of the guide are made of it.
 
 In: nothing. Out: ``Settings`` and its parts; carriers, providers and people are in peers.py. Never: a password in a repr.
 """
@@ -217,7 +217,7 @@ class Sealing:
     """Files of the keys that encrypt the journal."""
 
     keys: Annotated[tuple[Path, ...], kinds.FilePaths(KEYS_MAX, in_words="none")]
-    """files of the keys that [the journal is sealed with](journal.md#sealed-segments) (`gate106 journal key` makes one): the
+    """files of the keys that [the journal is sealed with](journal.md#sealed-segments) (`gate106 journal make-key` makes one): the
     first one seals new segments, all of them open old ones; without keys the journal is not encrypted"""
 
 

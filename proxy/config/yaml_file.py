@@ -93,8 +93,9 @@ class Document:
         return YamlError(self.name, self.line(at), f"{where}: {text}" if where else text)
 
 
-def load(source: Path | str, name: str | None = None, rest: Rest = no_yield) -> Document:
-    """Reads a file (a Path) or a text (a str). ``name`` stands in errors; by default it is the path."""
+def load(source: Path | str, name: str | None = None, rest: Rest = no_yield, faults: list[YamlError] | None = None) -> Document:
+    """Reads a file (a Path) or a text (a str). ``name`` stands in errors; by default it is the path. ``faults`` gets the errors after which
+    the rest can be read; without it the first is raised."""
     if isinstance(source, Path):
         name = name or str(source)
         text = _read(source, name)
@@ -114,7 +115,7 @@ def load(source: Path | str, name: str | None = None, rest: Rest = no_yield) -> 
             loader.dispose()
     if root is None:
         return Document(name, None, {(): 1})
-    return _Reader(name, rest).document(root)
+    return _Reader(name, rest, faults).document(root)
 
 
 def spell(place: Iterable[str | int]) -> str:
@@ -131,11 +132,11 @@ def hint(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def unknown(what: str, word: str, known: Iterable[str]) -> str:
-    """``unknown key 'windw' (did you mean 'window'?)``; names all known words if none is similar and there are at most 12."""
+def unknown(what: str, word: str, known: Iterable[str], listed_max: int = 12) -> str:
+    """``unknown key 'windw' (did you mean 'window'?)``; names all known words if none is similar and there are at most ``listed_max``."""
     words = list(known)
     shown = word if len(word) <= 60 else word[:57] + "..."
-    advice = _mistyped(word) or hint(word, words) or (f" (one of {', '.join(words)})" if 0 < len(words) <= 12 else "")
+    advice = _mistyped(word) or hint(word, words) or (f" (one of {', '.join(words)})" if 0 < len(words) <= listed_max else "")
     return f"unknown {what} {shown!r}{advice}"
 
 
@@ -169,9 +170,10 @@ class _Composer(CParser, BaseResolver):
 class _Reader:
     """Turns nodes into values, noting lines; everything it refuses has a line."""
 
-    def __init__(self, name: str, rest: Rest) -> None:
+    def __init__(self, name: str, rest: Rest, faults: list[YamlError] | None) -> None:
         self.name = name
         self.rest = rest
+        self.faults = faults
         self.lines: dict[Place, int] = {}
         self.seen: set[int] = set()  # nodes met before: meeting one again means an alias
         self.open: set[int] = set()  # nodes we are inside of: meeting one of them means it holds itself
@@ -192,7 +194,7 @@ class _Reader:
         if isinstance(node, ScalarNode):
             return self.scalar(node)
         if node.tag != _COLLECTION:
-            raise self.error(node, TAGGED)
+            self.note(node, TAGGED)
         if id(node) in self.open:
             raise self.error(node, "this value holds itself")
         if len(place) >= DEPTH_MAX:
@@ -215,7 +217,8 @@ class _Reader:
         for key_node, child in node.value:
             key = self.key(key_node)
             if key in result:
-                raise self.error(key_node, f"a key stands here twice: {key!r}")
+                self.note(key_node, f"a key stands here twice: {key!r}")
+                continue
             at = (*place, key)
             self.lines[at] = key_node.start_mark.line + 1
             result[key] = self.value(child, at)
@@ -225,9 +228,9 @@ class _Reader:
         if not isinstance(node, ScalarNode):
             raise self.error(node, "a key must be a plain word")
         if node.tag not in (_PLAIN, _TEXT):
-            raise self.error(node, TAGGED)
+            self.note(node, TAGGED)
         if node.tag == _PLAIN and node.value == "<<":
-            raise self.error(node, "merge keys (<<) are not understood here: write the keys out")
+            self.note(node, "merge keys (<<) are not understood here: write the keys out")
         return str(node.value)
 
     def scalar(self, node: ScalarNode) -> Value:
@@ -235,7 +238,8 @@ class _Reader:
         if node.tag == _TEXT:
             return word
         if node.tag != _PLAIN:
-            raise self.error(node, TAGGED)
+            self.note(node, TAGGED)
+            return word
         if word in _WORDS:
             return _WORDS[word]
         if not _NUMBERISH.match(word) or _ZEROED.fullmatch(word):
@@ -247,12 +251,19 @@ class _Reader:
         base = 10 if whole else 8 if _OCTAL.fullmatch(word) else 16 if _HEX.fullmatch(word) else 0
         if base:
             if len(word) > DIGITS_MAX:
-                raise self.error(node, f"a number of more than {DIGITS_MAX} digits: put it in quotes if it is a name")
+                self.note(node, f"a number of more than {DIGITS_MAX} digits: put it in quotes if it is a name")
+                return word
             return int(word, base if base == 10 else 0)
         if _FLOAT.fullmatch(word):
             return float(word)
         lowered = word.lower()
         return float(_SPECIAL[lowered]) if lowered in _SPECIAL else word
+
+    def note(self, node: Node, text: str) -> None:
+        """Keeps an error after which the rest can be read, or raises it."""
+        if self.faults is None:
+            raise self.error(node, text)
+        self.faults.append(self.error(node, text))
 
     def error(self, node: Node, text: str) -> YamlError:
         return YamlError(self.name, node.start_mark.line + 1, text)

@@ -45,7 +45,7 @@ async def _serve(config: Path, tied: bool) -> None:
     try:
         places = console_locations(config)
     except SettingsError as error:
-        raise CannotServe(error) from None
+        raise CannotServe("; ".join(error.problems)) from None
     if places.console.listen is None:
         raise CannotServe(f"{config}: console.listen is missing: it says where the console is")
     log_setup.configure_logging(places.log.format, places.log.level, places.log.time, "console" if tied else "")

@@ -3,7 +3,7 @@
 In: key files, a group's records, what the group claims. Out: bytes that only a holder of the key can read or make; the records again;
 SealingError. Never: a key in a text, a journal or a log; the same key and number for two groups.
 
-    journal key  32 random bytes in a file (``gate106 journal key``)     its id, 4 bytes, is a digest: journals name keys by it
+    journal key  32 random bytes in a file (``gate106 journal make-key``)     its id, 4 bytes, is a digest: journals name keys by it
     group key    HKDF-SHA256(journal key, salt, info)                    salt: 16 random bytes
     sealed       = key id, salt, number u32, AES-256-GCM(group key, number, records), tag
     authenticated with it, though in the clear: the journal's identity, the chain before, and what the group claims
@@ -162,7 +162,7 @@ def _secret(path: Path) -> bytes:
             data = file.read(4 * KEY_BYTES)
     except FileNotFoundError:
         raise SealingError(
-            f"{path}: no such file (sealing.keys names it: bring it back from the backup; `gate106 journal key` makes a new one)"
+            f"{path}: no such file (sealing.keys names it: bring it back from the backup; `gate106 journal make-key` makes a new one)"
         ) from None
     except OSError as error:
         raise SealingError(f"{path}: {error.strerror or error} (sealing.keys names it)") from None
@@ -171,5 +171,7 @@ def _secret(path: Path) -> bytes:
     except ValueError:
         secret = b""
     if len(secret) != KEY_BYTES:
-        raise SealingError(f"{path}: is no journal key: one line of {2 * KEY_BYTES} hex digits (gate106 journal key makes it)")
+        raise SealingError(
+            f"{path}: is no journal key: one line of {2 * KEY_BYTES} hex digits (gate106 journal make-key makes it)"
+        )
     return secret

@@ -54,7 +54,7 @@ def approve(waiting: PendingProposal, asker: Asker, known: Collection[str], at: 
     if not asker.by_token:
         raise Impossible(
             f"{waiting.what}: who agrees says so with a personal token (--token-file or GATE106_TOKEN_FILE; "
-            "`gate106 token` makes one, for `people` of the settings)"
+            "`gate106 token make` makes one, for `people` of the settings)"
         )
     if waiting.author == asker.name:
         raise Impossible(f"{asker.name} is the author of {waiting.what}: somebody else must approve it")

@@ -77,6 +77,7 @@ class GateCounters:
         self.refused = _new_counts()  # provider, province
         self._own_refused: set[str] = set()  # providers that have a label of their own there
         self.segments = _new_counts()  # provider
+        self.paced = _new_counts()  # provider, result
         self.carrier_responses = _new_counts()  # carrier, status
         self._own_statuses: dict[str, set[int]] = {}  # by carrier: those that have a label of their own
         self.delivers = _new_counts()  # provider, kind
@@ -106,6 +107,7 @@ class GateCounters:
         """Marketing that was sent after an opt-out reply; the audit of the journal finds it (server/restarted_processes.py)."""
         self.submit_seconds: defaultdict[str, Histogram] = defaultdict(Histogram)  # carrier
         self.gate_seconds = Histogram()
+        self.paced_seconds = Histogram()
         self.optout_effect_seconds = Histogram()
 
     def count_response(self, carrier: str, status: int, name: str | None) -> None:

@@ -24,6 +24,13 @@ class MessageRate:
         """Counts one message for which there was room."""
         raise NotImplementedError
 
+    def wait_s(self, now: float, places: int) -> float:
+        """Seconds until the last of this many messages may go, if they go one by one and no other does; 0: all may go now."""
+        raise NotImplementedError
+
+    def waits(self, more: int) -> None:
+        """So many messages more wait for room; below 0: so many wait no longer."""
+
 
 @cython.cclass
 class Rate(MessageRate):
@@ -73,3 +80,8 @@ class Rate(MessageRate):
     def owe(self, now: float) -> None:
         """Counts one message that is sent even above the rate: the next ones wait longer."""
         self.count(now)
+
+    def wait_s(self, now: float, places: int) -> float:
+        if self._full_at - now > 2.0 * (self._slack_s + self._interval_s) + 60.0:  # a clock set back, as in ``allow``
+            self._full_at = now
+        return max(0.0, max(self._full_at, now) - now + (places - 1) * self._interval_s - self._slack_s)

@@ -202,6 +202,12 @@ class ProviderLink(Link):
         """The bind's name in commands: ``jia#17``; until it is bound, its address."""
         return f"{self.access.account.system_id}#{self.number}" if self.number else self.peer
 
+    @property
+    def waiting(self) -> int:
+        """Submits that wait for the provider's rate."""
+        paced = self.access.paced
+        return sum(one.pending.bind is self for one in paced.pacer) if paced is not None else 0
+
     def kick(self) -> None:
         """Unbinds, and closes the connection after KICKED_S."""
         self.session.unbind()

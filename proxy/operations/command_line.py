@@ -9,6 +9,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -83,7 +84,7 @@ def command_of(operation: Operation, *, is_group: bool = False) -> Callable[...,
             terminal.fail(
                 f"{operation.words}: say {' and '.join(missing)} (see --help)"
             )  # of a group: below it they are not needed
-        given = {one.name: one.form.from_option(values[one.keyword], one.option) for one in offered}
+        given = {one.name: _read_option(one, values[one.keyword]) for one in offered}
         if operation.get and "provider" in given:
             terminal.note_unknown(config, given["provider"])
         given = {name: value for name, value in given.items() if value is not None and value is not False and value != []}
@@ -105,6 +106,19 @@ def command_of(operation: Operation, *, is_group: bool = False) -> Callable[...,
     run.__signature__ = _signature(operation, offered, is_group)  # type: ignore[attr-defined]
     run.__annotations__ = {one.name: one.annotation for one in run.__signature__.parameters.values()}  # type: ignore[attr-defined]
     return run
+
+
+def _read_option(one: Parameter, value: Any) -> Any:
+    """What an option gives, as the value that JSON would have; OptionError, also for a word that is not on the list of a ``Choice``."""
+    given = one.form.from_option(value, one.option)
+    form = one.form.each if isinstance(one.form, List) else one.form
+    for word in given or () if isinstance(one.form, List) else [given]:
+        if word and isinstance(form, Choice) and word not in form.words:
+            where = "" if one.option == "-" else f"{one.option}: "
+            near = get_close_matches(word, form.words, n=1)
+            meant = f" (did you mean {near[0]!r}?)" if near else ""
+            raise OptionError(f"{where}unknown {one.name} {word!r:.60}{meant} (one of {', '.join(form.words)})")
+    return given
 
 
 def _signature(operation: Operation, offered: list[Parameter], is_group: bool) -> inspect.Signature:
@@ -145,7 +159,7 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(**values: Any) -> None:
         for key, one in forms.items():
-            values[key] = one.form.from_option(values[key], one.option)
+            values[key] = _read_option(one, values[key])
         function(**values)
 
     signature = inspect.signature(function, eval_str=True)

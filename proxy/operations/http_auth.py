@@ -6,7 +6,7 @@ any part of one, in an answer or a log. Pure.
 A listed address sees what a viewer sees. A token has the role of its program (``http.tokens``), its person (``people``, where a machine
 made it) or its provider.
 
-A token is 256 bits of the machine's own randomness (``gate106 token``), so the settings keep its SHA-256. A slow hash protects passwords
+A token is 256 bits of the machine's own randomness (``gate106 token make``), so the settings keep its SHA-256. A slow hash protects passwords
 from guessing; nobody guesses 256 bits, and a slow hash would let strangers waste the gate's time. A token is compared in constant time with
 every stored one. An address with many wrong tokens has to wait; a right token is accepted at any time, so that nobody behind the same
 address translation can lock out Prometheus.

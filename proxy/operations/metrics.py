@@ -129,6 +129,7 @@ COUNTERS: tuple[tuple[str, tuple[str, ...], str], ...] = (  # attribute of GateC
     ("rule_hits", ("rule", "province"), "Objections of enforced rules"),
     ("refused", ("provider", "province"), "Messages judged and refused for good, by the province of the person's number"),
     ("segments", ("provider",), "Parts taken: what the carrier bills"),
+    ("paced", ("provider", "result"), "Submits that waited for their provider's rate, by what ended the wait"),
     ("carrier_responses", ("carrier", "status"), "Answers of the carrier to submits"),
     ("delivers", ("provider", "kind"), "Receipts and replies, by the provider that owns the port"),
     ("delivers_returned", ("provider",), "Delivers left with the carrier: they could not be made safe in time"),
@@ -180,9 +181,11 @@ def _families(tally: GateCounters, gauges: Gauges, rows_max: int) -> Iterator[tu
     counts = [_rows(tally, attribute) for attribute, _, _ in COUNTERS]
     sent_after_optout, sent_against_record = tally.sent_after_optout, tally.sent_against_record
     submit_seconds = [([carrier], _copy(histogram)) for carrier, histogram in tally.submit_seconds.items()]
-    own_part = "Our own part of a message's way, without the wait for parts of a long one"
+    own_part = "Our own part of a message's way, without the wait for parts of a long one or for the provider's rate"
+    waited = "How long submits waited for their provider's rate that went on then"
     single = [
         ("gate_seconds", own_part, _copy(tally.gate_seconds)),
+        ("paced_seconds", waited, _copy(tally.paced_seconds)),
         ("optout_effect_seconds", "From reading an opt-out to its being in force", _copy(tally.optout_effect_seconds)),
     ]
     for (name, labels, text), rows in zip(COUNTERS, counts, strict=True):

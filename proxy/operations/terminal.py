@@ -18,7 +18,7 @@ from proxy.model.redact import printable
 from proxy.runtime.os_errors import in_words
 
 if TYPE_CHECKING:
-    from proxy.config import Settings
+    from proxy.config import Settings, SettingsError
 
 Config = Annotated[Path, typer.Option("--config", help="The settings (YAML): they say where the gate takes commands.")]
 Control = Annotated[
@@ -93,18 +93,25 @@ def use_token_file(token_file: Path) -> None:
 
 
 def settings_of(config: Path | None, language: str = "en") -> Settings | None:
-    """The settings; None without a file. Every mistake in them is a line on stderr in this language, and then exit 2."""
+    """The settings; None without a file. A mistake in them ends the command."""
     from proxy.config import SettingsError, load
-    from proxy.i18n.catalog import in_language
 
     try:
         return load(config) if config is not None else None
     except SettingsError as error:
-        for problem in error.problems:
-            where, _, what = problem.partition(": ")
-            said = re.sub(r"^[\w.\[\]]+: ", "", what)  # the setting's name stays as it is
-            warn(f"gate106: {where}: {what.removesuffix(said)}{in_language(said, language)}")
-        raise typer.Exit(2) from None
+        refuse_settings(error, language)
+
+
+def refuse_settings(error: SettingsError, language: str = "en", advice: str = "") -> NoReturn:
+    """Every mistake is a line on stderr in this language, the last one with ``advice``; exit 2."""
+    from proxy.i18n.catalog import in_language
+
+    for number, problem in enumerate(error.problems, start=1):
+        where, _, what = problem.partition(": ")
+        said = re.sub(r"^[\w.\[\]]+: ", "", what)  # the setting's name stays as it is
+        behind = advice if number == len(error.problems) else ""
+        warn(f"gate106: {where}: {what.removesuffix(said)}{in_language(said, language)}{behind}")
+    raise typer.Exit(2) from None
 
 
 def store_of(settings: Settings) -> Path | None:
@@ -123,7 +130,7 @@ def socket_of(config: Path, control: Path | None) -> Path:
     try:
         return control_path(config)
     except SettingsError as error:
-        fail(f"{error} (or name the socket: --control)")
+        refuse_settings(error, advice=" (or name the socket: --control)")
 
 
 def ask(config: Path, control: Path | None, command: str, **args: Any) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ Never: sockets, clocks, logs, protocol fields. Only loading/ reads files, and on
     related_senders, places     senders and places that the rules cannot tell apart
     registries/                 the CSV tables: signatures, ports, templates, consents, regions, holidays
     judge, limit, limit_counts  the verdict on one message; the key ``limit`` of a rule; what a limit counts
+    recipient_share             rules that are enforced for a share of recipients
     incomplete_messages         verdicts on long messages of which parts are missing
     store_failure               rules while the shared store is out of reach
     operator_orders, penalty_rules, rule_dates  temporary orders; penalties; when rules are active, on trial, or retry

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from proxy.model.message import Breach, Facts, Message, Outcome, Take
@@ -19,6 +19,9 @@ from proxy.policy.limit_counts import Only, Unsigned, counter_key, falls_back, p
 from proxy.policy.registries.registry import Registry
 from proxy.policy.rule_dates import RetryAfter
 from proxy.policy.time_windows import NEVER
+
+EVERYONE_PPM = 1_000_000
+"""All recipients, in millionths."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +52,20 @@ class Rule:
     """Whether what it asks of the person may cease to hold at any minute."""
     on_store_failure: str = "local"
     """See store_failure.py."""
+    share_ppm: int = 0
+    """Of recipients, for whom a rule in shadow is enforced (recipient_share.py)."""
+
+    @property
+    def enforced_ppm(self) -> int:
+        """For how many recipients it decides, in millionths."""
+        return EVERYONE_PPM if self.mode == "enforce" else self.share_ppm if self.mode == "shadow" else 0
+
+    def in_mode(self, mode: str) -> Rule:
+        """The same rule, enforced or in shadow."""
+        shadow = mode == "shadow"
+        breach = None if self.breach is None else self.breach._replace(shadow=shadow)
+        breaches = tuple(breach._replace(shadow=shadow) for breach in self.limit_breaches)
+        return replace(self, mode=mode, breach=breach, limit_breaches=breaches)
 
 
 class Cap(NamedTuple):

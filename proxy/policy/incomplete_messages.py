@@ -23,6 +23,7 @@ from proxy.model.message import Outcome
 from proxy.model.reasons import IN_REVIEW
 from proxy.policy.condition import All, AnyOf, Bits, Leaf, Not, OneOf, RecipientTest, Test, Tree, compile_tree, leaves
 from proxy.policy.evaluation_plan import Rule
+from proxy.policy.recipient_share import WORD as SHARE
 
 _TEXT = frozenset(
     (
@@ -83,7 +84,7 @@ def left_over(rule: Rule) -> bool:
     if undecided(rule.when):
         return True
     conditions = list(leaves(rule.when))
-    personal = any(isinstance(leaf, RecipientTest) and _word(leaf) != _SCHEDULED for leaf in conditions)
+    personal = any(isinstance(leaf, RecipientTest) and _word(leaf) not in (_SCHEDULED, SHARE) for leaf in conditions)
     return not personal and any(_word(leaf) in _NAME | _MEANT | {_SCHEDULED} for leaf in conditions)
 
 

@@ -14,7 +14,6 @@ rules in shadow wants both.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 
 from proxy.config.yaml_file import unknown
 from proxy.i18n.phrases import Bilingual
@@ -163,7 +162,7 @@ class Shadows:
         self._most: dict[int, Rule] = {}
         for rule in rules if self._some else ():
             if rule.mode == "enforce" and not rule.exempt:
-                self._every[rule.number] = _darkened(rule)
+                self._every[rule.number] = rule.in_mode("shadow")
                 if not protects(rule):
                     self._most[rule.number] = self._every[rule.number]
 
@@ -172,7 +171,7 @@ class Shadows:
         if not held & self._some:
             return rules
         instead = self._every if held & self._all else self._most
-        return [instead.get(rule.number, rule) for rule in rules]
+        return [instead.get(rule.number, rule) if rule.mode == "enforce" else rule for rule in rules]
 
 
 def protects(rule: Rule) -> bool:
@@ -184,9 +183,3 @@ def protects(rule: Rule) -> bool:
 def asks(rule: Rule, word: str) -> bool:
     """Whether a rule has this condition about the recipient."""
     return any(isinstance(leaf, RecipientTest) and leaf.word == word for leaf in leaves(rule.when))
-
-
-def _darkened(rule: Rule) -> Rule:
-    breach = None if rule.breach is None else rule.breach._replace(shadow=True)
-    breaches = tuple(breach._replace(shadow=True) for breach in rule.limit_breaches)
-    return replace(rule, mode="shadow", breach=breach, limit_breaches=breaches)

@@ -25,6 +25,7 @@ from proxy.policy.kinds.notice import ASKS
 from proxy.policy.operator_orders import Shadows, rules_of
 from proxy.policy.penalty_rules import DeskRules
 from proxy.policy.places import PlaceConditions
+from proxy.policy.recipient_share import as_judged, for_everyone
 from proxy.policy.refusal_match import RefusalMatch
 from proxy.policy.registries.regions import SEGMENT_FIRST, SEGMENTS, Regions
 from proxy.policy.registries.registry import PortRow, Registry
@@ -119,12 +120,13 @@ class RuleSet:
         bits = bits.copy() if orders else bits
         self.ordered = rules_of(orders, bits)
         """Orders that refuse, as rules: judged with the others, and named like them."""
-        shadows = Shadows(orders, rules, bits)
+        judged = [one for rule in rules for one in as_judged(rule)]
+        shadows = Shadows(orders, judged, bits)
         self.regions = regions
         self.registry = registry
         self.lists = lists
         self.lexicon = lexicon
-        live = [rule for rule in (*rules, *self.ordered) if rule.mode != "off"]
+        live = [rule for rule in (*judged, *self.ordered) if rule.mode != "off"]
         windows = [limit.window.seconds for rule in live for limit in rule.limits if "recipient" in limit.keys]
         self.window_s = max(windows, default=HISTORY_LEAST_S)
         self.keep = max((limit.most for rule in live for limit in rule.limits if "recipient" in limit.keys), default=0)
@@ -163,6 +165,12 @@ class RuleSet:
     def with_orders(self, orders: tuple[Order, ...], paths: Paths | None = None) -> RuleSet:
         """The same rules with other orders and reply paths. Readings of texts are kept, decisions are made anew."""
         return self._like(self.rules, orders, paths)
+
+    def for_everyone(self) -> RuleSet:
+        """The same rules, those with a share of recipients enforced for all; the same object if none has a share."""
+        if not any(rule.share_ppm for rule in self.rules):
+            return self
+        return self._like(tuple(for_everyone(rule) for rule in self.rules), self.orders, self.paths)
 
     def _like(self, rules: tuple[Rule, ...], orders: tuple[Order, ...], paths: Paths | None) -> RuleSet:
         return RuleSet(

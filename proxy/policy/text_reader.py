@@ -509,7 +509,9 @@ class Reader:
         else:
             seen.category, seen.band, seen.subcategory = sense.category, sense.band, sense.subcategory
         registered = self._templates is not None and name in self._templated
-        seen.forms = self._templates.fitting(name, page.text) if registered and self._templates is not None else None
+        seen.forms = (
+            self._templates.fitting(name, page.text, self.is_offer) if registered and self._templates is not None else None
+        )
         if seen.forms is not None and self._templates is not None and b"0" in data and self._templates.reads_digits(name):
             seen.digits = True
         seen.owners = self._owners_of(page) if self._owners is not None else _NOBODY
@@ -639,6 +641,10 @@ class Reader:
         """What a text says it is."""
         weighed = self.weighed(page)
         return weighed.classified if weighed.beside is None else self._beside_code(weighed, page)
+
+    def is_offer(self, text: str) -> bool:
+        """Whether a text by itself is surely marketing."""
+        return self.classified(TextAnalysis(Content(text, "readable", b""))).category is _MARKETING
 
     def weighed(self, page: TextAnalysis) -> Weighed:
         """What its words say, whether there is a code or none."""

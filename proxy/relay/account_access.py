@@ -6,11 +6,13 @@ In: the settings. Out: an Access per system_id, a Sender per (account, source), 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from proxy.config import Account, Provider, Settings
 from proxy.model.message import CATEGORY_WORDS, Sender, hash32
 from proxy.model.octet_cache import OctetCache
 from proxy.model.rate import Rate
+from proxy.relay.submit_pacer import PacedRates, SubmitPacer
 from proxy.state.counters.rate_shares import LeasedRate
 from proxy.wire import source_of
 from proxy.wire.reserved_values import ReservedFault, source_fault
@@ -27,10 +29,14 @@ RECENT_MAX = 64
 class Access:
     """One account's rights, shared by all its binds."""
 
+    rates: tuple[Rate | LeasedRate | PacedRates, ...]
+
     def __init__(self, provider: Provider, account: Account, rates: tuple[Rate | LeasedRate, ...], ports: PortTable) -> None:
         self.provider = provider
         self.account = account
         self.rates = rates
+        self.paced: PacedRates | None = None
+        """Its rates, if submits above them wait."""
         self.binds = 0
         """How many binds this account holds now; ``provider_binds`` of the directory counts the company's."""
         self.vendor_statuses = provider.statuses == "vendor"
@@ -166,28 +172,47 @@ class Directory:
         """Messages a second that each provider may send now; None: no limit is set."""
         self._shares: dict[str, float] = {}
         self._full_tps = sum(carrier.tps for carrier in settings.carriers)
+        self.pacers: dict[str, SubmitPacer[Any]] = {}
+        """By provider, if its submits above the rate wait, or if some wait that no longer should."""
+        for name, pacer in before.pacers.items() if before else ():
+            pacer.paces = False
+            if pacer.waiting:
+                self.pacers[name] = pacer
         for provider in settings.providers:
+            if provider.over_rate == "pace":
+                self.pacers.setdefault(provider.name, SubmitPacer()).paces = True
             shared = self._rate(f"p:{provider.name}", provider.tps, kept_rates)
             for account in provider.accounts:
-                own = self._rate(f"a:{account.system_id}", account.tps, kept_rates)
-                rates = tuple(rate for rate in (own, shared) if rate is not None)
-                self.accesses[account.system_id] = Access(provider, account, rates, self.ports)
+                access = self.accesses[account.system_id] = Access(provider, account, (), self.ports)
+                self._limit(access, shared, kept_rates)
 
     def throttle(self, shares: Mapping[str, float]) -> None:
         """Applies penalties to providers' rates, from the next message on: 0.5 halves a rate. A provider without a rate of its own gets that
-        share of the carriers' total rate."""
+        share of the carriers' total rate. No submit above such a rate waits."""
         for name, provider in self.providers.items():
             share = shares.get(name, 1.0)
             if share == self._shares.get(name, 1.0):
                 continue
             limit = provider.tps if share == 1.0 else (provider.tps or self._full_tps) * share
             self.limits[name] = limit
+            if name in self.pacers:
+                self.pacers[name].paces = share == 1.0 and provider.over_rate == "pace"
             shared = self._rate(f"p:{name}", limit, self.leased)
             for access in self.accesses.values():
                 if access.provider.name == name:
-                    own = self._rate(f"a:{access.account.system_id}", access.account.tps, self.leased)
-                    access.rates = tuple(rate for rate in (own, shared) if rate is not None)
+                    self._limit(access, shared, self.leased)
         self._shares = dict(shares)
+
+    def _limit(self, access: Access, shared: Rate | LeasedRate | None, kept: Mapping[str, LeasedRate]) -> None:
+        """Limits an account to its own rate and to that of its provider."""
+        own = self._rate(f"a:{access.account.system_id}", access.account.tps, kept)
+        access.rates, access.paced = tuple(rate for rate in (own, shared) if rate is not None), None
+        pacer = self.pacers.get(access.provider.name)
+        if pacer is not None and pacer.paces:
+            paced = pacer.account(access.account.system_id)
+            paced.use(own, shared)
+            if access.rates:
+                access.rates, access.paced = (paced,), paced
 
     def _rate(self, name: str, tps: float | None, kept: Mapping[str, LeasedRate]) -> Rate | LeasedRate | None:
         if not tps:

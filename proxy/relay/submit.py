@@ -7,6 +7,7 @@ The way of a submit, by the functions that run:
 
     SubmitReader.read_all   reads the plain PDUs of one network read together, and any other by
     Relay.submit            reads one PDU; ``admit`` refuses before reading (draining, window, rate)
+    Relay.release           only submits above the rate of a provider that is paced: they have waited for it (submit_pacer.py)
     PartHandler.take        only parts of long messages: waits for the other parts
     Relay.turn              once an event-loop iteration: everything that has arrived since the last one, together
     Batching.begin          groups submits by recipient, loads the recipients' records (one load)
@@ -29,7 +30,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proxy.journal.write_ahead_log import Journal
 from proxy.model.counters import GateCounters
@@ -37,15 +38,17 @@ from proxy.model.message import Category, Message, Outcome
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.reasons import GATE_REASONS
 from proxy.policy.ruleset import RuleSet
-from proxy.relay.account_access import Directory
+from proxy.relay.account_access import Access, Directory
 from proxy.relay.admission import ON_JUDGE_ERROR, Admission
 from proxy.relay.batching import Batching
 from proxy.relay.commit import Commit, add_accepted
 from proxy.relay.effects.record_changes import Effect, EntryFate, RecordChange, ResendAccepted, was_sent_twice
+from proxy.relay.multipart.assembler import PARTS_MAX, place_of
 from proxy.relay.multipart.handler import PartHandler
 from proxy.relay.multipart.shared import SharedParts
 from proxy.relay.pending_submit import Bind, LaneRoutes, OtherRequest, PendingSubmit, count, refusal_body_of
 from proxy.relay.refusal_cache import RefusalCache
+from proxy.relay.submit_pacer import Pace
 from proxy.relay.submit_reader import SubmitReader
 from proxy.wire import ContentCache, Malformed
 from proxy.wire.frame import Frame
@@ -58,6 +61,16 @@ if TYPE_CHECKING:
 ESME_RSYSERR = 0x08
 OUR_FAULT = frozenset(("journal-down", "draining"))
 """Refusals that do not count as noise of the provider."""
+
+
+class WaitingSubmit(NamedTuple):
+    """A submit that waits for its provider's rate."""
+
+    pending: PendingSubmit
+    access: Access
+    """By which it was read."""
+    read_at: float
+    """When it was read (wall clock)."""
 
 
 class Relay:
@@ -112,6 +125,8 @@ class Relay:
         self.partly_answered: Counter[str] = Counter()
         """By provider: its submit_multi that some carrier has answered, but that the provider has no answer for yet. Until then its
         delivers wait: a receipt must not come before the answer."""
+        self.on_wait: Callable[[], None] = lambda: None
+        """Called when a submit begins to wait for its provider's rate, and ``release_s`` is another time."""
         self._spawn, self._wake = spawn, wake
         self._contents = ContentCache()
         self._reader = SubmitReader(self._contents)
@@ -136,14 +151,41 @@ class Relay:
         reason = self.admit(bind, arrived_s) or self._read(pending, frame, now)
         bind.unanswered += 1
         if not reason:
-            if pending.message.content.part is None:  # type: ignore[union-attr] # _read made it
-                self.batching.submits.append(pending)
-                return
-            reason = self.parts.take(pending, arrived_s)
-        elif reason == "rate-exceeded" and not self._read(pending, frame, now):
-            reason = self.parts.owe(pending, arrived_s)
+            reason = self._take(pending, arrived_s)
+        elif reason == "rate-exceeded":
+            if not (fault := self._read(pending, frame, now)):
+                reason = self._over_rate(pending, now, arrived_s)
+            elif bind.access.paced is not None:
+                reason = fault
         if reason:
             self.turn_away(pending, reason)
+
+    def _take(self, pending: PendingSubmit, now_s: float) -> str:
+        """Takes a submit that was read; returns the gate's reason to refuse it, or an empty string."""
+        if pending.message.content.part is not None:  # type: ignore[union-attr] # it has been read
+            return self.parts.take(pending, now_s)
+        self.batching.submits.append(pending)
+        return ""
+
+    def _over_rate(self, pending: PendingSubmit, now: float, now_s: float) -> str:
+        """The provider's rate is used up, or others wait for it. Returns the gate's reason to refuse the submit, or an empty string."""
+        access, parts = pending.bind.access, self.parts
+        part, place, index = pending.message.content.part, None, 0  # type: ignore[union-attr] # it has been read
+        if access.paced is None or (part is not None and parts.follows(pending, now_s)):
+            return parts.owe(pending, now_s)
+        if part is not None:
+            if part.total > PARTS_MAX:
+                return parts.take(pending, now_s)
+            place, index = place_of(pending), part.index
+        pacer, due_s = access.paced.pacer, access.paced.pacer.next_s
+        pace = pacer.decide(access.paced, WaitingSubmit(pending, access, now), now_s, place, index)
+        if pace is Pace.PASS:
+            return self._take(pending, now_s)
+        if pace is Pace.WAIT:
+            if pacer.next_s != due_s:
+                self.on_wait()
+            return ""
+        return parts.owe(pending, now_s) if pace is Pace.REFUSE else "part-again"
 
     def turn_away(self, pending: PendingSubmit, reason: str) -> None:
         """The gate refuses a submit without judging it."""
@@ -272,17 +314,60 @@ class Relay:
             pending.status = answer.status
             self.commit.outbox.append((pending.recorded, pending, answer.carrier_id))
 
+    # ------------------------------------------------------------------ submits that wait for their provider's rate
+
+    @property
+    def release_s(self) -> float | None:
+        """When ``release`` must be called next (monotonic); None while no submit waits for its provider's rate."""
+        return min((pacer.next_s for pacer in self.directory.pacers.values() if pacer.next_s is not None), default=None)
+
+    def release(self, now_s: float) -> None:
+        """Has submits judged in the next turn for which their provider's rate has room now (``now_s``: monotonic). Refuses those that have
+        waited in vain, or may wait no longer."""
+        for pacer in self.directory.pacers.values():
+            if not pacer.waiting:
+                continue
+            ready, late = pacer.release(now_s) if pacer.paces else ([], pacer.take_all())
+            for one in ready:
+                self._go_on(one, now_s)
+            for one in late:
+                self._end_wait(one, self.parts.owe(one.pending, now_s), "refused")
+            if ready or late:
+                self._wake()
+
+    def _go_on(self, one: WaitingSubmit, now_s: float) -> None:
+        """A submit has waited for its provider's rate: from here on it is as if it had just arrived."""
+        pending = one.pending
+        pending.gate_s = pending.arrived_s - now_s  # it has waited for the rate, not for the gate
+        self.tally.paced_seconds.observe(-pending.gate_s)
+        reason = "journal-down" if self.journal_down else ""
+        if not reason and pending.bind.access is not one.access:  # other settings since: who may send from where?
+            reason = self._read(pending, Frame.of(pending.data), one.read_at)
+        self._end_wait(one, reason or self._take(pending, now_s), "passed")
+
+    def _end_wait(self, one: WaitingSubmit, reason: str, result: str) -> None:
+        """Counts the end of a wait. ``reason``: the gate's own to refuse the submit, or an empty string."""
+        self.tally.paced[one.access.provider.name, result] += 1
+        if reason:
+            self.turn_away(one.pending, reason)
+
     # ------------------------------------------------------------------ other work of a turn
 
     def due(self, now_s: float) -> None:
-        """Long messages that have waited for parts long enough (``parts.next_s``, monotonic) are judged in the next turn."""
+        """Long messages that have waited for parts long enough (``parts.next_s``, monotonic) are judged in the next turn, and submits that have
+        waited for their provider's rate."""
         if self.parts.due(now_s):
             self._wake()
+        self.release(now_s)
 
     def drain(self) -> None:
-        """From now on submits are refused; incomplete long messages are judged with the parts that are here."""
+        """From now on submits are refused, those that wait for a rate too; incomplete long messages are judged with the parts that are
+        here."""
         self.draining = True
-        if self.parts.drain():
+        waiting = [one for pacer in self.directory.pacers.values() for one in pacer.take_all()]
+        for one in waiting:
+            self._end_wait(one, "draining", "drained")
+        if self.parts.drain() or waiting:
             self._wake()
 
     def change(self, change: RecordChange) -> None:
@@ -423,6 +508,7 @@ class Relay:
             or batching.window.busy
             or commit.outbox
             or self.parts.waiting
+            or self.release_s is not None
         )
 
 

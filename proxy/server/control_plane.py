@@ -242,6 +242,7 @@ class ControlPlane:
     def obey_throttles(self) -> None:
         """Applies throttle orders to providers' rates, also of accounts that were just reloaded."""
         self.relay.directory.throttle(rate_shares(self.book.of_kind("throttle")))
+        self.relay.release(time.monotonic())  # what may not wait for its rate any more
 
     def tick(self, now: float, now_s: float, before: float = 0.0) -> None:
         """Called a few times a second. ``now_s``: monotonic; ``before``: the wall clock without any step since the last call."""

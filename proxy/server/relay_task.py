@@ -1,6 +1,6 @@
 """Drives the relay on the event loop: turns, batches, timers.
 
-Batches wait here for a store; timers end the wait for parts of long messages. Never: a decision about a message.
+Batches wait here for a store; timers end the wait for parts of long messages, and for a provider's rate. Never: a decision about a message.
 """
 
 import asyncio
@@ -37,8 +37,9 @@ class RelayTask:
         self._loop, self._relay, self._way_back, self._tally = loop, relay, deliver_relay, tally
         self._wake, self._look, self._begins = wake, look, begins
         self._gathering = False  # whether a timer is set for a batch that waits for more messages
-        self._parts_due_s = 0.0  # when the timer for parts of long messages fires, 0 if none is set
-        self._parts_timer: asyncio.TimerHandle | None = None
+        self._parts_timer = DueTimer(loop, lambda: relay.parts.next_s, relay.due)
+        self._release_timer = DueTimer(loop, lambda: relay.release_s, relay.release, late_s=TIMER_S)
+        relay.on_wait = self._release_timer.set  # so that it costs nothing while no submit waits for a rate
 
     def turn(self) -> None:
         relay, now = self._relay, time.time()
@@ -55,27 +56,45 @@ class RelayTask:
         if relay.batch_wait_until and not self._gathering:
             self._gathering = True
             self._loop.call_later(relay.batch_wait_until - now + TIMER_S, self._gather_ended)
-        self._set_parts_timer()
+        self._parts_timer.set()
 
     def _gather_ended(self) -> None:
         self._gathering = False
         if self._relay.batch_wait_until:  # otherwise the batch was full and has begun
             self._wake()
 
-    def _set_parts_timer(self) -> None:
-        """Sets a timer for the end of the wait for parts of long messages. A timer that is early stays: most of these messages are complete by
-        then, and a new timer for each message that is the oldest for a moment would fire several times a turn."""
-        next_s, set_s = self._relay.parts.next_s, self._parts_due_s
+
+class DueTimer:
+    """Calls ``due`` when the time comes that ``next_s`` says (monotonic); None: nothing waits.
+
+    A timer that is early stays: most long messages are complete by then, and a new timer for each message that is the oldest for a moment
+    would fire several times a turn.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        next_s: Callable[[], float | None],
+        due: Callable[[float], None],
+        late_s: float = 0.0,
+    ) -> None:
+        self._loop, self._next_s, self._due, self._late_s = loop, next_s, due, late_s
+        self._set_s = 0.0  # when the timer fires, 0 if none is set
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self) -> None:
+        """Sets the timer, if it is not set already."""
+        next_s, set_s = self._next_s(), self._set_s
         if next_s is None or (set_s and set_s <= next_s):
             return
-        if self._parts_timer is not None:
-            self._parts_timer.cancel()
-        self._parts_due_s, self._parts_timer = next_s, self._loop.call_at(next_s, self._parts_due)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._set_s, self._timer = next_s, self._loop.call_at(next_s + self._late_s, self._fire)
 
-    def _parts_due(self) -> None:
-        self._parts_due_s, self._parts_timer = 0.0, None
-        self._relay.due(time.monotonic())
-        self._set_parts_timer()
+    def _fire(self) -> None:
+        self._set_s, self._timer = 0.0, None
+        self._due(time.monotonic())
+        self.set()
 
 
 class Batches:

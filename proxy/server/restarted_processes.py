@@ -110,7 +110,7 @@ class ConsoleProcess(RestartedProcess):
     nice = 10  # messages come first where both need a core
 
     def __init__(self, config: Path) -> None:
-        super().__init__(config, "console", "--tied")
+        super().__init__(config, "console", "serve", "--tied")
 
     def notes(self) -> list[str]:
         """For /readyz."""

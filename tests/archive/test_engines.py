@@ -60,11 +60,11 @@ def test_a_person_is_called_in_the_tables_what_the_command_says_and_it_is_writte
     shelf, person = two_nodes(tmp_path)
     config = tmp_path / "gate106.yaml"
     config.write_text(f"store: sqlite:///{tmp_path}/state.db\njournal: {tmp_path}/journal\n")
-    done = CliRunner().invoke(app, ["journal", "person", f"+86 {SHANGHAI}", "--why", "case 4711", "--config", str(config)])
+    done = CliRunner().invoke(app, ["journal", "hash-number", f"+86 {SHANGHAI}", "--why", "case 4711", "--config", str(config)])
     assert (done.exit_code, done.output) == (0, f"{person}\n"), done.output
     assert list((shelf.folder / "looked").glob("*.journal"))
     for words in (["139", "--why", "x"], [str(SHANGHAI), "--why", " "]):
-        refused = CliRunner().invoke(app, ["journal", "person", *words, "--config", str(config)])
+        refused = CliRunner().invoke(app, ["journal", "hash-number", *words, "--config", str(config)])
         assert (refused.exit_code, refused.output.startswith("gate106: ")) == (2, True), refused.output
 
 

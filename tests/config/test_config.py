@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import pkgutil
+import re
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from proxy import config
 from proxy.config import Settings, SettingsError, descriptions, load, values
@@ -18,6 +20,7 @@ from proxy.config.mapping_reader import Address
 from proxy.config.reader import STORES, embedded_file
 from proxy.model.message import Category, Outcome
 from proxy.state import stores
+from tests.commands import app
 
 EXAMPLE = Path(__file__).parents[1] / "data" / "gate106.example.yaml"
 
@@ -200,7 +203,7 @@ def test_no_password_is_ever_shown() -> None:
         (added("receipts_by_text: yes", "port: 2776"), "gate106.yaml:8: carriers[0].receipts_by_text: must be true or false, not 'yes'"),
         (changed("password: c-secret", "password: 123456"), "gate106.yaml:9: carriers[0].password: must be text, not a number: put it in quotes"),
         (changed("password: c-secret", "password: ''"), "gate106.yaml:9: carriers[0].password: must have 1 to 255 characters"),
-        (changed("password: j-secret", "password: scrypt$beef$00"), "gate106.yaml:13: providers[0].password: looks like a hash but is none (make one with gate106 hash-password)"),
+        (changed("password: j-secret", "password: scrypt$beef$00"), "gate106.yaml:13: providers[0].password: looks like a hash but is none (make one with gate106 password hash)"),
         (changed("system_id: gate106", "system_id: a-much-too-long-name"), "gate106.yaml:8: carriers[0].system_id: must be 1 to 15 ASCII characters without blanks (SMPP 3.4 §5.2.1), not 'a-much-too-long-name'"),
         (changed('["1069012"]', "[1069012]"), "gate106.yaml:14: providers[0].ports[0]: must be text, not a number: put it in quotes"),
         (changed('["1069012"]', "1069012"), "gate106.yaml:14: providers[0].ports: must be a list, not a number"),
@@ -214,6 +217,8 @@ def test_no_password_is_ever_shown() -> None:
         (changed("      - {system_id: yi1, password: y-secret}", "      []"), "gate106.yaml:16: providers[1].accounts: must list at least one account"),
         (changed("    system_id: jia\n", ""), "gate106.yaml:11: providers[0]: 'system_id' is missing"),
         (added("category: spam", "j-secret"), "gate106.yaml:14: providers[0]: unknown category 'spam' (one of otp, notice, marketing)"),
+        (added("over_rate: Pace", "j-secret"), "gate106.yaml:14: providers[0]: unknown over_rate 'Pace' (did you mean 'pace'?)"),
+        (added("over-rate: pace", "j-secret"), "gate106.yaml:14: providers[0]: unknown key 'over-rate' (did you mean 'over_rate'?)"),
         (added("since: 2026-13-01", "j-secret"), "gate106.yaml:14: providers[0].since: must be a day (2026-11-11), not '2026-13-01'"),
         (added("allow_ips: [10.0.0.1/8]", "j-secret"), "gate106.yaml:14: providers[0].allow_ips[0]: must be an address or a network (192.0.2.0/24), not '10.0.0.1/8'"),
         (SMALL + "smpp: {listen: '2775'}\n", "gate106.yaml:19: smpp.listen: must be host:port (127.0.0.1:2775, [::1]:2775), not '2775'"),
@@ -472,3 +477,40 @@ def test_the_keys_that_a_journal_is_sealed_with_are_files_beside_the_settings_an
     assert read(SMALL).sealing.keys == ()
     with pytest.raises(SettingsError, match=r"unknown key 'key'.*did you mean 'keys'"):
         read(SMALL + "sealing: {key: x}\n")
+
+
+def test_what_yaml_refuses_hides_no_other_mistake() -> None:
+    text = SMALL.replace("port: 2776", "port: 2776\n    port: 2777\n    tps: !x 5") + "node: 99999999999999999999\nfoo: 1\n"
+    assert problems(text) == [
+        "gate106.yaml:8: a key stands here twice: 'port'",
+        "gate106.yaml:9: carriers[0].tps: must be a number, not text",
+        "gate106.yaml:9: tags (!…) are not understood here: a text that begins with ! needs quotes",
+        "gate106.yaml:21: a number of more than 18 digits: put it in quotes if it is a name",
+        "gate106.yaml:21: node: must be a number, not text",
+        "gate106.yaml:22: unknown key 'foo'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("allow-ips", "allow_ips"), ("allowIps", "allow_ips"), ("System-ID", "system_id")]
+)
+def test_a_key_beside_a_secret_that_is_spelt_in_another_way_is_named(written: str, meant: str) -> None:
+    assert f"gate106.yaml:14: providers[0]: unknown key {written!r} (did you mean {meant!r}?)" in problems(
+        added(f"{written}: x", "j-secret")
+    )
+
+
+MISTAKES = [text for text, _ in vars(test_a_mistake_is_told_with_its_line)["pytestmark"][0].args[1]]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("text", MISTAKES)
+def test_check_names_file_and_line_of_every_mistake_in_the_language_asked_for(text: str, language: str) -> None:
+    Path("gate106.yaml").write_text(text, encoding="utf-8")
+    done = CliRunner().invoke(app, ["check", "--config", "gate106.yaml", "--lang", language])
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    for line in done.stderr.splitlines():
+        said = re.fullmatch(r"gate106: gate106\.yaml:\d+: ([\w.\[\]]+: )?(.+)", line)
+        assert said is not None, line
+        assert bool(re.search("[一-鿿]", re.sub("“[^”]*”|'[^']*'", "", said[2]))) is (language == "zh"), line

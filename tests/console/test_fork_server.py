@@ -54,7 +54,7 @@ def test_a_program_begins_with_what_it_imports(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
     nursery = ForkServer()
     try:
-        _, _, said = nursery.run(["settings", "node"], "", WITHIN_S)
+        _, _, said = nursery.run(["settings", "show", "node"], "", WITHIN_S)
         _, _, more = nursery.run(["check", "none"], "", WITHIN_S)
     finally:
         nursery.close()
@@ -66,7 +66,7 @@ def test_a_program_begins_with_what_it_imports(monkeypatch: pytest.MonkeyPatch) 
 def test_a_program_that_takes_too_long_is_ended(nursery: ForkServer, within_s: float) -> None:
     with pytest.raises(TookTooLong):
         nursery.run(FOR_EVER, "", within_s)
-    assert nursery.run(["settings", "node"], "", WITHIN_S)[0] == 0
+    assert nursery.run(["settings", "show", "node"], "", WITHIN_S)[0] == 0
 
 
 def test_a_program_is_ended_when_the_console_is_no_more(nursery: ForkServer) -> None:
@@ -82,7 +82,7 @@ def test_a_program_is_ended_when_the_console_is_no_more(nursery: ForkServer) -> 
 
 def test_a_token_is_in_no_command_line_and_in_no_other_program(nursery: ForkServer) -> None:
     assert nursery._process is not None
-    nursery.run(["settings", "node"], "a secret", 30)
+    nursery.run(["settings", "show", "node"], "a secret", 30)
     environ = Path(f"/proc/{nursery._process.pid}/cmdline").read_bytes()
     assert b"a secret" not in environ
     assert "a secret" not in os.environ.values()
@@ -91,11 +91,11 @@ def test_a_token_is_in_no_command_line_and_in_no_other_program(nursery: ForkServ
 def test_where_the_one_that_copies_itself_dies_another_takes_its_place() -> None:
     nursery = ForkServer()
     try:
-        assert nursery.run(["settings", "node"], "", WITHIN_S)[0] == 0
+        assert nursery.run(["settings", "show", "node"], "", WITHIN_S)[0] == 0
         assert nursery._process is not None
         os.kill(nursery._process.pid, signal.SIGKILL)
         nursery._process.wait()
-        assert nursery.run(["settings", "node"], "", WITHIN_S)[0] == 0
+        assert nursery.run(["settings", "show", "node"], "", WITHIN_S)[0] == 0
     finally:
         nursery.close()
 

@@ -98,14 +98,14 @@ def by(gate: Gate, name: str) -> tuple[str, str]:
 
 
 def asked(gate: Gate, *words: str | Path) -> dict[str, Any]:
-    done = run("rules", *words, "--config", gate.config, "--json")
+    done = run("rules", *(words or ("list",)), "--config", gate.config, "--json")
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
 def refused(gate: Gate, *words: str | Path) -> str:
-    done = run("rules", *words, "--config", gate.config)
+    done = run("rules", *(words or ("list",)), "--config", gate.config)
     assert done.returncode == 2, done.stdout
     return done.stderr.removeprefix("gate106: ").strip()
 
@@ -179,7 +179,7 @@ def test_what_is_pushed_at_one_gate_refuses_at_the_other_and_is_journalled_there
     back = asked(other, "rollback", "--why", "a mistake")
     soon(one, "北京")
     assert asked(one)["revision"] == back["in_force"]
-    words = run("rules", "history", "--config", one.config).stdout
+    words = run("rules", "list-changes", "--config", one.config).stdout
     assert f"rolled-back {back['in_force']} by {back['who']} (command, at node 2): a mistake" in words
 
 
@@ -308,7 +308,7 @@ def test_a_gate_that_cannot_take_it_says_so_keeps_the_old_one_and_takes_it_when_
     assert banned(strict) == ["北京"]
     assert [gate.metric("gate106_rules_agreed") for gate in harness.gates[:2]] == [1, 1]
     assert any("does not judge by what the gates agreed on" in note and done["revision"] in note for note in strict.notes())
-    assert "without a second person" in run("rules", "--config", strict.config).stdout
+    assert "without a second person" in run("rules", "list", "--config", strict.config).stdout
     strict.write_rules(ONLY_SHANGHAI)
     until(lambda: any("rules: the set" in note for note in strict.notes()), strict.said)
     assert [banned(gate) for gate in harness.gates] == [["北京", "上海"], ["北京", "上海"], ["北京"]], "it has no say meanwhile"

@@ -263,15 +263,15 @@ def test_what_somebody_took_away_is_named_and_the_copy_stays_as_it_was(
     journal, copy = tmp_path / "live" / "journal", tmp_path / "copy"
     _old_beginning(journal, 60, 40)
     _state_beside(journal)
-    assert run("backup", copy, "--config", gate.config).returncode == 0
+    assert run("backup", "make", copy, "--config", gate.config).returncode == 0
     _old_beginning(journal, 39, 20)
     for path in sorted(journal.glob("*.journal"))[:30]:
         path.unlink()
-    done = run("backup", copy, "--update", "--config", gate.config)
+    done = run("backup", "make", copy, "--update", "--config", gate.config)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "none of the others says that they were removed" in done.stderr
-    assert run("restore", copy, "--check", "--config", gate.config).returncode == 0
+    assert run("backup", "check", copy).returncode == 0
 
 
 def _state_beside(journal: Path) -> None:

@@ -30,12 +30,12 @@ from tests.e2e.raw import Raw
 from tests.e2e.waiting import until
 
 ELSEWHERE = ["198.51.100.0/24"]
-MAKE_HASH = [sys.executable, "-m", "proxy", "hash-password"]
+MAKE_HASH = [sys.executable, "-m", "proxy", "password", "hash"]
 
 
 @pytest.fixture(scope="module")
 def hashed() -> str:
-    """What ``gate106 hash-password`` prints for ``secret``."""
+    """What ``gate106 password hash`` prints for ``secret``."""
     done = subprocess.run(MAKE_HASH, cwd=ROOT, input="secret\n", capture_output=True, text=True, timeout=30, check=True)
     return done.stdout.strip()
 

@@ -131,7 +131,7 @@ def test_bad_rows_are_listed_with_their_line_and_nothing_is_filed(gate: Gate):
     assert refused(gate, "complaint", "import", file, "--why", "x") == [
         "bad.csv:3: the complainant's number: a landline",
         "bad.csv:4: the time '昨天' is none (like 2026-11-11 10:05)",
-        "gate106: bad.csv: 2 bad rows, nothing was filed",
+        "gate106: bad.csv: 2 bad rows of 3: nothing was filed",
     ]
     assert told(gate, "complaint", "list")["cases"] == []
 
@@ -208,7 +208,7 @@ def test_who_else_got_it_is_counted_and_the_campaign_is_stopped(gate: Gate, sent
     assert found["stopped"]["why"] == "case 1: bought numbers"
     assert submit(sent["jia"], CARL, JIA + "55", AD.format(5)) == 0x473
     (line,) = refused(gate, "complaint", "sweep", "1", "--stop", "people", "--why", "x")
-    assert "--stop 'people': say signature, port or provider" in line
+    assert "--stop: unknown stop 'people' (one of signature, port, provider)" in line
     with out.open(encoding="utf-8-sig") as file:
         assert {row[0] for row in csv.reader(file)} == {"number", ANNA, BOB, CARL}
     assert out.stat().st_mode & 0o077 == 0

@@ -35,7 +35,7 @@ class Harness(Gate):
         if token:
             os.environ["GATE106_TOKEN"] = token
         try:
-            done = run("consent", *words, "--config", self.config, "--json")
+            done = run("consent", *(words or ("list",)), "--config", self.config, "--json")
         finally:
             os.environ.pop("GATE106_TOKEN", None)
         assert done.returncode == code, done.stderr
@@ -80,14 +80,14 @@ def test_from_a_file_to_a_message_and_back(harness: Harness, tmp_path: Path) -> 
 
     told = harness.said("import", tmp_path / "good.csv", *handed_in)
     assert (told["batches"], told["numbers"], told["new"], told["enforced"]) == ([1], 2, 2, True)
-    (task,) = harness.said("tasks", "--provider", "jia")["batches"]
+    (task,) = harness.said("list-tasks", "--provider", "jia")["batches"]
     assert (task["number"], task["overdue"], task["due"]) == (1, False, told["due"])
     assert "there is no proof to look at" in harness.said(
         "review", "1", "--verdict", "accepted", "--why", "x", code=2, token="token of wang"
     )
-    (proved,) = harness.said("proof", "1", "--file", tmp_path / "proof.pdf", "--why", "sent by jia")["batches"]
+    (proved,) = harness.said("prove", "1", "--file", tmp_path / "proof.pdf", "--why", "sent by jia")["batches"]
     assert proved["proof"] == hashlib.sha256(b"%PDF signed").hexdigest()
-    assert harness.said("tasks")["batches"] == []
+    assert harness.said("list-tasks")["batches"] == []
     assert harness.statuses(LI) == [MISSING], "nobody has looked at it"
 
     assert "was brought by li: somebody else must look" in harness.said(
@@ -133,14 +133,14 @@ def test_whoever_hands_in_the_proof_later_does_not_accept_it_alone(harness: Harn
     (tmp_path / "good.csv").write_text(f"number,given\n{LI},2026-01-01\n", encoding="utf-8")
     harness.said("import", tmp_path / "good.csv", "--source", "app", "--provider", "jia", "--why", "handed in by jia")
     review = ("review", "1", "--verdict", "accepted", "--why", "x")
-    harness.said("proof", "1", "--file", tmp_path / "proof.pdf", "--why", "sent by jia", token="token of wang")
+    harness.said("prove", "1", "--file", tmp_path / "proof.pdf", "--why", "sent by jia", token="token of wang")
     for _ in range(2):
         assert "was brought by wang: somebody else must look" in harness.said(*review, code=2, token="token of wang")
         assert "was brought by li: somebody else must look" in harness.said(*review, code=2)
         harness.signal(signal.SIGKILL)
         harness.wait()
         harness.start()
-    harness.said("proof", "1", "--file", tmp_path / "proof.pdf", "--why", "once more, by who brought the file")
+    harness.said("prove", "1", "--file", tmp_path / "proof.pdf", "--why", "once more, by who brought the file")
     assert [one["state"] for one in harness.said(*review, token="token of wang")["batches"]] == ["accepted"]
 
 

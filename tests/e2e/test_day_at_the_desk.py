@@ -190,7 +190,7 @@ def test_a_day_at_the_desk(day: Day, tmp_path: Path) -> None:
     assert (sends(jia, CARL, CODE), sends(yi, CARL, other)) == (SUSPENDED, 0), "what jia declares nothing of is marketing"
     says("li", "penalty", "appeal", "1", "--why", "来函: 附同意证明")
     letter = tmp_path / "letter.pdf"
-    assert says("li", "penalty", "letter", "1", "--out", letter)["cases"] == 1
+    assert says("li", "penalty", "write-letter", "1", "--out", letter)["cases"] == 1
     assert letter.read_bytes().startswith(b"%PDF")
     says("wang", "penalty", "lift", "1", "--why", "申诉成立")
     assert sends(jia, CARL, other) == 0
@@ -236,13 +236,13 @@ def test_a_day_at_the_desk(day: Day, tmp_path: Path) -> None:
     assert (report.returncode, json.loads(report.stdout)["problems"]) == (0, []), report.stdout
 
     # 15. The regulator visits: sees all of it, who agreed to which rules and when, takes a copy, and changes nothing.
-    history = says("regulator", "rules", "history")["events"]
+    history = says("regulator", "rules", "list-changes")["events"]
     assert history[0]["event"] == "approved"
     assert says("regulator", "complaint", "show", "1", "--unmasked", "--why", "检查")["to"] == ANNA
     assert says("regulator", "complaint", "export", tmp_path / "cases.xlsx")["cases"] == 5
     assert says("regulator", "evidence", "pack", "--case", "1", "--out", tmp_path / "regulator.zip", "--why", "visit")["masked"]
     assert says("regulator", "complaint", "show", "1")["events"][-1]["what"] == "evidence"
-    for words in (("complaint", "export", tmp_path / "x.csv"), ("penalty", "letter", "1", "--out", tmp_path / "x.pdf")):
+    for words in (("complaint", "export", tmp_path / "x.csv"), ("penalty", "write-letter", "1", "--out", tmp_path / "x.pdf")):
         assert "to take people's data out of the gate takes the role officer or auditor or admin" in says(
             "zhao", *words, code=2
         )

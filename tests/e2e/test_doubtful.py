@@ -52,7 +52,7 @@ class Harness(Gate):
         return json.loads(ran.stdout)
 
     def rows(self, state: str = "open") -> list[dict[str, Any]]:
-        return list(self.says("optout", "doubtful", "--state", state)["rows"])
+        return list(self.says("optout", "list-doubtful", "--state", state)["rows"])
 
     def decides(self, says: str, *more: str) -> dict[str, Any]:
         (row,) = self.rows()
@@ -96,7 +96,7 @@ def test_what_a_doubtful_reply_may_refuse_waits_over_all_providers_and_passes_wh
     assert harness.sends(LI) == [0]
     harness.killed()
     assert (harness.sends(LI), harness.rows()) == ([0], [])
-    (made,) = harness.says("optout", "doubtful", "--state", "decided")["decisions"]
+    (made,) = harness.says("optout", "list-doubtful", "--state", "decided")["decisions"]
     assert (made["yes"], made["why"], made["replies"], made["words"]) == (False, "read it", 1, DOUBTFUL)
 
 
@@ -130,7 +130,7 @@ def test_one_decision_is_of_all_who_wrote_the_same_and_a_standing_one_of_those_w
     harness.killed()
     harness.replies(ZHAO)
     assert (harness.sends(ZHAO), harness.rows()) == ([0], [])
-    (stands,) = harness.says("optout", "doubtful", "--state", "standing")["decisions"]
+    (stands,) = harness.says("optout", "list-doubtful", "--state", "standing")["decisions"]
     harness.says("optout", "end-standing", stands["row"], "--why", "the shop asks something else now")
     harness.replies(ZHAO)
     assert (harness.sends(ZHAO), len(harness.rows())) == ([NOT_PERMITTED], 1)
@@ -194,7 +194,7 @@ def test_bad_words_of_an_officer_are_refused_and_change_nothing(harness: Harness
         (("decide", "0123456789ab", "--why", "x"), "say --yes or --no"),
         (("decide", "0123456789ab", "--yes", "--no", "--why", "x"), "say --yes or --no"),
         (("end-standing", "0123456789ab", "--why", "x"), "no decision about row 0123456789ab stands"),
-        (("doubtful", "--state", "opn"), "unknown state 'opn' (did you mean 'open'?)"),
+        (("list-doubtful", "--state", "opn"), "unknown state 'opn' (did you mean 'open'?)"),
     ):
         ran = run("optout", *words, *config)
         assert (ran.returncode, told in ran.stderr) == (2, True), ran.stderr
@@ -225,6 +225,6 @@ def test_gates_on_one_store_list_and_decide_the_same_replies(tmp_path: Path, car
         until(lambda: one.rows() == [], "the first gate knows of the decision", 15)
         assert (one.sends(LI), other.sends(LI)) == ([0], [0])
         one.killed()
-        assert len(one.says("optout", "doubtful", "--state", "standing")["decisions"]) == 1
+        assert len(one.says("optout", "list-doubtful", "--state", "standing")["decisions"]) == 1
         one.replies(WANG)
         assert (one.sends(WANG), other.sends(WANG)) == ([0], [0])

@@ -120,7 +120,7 @@ def test_a_case_has_its_pack_and_remembers_it_and_a_penalty_its_letter(gate: Gat
     assert (said["case"]["reference"], said["case"]["state"], said["message"]["message"]) == ("A1", "valid", first["message"])
     assert told(gate, "complaint", "show", "1")["events"][-1]["what"] == "evidence"
     told(gate, "penalty", "propose", "--provider", "jia", "--step", "warn", "--why", "投诉属实", "--basis", "contract 7.2")
-    done = told(gate, "penalty", "letter", "1", "--out", tmp_path / "letter.pdf")
+    done = told(gate, "penalty", "write-letter", "1", "--out", tmp_path / "letter.pdf")
     assert done["cases"] == 1
     assert (tmp_path / "letter.pdf").read_bytes().startswith(b"%PDF")
 
@@ -150,7 +150,7 @@ def test_a_sealed_journal_s_pack_leads_to_the_head_unasked_and_a_bare_python_fol
     assert "rests on the gate's signature alone" in made["proves"]["en"]
     line = run("evidence", "pack", "--message", f"0:{first}", "--out", packs["short"], "--why", "x", "--config", gate.config)
     assert (line.returncode, "is there already: name another, or remove it" in line.stderr) == (2, True)
-    assert run("evidence", "verifier", "--out", tmp_path / "verify.pyz").returncode == 0
+    assert run("evidence", "make-verifier", "--out", tmp_path / "verify.pyz").returncode == 0
     for name, says in (("sealed", "the chain holds over "), ("short", "rests on the signature alone")):
         asked = [tmp_path / "verify.pyz", packs[name], "--key", gate.folder / "keys" / "head.pub", "--head", head["digest"]]
         done = subprocess.run(

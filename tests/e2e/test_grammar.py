@@ -7,9 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from typer.testing import CliRunner
+
 from proxy.__main__ import SECTIONS, whole
+from tests.commands import app
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, Gate, provider, run
+from tests.test_documented import COMMANDS
 
 
 def test_every_command_stands_in_one_group_of_the_help() -> None:
@@ -25,6 +29,12 @@ def test_h_is_help_and_choices_are_listed() -> None:
     assert said.returncode == 0
     assert "--state [open|valid|invalid|duplicate|withdrawn|not-ours]" in said.stdout
     assert "[zh|en]" in run("check", "-h").stdout
+
+
+def test_h_is_help_with_an_example_of_every_command() -> None:
+    for name in COMMANDS:
+        said = CliRunner().invoke(app, [*name.split()[1:], "-h"])
+        assert (said.exit_code, "Example: " in said.stdout, said.stderr) == (0, True, ""), name
 
 
 def test_a_shell_completes_commands_and_options() -> None:

@@ -122,7 +122,7 @@ def test_nothing_that_strangers_or_colleagues_write_is_obeyed_where_it_is_shown(
                 ["binds", "kick", "--provider", ESCAPES, *why],
                 ["links", "drain", ESCAPES, *why],
                 ["rules"],
-                ["rules", "history", "--json"],
+                ["rules", "list-changes", "--json"],
                 ["check", str(gate.rules)],
             )
         ],

@@ -69,13 +69,13 @@ def test_a_word_goes_from_the_journal_over_a_person_into_the_rules(gate: Gate, t
         done = told(gate, "lexicon", "accept", table, "--why", "新词")
         assert (done["accepted"], done["rejected"], done["undecided"]) == (len(rows), 0, 0)
         assert done["event"] == "accepted"
-        event = told(gate, "rules", "history", "--last", "1")["events"][0]
+        event = told(gate, "rules", "list-changes", "--last", "1")["events"][0]
         assert (event["why"], event["revision"]) == ("新词", done["in_force"])
         assert any("lexicon/reviewed.csv" in change for change in event["changes"])
         assert submit(yi, 78, YI, AD.format("晚风", "外")) == MISUSED
         assert submit(yi, 79, YI, NOTICE.format("六")) == 0
         assert told(gate, "lexicon", "propose", "--since", "1h")["proposals"] == [], "the rules in force have them"
-        in_force = told(gate, "lexicon", "words", "--since", "1h")["words"]
+        in_force = told(gate, "lexicon", "list-words", "--since", "1h")["words"]
         assert any("lexicon/reviewed.csv:" in one["where"] and one["hits"] == 6 for one in in_force), in_force
     again = told(gate, "rules", "export", tmp_path / "now")
     assert "lexicon/reviewed.csv" in again["written"]

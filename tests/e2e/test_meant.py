@@ -241,7 +241,9 @@ def test_a_doubtful_reply_is_decided_for_the_port_it_was_sent_to(town: Town, say
     town.reply(li, YI, "TD")
     assert stopped(town, li) == {"青禾", "麦田"}
     config = ("--config", town.gates[0].config)
-    (row,) = [one for one in json.loads(run("optout", "doubtful", *config, "--json").stdout)["rows"] if words in one["words"]]
+    (row,) = [
+        one for one in json.loads(run("optout", "list-doubtful", *config, "--json").stdout)["rows"] if words in one["words"]
+    ]
     assert run("optout", "decide", row["row"], f"--{says}", "--why", "read it", *config).returncode == 0
     town.killed()
     assert stopped(town, li) == ({"青禾", "麦田"} if says == "yes" else {"麦田"})

@@ -173,9 +173,8 @@ def test_a_dry_run_stops_nothing_and_counts_what_would_be_refused(gate: Gate, ji
         ),
         (["stop", "lift", "stop-9", "--why", "x"], "no order 'stop-9' is in force"),
         (["stop", "--province", "北京", "--dry-run", "--watch", "2m", "--why", "x"], "watch: must be from 0s to 60s, not 2m"),
-        (["shadow", "--for", "25h", "--why", "x"], "for: must be from 1s to 24h, not 25h"),
-        (["shadow", "--for", "1h"], "shadow: say --why"),
-        (["shadow", "off", "--why", "x"], "the rules are not in shadow"),
+        (["shadow", "start", "--for", "25h", "--why", "x"], "for: must be from 1s to 24h, not 25h"),
+        (["shadow", "end", "--why", "x"], "the rules are not in shadow"),
         (["binds", "kick", "--why", "x"], "say whom to kick"),
         (["binds", "kick", "--id", "99", "--why", "x"], "no such bind"),
         (["binds", "suspend", "--provider", "bing", "--why", "x"], "unknown provider of the settings 'bing'"),
@@ -193,6 +192,12 @@ def test_a_dry_run_stops_nothing_and_counts_what_would_be_refused(gate: Gate, ji
 )
 def test_what_cannot_be_done_is_one_line_and_exit_2(harness: Gate, arguments, says):
     assert says in refused(harness, *arguments)
+
+
+def test_shadow_needs_a_reason(harness: Gate):
+    done = run("shadow", "start", "--for", "1h", "--config", harness.config)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Missing option '--why'" in done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -232,13 +237,13 @@ def test_the_socket_is_named_by_option_or_environment_and_needs_no_secret_of_the
 def test_in_shadow_nothing_is_enforced_but_what_people_refused(gate: Gate, jia: Raw):
     told(gate, "suppress", "add", "--to", SHANGHAI.format(1), "--why", "a")
     assert [submit(jia, BEIJING.format(1)), submit(jia, SHANGHAI.format(1))] == [BANNED, NOT_PERMITTED]
-    told(gate, "shadow", "--for", "10m", "--why", "b")
+    told(gate, "shadow", "start", "--for", "10m", "--why", "b")
     assert [submit(jia, BEIJING.format(1)), submit(jia, SHANGHAI.format(1))] == [0, NOT_PERMITTED]
     assert gate.metric("gate106_shadowed") == 1
     assert gate.metric("gate106_shadow_total", rule="ban") == 1
-    told(gate, "shadow", "off", "--why", "c")
+    told(gate, "shadow", "end", "--why", "c")
     assert submit(jia, BEIJING.format(1)) == BANNED
-    told(gate, "shadow", "--for", "10m", "--everything", "--why", "d")
+    told(gate, "shadow", "start", "--for", "10m", "--everything", "--why", "d")
     assert submit(jia, SHANGHAI.format(1)) == 0
     assert gate.metric("gate106_sent_against_record_total") == 1  # and it is said
 
@@ -372,7 +377,7 @@ def test_a_list_is_in_force_when_the_command_ends_and_after_a_restart(gate: Gate
         (tmp_path / "off.csv").write_text("\n".join(map(str, people[:100])))
         told(gate, "suppress", "import", tmp_path / "off.csv", "--remove", "--why", "x")
         assert submit(client, f"{people[11]}") == 0
-    (only,) = told(gate, "suppress", "lists")["lists"]
+    (only,) = told(gate, "suppress", "list")["lists"]
     assert (only["source"], only["numbers"]) == ("complaint", 19_900)
 
 
@@ -387,7 +392,7 @@ def test_one_bad_row_and_nothing_of_a_file_is_imported(gate: Gate, jia: Raw, tmp
         f"gate106: {file}: 2 bad rows of 3: nothing was imported",
     ]
     assert submit(jia, SHANGHAI.format(1)) == 0
-    assert told(gate, "suppress", "lists")["lists"] == []
+    assert told(gate, "suppress", "list")["lists"] == []
     assert "No such file" in refused(gate, "suppress", "import", tmp_path / "none.csv", "--why", "x")
     for words, says in (
         ("brand,甲,", "unknown scope 'brand'"),
@@ -397,7 +402,7 @@ def test_one_bad_row_and_nothing_of_a_file_is_imported(gate: Gate, jia: Raw, tmp
     ):
         file.write_text(f"number,scope,value,until\n{SHANGHAI.format(1)},all,,\n{SHANGHAI.format(2)},{words}\n")
         assert refused(gate, "suppress", "import", file, "--why", "x").startswith(f"line 3: {says}")
-    assert told(gate, "suppress", "lists")["lists"] == []
+    assert told(gate, "suppress", "list")["lists"] == []
 
 
 def test_without_a_rule_that_asks_suppress_warns_that_it_stops_nothing(carrier: Carrier, make_gate: MakeGate):
@@ -535,7 +540,7 @@ class tracing:  # noqa: N801 # reads as what it does
 
 def test_rules_are_shown_with_hits_and_reloaded_with_what_is_wrong(gate: Gate, jia: Raw):
     submit(jia, BEIJING.format(1))
-    shown = told(gate, "rules")
+    shown = told(gate, "rules", "list")
     assert [(one["rule"], one["hits_last_minute"], one["where"]) for one in shown["rules"]] == [
         ("ban", 1, "rules/rules.yaml:2"),
         ("refused", 0, "rules/rules.yaml:3"),
@@ -545,7 +550,7 @@ def test_rules_are_shown_with_hits_and_reloaded_with_what_is_wrong(gate: Gate, j
     done = run("rules", "reload", "--config", gate.config)
     assert done.returncode == 1
     assert done.stderr.startswith("rules/rules.yaml:2: province: unknown province '北平'")
-    assert told(gate, "rules")["problem"].startswith("rules/rules.yaml:2: ")
+    assert told(gate, "rules", "list")["problem"].startswith("rules/rules.yaml:2: ")
     gate.write_rules(RULES.replace("北京}", "上海}"))
     done = run("rules", "reload", "--config", gate.config)
     assert done.returncode == 0
@@ -615,7 +620,7 @@ def test_hostile_clients_get_a_word_and_traffic_goes_on(harness: Gate):
             lines = client.makefile("rb").readlines()
             assert json.loads(lines[0]) == {"go": True}
             assert "nothing was imported" in json.loads(lines[-1])["error"]
-    assert told(harness, "suppress", "lists")["lists"] == []
+    assert told(harness, "suppress", "list")["lists"] == []
     crowd = [socket.socket(socket.AF_UNIX) for _ in range(40)]
     try:
         for one in crowd:

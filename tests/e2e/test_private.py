@@ -64,11 +64,11 @@ def test_whatever_the_umask_is_all_that_the_gate_and_its_commands_write_is_its_o
                 ["suppress", "add", "--to", "13800210500", "--why", "test"],
                 ["suppress", "export", "--out", out / "suppressed.csv", "--why", "test"],
                 ["trace", "--provider", "jia", "--for", "1s", "--pcap", out / "jia.pcap"],
-                ["backup", out / "deep" / "copy"],
-                ["backup", out / "deep" / "copy", "--update"],
+                ["backup", "make", out / "deep" / "copy"],
+                ["backup", "make", out / "deep" / "copy", "--update"],
             )
         ]
-        + [["token", out / "x.token"]],
+        + [["token", "make", out / "x.token"]],
     )
     assert said.count("## exit 0") == 6, said
     running = modes(tmp_path / "var")
@@ -81,7 +81,7 @@ def test_whatever_the_umask_is_all_that_the_gate_and_its_commands_write_is_its_o
     gate.settings |= {"store": f"sqlite:///{tmp_path}/again/x/state.db", "journal": f"{tmp_path}/again/y/journal"}
     gate.settings["revisions"] = {"folder": f"{tmp_path}/again/z/revisions"}
     gate.write_settings()
-    done = run("restore", out / "deep" / "copy", *config)
+    done = run("backup", "restore", out / "deep" / "copy", *config)
     assert done.returncode == 0, done.stderr
     assert open_of(modes(tmp_path / "again")) == {}
 

@@ -71,13 +71,13 @@ def told(gate: Gate, *words: str, **how: Any) -> tuple[int, dict[str, Any]]:
 
 
 def state(gate: Gate, prefix: str = "1069001") -> str:
-    done = run("optout", "paths", "--config", gate.config, "--json")
+    done = run("optout", "list-paths", "--config", gate.config, "--json")
     assert done.returncode == 0, done.stderr
     return next(str(one["state"]) for one in json.loads(done.stdout)["paths"] if one["prefix"] == prefix)
 
 
 def listed(gate: Gate) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(run("optout", "probes", "--config", gate.config, "--json").stdout)["probes"]
+    found: list[dict[str, Any]] = json.loads(run("optout", "list-probes", "--config", gate.config, "--json").stdout)["probes"]
     return found
 
 

@@ -114,7 +114,7 @@ def test_a_provider_sees_its_own_and_nothing_else(harness: Harness, tmp_path: Pa
     assert "jia 的角色是通道商" in harness.asks("/metrics", "of jia", "zh")[1]
 
     out = tmp_path / "jia.csv"
-    harness.done("provider", "refusals", "jia", "--out", out)
+    harness.done("provider", "list-refusals", "jia", "--out", out)
     rows = list(csv.DictReader(out.read_text(encoding="utf-8-sig").splitlines()))
     assert [row["reason"] for row in rows] == ["not-permitted", "region-ban"]
 

@@ -46,7 +46,7 @@ def advertise(gate: Gate, account: str, port: str, count: int = ADS) -> None:
 
 
 def paths(gate: Gate, *words: str) -> dict[str, dict[str, Any]]:
-    done = run("optout", "paths", *words, "--config", gate.config, "--json")
+    done = run("optout", "list-paths", *words, "--config", gate.config, "--json")
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return {one["prefix"]: one for one in json.loads(done.stdout)["paths"]}
 
@@ -102,17 +102,17 @@ def test_a_proof_and_most_counts_survive_a_kill_and_all_of_them_an_orderly_stop(
 def test_the_command_prints_a_table_and_csv_and_names_mistakes(gate: Gate, carrier: Carrier) -> None:
     advertise(gate, "jia", "10690015")
     counted(gate, "1069001", ADS)
-    table = run("optout", "paths", "--config", gate.config).stdout
+    table = run("optout", "list-paths", "--config", gate.config).stdout
     assert table.splitlines()[0].split()[:4] == ["prefix", "provider", "state", "keywords"]
     assert "too few prefixes are proven" in table
-    done = run("optout", "paths", "--csv", "--provider", "jia", "--config", gate.config)
+    done = run("optout", "list-paths", "--csv", "--provider", "jia", "--config", gate.config)
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [(one["prefix"], one["state"], one["advertisements"], one["last_proof"]) for one in rows] == [
         ("1069001", "unproven", str(ADS), ""), ("10690011", "unproven", "0", ""),
     ]  # fmt: skip
     assert paths(gate, "--state", "dead") == {}
     for words, said in ((("--state", "mute"), "state"), (("--provider", "jiaa"), "jia"), (("--csv", "--json"), "not both")):
-        wrong = run("optout", "paths", *words, "--config", gate.config)
+        wrong = run("optout", "list-paths", *words, "--config", gate.config)
         assert wrong.returncode == 2
         assert said in wrong.stderr
 

@@ -41,13 +41,13 @@ ONLY_BEIJING, BOTH, ONLY_SHANGHAI = ban("北京"), ban("北京", "上海"), ban(
 class Harness(Gate):
     def asked(self, *arguments: str | Path) -> dict[str, Any]:
         """What a command says, for programs."""
-        done = run("rules", *arguments, "--config", self.config, "--json")
+        done = run("rules", *(arguments or ("list",)), "--config", self.config, "--json")
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
     def refused(self, *arguments: str | Path) -> str:
-        done = run("rules", *arguments, "--config", self.config)
+        done = run("rules", *(arguments or ("list",)), "--config", self.config)
         assert done.returncode == 2, done.stdout
         return done.stderr.removeprefix("gate106: ").strip()
 
@@ -119,9 +119,9 @@ def test_every_set_is_journalled_with_who_brought_it_and_what_changed(harness: H
     assert (begun.event, begun.revision, begun.how, begun.who) == ("accepted", first, "first start", ME)
     assert (changed.event, changed.revision, changed.how, changed.who) == ("accepted", second, "files", ME)
     assert changed.changes == ("rule ban-1: added", "rules.yaml: changed, 2 → 3 lines")
-    told = harness.asked("history", "--last", "1")["events"]
+    told = harness.asked("list-changes", "--last", "1")["events"]
     assert [(one["revision"], one["who"]) for one in told] == [(second, ME)]
-    words = run("rules", "history", "--config", harness.config).stdout
+    words = run("rules", "list-changes", "--config", harness.config).stdout
     assert f"accepted {second} by {ME} (files)\n    rule ban-1: added\n" in words
     harness.again()
     assert len(harness.journalled()) == 2, "a start with the same files is no change"
@@ -282,7 +282,7 @@ def test_what_waits_for_a_second_person_is_tried_and_not_enforced(strict: Harnes
     assert strict.metric("gate106_rules_waiting", why="approval") == 1
     (note,) = strict.notes()
     assert note.startswith(f"rules: {second} by {ME} waits for a second person since ")
-    words = run("rules", "--config", strict.config).stdout
+    words = run("rules", "list", "--config", strict.config).stdout
     assert "of 2 messages it would have refused 1 that passed, and let pass 0 that were refused" in words
     done = run("stop", "--province", "上海", "--why", "x", "--config", strict.config)
     assert done.returncode == 0, done.stderr
@@ -372,7 +372,7 @@ def test_two_persons_are_asked_for_from_the_settings_that_were_reloaded(harness:
         ([], "revisions.four_eyes: needs two persons who can approve"),
         (
             [{"name": "li", "token": "in clear"}],
-            r"people[0].token: must be a hash (make one with gate106 token, or gate106 hash-password)",
+            r"people[0].token: must be a hash (make one with gate106 token make, or gate106 password hash)",
         ),
     ],
 )

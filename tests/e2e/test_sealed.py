@@ -19,7 +19,7 @@ TEXT = b"a parcel waits"
 
 
 def key(path: Path) -> Path:
-    done = run("journal", "key", path)
+    done = run("journal", "make-key", path)
     assert (done.returncode, done.stderr) == (0, "")
     assert path.read_text().strip() not in done.stdout
     return path
@@ -54,7 +54,7 @@ def test_who_has_the_key_asks_as_ever_and_who_has_not_is_told_which_is_missing(c
         done = run(*ask, "--config", gate.config)
         assert done.returncode in (0, 1), (ask, done.stdout, done.stderr)
         assert "sealed with" not in done.stderr, (ask, done.stderr)
-    assert run("backup", copy, "--config", gate.config).returncode == 0
+    assert run("backup", "make", copy, "--config", gate.config).returncode == 0
     assert gate.stop() == 0
     assert on_disk(journal, copy).count(LATER.encode()) == before == 0
     assert TEXT not in on_disk(journal).partition(PERSON.encode())[2].partition(TEXT)[2]  # but for that once

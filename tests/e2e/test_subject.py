@@ -105,17 +105,17 @@ def test_a_number_that_is_somebody_elses_since_loses_what_was_the_others(harness
     harness.said("suppress", "add", "--to", LI, "--why", "the one before")
     harness.said("suppress", "add", "--to", WANG, "--why", "still the same")
     (tmp_path / "list.csv").write_text(f"number,date\n{LI},2030-01-01\n")
-    said = harness.said("subject", "recycled", tmp_path / "list.csv", "--why", "x", code=2)
+    said = harness.said("recycled", "import", tmp_path / "list.csv", "--why", "x", code=2)
     assert "list.csv:2: date: 2030-01-01 lies in the future" in said
     assert "nothing was done" in said
     (tmp_path / "list.csv").write_text(f"number,date\n{WANG},2020-01-01\n{LI},soon\n")
-    assert "list.csv:3: date: " in harness.said("subject", "recycled", tmp_path / "list.csv", "--why", "x", code=2)
+    assert "list.csv:3: date: " in harness.said("recycled", "import", tmp_path / "list.csv", "--why", "x", code=2)
     assert harness.statuses(LI, WANG) == [SUPPRESSED, SUPPRESSED]
     (refusal,) = harness.said("suppress", "show", "--to", LI)["refusals"]
     until(lambda: time.time() > refusal["since"] + 1, "a moment that the refusal is older than")
     today = time_windows.local(refusal["since"] + 1)
     (tmp_path / "list.csv").write_text(f"number,date\n{WANG},2020-01-01\n{LI},{today}\n")
-    assert harness.said("subject", "recycled", tmp_path / "list.csv", "--why", "list of November")["numbers"] == 2
+    assert harness.said("recycled", "import", tmp_path / "list.csv", "--why", "list of November")["numbers"] == 2
     for how in (None, signal.SIGKILL):
         if how is not None:
             harness.signal(how)

@@ -25,7 +25,7 @@ Make = Callable[..., Gate]
 
 def made(path: Path) -> str:
     """A token in a file; its hash."""
-    done = run("token", path)
+    done = run("token", "make", path)
     assert done.returncode == 0, done.stderr
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.read_text().strip() not in done.stdout + done.stderr
@@ -79,7 +79,7 @@ def test_a_token_is_exchanged_by_a_reload_without_a_moment_in_which_none_counts(
 def test_a_token_s_file_that_is_there_already_is_left_alone(tmp_path: Path):
     path = tmp_path / "x.token"
     path.write_text("mine")
-    done = run("token", path)
+    done = run("token", "make", path)
     assert (done.returncode, path.read_text()) == (2, "mine")
     assert done.stderr == f"gate106: {path}: File exists\n"
 

@@ -33,7 +33,10 @@ WANG = Person("wang", "", "wang", frozenset({Role.ADMIN}))
 def operated(tmp_path: Any) -> Any:
     """What a gate's socket answers with, whatever else it is made of."""
     directory = SimpleNamespace(throttle=lambda _: None)
-    relay = SimpleNamespace(directory=directory, tally=GateCounters(), admission=SimpleNamespace(candidate=None), rules=None)
+    admission = SimpleNamespace(candidate=None)
+    relay = SimpleNamespace(
+        directory=directory, tally=GateCounters(), admission=admission, rules=None, release=lambda now_s: None
+    )
     providers = SimpleNamespace(turns=None)
     revising = SimpleNamespace(rules=SimpleNamespace(with_orders=lambda *_: None, asked_of=lambda _: -1))
     return ControlPlane(

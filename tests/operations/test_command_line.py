@@ -126,3 +126,24 @@ def test_the_first_bad_row_is_named_with_its_line(books: Any, says: str) -> None
         read_values(add.parameters, {"why": "x", "books": books})
     row = {"title": "Faust", "kind": "play", "line": 3}
     assert read_values(add.parameters, {"why": "x", "books": [row]}) == {"why": "x", "books": [Book("Faust", "play", 3)]}
+
+
+def test_a_word_that_is_not_on_the_list_is_told_with_the_list_before_the_gate_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "ask", lambda *given, **more: pytest.fail("asked"))
+
+    class Lamp(Operations, group="lamp", help="Lamps."):
+        @operation(Permission.SEE)
+        async def turn(self, call: Call, state: Annotated[str, Choice("Which.", ("on", "off"))] = "on") -> Answer:
+            """Turn it."""
+            return {}
+
+        @operation(Permission.SEE)
+        async def show(self, call: Call) -> Answer:
+            """Show it."""
+            return {}
+
+    app = typer.Typer()
+    command_line.add_commands(app, [Lamp], {})
+    done = CliRunner().invoke(app, ["lamp", "turn", "--state", "of"])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "gate106: --state: unknown state 'of' (did you mean 'off'?) (one of on, off)\n"

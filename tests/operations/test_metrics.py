@@ -39,7 +39,7 @@ stops shadowed suspended{provider} suppressed_numbers{scope,kept} doubtful_repli
 settings_reload_total{result} queue_limit{carrier,class} carrier_tps_limit{carrier} provider_binds_limit{provider}
 journal_up journal_written_bytes_total journal_bytes journal_free_bytes journal_oldest_timestamp_seconds rules_folder_ok rules_agreed
 rules{mode} rules_waiting{why} journal_head_info{day,head} limit_counts limit_counts_dropped_total time_seconds disturbances_total{side,cause,peer}
-sent_against_record_total optout_audit_lag_seconds regions_date_timestamp_seconds
+sent_against_record_total optout_audit_lag_seconds regions_date_timestamp_seconds paced_total{provider,result} paced_seconds
 """
 """What is counted beside the design's: by the way back, by operators' commands, and for boards and alerts."""
 
@@ -102,6 +102,7 @@ def test_every_counter_of_the_tally_and_every_gauge_is_shown() -> None:
         "sent_against_record",
         "submit_seconds",
         "gate_seconds",
+        "paced_seconds",
         "optout_effect_seconds",
         "apart",  # by signature, of which there may be thousands: nobody's label
         "advertised",  # by port prefix, likewise: reply_paths says how many are in which state

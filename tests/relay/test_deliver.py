@@ -70,7 +70,7 @@ class Harness:
         self.store = open_store("sqlite::memory:")
         ports = ports_of(jia="1069001", yi="1069002")
         self.relay = Relay(
-            directory=cast("Any", SimpleNamespace(ports=ports, accesses={}, providers={"jia": 1, "yi": 1})),
+            directory=cast("Any", SimpleNamespace(ports=ports, pacers={}, accesses={}, providers={"jia": 1, "yi": 1})),
             rules=cast(
                 "Any",
                 SimpleNamespace(revision="", window_s=86_400, compares_texts=False, reader=SimpleNamespace(young_traits={})),

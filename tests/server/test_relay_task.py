@@ -1,4 +1,4 @@
-"""One timer at a time wakes the relay for parts that have waited long enough."""
+"""One timer at a time wakes the relay for parts that have waited long enough, another for submits that wait for a rate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.server.relay_task import RelayTask
+from proxy.server.relay_task import TIMER_S, RelayTask
 
 
 class Loop:
@@ -49,12 +49,19 @@ class Relay:
         self.completed: list[Any] = []
         self.batch_wait_until = 0.0
         self.asked = 0
+        self.release_s: float | None = None
+        self.released = 0
+        self.on_wait = lambda: None
 
     def turn(self, now: float) -> None:
         pass
 
     def due(self, now_s: float) -> None:
         self.asked += 1
+
+    def release(self, now_s: float) -> None:
+        self.released += 1
+        self.release_s = None
 
 
 @pytest.fixture
@@ -106,3 +113,14 @@ def test_after_all_are_whole_the_timer_goes_off_once_for_nothing(harness: tuple[
     relay.parts.next_s = time.monotonic()
     relay_task.turn()
     assert loop.waiting == [relay.parts.next_s], "and what comes later gets its own"
+
+
+def test_however_many_submits_wait_for_a_rate_there_is_one_timer_for_them(harness: tuple[RelayTask, Relay, Loop]) -> None:
+    relay_task, relay, loop = harness
+    for due_s in (10.0, 11.0, 12.0, 9.0):
+        relay.release_s = due_s if due_s < 10 else 10.0
+        relay.on_wait()
+    relay_task.turn()
+    assert loop.waiting == [9.0 + TIMER_S], "a timer that is early would find no room"
+    loop.set[-1].goes_off()
+    assert (relay.released, relay.asked, loop.waiting) == (1, 0, [])

@@ -210,7 +210,7 @@ class Gate:
         self.sheets = GateSheets(world, self.store)
         self.in_hand: dict[int, Part] = {}
         self.relay = Relay(
-            directory=cast("Any", SimpleNamespace(ports=world.ports)),
+            directory=cast("Any", SimpleNamespace(ports=world.ports, pacers={})),
             rules=world.rules,
             store=cast("Any", self.store),
             journal=self.journal,

@@ -167,7 +167,7 @@ class Passage:
         )
         self.binds = {name: Bind(self, self._access(name)) for name in ACCOUNTS}
         self.relay = Relay(
-            directory=cast("Any", SimpleNamespace(ports=self.ports)),
+            directory=cast("Any", SimpleNamespace(ports=self.ports, pacers={})),
             rules=self.rules,
             store=cast("Any", store),
             journal=self.journal,

@@ -201,7 +201,7 @@ class World:
         ports = PortTable(cast("Any", tuple(SimpleNamespace(name=name, ports=(port,)) for name, port in PORTS.items())))
         accesses = self._open_binds(ports)
         self.relay = Relay(
-            directory=cast("Any", SimpleNamespace(ports=ports, accesses=accesses)),
+            directory=cast("Any", SimpleNamespace(ports=ports, pacers={}, accesses=accesses)),
             rules=the_rules(),
             store=cast("Any", self.store),
             journal=self.journal,

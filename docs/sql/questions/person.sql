@@ -1,4 +1,4 @@
--- All rows of one person, on all nodes. The number is the output of `gate106 journal person`.
+-- All rows of one person, on all nodes. The number is the output of `gate106 journal hash-number`.
 SELECT node, sequence, time_ms, kind, provider, port, signature, outcome, reason, state, text
 FROM journal
 WHERE person = 1234567890

@@ -45,7 +45,7 @@ def journals_of(config: Path, folder: Path | None = None) -> Journals:
         folders, sealing = folders or [one for one, _ in places.journals], places.sealing
     except SettingsError as error:
         if folder is None:
-            raise CannotAudit(f"{error} (or name the journal's folder: --journal)") from None
+            raise CannotAudit(f"{'; '.join(error.problems)} (or name the journal's folder: --journal)") from None
     for one in folders:
         if not one.is_dir():
             raise CannotAudit(f"{one}: no such folder (a gate that has run leaves its journal there)")

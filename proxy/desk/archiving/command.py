@@ -75,7 +75,7 @@ def roll(
         terminal.fail("; ".join(done.faults))
 
 
-@command("journal person", example="gate106 journal person 13800210500 --why 'case 4711'")
+@command("journal hash-number", example="gate106 journal hash-number 13800210500 --why 'case 4711'")
 def person(
     number: Annotated[str, typer.Argument(help="The person's number, in any spelling.")],
     why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")],
@@ -120,9 +120,13 @@ def _lower_priority() -> None:
 
 
 @command(
-    "journal heads",
-    Program(permission=Permission.LOOK, answer={"heads": [{"day": str, "node": int, "last": int, "digest": str}]}),
-    example="gate106 journal heads --days 7",
+    "journal list-heads",
+    Program(
+        at="journal/heads",
+        permission=Permission.LOOK,
+        answer={"heads": [{"day": str, "node": int, "last": int, "digest": str}]},
+    ),
+    example="gate106 journal list-heads --days 7",
 )
 def heads(
     days: Annotated[int, Integer("How many of each node.", 1, DAYS_MAX)] = 31,
@@ -143,7 +147,7 @@ def heads(
     terminal.print_answer({"heads": told}, json, lines)
 
 
-@command("journal key", example="gate106 journal key /etc/gate106/secrets/journal")
+@command("journal make-key", example="gate106 journal make-key /etc/gate106/secrets/journal")
 def key(
     path: Annotated[Path, typer.Argument(help="The new file. Only its owner may read it: give it to the gate's own user.")],
     json: Json = False,

@@ -57,7 +57,7 @@ def backtest(
     anything differs."""
     from proxy.desk.backtest import result_text, runner
 
-    settings = terminal.settings_of(config)
+    settings = terminal.settings_of(config, lang or "en")
     assert settings is not None
     gates = gates_of(settings, journal)
     last_s = 0.0 if since == "all" else terminal.seconds(since, "--since")
@@ -108,7 +108,7 @@ def kept_revision(rules: str, settings: Settings) -> tuple[RevisionStore, str]:
     if not found:
         folder = settings.revisions.folder
         terminal.fail(
-            f"--rules: '{rules}' is neither a folder nor a set that is kept in {folder} (gate106 rules history lists them)"
+            f"--rules: '{rules}' is neither a folder nor a set that is kept in {folder} (gate106 rules list-changes lists them)"
         )
     ((name, kept),) = found.items()
     return kept, name

@@ -63,6 +63,7 @@ def read_batch(name: str, rows: Iterable[tuple[int, list[str]]], now: float) -> 
                 batch.note(line, "no column says from where, when or what came (端口, 接收时间, 短信内容)")
                 return batch
             continue
+        batch.read += 1
         try:
             batch.rows.append(_row({one: cells[place] for one, place in heads.items() if place < len(cells)}, now))
         except ValueError as fault:

@@ -42,19 +42,10 @@ def import_(
 
     from proxy.desk.complaints.batch_file import read_batch
     from proxy.operations import client
-    from proxy.operations.files.row_files import NotATable, rows_of
+    from proxy.operations.files.upload import read_sheet
 
-    try:
-        batch = read_batch(file.name, rows_of(file), time.time())
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    except NotATable as error:
-        terminal.fail(error)
-    except OSError as error:
-        terminal.fail(f"{file}: {error.strerror or error}")
-    if batch.bad:
-        for problem in batch.problems:
-            terminal.warn(problem)
-        terminal.fail(f"{file.name}: {batch.bad} bad rows, nothing was filed")
+    batch = read_sheet(file, lambda rows: read_batch(file.name, rows, time.time()), "filed")
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
     args = {"source": source, "batch": digest, "why": why, "check": check}
     with client.Conversation(terminal.socket_of(config, control), "complaint.import", args) as talk:
         talk.hear()  # go
@@ -113,8 +104,6 @@ def sweep(
     answer = terminal.ask(config, control, "complaint.show", id=id_)
     if not answer["message"]:
         terminal.fail(f"case {answer['id']} is matched to no message yet (gate106 complaint match {answer['id']})")
-    if stop is not None and stop not in STOPPED_BY:
-        terminal.fail(f"sweep: --stop {stop!r:.40}: say signature, port or provider")
     found, typed = sweep_campaign(answer, terminal.seconds(within, "--within") or DAY_S, out, why, config, control)
     order: Mapping[str, Any] | None = None
     if stop is not None:

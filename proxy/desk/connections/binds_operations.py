@@ -23,7 +23,7 @@ BIND = SharedSchema(
     "Bind",
     {
         "id": int, "provider": str, "account": str, "type": str, "address": str, "since": float, "unanswered": int, "window": int,
-        "tps": float, "unread_bytes": int, "suspended": str,
+        "waiting": int, "tps": float, "unread_bytes": int, "suspended": str,
     },
 )  # fmt: skip
 
@@ -32,16 +32,17 @@ def bind_row(bind: BindLink, suspended: Mapping[str, str]) -> dict[str, Any]:
     provider = bind.access.provider.name
     return {
         "id": bind.number, "provider": provider, "account": bind.access.account.system_id, "type": bind.kind, "address": bind.peer,
-        "since": bind.since, "unanswered": bind.unanswered, "window": bind.window, "tps": round(bind.tps, 1),
+        "since": bind.since, "unanswered": bind.unanswered, "window": bind.window,
+        "waiting": bind.waiting, "tps": round(bind.tps, 1),
         "unread_bytes": bind.unread_bytes, "suspended": suspended.get(provider, ""),
     }  # fmt: skip
 
 
 def _rows(answer: Answer) -> Iterator[str]:
-    heads = ("id", "provider", "account", "type", "address", "since", "window", "tps", "unread", "suspended")
+    heads = ("id", "provider", "account", "type", "address", "since", "window", "waiting", "tps", "unread", "suspended")
     rows = (
         (one["id"], one["provider"], one["account"], one["type"], one["address"], format_time(one["since"]),
-         f"{one['unanswered']}/{one['window']}", f"{one['tps']:g}", one["unread_bytes"], one["suspended"] or "-")
+         f"{one['unanswered']}/{one['window']}", one["waiting"], f"{one['tps']:g}", one["unread_bytes"], one["suspended"] or "-")
         for one in answer["binds"]
     )  # fmt: skip
     return table_lines(heads, rows, "nobody is bound")
@@ -53,7 +54,7 @@ class Binds(Operations, group="binds"):
 
     @operation(Permission.SEE, name="binds", answer={"binds": [BIND]}, get=True, text=_rows, example="gate106 binds --json")
     async def binds(self, call: Call) -> Answer:
-        """List providers' binds: since when, unanswered submits, rate, unread bytes."""
+        """List providers' binds: since when, unanswered submits, rate, unread bytes. Waiting are those of them that are above the rate."""
         suspended: dict[str, str] = {}
         for order in self._gate.book.of_kind("suspension"):
             for provider in dict(order.scope).get("provider", ()):

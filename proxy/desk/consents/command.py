@@ -133,7 +133,7 @@ def _span(numbers: Sequence[int]) -> str:
     return f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
 
 
-@command("consent proof", example='gate106 consent proof 7 --file form.pdf --why "sent by jia"')
+@command("consent prove", example='gate106 consent prove 7 --file form.pdf --why "sent by jia"')
 def add_proof(
     batches: Batches,
     file: Annotated[Path, typer.Option("--file", help="What shows it.")],

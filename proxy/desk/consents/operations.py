@@ -98,7 +98,7 @@ class ConsentTerms(NamedTuple):
     line: int = 0
 
 
-class ConsentOperations(Operations, group="consent"):
+class ConsentOperations(Operations, group="consent", help="Consents of people: batches with their proofs."):
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
 
@@ -106,7 +106,7 @@ class ConsentOperations(Operations, group="consent"):
 
     @operation(
         Permission.SEE, name="consent", answer=CHANGED, get=True, lines="batches", text=batch_table,
-        example="gate106 consent --provider jia",
+        command="consent list", example="gate106 consent list --provider jia",
     )  # fmt: skip
     async def list_(
         self,
@@ -126,7 +126,7 @@ class ConsentOperations(Operations, group="consent"):
 
     @operation(
         Permission.SEE, answer={"batches": [BATCH], "overdue": int}, get=True, lines="batches", text=task_table,
-        fails=lambda answer: answer["overdue"] > 0, example="gate106 consent tasks",
+        fails=lambda answer: answer["overdue"] > 0, command="consent list-tasks", example="gate106 consent list-tasks",
     )  # fmt: skip
     async def tasks(self, call: Call, provider: Annotated[str, OF_PROVIDER] = "") -> Answer:
         """List batches whose proof is missing, the most urgent first. Exit 1 if any is overdue."""
@@ -257,7 +257,7 @@ class ConsentOperations(Operations, group="consent"):
             if batch.state == "withdrawn":
                 raise CommandRefused(f"batch {batch.number} was taken back: import the file again where that was a mistake")
             if verdict == "accepted" and not batch.proof:
-                raise CommandRefused(f"batch {batch.number}: there is no proof to look at (gate106 consent proof)")
+                raise CommandRefused(f"batch {batch.number}: there is no proof to look at (gate106 consent prove)")
             if verdict == "accepted" and call.strict and call.asker.name in (_name(batch.who), _name(batch.proof_by)):
                 raise CommandRefused(
                     f"batch {batch.number} was brought by {call.asker.name}: somebody else must look at its proof"
@@ -342,7 +342,7 @@ def enforced(gate: Gate) -> bool:
     """Whether any rule in force uses consents: otherwise they are only remembered."""
     from proxy.policy.operator_orders import asks
 
-    return any(rule.mode == "enforce" and asks(rule, "consent") for rule in gate.relay.rules.rules)
+    return any(rule.enforced_ppm and asks(rule, "consent") for rule in gate.relay.rules.rules)
 
 
 async def change_person(gate: Gate, said: ConsentChange) -> PersonChange:

@@ -1,4 +1,4 @@
-"""Implements ``gate106 subject export`` and ``recycled``, which write and read files."""
+"""Implements ``gate106 subject export`` and ``recycled import``, which write and read files."""
 
 from __future__ import annotations
 
@@ -122,12 +122,13 @@ def _page(answer: Mapping[str, Any]) -> str:
 
 
 @command(
-    "subject recycled",
+    "recycled import",
     Program(
-        permission=Permission.ENTER, answer={"numbers": int, "gone": int, "proposal": int, "unchanged": int}, takes_file=True
+        permission=Permission.ENTER, answer={"numbers": int, "gone": int, "proposal": int, "unchanged": int}, takes_file=True,
+        at="subject/recycled",
     ),
-    example='gate106 subject recycled recycled.csv --why "list of November"',
-)
+    example='gate106 recycled import recycled.csv --why "list of November"',
+)  # fmt: skip
 def recycled(
     file: Annotated[
         Path, typer.Argument(help="CSV or XLSX with columns number and date: since when it belongs to another person.")

@@ -35,7 +35,7 @@ async def import_feed(request: PageRequest) -> Response:
     """All rows of a file or, with any bad one, nothing."""
     why = request.form("why")
     ran = await forms.run_with_uploads(
-        request, ["file"], lambda came: ["subject", "recycled", str(came["file"]), f"--why={why}", "--json"]
+        request, ["file"], lambda came: ["recycled", "import", str(came["file"]), f"--why={why}", "--json"]
     )
     answer = ran.json
     words = "proposed_now" if answer["proposal"] else "done_now"

@@ -90,7 +90,7 @@ def verify(
     raise typer.Exit(1 if found.faults else 0)
 
 
-@command("evidence verifier", example="gate106 evidence verifier --out verify.pyz")
+@command("evidence make-verifier", example="gate106 evidence make-verifier --out verify.pyz")
 def verifier(
     out: Annotated[Path, typer.Option("--out", help="The file to write.")] = Path("verify.pyz"),
     json: Json = False,

@@ -76,7 +76,7 @@ def _rules(found: Inquiry, then: RuleSet | None) -> Iterator[dict[str, Any]]:
             "rule": part.rule, "say": part.say, "basis": rule.basis if rule is not None else "", "mode": part.mode, "says": part.says.zh,
             "why": part.why.zh, "says_en": str(part.says), "why_en": str(part.why),
             "where": f"{rule.file}:{rule.line}" if rule and rule.file else "",
-        }  # fmt: skip
+        } | ({"share": part.share, "in_share": part.in_share} if part.share else {})  # fmt: skip
 
 
 def _consents(found: Inquiry, then: RuleSet | None) -> Iterator[dict[str, Any]]:

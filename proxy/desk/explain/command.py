@@ -108,7 +108,7 @@ def explain(
         message_as_given = {"to": to, "from": sender, "text": text or None, "provider": provider or None}
         _by_record(config, control, "json" if json else language, message_as_given, category)
         return
-    context = context_of(rules, config, control)
+    context = context_of(rules, config, control, lang or "en")
     known = provider_of(context.settings, provider)
     declared = known.category if known is not None else None
     since = known.since if known is not None else None
@@ -116,7 +116,7 @@ def explain(
         declared = Category.of(category) if category else declared
         result = explain_text(context.rules, to, sender, text, provider, declared, moment(at), since)
     except NotARecipient as error:
-        terminal.fail(f"--to: {error}")
+        terminal.fail(f"--to: {error}: {to!r:.40}")
     except ValueError as error:
         terminal.fail(error)
     for one in context.notes:
@@ -149,12 +149,13 @@ def moment(at: str | None) -> float:
         terminal.fail(f"--at: {at!r} is no time (like 2026-11-11 10:00, Beijing time)")
 
 
-def context_of(folder: Path | None, config: Path | None, control: Path | None) -> ExplainContext:
-    """The rules of a folder, with the orders of the running gate if settings or socket say how to ask it."""
+def context_of(folder: Path | None, config: Path | None, control: Path | None, language: str) -> ExplainContext:
+    """The rules of a folder, with the orders of the running gate if settings or socket say how to ask it. ``language``: of mistakes in the
+    settings."""
     from proxy.policy.loading.load_rules import load
     from proxy.policy.loading.problem import RulesError
 
-    settings = terminal.settings_of(config)
+    settings = terminal.settings_of(config, language)
     folder = folder or (settings.rules if settings is not None else Path("rules"))
     try:
         rules = load(folder, category_tag=settings.category_tag if settings is not None else None)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxy.desk.filings.filing_columns import TABLES, headings
-from proxy.desk.filings.filing_file import attached, export_rows, file_of, read_sheet
+from proxy.desk.filings.filing_file import read_sheet
+from proxy.desk.filings.filing_rows import attached, export_rows, file_of
 from proxy.desk.revisions.operations import event_lines
 from proxy.i18n.phrases import LANGUAGES
 from proxy.model.roles import Permission
 from proxy.operations import terminal
 from proxy.operations.declaration import CSV, Program, command
+from proxy.operations.files import upload
 from proxy.operations.parameters import Choice, Flag, Reason, Text
 from proxy.operations.terminal import CONFIG, Config, Control, Json
 
@@ -39,27 +41,14 @@ def import_(
     config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Take filings, licences and ports from a sheet into the registries: all rows or none. With two persons the change waits for the second."""
-    from proxy.operations.files.row_files import NotATable, rows_of
-
     revision, texts = _registries(config, control)
-    try:
-        sheet = read_sheet(file.name, rows_of(file), texts, table)
-    except NotATable as error:
-        terminal.fail(error)
-    except OSError as error:
-        terminal.fail(f"{file}: {error.strerror or error}")
-    if sheet.bad:
-        for problem in sheet.problems:
-            terminal.warn(problem)
-        terminal.fail(f"{file.name}: {sheet.bad} bad rows, nothing was changed")
-    for heading in sheet.ignored:
-        terminal.warn(f"{file.name}: the column {heading!r:.60} is not read")
+    sheet = upload.read_sheet(file, lambda rows: read_sheet(file.name, rows, texts, table), "imported")
     for warning in sheet.warnings:
         terminal.warn(warning)
     event = {} if check or not sheet.files else _push(sheet.files, revision, why, config, control)
     lines = [*_counted(sheet, would=check), *(event_lines(event) if event else ())]
     answer = {
-        "rows": sheet.rows, "own": sheet.own, "added": sheet.added, "changed": sheet.changed, "ignored": sheet.ignored,
+        "rows": sheet.read, "own": sheet.own, "added": sheet.added, "changed": sheet.changed, "ignored": sheet.ignored,
         "revision": event.get("revision", ""), "proposed": bool(event.get("proposed")),
     }  # fmt: skip
     terminal.print_answer(answer, json, lines)
@@ -67,7 +56,7 @@ def import_(
 
 def _counted(sheet: FilingFile, *, would: bool) -> list[str]:
     said = ", ".join(f"{table}: {sheet.added[table]} new, {sheet.changed[table]} changed" for table in sheet.added)
-    return [f"{sheet.name}: {sheet.rows} rows; {'would be ' if would and said else ''}{said or 'nothing changes'}"]
+    return [f"{sheet.name}: {sheet.read} rows; {'would be ' if would and said else ''}{said or 'nothing changes'}"]
 
 
 @command(
@@ -95,9 +84,9 @@ def export(
 
 
 @command(
-    "filing letter",
-    Program(permission=Permission.ENTER, takes_file=True, answer=REGISTERED),
-    example='gate106 filing letter 授权书.pdf --of 云栖花园 --why "sent by the developer"',
+    "filing register-letter",
+    Program(at="filing/letter", permission=Permission.ENTER, takes_file=True, answer=REGISTERED),
+    example='gate106 filing register-letter 授权书.pdf --of 云栖花园 --why "sent by the developer"',
 )  # fmt: skip
 def letter(
     file: Annotated[Path, typer.Argument(help="The authorisation letter, or the licence as a file. It stays where it is.")],

@@ -1,7 +1,7 @@
 """Knows the headings of the sheets in which operators exchange filings.
 
 In: the cells of a first row, in Chinese or English. Out: for each place the registries and columns that it fills. Never: the meaning of a
-cell below (filing_file.py).
+cell below (filing_cells.py).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _OWN: Mapping[str, tuple[str, ...]] = {
     ),
     "province": ("省份", "省", "省市", "归属省"),
     "carrier": ("运营商", "operator"),
-    "why": ("原因", "备注", "审核意见", "remark", "remarks", "reason"),
+    "why": ("原因", "审核意见", "审核备注", "reason"),
     "port": ("端口", "端口号", "接入号", "码号", "主叫号码"),
     "prefix": ("端口", "端口号", "接入号", "码号", "主叫号码", "port"),
     "group": ("集团", "所属集团"),
@@ -139,7 +139,7 @@ _PIVOT: Sequence[tuple[str, re.Pattern[str]]] = (
         ),
     ),
     ("review", re.compile(f"{_SAME}复审(?:日期|时间|期限|截止日期|到期)?|{_SAME}re-?review(?:due)?")),
-    ("why", re.compile(f"{_SAME}(?:驳回|失败|拒绝)?(?:原因|意见|说明|备注|reason|remarks?)")),
+    ("why", re.compile(f"{_SAME}(?:驳回|失败|拒绝)?(?:原因|意见|说明|reason)")),
 )
 """What stands in the heading of a column of one carrier, beside the carrier's name."""
 _LICENCE = "(?:许可证|资质|牌照|批文|证照|证件|证书)"

@@ -39,7 +39,7 @@ class FilingTasks(Operations, group="filing", help="Filings of signatures, licen
 
     @operation(
         Permission.SEE, answer={"at": float, "tasks": [TASK]}, get=True, lines="tasks", text=_lines,
-        example="gate106 filing tasks --days 60 --kind licence-expires",
+        command="filing list-tasks", example="gate106 filing list-tasks --days 60 --kind licence-expires",
     )  # fmt: skip
     async def tasks(
         self,

@@ -45,9 +45,11 @@ async def import_sheet(request: PageRequest) -> Response:
     ran = await forms.run_with_uploads(request, ["file"], lambda came: ["filing", "import", str(came["file"]), *options])
     told: dict[str, Any] = ran.json
     counts = {"added": sum(told["added"].values()), "changed": sum(told["changed"].values()), "rows": told["rows"]}
+    unread = request.t("not_read", columns=", ".join(told["ignored"])) if told["ignored"] else ""
     if request.form("check") or not told["revision"]:
-        return request.go("/filings", request.t("would_change" if any(told["added"]) else "nothing_changes", **counts))
-    return request.go("/proposal" if told["proposed"] else "/filings", request.t("imported", **counts))
+        said = request.t("would_change" if any(told["added"]) else "nothing_changes", **counts)
+        return request.go("/filings", said + unread)
+    return request.go("/proposal" if told["proposed"] else "/filings", request.t("imported", **counts) + unread)
 
 
 @page.post("letter", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX, again=show)
@@ -55,7 +57,9 @@ async def letter(request: PageRequest) -> Response:
     """The SHA-256 of a letter or of a licence."""
     options = [f"--of={request.form('of')}", f"--why={request.form('why')}", "--json"]
     options += [f"--licence={request.form('licence')}"] if request.form("licence") else []
-    ran = await forms.run_with_uploads(request, ["file"], lambda came: ["filing", "letter", str(came["file"]), *options])
+    ran = await forms.run_with_uploads(
+        request, ["file"], lambda came: ["filing", "register-letter", str(came["file"]), *options]
+    )
     return request.go("/proposal" if ran.json["proposed"] else "/filings", request.t("registered", count=ran.json["rows"]))
 
 

@@ -56,8 +56,8 @@ def propose(
 ) -> None:
     """Propose words for the lexicon from the gate's own journal, with their hits and false hits; no gate is asked.
 
-    Advertisements: texts that were refused as marketing or for their words, that complaints name, or that a clerk refused. Notices: what was
-    delivered as a notice or a code. Nothing changes: a person decides (gate106 lexicon accept)."""
+    Advertisements: texts that were refused for their words, or as marketing and read like it, that complaints name, or that a clerk refused.
+    Notices: what was delivered as a notice or a code. Nothing changes: a person decides (gate106 lexicon accept)."""
     from proxy.desk.lexicon import decisions, journal_texts
     from proxy.desk.lexicon.word_candidates import proposals
     from proxy.operations.files.row_files import write_table
@@ -70,15 +70,18 @@ def propose(
             write_table(out, decisions.COLUMNS, decisions.rows_to_decide(found, period))
         except OSError as error:
             terminal.fail(f"{out}: {error.strerror or error}")
-    terminal.print_answer({"proposals": [one._asdict() for one in found], **held.about}, json, _proposed(found, held, out))
+    terminal.print_answer(
+        {"proposals": [one._asdict() for one in found], **held.about}, json, _proposed(found, held, out, senders)
+    )
 
 
 @command(
-    "lexicon words",
+    "lexicon list-words",
     Program(
-        permission=Permission.LOOK, only=("since", "most"), answer={"words": [object], "texts": object, "since": float, "until": float},
+        at="lexicon/words", permission=Permission.LOOK, only=("since", "most"),
+        answer={"words": [object], "texts": object, "since": float, "until": float},
     ),
-    example="gate106 lexicon words --since 28d --most 20",
+    example="gate106 lexicon list-words --since 28d --most 20",
 )  # fmt: skip
 def words(
     since: Since = "28d",
@@ -198,10 +201,15 @@ def _outcomes(config: Path, begin: float, until: float, complained: list[str]) -
         terminal.fail(error)
 
 
-def _proposed(found: list[ProposedWord], held: _JournalTexts, out: Path | None) -> Iterator[str]:
+def _proposed(found: list[ProposedWord], held: _JournalTexts, out: Path | None, senders: int) -> Iterator[str]:
+    from proxy.desk.lexicon.word_candidates import HITS_LEAST, WEIGHTS
+
     heads = ("word", "weight", "hits", "false", "new", "turned", "senders")
     rows = [(one.word, one.weight, one.hits, one.false_hits, one.new, one.turned, one.senders) for one in found]
     yield from terminal.table_lines(heads, rows, "no word is proposed")
+    if not found:
+        often = f"{WEIGHTS[-1][0]:.0f} times as often in them as in notices"
+        yield f"a word must be in {HITS_LEAST} advertisements or more, under {senders} signatures (--senders), and {often}"
     yield from _texts_read(held)
     if out is not None:
         yield f"{out}: fill in the column decision with yes or no, then: gate106 lexicon accept {out} --why …"
@@ -243,20 +251,12 @@ def accept(
     from proxy.desk.backtest.command import kept_revision
     from proxy.desk.lexicon import decisions
     from proxy.operations.client import CannotAsk, Conversation, push_files
-    from proxy.operations.files.row_files import NotATable
+    from proxy.operations.files.upload import read_sheet
 
     if token_file is not None:
         terminal.use_token_file(token_file)
-    try:
-        decided, undecided, faults = decisions.read_decisions(file)
-    except NotATable as error:
-        terminal.fail(error)
-    except OSError as error:
-        terminal.fail(f"{file}: {error.strerror or error}")
-    for problem in faults.problems:
-        terminal.warn(problem)
-    if faults.bad:
-        terminal.fail(f"{file.name}: {faults.bad} bad rows, nothing was changed")
+    sheet = read_sheet(file, lambda rows: decisions.read_decisions(file.name, rows), "changed")
+    decided = sheet.decisions
     if not decided:
         terminal.fail(f"{file.name}: no row has a decision (yes or no in the column decision)")
     settings = terminal.settings_of(config)
@@ -273,28 +273,32 @@ def accept(
     except (CannotAsk, OSError) as error:
         terminal.fail(error)
     accepted = sum(one.accepted for one in decided)
-    counts = {"accepted": accepted, "rejected": len(decided) - accepted, "undecided": undecided}
-    lines = [f"{accepted} words accepted, {len(decided) - accepted} rejected, {undecided} without a decision"]
+    counts = {"accepted": accepted, "rejected": len(decided) - accepted, "undecided": sheet.undecided}
+    lines = [f"{accepted} words accepted, {len(decided) - accepted} rejected, {sheet.undecided} without a decision"]
     terminal.print_answer({**answer, **counts}, json, [*lines, *event_lines(answer)])
 
 
 @command(
-    "lexicon rates",
-    Program(permission=Permission.SEE, takes_file=True, answer={"rates": [object], "bad_rows": int}),
-    example="gate106 lexicon rates november.csv --rules rules/",
+    "lexicon measure",
+    Program(at="lexicon/rates", permission=Permission.SEE, takes_file=True, answer={"rates": [object], "bad_rows": int}),
+    example="gate106 lexicon measure november.csv --rules rules/",
 )  # fmt: skip
 def rates(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Labelled texts: CSV, XLSX, or a text a line (.txt).")],
-    label: Annotated[str, Choice("Of all texts, where the files have no labels.", ("marketing", "notice", "otp"))] = "",
+    label: Annotated[
+        str, Choice("Of all texts, where the files have no labels.", ("marketing", "notice", "otp", "spam", "ham"))
+    ] = "",
     rules: Folder = None,
     config: Annotated[Path | None, typer.Option("--config", help="The settings (YAML): where the rules are.")] = None,
     json: Json = False,
 ) -> None:
     """Measure how many labelled texts of your own the lexicon reads as marketing: by file (or its column source) and label. Only rates are
-    printed, no text. Columns: text, label (marketing, notice, otp), and perhaps source. Exit 1 if rows could not be read."""
+    printed, no text. Columns: text, label (marketing or spam, notice or ham, otp), and perhaps source. Exit 1 if rows could not be read."""
     from proxy.desk.lexicon import rates as measured
     from proxy.operations.files.row_files import NotATable
 
+    if label and measured.label_of(label) is None:
+        terminal.fail(measured.unknown_label(label))
     settings = terminal.settings_of(config)
     reader = _rules_of(rules or (settings.rules if settings is not None else Path("rules"))).reader
     found: list[Rate] = []

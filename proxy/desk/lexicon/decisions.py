@@ -7,13 +7,13 @@ decided words. Never: a word accepted that nobody decided.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from proxy.desk.lexicon.word_candidates import ProposedWord
 from proxy.desk.revisions import table_rows
 from proxy.model.redact import csv_cell
-from proxy.operations.files.row_files import FileFaults, NotATable, rows_of
+from proxy.operations.files.row_files import FileFaults, NotATable, Row
 from proxy.policy.text.lexicon import REJECTED, normal_word
 
 FILE = "lexicon/reviewed.csv"
@@ -42,36 +42,43 @@ def rows_to_decide(proposals: Iterable[ProposedWord], period: str) -> list[list[
     ]  # fmt: skip
 
 
-def read_decisions(path: Path) -> tuple[list[Decision], int, FileFaults]:
-    """The decided rows, how many are not decided, and bad rows. NotATable, OSError."""
-    faults, found, open_rows = FileFaults(path.name), list[Decision](), 0
+@dataclass
+class WordDecisions(FileFaults):
+    decisions: list[Decision] = field(default_factory=list)
+    undecided: int = 0
+
+
+def read_decisions(name: str, rows: Iterable[Row]) -> WordDecisions:
+    """The decisions of a file; NotATable."""
+    found = WordDecisions(name)
     heads: list[str] | None = None
-    for line, cells in rows_of(path):
+    for line, cells in rows:
         if heads is None:
             heads = [cell.strip().lower() for cell in cells]
             if "word" not in heads or "decision" not in heads:
                 raise NotATable(
-                    f"{path.name}:{line}: its first row must name the columns word and decision (gate106 lexicon propose --out)"
+                    f"{name}:{line}: its first row must name the columns word and decision (gate106 lexicon propose --out)"
                 )
             continue
+        found.read += 1
         by_name = dict(zip(heads, cells, strict=False))
         said = by_name.get("decision", "").strip().lower()
         word, purpose = by_name.get("word", "").strip(), by_name.get("for", "") or "ad"
         if not said:
-            open_rows += 1
+            found.undecided += 1
         elif not word:
-            faults.note(line, "word: is missing")
+            found.note(line, "word: is missing")
         elif said in _YES:
-            found.append(
+            found.decisions.append(
                 Decision(
                     (word, purpose, by_name.get("weight", ""), by_name.get("subcategory", ""), by_name.get("note", "")), True
                 )
             )
         elif said in _NO:
-            found.append(Decision((word, REJECTED, "", "", by_name.get("note", "")), False))
+            found.decisions.append(Decision((word, REJECTED, "", "", by_name.get("note", "")), False))
         else:
-            faults.note(line, f"decision: '{said[:20]}' is neither yes nor no")
-    return found, open_rows, faults
+            found.note(line, f"decision: '{said[:20]}' is neither yes nor no")
+    return found
 
 
 def with_decisions(text: str, decided: Iterable[Decision]) -> str:

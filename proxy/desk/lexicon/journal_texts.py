@@ -3,10 +3,11 @@
 In: texts by what became of them, the rules, reviewed texts, complaint cases. Out: ``SeenText``. Never: a text whose nature nobody said
 (allowed marketing, what was refused for its sender or recipient); a file (command.py opens them).
 
-    advertising   a valid or open complaint names it; a clerk refused it; it was refused as marketing, or for what it says
+    advertising   a valid or open complaint names it; a clerk refused it; it was refused for what it says; or it was refused as marketing
+                  and reads like it: it has words of advertising, or an opt-out notice and no words of notices
     notice        it was delivered as a notice or a code, and no complaint names it
 
-A text that is on both sides is advertising.
+A text that is on both sides is advertising. An account declared marketing sends notices, too: refused ones are neither.
 """
 
 from __future__ import annotations
@@ -27,9 +28,13 @@ from proxy.policy.text_reader import Reader
 
 SAID_BY_TEXT = frozenset(("keyword", "port-misuse"))
 """Reasons that say something about the text, whatever its category."""
+DECLARED = "declared"
+"""Where a text comes from that was refused as marketing, which its account may have declared: its words decide."""
 ADVERTISING, NOTICE = True, False
 OFFERING = ("ad", "price", "call", "topic")
 """Purposes of words that speak for marketing."""
+NOTIFYING = ("notice", "otp", "warning", "code")
+"""Purposes of words that speak for a notice or a code."""
 
 
 class Sources(NamedTuple):
@@ -68,10 +73,14 @@ def seen_texts(
             side, source = ADVERTISING, "reviewed"
         if side is None or (side and verdict == "released"):
             return
+        read = reader.weighed(page).classified
+        if source == DECLARED:
+            if read.band == "hardly" and (not page.has_notice or _notifies(page, reader)):
+                return
+            source = "refused"
         key = page.scanned.decode("utf-8", "replace"), page.signature.name
         before = seen.get(key)
         if before is None or side > before.is_advertising:
-            read = reader.weighed(page).classified
             seen[key] = SeenText(*key, side, read.score, band_of(read.band) == "surely")
             counts[source] += 1
 
@@ -79,8 +88,16 @@ def seen_texts(
         put(text, ADVERTISING, "complained")
     for one in outcomes:
         side = side_of(one)
-        put(one.text, side, "complained" if one.complained else "refused" if side else "delivered")
+        refused = "refused" if one.reason in SAID_BY_TEXT else DECLARED
+        put(one.text, side, "complained" if one.complained else refused if side else "delivered")
     return list(seen.values()), Sources(**counts)
+
+
+def _notifies(page: TextAnalysis, reader: Reader) -> bool:
+    """Whether words of a notice or a code count in a text."""
+    data, matches = reader.matches(page, page.scanned)
+    counted = reader.scanner.counted(frozenset(match[0] for match in matches), data, matches)
+    return any(reader.scanner.lexicon.words[place].purpose in NOTIFYING for place in counted)
 
 
 class WordHits(NamedTuple):

@@ -3,7 +3,8 @@
 In: files of labelled texts; a Reader. Out: counts by source and label. Never: a text in the answer; a text kept.
 
 Files: CSV, TSV or XLSX with the columns ``text`` and ``label`` (and ``source``), in UTF-8, GBK or UTF-16; a heading may be missing where a
-row has a label and a text, in either order. Or a text a line, all with one label. ``.jsonl``: an object a line with these keys.
+row has a label and a text, in either order. Or a text a line, all with one label. ``.jsonl``: an object a line with these keys. Public sets
+say ``spam`` and ``ham``, or 1 and 0.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ _LABEL_WORDS = {
     "otp": "otp code verification 验证码",
 }
 _LABEL_OF = {word: label for label, words in _LABEL_WORDS.items() for word in words.split()}
+_OTHER_WORDS = "ad, spam, 广告; ham, normal, 正常; code, 验证码"
+"""Some that mean the same, for messages."""
 _TEXT_HEADS = ("text", "content", "message", "sms", "body", "短信", "内容", "短信内容", "文案")
 _LABEL_HEADS = ("label", "category", "class", "type", "标签", "类别", "分类")
 _SOURCE_HEADS = ("source", "来源")
@@ -98,13 +101,22 @@ def _read_lines(path: Path, label: str, faults: FileFaults) -> Iterator[Labelled
 
 
 def _labelled(source: str, written: str, text: str, line: int, faults: FileFaults) -> Iterator[LabelledText]:
-    label = _LABEL_OF.get(written.strip().lower().removesuffix(".0"))
+    label = label_of(written)
     if label is None:
-        faults.note(line, f"label: '{written[:20]}' is none of {', '.join(LABELS)}" if written else "no label (or say --label)")
+        faults.note(line, unknown_label(written) if written else "no label (or say --label)")
     elif not text:
         faults.note(line, "no text")
     else:
         yield LabelledText(source, label, text)
+
+
+def label_of(written: str) -> str | None:
+    """The label that a word stands for; None: none."""
+    return _LABEL_OF.get(written.strip().lower().removesuffix(".0"))
+
+
+def unknown_label(written: str) -> str:
+    return f"label: '{written[:20]}' is none of {', '.join(LABELS)}, nor a word for one of them ({_OTHER_WORDS})"
 
 
 def _headed(cells: list[str]) -> _Columns | None:

@@ -277,11 +277,11 @@ class Suspensions(OrderOperations):
         return await self.lift_all(found, call, why)
 
 
-class Shadow(OrderOperations, group="shadow"):
+class Shadow(OrderOperations, group="shadow", help="All rules in shadow for a while: judged and counted, not enforced."):
     @operation(
-        Permission.OPERATE, name="shadow", answer=ORDER, record="ordered",
-        text=lambda one: [f"{one['name']}: {about(one)} in shadow until {format_time(one['until'])} (`gate106 shadow off` ends it)"],
-        example='gate106 shadow --for 30m --why "the new caps refuse too much"',
+        Permission.OPERATE, name="shadow", command="shadow start", answer=ORDER, record="ordered",
+        text=lambda one: [f"{one['name']}: {about(one)} in shadow until {format_time(one['until'])} (`gate106 shadow end` ends it)"],
+        example='gate106 shadow start --for 30m --why "the new caps refuse too much"',
     )  # fmt: skip
     async def shadow(
         self,
@@ -297,12 +297,9 @@ class Shadow(OrderOperations, group="shadow"):
         return await self.give(self.order("shadow", scope, for_s, call, why))
 
     @operation(
-        Permission.OPERATE,
-        answer={"lifted": [ORDER]},
-        record="lifted",
-        text=lifted,
-        example='gate106 shadow off --why "mended"',
-    )
+        Permission.OPERATE, command="shadow end", answer={"lifted": [ORDER]}, record="lifted", text=lifted,
+        example='gate106 shadow end --why "mended"',
+    )  # fmt: skip
     async def off(self, call: Call, why: Why) -> Answer:
         """Enforce the rules again."""
         found = self._gate.book.of_kind("shadow")

@@ -76,11 +76,11 @@ class RowName(Text):
             return int(super().read(value), 16)
         except ValueError:
             raise ValueError(
-                f"{value!r:.40} is no row's name, which has 12 digits 0-9a-f (`gate106 optout doubtful` lists them)"
+                f"{value!r:.40} is no row's name, which has 12 digits 0-9a-f (`gate106 optout list-doubtful` lists them)"
             ) from None
 
 
-ROW = RowName("Its name, as `gate106 optout doubtful` shows it.", 12, "[0-9a-f]{12}", flag="-", metavar="ROW")
+ROW = RowName("Its name, as `gate106 optout list-doubtful` shows it.", 12, "[0-9a-f]{12}", flag="-", metavar="ROW")
 Row = Annotated[int, ROW]
 
 
@@ -150,7 +150,8 @@ class DoubtfulReplies(Operations, group="optout"):
     # -- seen
 
     @operation(
-        Permission.LOOK, answer=_LISTED, get=True, text=_rows, example="gate106 optout doubtful --state open",
+        Permission.LOOK, answer=_LISTED, get=True, text=_rows, command="optout list-doubtful",
+        example="gate106 optout list-doubtful --state open",
     )  # fmt: skip
     async def doubtful(
         self,
@@ -296,7 +297,7 @@ class DoubtfulReplies(Operations, group="optout"):
         stands = next((one for one in inbox.standing_decisions() if one.row == key), None)
         if stands is None:
             raise CommandRefused(
-                f"no decision about row {key:012x} stands (`gate106 optout doubtful --state standing` lists them)"
+                f"no decision about row {key:012x} stands (`gate106 optout list-doubtful --state standing` lists them)"
             )
         ended = stands._replace(time=gate.now(), who=call.who, why=why, standing=False, ids=())
         body = pack(ended)

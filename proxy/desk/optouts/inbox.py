@@ -185,7 +185,9 @@ class Inbox:
     def row(self, key: int) -> DoubtfulRow:
         found = self._rows.get(key)
         if found is None:
-            raise Impossible(f"there is no row {key:012x} that waits for a decision (`gate106 optout doubtful` lists them)")
+            raise Impossible(
+                f"there is no row {key:012x} that waits for a decision (`gate106 optout list-doubtful` lists them)"
+            )
         first = next(iter(found.ids))
         holder = next((one for one in found.ids if self._places[one].holds), first)
         doubtful = [unpack(Doubtful, self._replies.held[one]) for one in (first, holder)]

@@ -212,7 +212,7 @@ async def withdraw_batch(request: PageRequest) -> Response:
 async def proof(request: PageRequest) -> Response:
     number, why = request.path("number"), request.form("why")
     await forms.run_with_uploads(
-        request, ["proof"], lambda came: ["consent", "proof", number, f"--file={came['proof']}", f"--why={why}", "--json"]
+        request, ["proof"], lambda came: ["consent", "prove", number, f"--file={came['proof']}", f"--why={why}", "--json"]
     )
     return request.go("/optouts/consents", request.t("proven", number=number))
 

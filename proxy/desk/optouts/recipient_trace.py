@@ -49,7 +49,7 @@ def trace_optouts(number: str, config: Path, folder: Path | None, now: float) ->
         folders, sealing = folders or [one for one, _ in places.journals] or [places.journal], places.sealing
     except SettingsError as error:
         if folder is None:
-            raise CannotTrace(f"{error} (or name the journal's folder: --journal)") from None
+            raise CannotTrace(f"{'; '.join(error.problems)} (or name the journal's folder: --journal)") from None
     if not folders[0].is_dir():
         raise CannotTrace(f"{folders[0]}: no such folder (a gate that has run leaves its journal there)")
     try:

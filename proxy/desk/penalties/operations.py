@@ -213,9 +213,9 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
 
 
 @command(
-    "penalty letter",
-    Program(permission=Permission.LOOK, out="--out", media=PDF),
-    example="gate106 penalty letter 3 --out letter-jia.pdf",
+    "penalty write-letter",
+    Program(at="penalty/letter", permission=Permission.LOOK, out="--out", media=PDF),
+    example="gate106 penalty write-letter 3 --out letter-jia.pdf",
 )
 def letter(
     id_: Annotated[str, PENALTY_ID],

@@ -89,5 +89,5 @@ async def letter(request: PageRequest) -> Response:
     """The letter to the provider, with its valid complaints as annex: numbers are masked."""
     number = request.path("id")
     return await forms.download_of(
-        request, f"penalty-{number}.pdf", lambda out: ["penalty", "letter", number, f"--out={out}", "--json"]
+        request, f"penalty-{number}.pdf", lambda out: ["penalty", "write-letter", number, f"--out={out}", "--json"]
     )

@@ -1,4 +1,4 @@
-"""Implements ``gate106 provider refusals``: refused messages as a provider may see them."""
+"""Implements ``gate106 provider list-refusals``: refused messages as a provider may see them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLUMNS = ("at", "account", "from", "to", "category", "signature", "reason", "hi
 HOUR_S, DAY_S = 3600, 86_400
 
 
-@command("provider refusals", example="gate106 provider refusals jia --day 2026-11-11 --out jia.csv")
+@command("provider list-refusals", example="gate106 provider list-refusals jia --day 2026-11-11 --out jia.csv")
 def refusals(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The provider, as the settings call it.")],
     day: Annotated[str | None, typer.Option("--day", help="Of one day (in China); today where nothing is said.")] = None,

@@ -82,7 +82,7 @@ def _difference(now: Counts, before: Counts | None) -> Counts:
 
 def merged_row(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Merges a provider's rows of several workers (at least one): counts are added up, orders and penalties are known to all."""
-    row = {**reports[0], **{name: sum(one[name] for one in reports) for name in ("binds", "unanswered")}}
+    row = {**reports[0], **{name: sum(one[name] for one in reports) for name in ("binds", "unanswered", "waiting")}}
     row["per_s"] = round(sum(one["per_s"] for one in reports), 1)
     row["hour"] = {verdict: sum(one["hour"][verdict] for one in reports) for verdict in VERDICTS}
     return row
@@ -170,6 +170,8 @@ class ProviderReports(Operations, group="providers"):
             "per_s": round(sum(bind.tps for bind in bound), 1),
             "limit_per_s": gate.relay.directory.limits.get(name),
             "own_limit_per_s": provider.tps,
+            "over_rate": provider.over_rate,
+            "waiting": sum(bind.waiting for bind in bound),
             "complaint_ppm": self._scheduler.ppm.get((name,)),
             "held": [{"name": one.name, "kind": one.kind, "about": dict(one.scope).get("category", ()), "until": one.until} for one in held],
             "penalties": [{"id": one.id, "step": one.step, "share": one.share, "until": one.until} for one in borne],

@@ -101,14 +101,14 @@ class OwnEndpoints:
             }
             for one in reversed(events)
         ]
-        enforced = [one for one in gate.relay.rules.rules if one.mode == "enforce"]
+        enforced = [one for one in gate.relay.rules.rules if one.enforced_ppm]
         rules = [{"rule": one.id, "say": one.say, "basis": one.basis} for one in enforced]
         return _json({"revision": gate.relay.rules.revision, "rules": rules, "changes": changes})
 
     async def _refusals(self, request: Request) -> Response:
         """``?day=2026-11-11`` or ``?hour=2026-11-11 10:00``, ``skip``, ``limit``, ``lang``, ``format=csv``."""
         query, whose = dict(request.query_params), _provider(request)
-        argv = ["refusals", whose, "--config", str(self._config)]
+        argv = ["list-refusals", whose, "--config", str(self._config)]
         if "day" in query and "hour" in query:
             return _json({"error": "day or hour, not both"}, 400)
         csv = query.pop("format", "json") == "csv"

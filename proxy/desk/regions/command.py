@@ -6,9 +6,9 @@ by its line; in a phone.dat, by the number of its entry.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -23,19 +23,19 @@ from proxy.policy.registries.regions import Regions, Source, dated_s, read_phone
 
 SEGMENTS_FILE = "registries/segments.csv"
 DATE = r"\d{4}-\d{2}(-\d{2})?"
-SHOWN_MAX = 1_000
-"""Segments that an answer lists; it counts all."""
+SHOWN_MAX, LISTED_MAX = 1_000, 100_000
+"""Segments in lines for people, and in JSON; both count all."""
 SHOWN_BAD_MAX = 20
 TABLE_BYTES_MAX = 64 << 20
 TABLE = typer.Argument(help="phone.dat, CSV or XLSX (segment, province, city; further columns may follow).")
 DIFFERENCE = {
     "before": object, "after": object, "added": int, "moved": int, "cities": int, "gone": int, "added_by_province": object,
-    "added_by_prefix": object, "segments": [{"segment": int, "before": str, "after": str}], "more": int,
+    "added_by_prefix": object, "gone_by_prefix": object, "segments": [{"segment": int, "before": str, "after": str}], "more": int,
 }  # fmt: skip
 
 
 @command(
-    "regions diff", Program(permission=Permission.SEE, answer=DIFFERENCE, takes_file=True, only=("date",)),
+    "regions diff", Program(permission=Permission.SEE, answer=DIFFERENCE, takes_file=True, only=("date", "skip_bad")),
     example="gate106 regions diff phone.dat",
 )  # fmt: skip
 def diff(
@@ -44,30 +44,36 @@ def diff(
         Path | None, typer.Argument(help="A later table: then the first one is compared with it, not with the map of the rules.")
     ] = None,
     date: Annotated[str, Text("Up to which month a table without a date is complete: 2026-11.", 10, DATE)] = "",
+    skip_bad: Annotated[bool, Flag("Bad rows do not make the exit 2; each is named.")] = False,
     rules: Annotated[Path | None, typer.Option("--rules", help="The folder of the rules; default: of the settings.")] = None,
     config: Config = CONFIG, json: Json = False,
 ) -> None:  # fmt: skip
-    """Compare a table of number segments with the map of the rules, or two tables: which segments are new, which lie in another province.
-    Exit 1 if there are any."""
+    """Compare a table of number segments with the map of the rules, or two tables: which segments are new, lie in another province or city, or
+    are gone. Exit 1 if any segment is new or lies in another province; of two tables, if they differ. Bad rows are named and not compared: exit
+    2, unless --skip-bad."""
     from proxy.policy.registries.segment_tables import by_prefix, by_province, difference
 
-    before, after = (_map_of(rules, config), read_table(table, date, "")) if other is None else (
-        read_table(table, date, ""), read_table(other, date, "")
-    )  # fmt: skip
-    found = difference(before, after)
+    first = read_table(table, date, "", skip_bad=True)
+    before, after = (
+        (_TableFile(_map_of(rules, config)), first) if other is None else (first, read_table(other, date, "", skip_bad=True))
+    )
+    found = difference(before.regions, after.regions)
     changes = [*found.added, *found.moved]
+    listed = [*changes, *found.cities, *found.gone]
+    listed_max = SHOWN_MAX if other is None else LISTED_MAX  # against a whole map nearly all segments are gone
     answer = {
         "before": _described(before), "after": _described(after), "added": len(found.added), "moved": len(found.moved),
-        "cities": found.cities, "gone": len(found.gone), "added_by_province": by_province(one.after[0] for one in found.added),
-        "added_by_prefix": by_prefix(one.segment for one in found.added),
+        "cities": len(found.cities), "gone": len(found.gone), "added_by_province": by_province(one.after[0] for one in found.added),
+        "added_by_prefix": by_prefix(one.segment for one in found.added), "gone_by_prefix": by_prefix(one.segment for one in found.gone),
         "segments": [
-            {"segment": one.segment, "before": " ".join(one.before), "after": " ".join(one.after)}
-            for one in [*changes, *found.gone][:SHOWN_MAX]
+            {"segment": one.segment, "before": " ".join(one.before), "after": " ".join(one.after)} for one in listed[:listed_max]
         ],
-        "more": max(0, len(changes) + len(found.gone) - SHOWN_MAX),
+        "more": max(0, len(listed) - listed_max),
     }  # fmt: skip
     terminal.print_answer(answer, json, _difference_lines(answer))
-    raise typer.Exit(1 if changes else 0)
+    if (before.bad or after.bad) and not skip_bad:
+        raise typer.Exit(2)
+    raise typer.Exit(1 if changes or (other is not None and listed) else 0)
 
 
 @command(
@@ -110,14 +116,14 @@ def import_(
         terminal.fail(f"{error.filename}: {error.strerror}")
     text = files.get(SEGMENTS_FILE, b"")
     try:
-        merged = merge(Regions.load(), text, SEGMENTS_FILE, found)
+        merged = merge(Regions.load(), text, SEGMENTS_FILE, found.regions)
     except RulesError as error:
         terminal.fail(error.problems[0])
     answer: dict[str, Any] = {
         "added": merged.added,
         "moved": merged.moved,
         "kept": merged.kept,
-        "date": found.date,
+        "date": found.regions.date,
         "revised": None,
     }
     if (merged.added or merged.moved) and not check:
@@ -127,10 +133,17 @@ def import_(
     terminal.print_answer(answer, json, _import_lines(table.name, answer, check=check))
 
 
-def read_table(path: Path, date: str, source: str, *, skip_bad: bool = False) -> Regions:
-    """The map of a file. A file that cannot be read ends the command; so do bad rows, unless they are left out."""
+class _TableFile(NamedTuple):
+    """The map of a file, and how many of its rows cannot be used."""
+
+    regions: Regions
+    bad: int = 0
+
+
+def read_table(path: Path, date: str, source: str, *, skip_bad: bool = False) -> _TableFile:
+    """A file that cannot be read ends the command; so do bad rows, unless they are left out."""
     from proxy.operations.files.row_files import NotATable
-    from proxy.policy.loading.problem import RulesError
+    from proxy.policy.loading.problem import Problem, RulesError
     from proxy.policy.registries.segment_tables import NotASegmentTable
 
     name = source or path.name
@@ -138,19 +151,28 @@ def read_table(path: Path, date: str, source: str, *, skip_bad: bool = False) ->
         if date:
             dated_s(date)
         if _is_phone_dat(path):
-            found = read_phone_dat(path.read_bytes(), name)
-            return _renamed(found, Source(name, date)) if date else found
-        return _read_rows(path, Source(name, date), skip_bad=skip_bad)
+            entries = list[Problem]()
+            found = read_phone_dat(path.read_bytes(), name, entries)
+            found, problems, bad = _renamed(found, Source(name, date)) if date else found, [*map(str, entries)], len(entries)
+        else:
+            found, problems, bad = _read_rows(path, Source(name, date))
     except OSError as error:
         terminal.fail(f"{path}: {error.strerror or error}")
     except RulesError as error:
-        _name(error.problems)
-        terminal.fail(f"{path.name}: {len(error.problems):,} bad rows: nothing was done")
+        terminal.fail(error.problems[0])
     except (NotATable, NotASegmentTable, ValueError) as error:
         terminal.fail(error)
+    for problem in problems[:SHOWN_BAD_MAX]:
+        terminal.warn(problem)
+    if bad and not (skip_bad and found.known):
+        terminal.fail(f"{path.name}: {bad:,} bad rows: nothing was done")
+    if bad:
+        terminal.note(f"{path.name}: {bad:,} bad rows were left out")
+    return _TableFile(found, bad)
 
 
-def _read_rows(path: Path, source: Source, *, skip_bad: bool) -> Regions:
+def _read_rows(path: Path, source: Source) -> tuple[Regions, list[str], int]:
+    """The map of a CSV or a sheet, the first bad rows, and how many there are."""
     from proxy.operations.files.row_files import NotATable, rows_of
     from proxy.policy.registries import segment_tables
 
@@ -170,20 +192,11 @@ def _read_rows(path: Path, source: Source, *, skip_bad: bool) -> Regions:
     with path.open("rb") as file:
         is_sheet = file.read(2) == b"PK"
     table = segment_tables.read_table(rows(), path.name, source, ragged=is_sheet)
-    _name([*table.bad, *damage])
+    if table.ignored:
+        terminal.warn(f"{path.name}: columns that are not read: {', '.join(table.ignored):.200}")
     for doubt in table.doubts:
         terminal.warn(f"{doubt.file}:{doubt.line}: warning: {doubt.text}")
-    bad = table.bad_count + len(damage)
-    if bad and not (skip_bad and table.regions.known):
-        terminal.fail(f"{path.name}: {bad:,} bad rows: nothing was done")
-    if bad:
-        terminal.note(f"{path.name}: {bad:,} bad rows were left out")
-    return table.regions
-
-
-def _name(problems: Sequence[object]) -> None:
-    for problem in problems[:SHOWN_BAD_MAX]:
-        terminal.warn(problem)
+    return table.regions, [*map(str, table.bad), *damage], table.bad_count + len(damage)
 
 
 def _is_phone_dat(path: Path) -> bool:
@@ -212,10 +225,12 @@ def _map_of(rules: Path | None, config: Path) -> Regions:
         terminal.fail(error.problems[0])
 
 
-def _described(regions: Regions) -> dict[str, Any]:
+def _described(table: _TableFile) -> dict[str, Any]:
+    regions = table.regions
     prefixes = {prefix: sum(counts.values()) for prefix, counts in regions.count_by_prefix().items()}
     return {
         "date": regions.date, "segments": regions.known, "sources": counted_rows(regions.count_by_source()), "prefixes": prefixes,
+        "bad": table.bad,
     }  # fmt: skip
 
 
@@ -226,13 +241,17 @@ def _difference_lines(answer: Mapping[str, Any]) -> Iterator[str]:
         f"{answer['added']:,} new, {answer['moved']:,} in another province, {answer['cities']:,} in another city, "
         f"{answer['gone']:,} not in the second"
     )
-    for what in ("prefix", "province"):
-        if counted := answer[f"added_by_{what}"]:
-            yield f"new by {what}: " + ", ".join(f"{name} {count:,}" for name, count in counted.items())
-    for one in answer["segments"]:
+    for what, name in (
+        ("new by prefix", "added_by_prefix"),
+        ("new by province", "added_by_province"),
+        ("gone by prefix", "gone_by_prefix"),
+    ):
+        if counted := answer[name]:
+            yield f"{what}: " + ", ".join(f"{name} {count:,}" for name, count in counted.items())
+    for one in answer["segments"][:SHOWN_MAX]:
         yield f"{one['segment']}  {one['before']} → {one['after']}"
-    if answer["more"]:
-        yield f"… and {answer['more']:,} more"
+    if more := len(answer["segments"][SHOWN_MAX:]) + answer["more"]:
+        yield f"… and {more:,} more"
 
 
 def _import_lines(name: str, answer: Mapping[str, Any], *, check: bool) -> Iterator[str]:

@@ -79,7 +79,7 @@ class RegionMap(Operations, group="regions", help="The map of number segments: h
         self._gate = gate
 
     @operation(
-        Permission.SEE, name="regions", get=True, text=_state, example="gate106 regions",
+        Permission.SEE, name="regions", command="regions show", get=True, text=_state, example="gate106 regions show",
         answer={
             "date": str, "age_days": int, "segments": int, "unknown_share": float, "sources": [COUNTED], "prefixes": [PREFIX],
             "traffic": {"messages": int, "unknown": int, "share": float},
@@ -105,7 +105,7 @@ class RegionMap(Operations, group="regions", help="The map of number segments: h
         }  # fmt: skip
 
     @operation(
-        Permission.SEE, text=_number, example="gate106 regions number 19201234567",
+        Permission.SEE, command="regions find", text=_number, example="gate106 regions find 19201234567",
         answer={"number": str, "segment": str, **PLACE, "instead_of": [PLACE]},
     )  # fmt: skip
     async def number(

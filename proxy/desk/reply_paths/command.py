@@ -15,7 +15,9 @@ import typer
 from proxy.desk.reply_paths.operations import PATH_COLUMNS, path_cells, path_lines
 from proxy.operations import terminal
 from proxy.operations.declaration import command
+from proxy.operations.parameters import Choice
 from proxy.operations.terminal import CONFIG, Config, Control, Json, Why
+from proxy.policy.reply_paths import STATES
 
 PROVEN = "proven"
 
@@ -82,9 +84,9 @@ def _end(one: Mapping[str, Any]) -> str:
     }.get(one["state"], f"{path}: {one['state']}")
 
 
-@command("optout paths", example="gate106 optout paths --state silent")
+@command("optout list-paths", example="gate106 optout list-paths --state silent")
 def paths(
-    state: Annotated[str | None, typer.Option("--state", help="proven, unproven, silent or dead.")] = None,
+    state: Annotated[str | None, Choice("Only these.", STATES)] = None,
     provider: Annotated[str | None, typer.Option("--provider", help="Only prefixes of this provider.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     config: Config = CONFIG, control: Control = None, json: Json = False,

@@ -147,7 +147,7 @@ class PathProbes(Operations, group="optout"):
     @operation(
         Permission.LOOK, answer={"at": float, "probes": [PROBE]}, get=True, lines="probe", under="probes",
         text=lambda answer: table_lines(PROBE_COLUMNS, map(_probe_cells, answer["probes"]), "no port was probed"),
-        example="gate106 optout probes",
+        command="optout list-probes", example="gate106 optout list-probes",
     )  # fmt: skip
     async def probes(self, call: Call) -> Answer:
         """List the last probe of each port prefix, the newest first."""
@@ -200,7 +200,7 @@ class PathProbes(Operations, group="optout"):
             current = self._prober.probes.find(prefix)
             if current is None or current.begun_at != begun_at:
                 raise CommandRefused(
-                    f"port prefix {prefix}: another gate began a probe of it meanwhile (gate106 optout probes)"
+                    f"port prefix {prefix}: another gate began a probe of it meanwhile (gate106 optout list-probes)"
                 )
             probe = current
         await gate.safe(self._prober.probes.written)

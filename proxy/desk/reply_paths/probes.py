@@ -66,7 +66,9 @@ class Prober:
         try:
             sequence = self.probes.begin(probe)
         except ProbePending:
-            raise CommandRefused(f"port prefix {probe.prefix}: a probe waits for its reply (gate106 optout probes)") from None
+            raise CommandRefused(
+                f"port prefix {probe.prefix}: a probe waits for its reply (gate106 optout list-probes)"
+            ) from None
         lanes: list[SubmitLane] = []
         self._live[probe.prefix] = now_s() + probe.within_s, lanes
         await gate.safe(sequence)

@@ -45,7 +45,7 @@ def report(
     from proxy.desk.reports.report_text import View, as_dict, as_text
 
     language = choose_language(lang)
-    settings = settings_of(config)
+    settings = settings_of(config, lang or "en")
     assert settings is not None
     gates = gates_of(settings, journal)
     since = _midnight(day)

@@ -70,7 +70,7 @@ async def file(request: PageRequest) -> Response:
 
 @page.get("heads")
 async def heads(request: PageRequest) -> Response:
-    ran = await request.run("journal", "heads", f"--days={HEADS}", "--json", fine=(0,))
+    ran = await request.run("journal", "list-heads", f"--days={HEADS}", "--json", fine=(0,))
     return request.part("heads", heads=ran.json["heads"])
 
 

@@ -26,14 +26,17 @@ def check(
     json: Json = False,
 ) -> None:
     """Lint rules, compare registries and run tests; every problem as file:line. Exit 1 if there is any; warnings do not count."""
+    from proxy.config.reader import line_of
     from proxy.i18n.catalog import in_language
     from proxy.policy.loading.check import check as check_rules
 
     language = choose_language(lang)
     found = settings_of(config, language)
+    named = "" if rules or found is None else f"{config}:{line_of('rules', config)}: rules: "
     rules = rules or (found.rules if found else Path("rules"))
     if not rules.is_dir():
-        fail(f"{rules}: no such folder (name the folder that holds your rules)")
+        folder = f"{named}{rules}"
+        fail(in_language(f"{folder}: no such folder (name the folder that holds your rules)", language))
     report = check_rules(rules, found.providers if found else None, time.time())
     if json:
         as_json(report.as_dict())

@@ -238,7 +238,7 @@ class ClusterDeployment(RuleDeployment):
             event = await self._prepare_others(own, event, found)
             if not await agreeing.put(event):
                 raise ConcurrentDecision(
-                    "another gate has decided something about the rules this moment: see gate106 rules, and say it again"
+                    "another gate has decided something about the rules this moment: see gate106 rules list, and say it again"
                 )
         except StoreDown as error:
             agreeing.look_again()

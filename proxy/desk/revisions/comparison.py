@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-CHANGE = re.compile(r"(?P<rule>rule )?(?P<name>.+?): (?P<how>added|changed|removed)(, (?P<lines>\S+ → \S+) lines)?")
+CHANGE = re.compile(
+    r"(?P<rule>rule )?(?P<name>.+?): (?P<how>added|changed|removed)(, (?P<lines>\S+ → \S+) lines|, enforced (?P<share>\S+ → \S+))?"
+)
 
 
 # -- sets
@@ -36,7 +38,7 @@ def past(events: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     """Of one rule, the newest first: each change of it, and what became of the set it came with."""
     found = []
     for one in compared(events):
-        texts = [change["how"] for change in one["changes"] if change["rule"] and change["name"] == name]
+        texts = [change for change in one["changes"] if change["rule"] and change["name"] == name]
         if texts and one["event"] in ("accepted", "proposed", "rolled-back"):
             decided = next(
                 (
@@ -48,7 +50,14 @@ def past(events: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
                 ),
                 None,
             )
-            found.append({**one, "said": texts[0], "decided": decided if one["event"] == "proposed" else None})
+            found.append(
+                {
+                    **one,
+                    "said": texts[0]["how"],
+                    "share": texts[0]["share"],
+                    "decided": decided if one["event"] == "proposed" else None,
+                }
+            )
     return found
 
 
@@ -63,12 +72,12 @@ def compared(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def in_words(text: str) -> dict[str, str]:
-    """A change as the gate notes it, for people: ``rule daily-cap: added``, ``caps.yaml: changed, 100 → 120 lines``; ``how`` is empty
-    where it is none of these (``… 7 more``)."""
+    """A change as the gate notes it, for people: ``rule daily-cap: added``, ``rule night: changed, enforced 10% → 25%``,
+    ``caps.yaml: changed, 100 → 120 lines``; ``how`` is empty where it is none of these (``… 7 more``)."""
     found = CHANGE.fullmatch(text)
     if found is None:
-        return {"name": text, "how": "", "lines": "", "rule": ""}
-    return {word: found[word] or "" for word in ("name", "how", "lines", "rule")}
+        return {"name": text, "how": "", "lines": "", "rule": "", "share": ""}
+    return {word: found[word] or "" for word in ("name", "how", "lines", "rule", "share")}
 
 
 def earlier(events: list[dict[str, Any]], in_force: str) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ from proxy.operations.parameters import Form, Integer, Schema, Text, Why
 from proxy.operations.rule_hits import Hits
 from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, table_lines
+from proxy.policy.recipient_share import PERCENT_PPM
 from proxy.state.lists.desk_records import EVENTS_MAX
 from proxy.state.revision_store import REGISTRIES, may_be_pushed
 
@@ -126,9 +127,14 @@ def _in_force(answer: Answer) -> Iterator[str]:
         yield f"{one['name']}: {about(one)}, until {format_time(one['until'])} ({one['who']}: {one['why']})"
     yield from table_lines(
         ("rule", "mode", "last minute", "where", "says"),
-        ((one["rule"], one["mode"], one["hits_last_minute"], one["where"], one["say"]) for one in answer["rules"]),
+        ((one["rule"], _mode(one), one["hits_last_minute"], one["where"], one["say"]) for one in answer["rules"]),
         "there are no rules",
     )
+
+
+def _mode(rule: Answer) -> str:
+    """``shadow, 10%``: in shadow, but for a share of recipients."""
+    return f"shadow, {rule['enforced_percent']:g}%" if rule["mode"] == "shadow" and rule["enforced_percent"] else rule["mode"]
 
 
 def _past(answer: Answer) -> Iterator[str]:
@@ -149,17 +155,17 @@ def event_lines(event: Answer) -> Iterator[str]:
     yield from (f"    {change}" for change in event["changes"])
 
 
-class Rules(Operations, group="rules"):
+class Rules(Operations, group="rules", help="The sets of rules: in force, waiting, earlier ones."):
     def __init__(self, gate: WithRevisions, lately: Hits, hits: Hits) -> None:
         self._gate = gate
         self._lately, self._hits = lately, hits
 
     @operation(
-        Permission.SEE, name="rules", get=True, text=_in_force, example="gate106 rules",
+        Permission.SEE, name="rules", command="rules list", get=True, text=_in_force, example="gate106 rules list",
         answer={
             "revision": str, "since": float, "problem": str, "proposed": Any, "kept_out": str, "apart": str, "four_eyes?": bool,
             "files": [{"file": str, "rules": int}], "orders": [orders.ORDER],
-            "rules": [{"rule": str, "mode": str, "say": str, "where": str, "hits_last_minute": int}],
+            "rules": [{"rule": str, "mode": str, "enforced_percent": float, "say": str, "where": str, "hits_last_minute": int}],
         },
     )  # fmt: skip
     async def show(self, call: Call) -> Answer:
@@ -173,8 +179,8 @@ class Rules(Operations, group="rules"):
             "orders": [orders.order_row(order) for order in rules.orders],
             "rules": [
                 {
-                    "rule": rule.id, "mode": rule.mode, "say": rule.say, "where": f"{rule.file}:{rule.line}" if rule.file else "",
-                    "hits_last_minute": hits[rule.id],
+                    "rule": rule.id, "mode": rule.mode, "enforced_percent": rule.enforced_ppm / PERCENT_PPM, "say": rule.say,
+                    "where": f"{rule.file}:{rule.line}" if rule.file else "", "hits_last_minute": hits[rule.id],
                 }
                 for rule in (*rules.rules, *rules.ordered)
             ],
@@ -196,7 +202,8 @@ class Rules(Operations, group="rules"):
         return {"revision": revision, "changed": revision != before, "proposed": proposed, "problems": problems}
 
     @operation(
-        Permission.SEE, answer={"events": [REVISED], "kept": int}, get=True, text=_past, example="gate106 rules history --last 5",
+        Permission.SEE, answer={"events": [REVISED], "kept": int}, get=True, text=_past, command="rules list-changes",
+        example="gate106 rules list-changes --last 5",
     )  # fmt: skip
     async def history(
         self, call: Call, last: Annotated[int, Integer("How many events.", 1, EVENTS_MAX, shown="20")] = HISTORY_SHOWN
@@ -232,7 +239,7 @@ class Rules(Operations, group="rules"):
 
     @operation(
         Permission.SEE, answer={"since": float, "until": float, "rules": [{"rule": str, "hits": object, "shadow": object}]},
-        get=True, lines="rules", by_hand="pages show it; `gate106 rules` has the last minute's",
+        get=True, lines="rules", by_hand="pages show it; `gate106 rules list` has the last minute's",
     )  # fmt: skip
     async def hits(self, call: Call) -> Answer:
         """Report each rule's hits of the last day: ``hits`` by province, ``shadow`` by what it would have said."""

@@ -319,7 +319,7 @@ class RuleDeployment:
             changed = changes(self._current.contents, found.contents)
             event = self.revisions.taken(who, why, changed, time.time(), four_eyes=self._four_eyes)
             if event.revision != found.rules.revision:
-                raise CommandRefused("the folder has changed meanwhile: see gate106 rules")
+                raise CommandRefused("the folder has changed meanwhile: see gate106 rules list")
             return await self._commit(event, found)
 
     # -- what it brings
@@ -417,7 +417,7 @@ class RuleDeployment:
     # -- what others should see
 
     def status(self) -> dict[str, Any]:
-        """For ``gate106 rules``."""
+        """For ``gate106 rules list``."""
         now, proposal = self.revisions.now, self.proposal
         waits = None if proposal is None else {
             "revision": now.proposed, "author": now.author, "since": now.time, "rules": len(proposal.rules.rules),
@@ -462,9 +462,9 @@ class RuleDeployment:
         now = self.revisions.now
         waiting = {("approval",): float(bool(now.proposed)), ("kept-out",): float(bool(now.kept_out))}
         waiting["lost",] = float(self.revisions.held_back_now)
-        modes = Counter(rule.mode for rule in self.rules.rules)
+        modes = Counter("share" if rule.mode == "shadow" and rule.share_ppm else rule.mode for rule in self.rules.rules)
         return {
-            "rules": {(mode,): float(modes[mode]) for mode in ("enforce", "shadow", "off")},
+            "rules": {(mode,): float(modes[mode]) for mode in ("enforce", "share", "shadow", "off")},
             "rules_revision": self.rules.revision, "rules_folder_ok": not self.problem, "rules_agreed": not self._divergence,
             "rules_waiting": waiting,
         }  # fmt: skip

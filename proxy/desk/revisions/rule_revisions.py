@@ -192,7 +192,7 @@ class RevisionHistory:
             if not found:
                 raise Impossible("there is no earlier set to go back to")
             return found[0]
-        return _named(revision, once, "a set that has been in force (gate106 rules history lists them)")
+        return _named(revision, once, "a set that has been in force (gate106 rules list-changes lists them)")
 
     def _held_beside(self, folder: str, in_force: str) -> str:
         """The folder's set to be kept out once a pushed set is decided; empty: none."""

@@ -17,6 +17,7 @@ from proxy.policy.explanation.explain import plainly
 from proxy.policy.loading.load_rules import Loaded
 from proxy.policy.loading.problem import Problem
 from proxy.policy.loading.source import Node, read
+from proxy.policy.recipient_share import percent
 from proxy.state.revision_store import RULES_FILE
 
 YAML = (".yaml", ".yml")
@@ -38,6 +39,7 @@ def rule_in_words(rule: Rule) -> dict[str, Any]:
         "limits": [both_languages(limit.words) for limit in rule.limits],
         "then": rule.then or next((limit.then for limit in rule.limits if limit.then), ""), "exempt": rule.exempt,
         "reason": rule.reason.name if rule.reason else "", "trial_until": max(0.0, rule.trial_until),
+        "share": percent(rule.share_ppm) if rule.share_ppm else "",
     }  # fmt: skip
 
 

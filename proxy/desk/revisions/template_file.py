@@ -3,9 +3,10 @@
 In: rows of a CSV or XLSX; what is registered. Out: a TemplateList: rows of registries/templates.csv, each with its line; the
 bad rows. Never: half a file; a guess: a variable has a type where its name or its attribute says so surely, else none.
 
-A row near the top names the columns (COLUMNS); titles may stand above it. Variables are ``${code}``, ``#code#``, ``{{code}}`` or
-``{1}``. Attributes of variables may stand in a column of their own, as ``{"code": "numberCaptcha"}``, ``code:仅数字``, or one after
-the other. Templates that are under review or were refused are left out. A template without a code gets one made of its text.
+A row near the top names the columns (COLUMNS); titles may stand above it. Variables are ``${code}``, ``#code#``, ``{{code}}``, ``{1}``,
+``%s``, ``【变量】``, or the stars of ``**先生``. Attributes of variables may stand in a column of their own, as ``{"code": "numberCaptcha"}``,
+``code:仅数字``, or one after the other. Templates that are under review or were refused are left out. A template without a code gets one made
+of its text.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from proxy.model.message import hash48
-from proxy.operations.files.row_files import FileFaults
-from proxy.policy.registries import templates
-from proxy.policy.registries.template_variables import NAMES, VARIABLE
+from proxy.operations.files.row_files import FileFaults, is_note
+from proxy.policy.registries import template_text
+from proxy.policy.registries.template_variables import NAMES, PLACEHOLDER, VARIABLE, placeholders
 from proxy.policy.registries.typed_rows import COLUMNS as REGISTRY
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.policy.text.folding import normal_signature
@@ -70,11 +71,10 @@ _NARROW = str.maketrans("｛｝＃＄", "{}#$")
 NAME_MAX = 80
 HEADING_WITHIN = 10  # lines, titles above it included
 COLUMNS_LEAST = 2
-_NOTE = re.compile("(?:注|说明|备注|填写说明|合计|总计)")
 NO_HEADING = "no row at the top names the columns, the template's text among them (template, text, signature)"
 _VARIABLE = re.compile(
     r"[$#]\{(?P<marked>[^{}]{0,40})\}|\{\{(?P<double>[^{}]{0,40})\}\}|\{(?P<single>[^{}]{0,60})\}"
-    r"|#(?P<between>[A-Za-z_\u4e00-\u9fff][\w]{0,39})#"
+    rf"|#(?P<between>[A-Za-z_\u4e00-\u9fff][\w]{{0,39}})#|(?P<other>{PLACEHOLDER})"
 )
 _MINUTES = re.compile(r"\s*(?:分钟|分鐘|min)")
 _ONE_TIME_CODE = re.compile("验证码|驗證碼|校验码|动态码|动态密码|注册码|确认码|verification")
@@ -116,6 +116,8 @@ class ListedTemplate(NamedTuple):
     line: int
     cells: tuple[str, ...]  # as COLUMNS of the registry
     untyped: tuple[str, ...]
+    placeholders: tuple[str, ...]
+    """What looks like variables, and is taken as fixed text."""
 
 
 @dataclass
@@ -142,10 +144,11 @@ def read_template_list(
             if line > HEADING_WITHIN:
                 break
             heads = _heads(cells)
+            found.ignored = [cell for place, cell in enumerate(cells) if heads and cell and place not in heads.values()]
             continue
-        written = [cell for cell in cells if cell]
-        if len(written) == 1 and _NOTE.match(written[0]):
+        if is_note(cells):
             continue
+        found.read += 1
         given = {one: cells[place].strip() for one, place in heads.items() if place < len(cells)}
         template = _name(given, signature, lines)
         try:
@@ -164,7 +167,8 @@ def read_template_list(
         lines[template] = line
         allows = frozenset(row[CELLS.index("allows")].split())
         text = row[CELLS.index("text")]
-        found.rows.append(ListedTemplate(line, row, tuple(templates.untyped_variables(text, allows))))
+        untyped = tuple(template_text.untyped_variables(text, allows))
+        found.rows.append(ListedTemplate(line, row, untyped, tuple(placeholders(text))))
     if not heads:
         found.note(begin or 1, NO_HEADING if begin else "holds no rows")
     return found
@@ -176,8 +180,10 @@ def _name(given: Mapping[str, str], signature: str, lines: Mapping[str, int]) ->
     name = given.get("template") or given.get("name") or ""
     if given.get("template") or not given.get("text") or (name and name[:NAME_MAX] not in lines):
         return name[:NAME_MAX]
-    signed = normal_signature(given.get("signature", "").strip("【】[] ")) or templates.signature_in(given["text"]) or signature
-    return f"{signed}-{hash48(templates.plain(given['text'])):012x}"
+    signed = (
+        normal_signature(given.get("signature", "").strip("【】[] ")) or template_text.signature_in(given["text"]) or signature
+    )
+    return f"{signed}-{hash48(template_text.plain(given['text'])):012x}"
 
 
 def _heads(cells: list[str]) -> dict[str, int]:
@@ -213,19 +219,19 @@ def _row(template: str, given: Mapping[str, str], signature: str, provider: str)
     written = given.get("text", "").translate(_NARROW)
     if not written:
         raise ValueError("text: is missing")
-    carried = templates.signature_in(written)
+    text = translated(written, _attributes(given.get("types", "")))
+    carried = template_text.signature_in(text)
     named = given.get("signature", "").strip("【】[] ") or ("" if carried or "signature" in given else signature)
     if not (named or carried):
         raise ValueError("signature: is missing: neither a column nor the text has it")
     if carried and named and normal_signature(named) != carried:
         raise ValueError(f"signature: the column says '{named}', the text is signed '{carried}'")
     allows = given.get("allows", "").replace("|", " ")
-    if wrong := sorted(set(allows.split()).difference(templates.ALLOWS)):
-        raise ValueError(f"allows: unknown word '{wrong[0]}' (one of {', '.join(templates.ALLOWS)})")
-    text = translated(written, _attributes(given.get("types", "")))
+    if wrong := sorted(set(allows.split()).difference(template_text.ALLOWS)):
+        raise ValueError(f"allows: unknown word '{wrong[0]}' (one of {', '.join(template_text.ALLOWS)})")
     if re.search("[{}]", VARIABLE.sub("", text)):
         raise ValueError("text: a variable is not closed: a { or } stands alone")
-    templates.check_text(text, frozenset(allows.split()))
+    template_text.check_text(text, frozenset(allows.split()))
     subcategory = given.get("subcategory", "")
     if subcategory and subcategory not in SUBCATEGORIES:
         raise ValueError(f"subcategory: '{subcategory[:40]}' is none")
@@ -266,12 +272,14 @@ def _variable(match: re.Match[str], text: str, attributes: Mapping[str, str], nu
     written = next(one for one in match.groups() if one is not None).strip()
     if match["single"] is not None and (":" in written or "：" in written):
         return match[0]  # it is the registry's own
-    key = _key(written)
+    key = "" if match["other"] else _key(written)
     attribute = attributes.get(key) or attributes.get(str(number)) or ""
     if attribute in _BY_ATTRIBUTE:
         return _BY_ATTRIBUTE[attribute]
     if attribute in _NO_TYPE:
         return f"{{{_untyped(written, number)}:35}}"
+    if match["other"]:
+        return f"{{x{number}}}"
     if not key:
         raise ValueError(f"text: '{match[0]}' is a variable without a name")
     key = attribute if attribute in _BY_NAME else key

@@ -27,7 +27,7 @@ SHOWN = 40
         permission=Permission.ENTER, takes_file=True,
         answer={
             "revision": str, "in_force": str, "proposed": str, "added": int, "changed": int, "same": int, "left_out": [object],
-            "untyped": [object], "rows": [object],
+            "untyped": [object], "placeholders": [object], "ignored": [str], "rows": [object],
         },
     ),
     example='gate106 rules import-templates templates.xlsx --provider jia --why "list of 1 December" --check',
@@ -48,7 +48,7 @@ def import_templates(
     from proxy.desk.revisions import table_rows
     from proxy.desk.revisions.template_file import read_template_list
     from proxy.operations.client import CannotAsk, Conversation, push_files
-    from proxy.operations.files.row_files import NotATable, rows_of
+    from proxy.operations.files.upload import read_sheet
     from proxy.policy.registries.typed_rows import COLUMNS
 
     if token_file is not None:
@@ -59,16 +59,11 @@ def import_templates(
     base = now["proposed"]["revision"] if now["proposed"] else now["revision"]
     kept, name = kept_revision(base, settings)
     files = kept.files(name)
-    try:
-        found = read_template_list(file.name, rows_of(file), registered_signatures(files), signature, provider)
-    except NotATable as error:
-        terminal.fail(error)
-    except OSError as error:
-        terminal.fail(f"{file}: {error.strerror or error}")
-    if found.bad:
-        for problem in found.problems:
-            terminal.warn(problem)
-        terminal.fail(f"{file.name}: {found.bad} bad rows of {found.bad + len(found.rows)}: nothing was imported")
+    found = read_sheet(
+        file,
+        lambda rows: read_template_list(file.name, rows, registered_signatures(files), signature, provider),
+        "imported",
+    )
     before = decoded(files.get(TABLE, f"{','.join(COLUMNS['templates'])}\n".encode()), TABLE)
     text, changes = table_rows.merged(TABLE, before, [one.cells for one in found.rows])
     rows = [
@@ -85,7 +80,10 @@ def import_templates(
         "added": changes.count("added"), "changed": changes.count("changed"), "same": changes.count("same"),
         "left_out": [{"line": line, "template": template, "state": state} for line, template, state in found.left_out],
         "untyped": [{"line": one.line, "template": one.cells[0], "variables": list(one.untyped)} for one in found.rows if one.untyped],
-        "rows": rows,
+        "placeholders": [
+            {"line": one.line, "template": one.cells[0], "words": list(one.placeholders)} for one in found.rows if one.placeholders
+        ],
+        "ignored": found.ignored, "rows": rows,
     }  # fmt: skip
     event: Mapping[str, Any] = {}
     if not check and text != before:
@@ -121,6 +119,9 @@ def _lines(answer: Mapping[str, Any], *, check: bool) -> Iterator[str]:
     for one in answer["untyped"][:SHOWN]:
         variables = " ".join(one["variables"])
         yield f"  no type, line {one['line']}: {one['template']} has {variables}: any text without a contact fits"
+    for one in answer["placeholders"][:SHOWN]:
+        words = " ".join(one["words"])
+        yield f"  fixed text, line {one['line']}: {one['template']} has {words}: if it stands for a value, write a variable ({{name:≤8}})"
     verb = "would be " if check else ""
     yield (
         f"{answer['file']}: {verb}{answer['added']} added, {answer['changed']} changed; {answer['same']} are the same, "

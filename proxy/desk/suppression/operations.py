@@ -219,7 +219,14 @@ class Suppressions(
             "enforced": enforced(gate.relay.rules),
         }
 
-    @operation(Permission.SEE, answer={"lists": [LIST]}, get=True, text=_lists, example="gate106 suppress lists")
+    @operation(
+        Permission.SEE,
+        answer={"lists": [LIST]},
+        get=True,
+        text=_lists,
+        command="suppress list",
+        example="gate106 suppress list",
+    )
     async def lists(self, call: Call) -> Answer:
         """List what was imported: how many numbers of which scope, value, source and expiry."""
         from proxy.policy.explanation import naming

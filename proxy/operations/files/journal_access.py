@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proxy.operations.terminal import fail
+from proxy.operations.terminal import fail, refuse_settings
 
 if TYPE_CHECKING:
     from proxy.config import ArchiveLocations, Sealing, Settings
@@ -29,7 +29,7 @@ def places_of(config: Path, *, every: bool = False, hint: str = "") -> ArchiveLo
     try:
         return archive_locations(config, every=every)
     except SettingsError as error:
-        fail(f"{error}{hint}")
+        refuse_settings(error, advice=hint)
 
 
 def gates_of(settings: Settings, journal: Path | None) -> list[Settings]:

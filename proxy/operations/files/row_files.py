@@ -11,8 +11,9 @@ import errno
 import io
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -64,6 +65,8 @@ def encoding_of(path: Path) -> str:
 BAD_SHOWN = 20
 FILE_BYTES_MAX = 64 << 20
 CELL_CHARS_MAX = 4_000
+SEPARATORS, TITLES_MAX = ",;\t", 10
+"""Of the cells of a CSV; lines without one that may stand at its top."""
 
 
 class NotATable(Exception):
@@ -78,11 +81,26 @@ class FileFaults:
     bad: int = 0
     problems: list[str] = field(default_factory=list)
     """The first bad rows, as ``file:line: what is wrong``."""
+    read: int = 0
+    """Rows below the headings, bad ones included."""
+    ignored: list[str] = field(default_factory=list)
+    """Headings that are not read."""
 
     def note(self, line: int, what: str) -> None:
         self.bad += 1
         if len(self.problems) < BAD_SHOWN:
             self.problems.append(f"{self.name}:{line}: {what}")
+
+
+_NOTE, _TOTAL = re.compile("注|说明|备注|填写说明|制表"), re.compile("合计|总计|小计|共计")
+
+
+def is_note(cells: Sequence[str]) -> bool:
+    """Whether a row is a remark or a total below the rows of a sheet."""
+    written = [cell for cell in cells if cell]
+    if not written:
+        return False
+    return _TOTAL.match(written[0]) is not None or (len(written) == 1 and _NOTE.match(written[0]) is not None)
 
 
 Row = tuple[int, list[str]]
@@ -114,9 +132,9 @@ def rows_of(path: Path, rows_max: int = 0, *, strict: bool = False) -> Iterator[
 
 def _csv(path: Path, strict: bool) -> Iterator[Row]:
     with path.open("rb") as raw, io.TextIOWrapper(raw, encoding_of(path), "replace", newline="") as text:
-        first = text.readline()
+        first = next((line for line in islice(text, TITLES_MAX) if any(one in line for one in SEPARATORS)), "")
         text.seek(0)
-        separator = max(",;\t", key=first.count)
+        separator = max(SEPARATORS, key=first.count)
         reader = csv.reader((line.replace("\0", "?") for line in text), delimiter=separator, strict=strict)
         try:
             for cells in reader:

@@ -1,6 +1,6 @@
-"""Sends a file of numbers to the gate, all or nothing.
+"""Reads a file of rows, and sends numbers: all rows or none.
 
-Never: a row's meaning (number_list.py, desk/consents/command.py), half a file.
+Never: a row's meaning (number_list.py, desk/*/*_file.py, desk/consents/command.py), half a file.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from proxy.operations.terminal import fail, note, warn
 
@@ -16,9 +16,33 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from proxy.operations.files.number_list import NumberFile
+    from proxy.operations.files.row_files import FileFaults, Row
 
+Sheet = TypeVar("Sheet", bound="FileFaults")
 Read = Callable[[Callable[[int], None]], "NumberFile"]
 """(callback for the octets read) → the numbers of the file."""
+
+
+def read_sheet(file: Path, read: Callable[[Iterator[Row]], Sheet], done: str) -> Sheet:
+    """What ``read`` makes of the rows; warns of columns that are not read. A file that cannot be read, or has bad rows, ends the command;
+    ``done``: the verb for what was not done."""
+    from proxy.operations.files.row_files import NotATable, rows_of
+
+    try:
+        sheet = read(rows_of(file))
+    except NotATable as error:
+        fail(error)
+    except OSError as error:
+        fail(f"{file}: {error.strerror or error}")
+    if sheet.bad and not sheet.read:
+        fail(sheet.problems[0])
+    for heading in sheet.ignored:
+        warn(f"{file.name}: the column {heading!r:.60} is not read")
+    if sheet.bad:
+        for problem in sheet.problems:
+            warn(problem)
+        fail(f"{file.name}: {sheet.bad} bad rows of {sheet.read}: nothing was {done}")
+    return sheet
 
 
 def upload_numbers(

@@ -49,7 +49,8 @@ class ConditionResults:
     def misfit(self) -> Bilingual | None:
         """How the text differs from the nearest template of its signature; None where it matches one, or there is none."""
         text, sender = self.message.content.text, self.message.sender
-        found = self.rules.registry.templates.misfit(self.facts.signature, text, sender.provider)
+        templates, is_offer = self.rules.registry.templates, self.rules.reader.is_offer
+        found = templates.misfit(self.facts.signature, text, sender.provider, is_offer)
         if found is None:
             return None
         is_code = Category.OTP in (self.facts.category, self.facts.declared)

@@ -33,6 +33,7 @@ from proxy.policy.incomplete_messages import undecided
 from proxy.policy.judge import judge
 from proxy.policy.limit import Limit
 from proxy.policy.limit_counts import falls_back
+from proxy.policy.recipient_share import is_inside, percent, share_words
 from proxy.policy.registries.registered_contacts import Outside
 from proxy.policy.registries.registry import HASH
 from proxy.policy.reply_paths import AssumedPath, path_of
@@ -57,10 +58,15 @@ class RulePart:
     why: Bilingual
     change: Bilingual
     """Of a rule that objects: what would have to change for it not to."""
+    share: str = ""
+    """Of recipients, for whom a rule in shadow is enforced: ``10%``. Empty for other rules."""
+    in_share: bool = False
+    """Whether the recipient is one of them."""
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, Any]:
         """In English, with Chinese texts where they differ."""
-        return {
+        share = {"share": self.share, "in_share": self.in_share} if self.share else {}
+        return share | {
             "rule": self.rule, "say": self.say, "mode": self.mode, "says": str(self.says), "why": str(self.why),
             "change": str(self.change), "says_zh": in_language(self.says, "zh"), "why_zh": in_language(self.why, "zh"),
             "change_zh": in_language(self.change, "zh"),
@@ -170,7 +176,11 @@ class _Explainer:
         breach = self._standing.breached.get(rule.id)
         objects = breach is not None and breach.outcome is not Outcome.ALLOW
         change = suggestion_for(self._standing, rule, breach) if breach is not None and objects else NOTHING_MORE
-        return RulePart(rule.id, rule.say, rule.mode, says, why, change)
+        if rule.mode != "shadow" or not rule.share_ppm:
+            return RulePart(rule.id, rule.say, rule.mode, says, why, change)
+        inside = is_inside(rule, self._standing.message.recipient)
+        why = joined(THEN, (why, share_words(rule.share_ppm, inside=inside)))
+        return RulePart(rule.id, rule.say, rule.mode, says, why, change, percent(rule.share_ppm), inside)
 
     def _statement(self, rule: Rule) -> tuple[Bilingual, Bilingual]:
         if rule.mode == "off":

@@ -1,7 +1,7 @@
 """The recipient's consent to this advertiser, from register or import.
 ``consent: [absent, expired, revoked, unreviewed]``, ``granted``: by ``registries/consents.csv`` and by what was imported into the gate
-(``gate106 consent``), whichever is newer; ``asked``: this advertiser has asked the recipient already (the record knows, whatever the answer).
-A refusal that covers the message takes back a consent given before it.
+(``gate106 consent list``), whichever is newer; ``asked``: this advertiser has asked the recipient already (the record knows, whatever the
+answer). A refusal that covers the message takes back a consent given before it.
 """
 
 from __future__ import annotations

@@ -87,8 +87,9 @@ def check_loaded(
     warnings = sorted(find_warnings(rules, loaded.tests, now, loaded.lists, name) + both_ways(rules.registry, name))
     warnings += unowned_ports(rules.registry, name, providers) if providers is not None else []
     report = CheckReport(problems, rules.regions.unknown_share(now), len(rules.rules), len(loaded.tests), warnings)
+    whole = rules.for_everyone()
     for file, test in loaded.tests:
-        report.problems += run_test(loaded.rules, file, test)
+        report.problems += run_test(whole, file, test)
     report.problems.sort()
     return report
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
+from proxy.policy.evaluation_plan import EVERYONE_PPM
 from proxy.policy.loading.source import Node
+from proxy.policy.recipient_share import percent
 from proxy.runtime.yield_point import Rest, in_chunks, no_yield, with_yield_points
 
 SHOWN_MAX = 20
@@ -24,6 +26,8 @@ class Contents(NamedTuple):
     """Digest of each rule as it is written, by id."""
     files: Mapping[str, tuple[bytes, int]]
     """Digest and number of lines of each file, by its name in the folder."""
+    enforced: Mapping[str, int] = {}
+    """For how many recipients each rule is enforced, in millionths, by id."""
 
 
 NOTHING = Contents({}, {})
@@ -37,12 +41,19 @@ def contents_of(rules: Iterable[tuple[str, Node]], files: Mapping[str, bytes], r
 
 
 def changes(before: Contents, after: Contents) -> tuple[str, ...]:
-    """What changed, a line each: ``rule daily-cap: added``, ``lists/banned.txt: changed, 100 → 120 lines``; bounded."""
-    found = [*_listed("rule ", before.rules, after.rules, lambda name: "changed")]
+    """What changed, a line each: ``rule daily-cap: added``, ``rule night: changed, enforced 10% → 25%``,
+    ``lists/banned.txt: changed, 100 → 120 lines``; bounded."""
+    found = [*_listed("rule ", before.rules, after.rules, lambda name: f"changed{_share(name, before, after)}")]
     found += _listed(
         "", before.files, after.files, lambda name: f"changed, {before.files[name][1]:,} → {after.files[name][1]:,} lines"
     )
     return tuple(found)
+
+
+def _share(name: str, before: Contents, after: Contents) -> str:
+    """How the share of recipients changed for whom a rule is enforced; empty if it has no share, or the same."""
+    was, now = before.enforced.get(name, 0), after.enforced.get(name, 0)
+    return "" if was == now or {was, now} == {0, EVERYONE_PPM} else f", enforced {percent(was)} → {percent(now)}"
 
 
 def changed_files(before: Contents, after: Contents) -> list[str]:

@@ -14,13 +14,14 @@ from proxy.policy.limit import THENS, Limit, read_limits
 from proxy.policy.limit_counts import Only, only
 from proxy.policy.loading.problem import Faults, RuleFault, each
 from proxy.policy.loading.source import Node
+from proxy.policy.recipient_share import check_mode, check_share, read_share
 from proxy.policy.rule_dates import KEYS as AGAIN_KEYS
 from proxy.policy.rule_dates import RetryAfter, read_active, read_again, read_trial
 from proxy.policy.store_failure import read_cut_off
 
 RULE_KEYS = (
     "id", "say", "basis", "note", "when", "limit", "active", "then", "reason", "mode", "exempt", "skip", "keep", "trial", "defer_until",
-    "jitter", "max_defer", "on_store_failure",
+    "jitter", "max_defer", "on_store_failure", "enforce",
 )  # fmt: skip
 MODES = ("enforce", "shadow", "off")
 DEPTH_MAX = 8  # of any/not inside each other
@@ -50,6 +51,8 @@ class Draft:
     refused: Tree | None = None
     """Of a rule that asks for review: holds for texts that a clerk has refused."""
     on_store_failure: str = "local"
+    share_ppm: int = 0
+    """Of recipients, for whom a rule in shadow is enforced."""
 
 
 _PARTS: Mapping[str, Callable[[Node, KindContext], Any]] = {
@@ -64,6 +67,7 @@ _PARTS: Mapping[str, Callable[[Node, KindContext], Any]] = {
     "then": lambda node, _: node.word("then", THENS),
     "reason": lambda node, _: RULE_REASONS[node.word("reason", RULE_REASONS, "reason")],
     "trial": lambda node, _: read_trial(node),
+    "enforce": lambda node, _: read_share(node),
 }
 """What is read of a rule key by key, whatever its other keys say."""
 
@@ -81,6 +85,9 @@ def read_draft(node: Node, file: str, context: KindContext) -> Draft:
     with faults:
         if "id" not in keys:
             raise node.fault("rule: 'id' is missing")
+    with faults:
+        if "enforce" in keys and "exempt" not in keys:
+            check_mode(keys["enforce"], fields.get("id", "?"), keys.get("mode"))
     faults.settle()
     return _draft(node, file, context, keys, fields)
 
@@ -91,7 +98,7 @@ def _draft(node: Node, file: str, context: KindContext, keys: dict[str, Node], f
     parts = [fields[word] for word in ("when", "active") if word in fields]
     limits: tuple[Limit, ...] = fields.get("limit", ())
     if exempt:
-        _check_exempt(keys, mode)
+        _check_exempt(keys, name, mode)
     elif not parts and not limits:
         raise node.fault(f"rule '{name}': neither when nor limit: it would refuse everything (say whom it is about in when)")
     then, reason = fields.get("then", ""), fields.get("reason")
@@ -103,17 +110,23 @@ def _draft(node: Node, file: str, context: KindContext, keys: dict[str, Node], f
         if (released := context.registry.reviewed.tree("released")) is not None:
             parts.append(Not(released))
     when = All(tuple(parts))
+    if "enforce" in keys:
+        check_share(keys["enforce"], name, when, limits, reason)
     counted = [limit for limit in limits if "recipient" in limit.keys]
     kept = only(when, context.registry, keys["limit"].line) if counted else Only()
     listed = {word: keys[word].items() if word in keys else None for word in ("skip", "keep")}
     return Draft(
         file, keys["id"].line, name, fields.get("say", ""), fields.get("basis", ""), mode, when, then, reason, limits, kept, exempt,
         listed["skip"], listed["keep"], fields.get("trial", -time_windows.NEVER), read_again(keys, then, limited=bool(limits)), refused,
-        read_cut_off(keys["on_store_failure"], limits) if "on_store_failure" in keys else "local",
+        read_cut_off(keys["on_store_failure"], limits) if "on_store_failure" in keys else "local", fields.get("enforce", 0),
     )  # fmt: skip
 
 
-def _check_exempt(keys: dict[str, Node], mode: str) -> None:
+def _check_exempt(keys: dict[str, Node], name: str, mode: str) -> None:
+    if "enforce" in keys:
+        raise keys["enforce"].fault(
+            f"enforce: rule '{name}' is an exemption: it spares all that it is about, not a share of them (leave enforce out)"
+        )
     for word in ("then", "reason", "limit", "trial", "on_store_failure", *AGAIN_KEYS):
         if word in keys:
             raise keys[word].fault(f"exempt: an exemption has no '{word}' (it switches other rules off: skip, keep)")

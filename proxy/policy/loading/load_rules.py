@@ -124,7 +124,9 @@ class _Loading:
             folder.revision(), rules, bits, context.regions, context.registry, self.lists, lexicon, self.category_tag,
             before=self.before, rest=self.rest, desk=DeskRules(tuple(self.triggers), *(self.due or ())),
         )  # fmt: skip
-        contents = contents_of(self.written, folder.files, self.rest)
+        contents = contents_of(self.written, folder.files, self.rest)._replace(
+            enforced={rule.id: rule.enforced_ppm for rule in rules}
+        )
         roots.clear()
         for read_ in (self.drafts, self.written):  # they go one by one: freed at once they would hold everybody up
             while read_:
@@ -279,6 +281,7 @@ class _Loading:
             tuple(compile_tree(limit.of or All(()), bits) if limit.share else None for limit in draft.limits),
             draft.trial_until, draft.again, compile_tree(draft.refused, bits) if draft.refused else None,
             any(isinstance(leaf, RecipientTest) and leaf.passing for leaf in leaves(draft.when)), draft.on_store_failure,
+            draft.share_ppm if self.set_mode == "enforce" else 0,
         )  # fmt: skip
 
     def _spares(self, draft: Draft) -> int:

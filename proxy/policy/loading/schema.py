@@ -21,6 +21,7 @@ from proxy.policy.loading.schema_parts import (
     DATE,
     DURATION,
     NAME,
+    PERCENTAGE,
     TEXT,
     TRUTH,
     Shape,
@@ -86,6 +87,7 @@ def _rule() -> Shape:
             "then": among(THENS), "reason": among(RULE_REASONS), "mode": among(MODES), "exempt": TRUTH, "skip": some(NAME),
             "keep": some(NAME), "trial": mapping(TRIAL_KEYS, {"until": DATE, "from": DATE, "for": DURATION}),
             "defer_until": either(CLOCK, DATE), "jitter": DURATION, "max_defer": DURATION, "on_store_failure": among(store_failure.WORDS),
+            "enforce": PERCENTAGE,
         },
         needs=("id",),
     )  # fmt: skip

@@ -25,6 +25,7 @@ DATE = _written(time_windows.WHEN.pattern, "2026-11-11")
 CLOCK = _written(time_windows.CLOCK.pattern, "08:30")
 SPAN = _written(rf"(?:{time_windows.CLOCK.pattern})\s*-\s*(?:{time_windows.CLOCK.pattern})", "21:00-08:00")
 DURATION = _written(time_windows.DURATION.pattern, "24h")
+PERCENTAGE = _written(r"\s*[0-9０-９.．]+\s*[%％﹪]\s*", "10%")
 
 
 def among(known: Iterable[str]) -> Shape:

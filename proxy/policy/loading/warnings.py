@@ -16,15 +16,16 @@ from proxy.policy.loading.lint import RULES_MAX, of_rule
 from proxy.policy.loading.problem import Problem, RuleFault
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.regions import UNKNOWN
-from proxy.policy.registries.template_variables import TYPES_SHOWN
-from proxy.policy.registries.templates import untyped_variables
+from proxy.policy.registries.template_text import untyped_variables
+from proxy.policy.registries.template_variables import TYPES_SHOWN, placeholders
 from proxy.policy.replies.consent import declared_words
 from proxy.policy.ruleset import RuleSet
 
 AHEAD_S = 400 * time_windows.DAY_S
 """So far ahead it is asked whether a rule's days and hours ever come: more than a year, so that every feast comes once."""
 STEPS_MAX = 5_000
-UNTYPED_SHOWN = 20
+DOUBTFUL_SHOWN = 20
+EXAMPLE = "{name:≤8}"
 
 
 def find_warnings(
@@ -34,7 +35,7 @@ def find_warnings(
     the rules' folder."""
     tested = set(_wanted(test for _, test in tests))
     found = [*_idle_lists(rules, lists), *_requests_without_a_word(rules, folder), *_bans_without_unknown(rules, now)]
-    found += [*_untyped_templates(rules, folder), *_templates_not_checked(rules)]
+    found += [*_untyped_templates(rules, folder), *_foreign_placeholders(rules, folder), *_templates_not_checked(rules)]
     if len(rules.rules) > RULES_MAX:
         last = rules.rules[-1]
         found.append(
@@ -44,7 +45,7 @@ def find_warnings(
         if rule.mode == "off":
             continue
         decides = (
-            rule.mode == "enforce"
+            rule.enforced_ppm > 0
             and not rule.exempt
             and {limit.then or rule.then for limit in rule.limits or ()} | {rule.then} != {"tag"}
         )
@@ -107,14 +108,30 @@ def _untyped_templates(rules: RuleSet, folder: str) -> Iterator[Problem]:
     """Templates with variables that have no type."""
     file = f"{folder}/registries/templates.csv"
     untyped = [(row, words) for row in rules.registry.templates.rows if (words := untyped_variables(row.text, row.allows))]
-    for row, words in untyped[:UNTYPED_SHOWN]:
+    for row, words in untyped[:DOUBTFUL_SHOWN]:
         what = " and ".join(words)
         yield Problem(
             file, row.line, f"template '{row.name}': {what} may hold any text without a contact (write a type: {TYPES_SHOWN})"
         )
-    if len(untyped) > UNTYPED_SHOWN:
-        row = untyped[UNTYPED_SHOWN][0]
-        yield Problem(file, row.line, f"{len(untyped) - UNTYPED_SHOWN} more templates have variables without a type")
+    if len(untyped) > DOUBTFUL_SHOWN:
+        row = untyped[DOUBTFUL_SHOWN][0]
+        yield Problem(file, row.line, f"{len(untyped) - DOUBTFUL_SHOWN} more templates have variables without a type")
+
+
+def _foreign_placeholders(rules: RuleSet, folder: str) -> Iterator[Problem]:
+    """Templates with variables as other systems write them."""
+    file = f"{folder}/registries/templates.csv"
+    fixed = [(row, words) for row in rules.registry.templates.rows if (words := placeholders(row.text))]
+    for row, words in fixed[:DOUBTFUL_SHOWN]:
+        what = " and ".join(words)
+        yield Problem(
+            file, row.line, f"template '{row.name}': {what} is compared as fixed text (a variable is written {EXAMPLE})"
+        )
+    if len(fixed) > DOUBTFUL_SHOWN:
+        row = fixed[DOUBTFUL_SHOWN][0]
+        yield Problem(
+            file, row.line, f"{len(fixed) - DOUBTFUL_SHOWN} more templates have fixed text that looks like a variable"
+        )
 
 
 def _templates_not_checked(rules: RuleSet) -> Iterator[Problem]:

@@ -298,9 +298,9 @@ def _names_sources(text: bytes) -> bool:
     return False
 
 
-def read_phone_dat(data: bytes, name: str) -> Regions:
+def read_phone_dat(data: bytes, name: str, bad: list[Problem] | None = None) -> Regions:
     """The map of a phone.dat: header (version 2312 for December 2023, offset of the index), records ``省|市|zip|area``, index (segment, record,
-    type). Raises RulesError with the bad entries of the index by their number."""
+    type). Raises RulesError; with the bad entries of the index by their number, unless ``bad`` takes them."""
     try:
         version, start = struct.unpack_from("<4si", data)
         date = f"20{version[:2].decode()}-{version[2:].decode()}"
@@ -326,8 +326,10 @@ def read_phone_dat(data: bytes, name: str) -> Regions:
             problems.append(Problem(name, entry, f"segment: '{segment}' is not the first 7 digits of a mobile number"))
         except ValueError as fault:
             problems.append(Problem(name, entry, str(fault)))
-    if problems:
+    if problems and bad is None:
         raise RulesError(problems)
+    if bad is not None:
+        bad += problems
     return Regions(cells, tuple(places), (Source(name, date),), bytes(origin))
 
 

@@ -3,8 +3,8 @@
 In: rows of a CSV or a sheet with their lines; maps (regions.py). Out: a map; its differences from another; the text of
 ``registries/segments.csv`` that puts them into force. Never: a file, a clock, a province that the table does not name.
 
-A table may name its columns as carriers and public tables do (``HEADS``), in any order. Without a heading the first cell of seven digits is the
-segment, and province and city follow it.
+A table may name its columns as carriers and public tables do (``HEADS``), in any order; titles may stand above them. Without a heading the
+first cell of seven digits is the segment; the city follows the province, which is the first cell that names one.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from proxy.config.yaml_file import unknown
 from proxy.policy.loading.problem import Problem
 from proxy.policy.registries.regions import (
     ALL_COLUMNS,
     COLUMNS,
     OWN_ROWS,
+    PREFIX_SEGMENTS,
     PROVINCE_CODES,
     SEGMENT_FIRST,
     UNKNOWN,
@@ -42,10 +45,12 @@ PLACE, FIRST, LAST = "place", "first", "last"
 HEADS: Mapping[str, tuple[str, ...]] = {
     "segment": (
         "segment", "号段", "号码段", "手机号段", "万号段", "h码", "手机号码前七位", "手机号前七位", "号码前七位", "前七位", "前7位",
-        "号码前7位", "手机号前7位", "mobile", "phone", "number", "prefix7", "手机号", "号码", "prefix",
+        "号码前7位", "手机号前7位", "七位号段", "7位号段", "号段前缀", "mobile", "phone", "number", "prefix7", "手机号", "号码", "prefix",
     ),
-    "province": ("province", "省", "省份", "归属省", "归属省份", "省名", "prov", "province_name"),
-    "city": ("city", "市", "城市", "地市", "归属市", "归属城市", "归属地市", "city_name"),
+    "province": (
+        "province", "省", "省份", "归属省", "归属省份", "省名", "省份名称", "所属省份", "所属省", "省/直辖市", "prov", "province_name",
+    ),
+    "city": ("city", "市", "城市", "地市", "归属市", "归属城市", "归属地市", "所属城市", "所属地市", "城市名称", "地市名称", "city_name"),
     PLACE: ("归属地", "area", "location", "region"),
     FIRST: ("first", "from", "start", "begin", "起始号段", "开始号段", "首号段", "号段起", "起始", "起"),
     LAST: ("last", "to", "end", "结束号段", "终止号段", "末号段", "号段止", "结束", "止"),
@@ -54,7 +59,21 @@ HEADS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Columns by what tables call them; of several names of one column the first counts. ``place``: province and city in one cell; ``first`` and
 ``last``: a run of segments in two."""
+_ABBREVIATED = {
+    word[-1]: word[:-1]
+    for word in (
+        "北京京 天津津 河北冀 山西晋 内蒙古蒙 辽宁辽 吉林吉 黑龙江黑 上海沪 江苏苏 浙江浙 安徽皖 福建闽 江西赣 山东鲁 河南豫 湖北鄂 湖南湘"
+        " 广东粤 广西桂 海南琼 重庆渝 四川川 四川蜀 贵州黔 贵州贵 云南滇 云南云 西藏藏 陕西陕 陕西秦 甘肃甘 甘肃陇 青海青 宁夏宁 新疆新 台湾台"
+        " 香港港 澳门澳"
+    ).split()
+}
+"""Provinces by one character, as some tables have them."""
+TITLES_MAX = 10
+"""Rows above the heading."""
 ROWS_MAX = 1_000_000
+RUN_LONGEST = 2_000
+"""Segments of one run that is no mistake; in known tables at most 1,817 neighbours lie in one place."""
+MACHINES = "14400"
 PROBLEMS_MAX = 20
 _WILD = re.compile(r"(?<=\d{7})(?:[xX*]{4}|0{4}(?=-)|9{4}(?=$))")
 """What stands for the last four digits: 1920100****, 19201000000-19201099999."""
@@ -74,6 +93,8 @@ class Table(NamedTuple):
     bad_count: int
     doubts: list[Problem]
     """The first rows that were taken and may be mistakes."""
+    ignored: tuple[str, ...] = ()
+    """Headings that are not read."""
 
 
 def read_table(found: Iterable[Row], name: str, source: Source, *, ragged: bool = True) -> Table:
@@ -81,18 +102,20 @@ def read_table(found: Iterable[Row], name: str, source: Source, *, ragged: bool 
     bad, bad_count, doubts = list[Problem](), 0, list[Problem]()
     reading = _Reading(source)
     columns: Mapping[str, int] = {}
-    named = False
+    heading: Sequence[str] = ()
+    rows_read = 0
     for line, cells in found:
         if not any(cells) or cells[0].startswith("#"):
             continue
-        if not columns:
-            columns = _heading(cells)
-            named = bool(columns)
-            if named:
+        if not heading and not reading.lines:
+            rows_read += 1
+            if rows_read <= TITLES_MAX and (named := _heading(cells)):
+                columns, heading = named, cells
+                bad, bad_count = [], 0  # what stood above the heading was no data
                 continue
             columns = _by_content(cells)
         try:
-            if named and not ragged and len(cells) <= max(columns.get(one, 0) for one in ("province", "city", PLACE)):
+            if heading and not ragged and len(cells) <= max(columns.get(one, 0) for one in ("province", "city", PLACE)):
                 raise ValueError(f"{len(cells)} columns, fewer than the heading")  # as other faults of a row
             doubt = reading.add({column: cells[place].strip() for column, place in columns.items() if place < len(cells)}, line)
         except ValueError as fault:
@@ -104,7 +127,8 @@ def read_table(found: Iterable[Row], name: str, source: Source, *, ragged: bool 
                 doubts.append(Problem(name, line, doubt))
     if not reading.lines and not bad:
         raise NotASegmentTable(f"{name}: holds no segments")
-    return Table(reading.builder.regions(), bad, bad_count, doubts)
+    ignored = tuple(cell for place, cell in enumerate(heading) if cell and place not in columns.values())
+    return Table(reading.builder.regions(), bad, bad_count, doubts, ignored)
 
 
 class _Reading:
@@ -115,7 +139,7 @@ class _Reading:
         self.lines: dict[int, int] = {}
         """Segment → the line that named it."""
         self._source = source
-        self._provinces: dict[int, str] = {}
+        self._places: dict[int, Place] = {}
         self._of_city = defaultdict[str, set[str]](set)
         for province, city in Regions.load().places:
             self._of_city[city].add(province)
@@ -128,23 +152,48 @@ class _Reading:
             province, city = _split_place(said[PLACE])
         if not province:
             raise ValueError("province: is empty")
-        name, doubt = province_of(province) or "", ""
-        for run in segments_of(segments):
-            for segment in run:
-                before = self.lines.get(segment, 0)
-                if before and name and self._provinces[segment] != name:
-                    raise ValueError(f"segment: {segment} is in {self._provinces[segment]} by line {before}")
-                doubt = f"segment: {segment} stands in line {before}, too" if before else doubt
-        known = self._of_city.get(city_name(city), ()) if city and name else ()
+        name = province_of(_ABBREVIATED.get(province, province))
+        if name is None:
+            raise ValueError(f"province: {unknown('province', province, PROVINCE_CODES)}")
+        place = name, city_name(city)
+        fresh, doubt = self._not_read(segments, place)
+        known = self._of_city[place[1]] if city and name != UNKNOWN else {name}
         if known and name not in known:
             raise ValueError(f"city: {city} is not in {name}")
+        if not known:
+            known.add(name)  # said once
+            doubt = doubt or f"city: {city} is in no table of {name} yet"
         source = Source(said.get("source") or self._source.name, iso_date(said.get("date", "")) or self._source.date)
-        self.builder.add(segments, province, city, source)
-        for run in segments_of(segments):
-            for segment in run:
-                self.lines.setdefault(segment, line)
-                self._provinces.setdefault(segment, name)
+        if fresh:
+            self.builder.add(" ".join(_runs(fresh)), name, city, source)
+        for segment in fresh:
+            self.lines.setdefault(segment, line)
+            self._places[segment] = place
         return doubt
+
+    def _not_read(self, segments: str, place: Place) -> tuple[list[int], str]:
+        """Segments that no earlier row has with a city; what may be wrong about the others. ValueError: one lies in another province."""
+        fresh, doubt = list[int](), ""
+        for run in segments_of(segments):
+            first, last = run[0] // PREFIX_SEGMENTS, run[-1] // PREFIX_SEGMENTS
+            if first != last:
+                raise ValueError(f"segment: {run[0]}-{run[-1]} lies in two prefixes ({first}, {last}): write a row for each")
+            if str(run[0]).startswith(MACHINES):
+                raise ValueError(f"segment: {run[0]} is of machines' numbers (IoT)")
+            if len(run) > RUN_LONGEST:
+                doubt = f"segment: {run[0]}-{run[-1]} are {len(run):,} segments of one place"
+            for segment in run:
+                before = self.lines.get(segment, 0)
+                name, city = self._places.get(segment, place)
+                if name != place[0]:
+                    raise ValueError(f"segment: {segment} is in {name} by line {before}")
+                if not before or city == UNKNOWN:
+                    fresh.append(segment)
+                elif city != place[1] != UNKNOWN:
+                    doubt = f"segment: {segment} is in {city} by line {before}, which stays"
+                if before:
+                    doubt = doubt or f"segment: {segment} stands in line {before}, too"
+        return fresh, doubt
 
 
 def _segments(said: Mapping[str, str]) -> str:
@@ -154,12 +203,12 @@ def _segments(said: Mapping[str, str]) -> str:
         if said.get(FIRST) and not said.get("segment")
         else said.get("segment", "")
     )
-    return re.sub("[,，、|]", " ", _WILD.sub("", _DASHES.sub("-", text)))
+    return re.sub("[,，、|]", " ", _WILD.sub("", _DASHES.sub("-", unicodedata.normalize("NFKC", text))))
 
 
 def _heading(cells: Sequence[str]) -> dict[str, int]:
     """Column → place, if a row names columns; {} if it is data. NotASegmentTable."""
-    names = {cell.strip().lower().replace(" ", ""): place for place, cell in reversed(list(enumerate(cells)))}
+    names = {_head(cell): place for place, cell in reversed(list(enumerate(cells)))}
     found: dict[str, int] = {}
     for column, words in HEADS.items():
         place = next((names[word] for word in words if word in names), None)
@@ -174,10 +223,22 @@ def _heading(cells: Sequence[str]) -> dict[str, int]:
     return found
 
 
+def _head(cell: str) -> str:
+    """A heading without capitals, spaces, stars and remarks in brackets."""
+    return re.sub(r"\(.*?\)|[\s*]", "", unicodedata.normalize("NFKC", cell).lower())
+
+
 def _by_content(cells: Sequence[str]) -> dict[str, int]:
-    """Where a table without a heading has its columns."""
+    """Where a table without a heading has its columns, as far as one row shows them."""
     first = next((place for place, cell in enumerate(cells) if re.match(r"1\d{6}(?!\d)", cell.strip())), 0)
-    return {column: first + place for place, column in enumerate(COLUMNS)}
+    others = [
+        place for place, cell in enumerate(cells) if place != first and not cell.isdigit()
+    ]  # 11 may be Beijing, or a number of rows
+    province = next((place for place in others if province_of(cells[place]) or cells[place] in _ABBREVIATED), None)
+    if province is not None and len(cells) > 2:
+        return {"segment": first, "province": province} | ({"city": province + 1} if province + 1 != first else {})
+    both = next((place for place in others if province_of(_split_place(cells[place])[0])), None)
+    return {"segment": first, "province": first + 1, "city": first + 2} if both is None else {"segment": first, PLACE: both}
 
 
 def _split_place(said: str) -> Place:
@@ -204,20 +265,20 @@ class Change(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """What one map says that another does not. Provinces decide; cities are counted."""
+    """What one map says that another does not."""
 
     added: list[Change]
     """Segments without a province before."""
     moved: list[Change]
     """Segments of another province before."""
-    cities: int
+    cities: list[Change]
     """Segments of the same province and another city."""
     gone: list[Change]
     """Segments that the second map does not know."""
 
 
 def difference(before: Regions, after: Regions) -> Difference:
-    added, moved, gone, cities = list[Change](), list[Change](), list[Change](), 0
+    added, moved, cities, gone = list[Change](), list[Change](), list[Change](), list[Change]()
     for place, (one, other) in enumerate(zip(before.cells, after.cells, strict=True)):
         if not one and not other:
             continue
@@ -231,7 +292,7 @@ def difference(before: Regions, after: Regions) -> Difference:
         elif old[0] != new[0]:
             moved.append(Change(SEGMENT_FIRST + place, old, new))
         else:
-            cities += 1
+            cities.append(Change(SEGMENT_FIRST + place, old, new))
     return Difference(added, moved, cities, gone)
 
 

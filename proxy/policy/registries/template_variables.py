@@ -1,7 +1,7 @@
 """Reads the variables of templates, and checks values against their types.
 
 In: a variable as the filing writes it (``{code:4-8 digits}``); a value, folded and without spaces. Out: a Variable; whether
-the value fits; what a fitting value is, in words. Never: whose a telephone number is, or a contact in a value (templates.py).
+the value fits; what a fitting value is, in words. Never: whose a telephone number is, or a contact in a value (template_text.py).
 
     {code:4-8 digits}  {code:4-8}   digits; letters and digits           {minutes}   a number of minutes
     {date} {time} {datetime}        a day; a time of day; either, both   {money}     an amount
@@ -33,6 +33,18 @@ NUMERALS_MAX = 4
 """Of a name, such as 万三; more of them spell a telephone number."""
 
 VARIABLE = re.compile(r"\{([^{}:：]*)(?:[:：]([^{}]*))?\}")
+_ASCII_NAME = "[A-Za-z_][A-Za-z0-9_]{0,19}"
+PLACEHOLDER = (
+    rf"(?<!\d)%(?:[0-9]\$)?[sd](?![A-Za-z])|(?<!\d)%{_ASCII_NAME}%|@[A-Za-z0-9_]{{1,20}}@|\${_ASCII_NAME}\$?"
+    r"|[【\[(（<《%*@$#]\s*(?:变量|参数)(?:内容|名称?|[0-9A-Za-z一二三四五六七八九十]{0,2})\s*[】\])）>》%*@$#]"
+    + "".join(rf"|(?<![0-9A-Za-z{one}])[{one}]{{2,}}(?![0-9A-Za-z{one}])" for one in ("*＊", "xX×", "_＿", "□○●"))
+)
+"""What surely stands for a variable elsewhere, beside what has braces: %s, 【变量】, **先生, 验证码XXXX."""
+_MARKED = r"[$#]\{[^{}]*\}|\{\{[^{}]*\}\}|#[A-Za-z_\u4e00-\u9fff]\w{0,19}#"
+_OF_CLOUDS = lazy_regex(_MARKED)
+_LOOKS_VARIABLE = lazy_regex(
+    rf"{PLACEHOLDER}|[*＊_＿□○●]{{2,}}|\[{_ASCII_NAME}\]|<{_ASCII_NAME}>|(?<![A-Za-z])[xX](?=[年月日时点分元号])"
+)
 _LENGTH = re.compile(
     r"(?:(?P<to>≤|<=)?\s*(?P<one>[0-9]{1,3})|(?P<least>[0-9]{1,3})\s*[-~–至]\s*(?P<most>[0-9]{1,3}))?\s*(?P<digits>digits?|位数字|数字)?"
 )
@@ -179,8 +191,6 @@ TYPES: Mapping[str, VariableType] = {
     "text": VariableType(_is_anything, None, 1, LETTERS_LONGEST, Bilingual("text", "文字"), may_carry=True),
     "untyped": VariableType(_is_anything, None, 1, LETTERS_MAX, Bilingual("characters", "字符"), may_carry=True),
 }  # fmt: skip
-NUMERIC = frozenset(("digits", "code", "minutes", "money"))
-"""Kinds whose values may join with their neighbours' to a longer number."""
 NAMES = tuple(name for name in TYPES if name not in ("digits", "untyped"))
 """Names of variables that are types."""
 
@@ -208,6 +218,13 @@ class Variable(NamedTuple):
     def may_carry(self) -> bool:
         """Whether a value is searched for contacts."""
         return TYPES[self.kind].may_carry or (self.most > NUMBER_DIGITS_MAX and self.kind in ("digits", "code"))
+
+    @property
+    def digits_most(self) -> int:
+        """How many digits of a contact a value may hold, beside those of its neighbours."""
+        if self.kind in ("phone", "date", "time", "datetime"):
+            return 0
+        return min(self.most, NUMERALS_MAX) if self.kind == "name" else self.most
 
     def fits(self, value: str) -> bool:
         return bool(TYPES[self.kind].fits(value))
@@ -261,3 +278,9 @@ def variable(match: re.Match[str], allows: frozenset[str]) -> Variable:
 def digits_masked(value: str) -> str:
     """A value for a page about a one-time code."""
     return "".join("*" if one.isdigit() else one for one in value)
+
+
+def placeholders(text: str) -> list[str]:
+    """What looks like a variable as other systems write them, and is compared as fixed text."""
+    fixed = VARIABLE.sub("{}", _OF_CLOUDS.sub("{}", text))
+    return [match[0] for pattern, of in ((_OF_CLOUDS, text), (_LOOKS_VARIABLE, fixed)) for match in pattern.finditer(of)]

@@ -18,7 +18,7 @@ from proxy.model.message import Category, Content
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.policy import time_windows
 from proxy.policy.loading.problem import Problem
-from proxy.policy.registries import filings, holidays, people, platforms, reviewed_texts, templates
+from proxy.policy.registries import filings, holidays, people, platforms, reviewed_texts, template_text, templates
 from proxy.policy.registries.people import ConsentRow, PreferenceRow
 from proxy.policy.registries.platforms import SHOPS, AdvertiserRow
 from proxy.policy.registries.regions import ALL_COLUMNS, PROVINCE_CODES, province_of
@@ -214,16 +214,16 @@ def _contact_of(written: str, what: str) -> str:
 
 def _template(cells: Cells, line: int) -> templates.TemplateRow:
     _needed(cells, "template", "text")
-    carried = templates.signature_in(cells["text"])
+    carried = template_text.signature_in(cells["text"])
     if not carried and not cells["signature"]:
         raise RowFault("signature: is missing, and the text has no 【signature】 at an edge")
     text = cells["text"] if carried else f"【{cells['signature']}】{cells['text']}"
     category = _word(cells, "category", [one.word for one in Category], "")
     allows = frozenset(_several(cells["allows"]))
-    for word in sorted(allows.difference(templates.ALLOWS)):
-        raise RowFault(f"allows: {unknown('word', word, templates.ALLOWS)}")
+    for word in sorted(allows.difference(template_text.ALLOWS)):
+        raise RowFault(f"allows: {unknown('word', word, template_text.ALLOWS)}")
     try:
-        templates.check_text(text, allows)
+        template_text.check_text(text, allows)
     except ValueError as fault:
         raise RowFault(f"text: {fault}") from None
     return templates.TemplateRow(
@@ -352,7 +352,7 @@ def _person(cells: Cells, name: str) -> str:
 def _digest(cells: Cells, name: str) -> str:
     digest = cells[name].lower()
     if digest and not _SHA256.fullmatch(digest):
-        raise RowFault(f"{name}: '{digest[:20]}' is no SHA-256 of a file (64 digits; gate106 filing letter writes it)")
+        raise RowFault(f"{name}: '{digest[:20]}' is no SHA-256 of a file (64 digits; gate106 filing register-letter writes it)")
     return digest
 
 

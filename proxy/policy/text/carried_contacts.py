@@ -1,15 +1,18 @@
 """Finds a contact in the value of a template's variable.
 
 In: a text, folded and without spaces, and where the value stands. Out: the first contact of the value; a text's links and
-long numbers. Never: a contact that the filing itself has (registries/templates.py compares).
+long numbers. Never: a contact that the filing itself has (registries/template_text.py compares).
 
 Stricter than contacts.py: in a value a disguised number or domain is taken for one, for nobody filed it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
+
 from proxy.policy.text import disguised
-from proxy.policy.text.contacts import contacts, links
+from proxy.policy.text.contacts import contacts, links, number_spans
 from proxy.policy.text.handles import handles
 from proxy.policy.text.lazy_regex import lazy_regex
 
@@ -24,6 +27,15 @@ _INVITATION = lazy_regex(
     r"|(?:公众号|小程序|服务号)[:搜“「\"'《]|(?<![0-9a-z])v信|[加+➕](?:v(?![0-9a-z]?\d*(?:[^0-9a-z]|\Z))|v信|[微薇威]信)"
 )
 """What leads to an account in a value, though nothing in it says which kind of account."""
+_FOLLOW = lazy_regex(
+    r"(?<![被受])(?<!值得)关注(?![的了度点与和]|后续|最新)(?:[“「\"'《]|[\u4e00-\u9fffa-z0-9]{2,12}?(?:领|免费|即?可?享|抽奖|赢|送|有礼|有惊喜|优惠|福利|红包|更多)"
+    r"|(?P<name>[\u4e00-\u9fffa-z0-9]{2,10})(?=[,。!;~]|\Z))"
+)
+_NO_ACCOUNT = lazy_regex(
+    "天气|[雨雪风温云雾]|通知|公告|动态|进展|物流|[消信]息|短信|网|平台|时间|安全|健康|情况|变化|结果|进度|状态|路|交通|孩子|学生|账|余额|订单|航班|列车|票|行情|风险"
+    "|提[醒示]|政策|疫情|身体|作业|考|成绩|课|班|群|电话|来电|邮|本人|自己|个人|卡|还款|额度|水|电|气|施工|活动|比赛|价|市场|基金|净值|收益|我们|您|此|上|下|本"
+)
+"""In what people are asked to follow: it is no account."""
 _DIGIT, _LETTER = lazy_regex("[0-9]"), lazy_regex("[a-z]")
 _NUMERAL = lazy_regex(lambda: f"[{''.join(sorted(disguised.NUMERALS))}oilzsbg]")
 _TOPS = frozenset(
@@ -47,8 +59,8 @@ def carried(text: str, start: int, end: int, *, is_number: bool) -> str:
         return named[0]
     if found := handles(value):
         return value[slice(*found[0].span)]
-    if (invitation := _INVITATION.search(value)) is not None:
-        return invitation[0]
+    if invitation := _invitation(value):
+        return invitation
     if is_number:
         return ""
     if digits + len(_NUMERAL.findall(value)) >= DIGITS_LEAST:
@@ -60,6 +72,29 @@ def carried(text: str, start: int, end: int, *, is_number: bool) -> str:
             if domain.rpartition(".")[2] in _TOPS:
                 return domain
     return _short_number(text, start, end) if digits >= DIGITS_LEAST else ""
+
+
+def _invitation(value: str) -> str:
+    """What leads to an account; empty if nothing does."""
+    if (found := _INVITATION.search(value)) is not None:
+        return found[0]
+    for follow in _FOLLOW.finditer(value) if "关注" in value else ():
+        if not (follow["name"] and _NO_ACCOUNT.search(follow["name"])):
+            return follow[0]
+    return ""
+
+
+def carried_together(values: Sequence[str], written: str) -> str:
+    """The contact that neighbouring values hold only together; empty if there is none. ``written``: the values with what stands between."""
+    joined = "".join(values)
+    edges = [*accumulate(map(len, values))][:-1]
+    if len(_DIGIT.findall(joined)) + len(_NUMERAL.findall(joined)) >= LONG_DIGITS:
+        hidden = ((one.digits, *one.span) for one in disguised.candidates(joined) if one.is_number)
+        for number, start, end in (*number_spans(joined), *hidden):
+            if len(number) >= LONG_DIGITS and any(start < edge < end for edge in edges):
+                return number
+    found = handles(written)
+    return written[slice(*found[0].span)] if found else ""
 
 
 def _short_number(text: str, start: int, end: int) -> str:

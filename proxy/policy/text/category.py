@@ -7,6 +7,8 @@ without evidence is a notice.
     score = offers (ad) + what is soft, less what speaks for a notice + EVASION if a word of an offer was hidden
     soft  = price + topic + call + LINK + OPT_OUT: alone never surely marketing; a notice's words outweigh it, and CALM points more than it
             take CALM_TAKES off an offer, never more
+    an invitation: a link and an opt-out notice, with no more than INVITING_CALM points for a notice and none for a code, a warning or
+            consent: INVITING more of what is soft, which is surely marketing then
     a warning outweighs what it warns of: offers first, then what is soft; beside a link, BESIDE_LINK points of it do not count
     so does asking for consent, without a link and a price
     surely from SURELY on: counts as marketing      likely from LIKELY on: a fact that rules may ask      hardly below
@@ -45,6 +47,8 @@ PADDED, CODE = ", padded", ", code"
 by its words it is marketing where it was declared something else."""
 LINK = 2
 OPT_OUT = 1
+INVITING = 2  # services seldom have both; who calls back a user says little, and has both
+INVITING_CALM = 3
 EVASION = 3
 CALL = 2  # a hotline for who did not ask for a code is no call to act yet
 CALLS_MOST = 3  # three calls to act say no more than two
@@ -128,9 +132,11 @@ def weigh(total: int, *, has_link: bool, has_notice: bool, evades: bool) -> Weig
         ad -= min(ad, consent)
         subcategory = "consent-request"
     soft = price + topic + min(call, CALLS_MOST) + (LINK if has_link else 0) + (OPT_OUT if has_notice else 0)
+    if inviting := has_link and has_notice and is_inviting(total):
+        soft += INVITING
     offers = max(0, ad - CALM_TAKES) if calm - soft >= CALM else ad
     score = offers + max(0, soft - calm) + (EVASION if evades else 0)
-    surely = score >= SURELY and (ad or evades or price + topic >= LIKELY)
+    surely = score >= SURELY and (ad or evades or inviting or price + topic >= LIKELY)
     band = "surely" if surely else "likely" if score >= LIKELY and (ad or price or topic or evades) else "hardly"
     found = Classified(Category.MARKETING if surely else Category.NOTICE, band, subcategory, score)
     names_code = bool(total >> _OTP & FIELD_MASK)
@@ -138,6 +144,12 @@ def weigh(total: int, *, has_link: bool, has_notice: bool, evades: bool) -> Weig
         return Weighed(found, None)
     beside = OFFER * max(0, ad - OFFERS_FREE) + (CODE_OPT_OUT if has_notice else 0) + (HIDDEN if evades else 0)
     return Weighed(found, beside, bool(ad or evades), names_code)
+
+
+def is_inviting(total: int) -> bool:
+    """Whether a text with a link and an opt-out notice is an invitation, by its words."""
+    serves = total & (FIELD_MASK << _OTP | FIELD_MASK << _WARNING | FIELD_MASK << _CONSENT | FIELD_MASK << _CODE)
+    return not serves and total >> _NOTICE & FIELD_MASK <= INVITING_CALM
 
 
 def _subcategory(topics: int) -> str:

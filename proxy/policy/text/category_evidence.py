@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from proxy.model.message import Content
 from proxy.native.text_units import masked
-from proxy.policy.text.category import EVASION, LINK, OPT_OUT, Classified
+from proxy.policy.text.category import EVASION, INVITING, LINK, OPT_OUT, Classified, is_inviting
 from proxy.policy.text.folding import fold, squeeze
 from proxy.policy.text.text_analysis import pages_of
 from proxy.policy.text_reader import Reader
@@ -64,7 +64,8 @@ def evidence(reader: Reader, content: Content) -> CategoryEvidence:
         features.append(Feature(word.purpose, word.text, word.weight, word.subcategory, at, written))
         if place in hidden:
             features.append(Feature("evasion", f"{word.text} is hidden", EVASION, "", at, written))
-    features += [Feature("link", domain, LINK, "", -1, "") for domain in page.links[:1]]
+    inviting = bool(counted) and page.notice.found and is_inviting(scanner.total(counted))
+    features += [Feature("link", domain, LINK + INVITING * inviting, "", -1, "") for domain in page.links[:1]]
     if page.notice.found:
         features.append(Feature("opt-out", page.notice.keyword, OPT_OUT, "", -1, ""))
     if (points := reader.beside(reader.weighed(page), page)) is not None:

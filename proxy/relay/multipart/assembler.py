@@ -273,7 +273,7 @@ class Assembler:
 
     def find(self, pending: PendingSubmit, now_s: float) -> LongMessage | None:
         """The remembered message with this part's provider, source, recipient and reference."""
-        return self._find(_place(_key(pending)), now_s)
+        return self._find(place_of(pending), now_s)
 
     def objection(self, pending: PendingSubmit, long: LongMessage | None) -> str:
         """The reason why a part cannot be taken; empty if it can. ``long``: the message that ``find`` returned."""
@@ -303,11 +303,11 @@ class Assembler:
     def turn_away(self, pending: PendingSubmit, now_s: float) -> None:
         """The provider's rate refused the first part of a message: the other parts must not go without it."""
         if len(self._turned_away) < TURNED_AWAY_MAX:
-            self._turned_away[_place(_key(pending))] = now_s + WAIT_S
+            self._turned_away[place_of(pending)] = now_s + WAIT_S
 
     def is_turned_away(self, pending: PendingSubmit, now_s: float) -> bool:
         """Whether the rate refused another part of this message just now."""
-        return bool(self._turned_away) and self._turned_away.get(_place(_key(pending)), 0.0) > now_s
+        return bool(self._turned_away) and self._turned_away.get(place_of(pending), 0.0) > now_s
 
     def arrive(self, pending: PendingSubmit, now_s: float, *, anew: bool = False) -> tuple[LongMessage, list[PendingSubmit]]:
         """Takes a part to which there is no ``objection``. Returns its message and the parts to be judged now (perhaps of another message,
@@ -315,7 +315,7 @@ class Assembler:
         message, part = part_of(pending)
         key = _key(pending)
         ready: list[PendingSubmit] = []
-        long = self._find(_place(key), now_s)
+        long = self._find(key[:4], now_s)
         if long is not None and (anew or long.total != part.total or not takes_part(long, part.index)):
             self.close(long)
             if long.waiting:
@@ -343,7 +343,7 @@ class Assembler:
         pending: PendingSubmit = parts[0]
         key = _key(pending)
         held = self._open.get(key[0])
-        if self._turned_away or (held is not None and (_place(key) in held or self.is_full(key[0]))):
+        if self._turned_away or (held is not None and (key[:4] in held or self.is_full(key[0]))):
             return None
         long: LongMessage = LongMessage(key, now_s)
         long.batch, long.leader, long.waiting, long.until_s = list(parts), pending, False, now_s + INHERIT_S
@@ -469,10 +469,6 @@ class Assembler:
         return sum(map(len, self._open.values()))
 
 
-def _place(key: Key) -> Place:
-    return key[:4]
-
-
 def _reads_alike(one: Content, other: Content) -> bool:
     """Whether two contents read the same: the same octets behind the header, in the same alphabet."""
     if one.octets is None or other.octets is None:
@@ -486,6 +482,11 @@ def _key(pending: PendingSubmit) -> tuple[str, str, int, int, int]:
     message, part = part_of(pending)
     fields: tuple[Any, ...] = cython.cast(tuple, part)  # an attribute of a NamedTuple costs more
     return message.sender.provider, message.sender.port, message.recipient, fields[0], fields[1]
+
+
+def place_of(pending: PendingSubmit) -> Place:
+    """What all parts of a part's message share."""
+    return _key(pending)[:4]
 
 
 @cython.ccall

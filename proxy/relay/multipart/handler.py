@@ -132,6 +132,10 @@ class PartHandler:
         pending.message = None
         return "rate-exceeded"
 
+    def follows(self, pending: PendingSubmit, now_s: float) -> bool:
+        """Whether another part of a part's message was taken before, or was refused just now by the provider's rate."""
+        return self._assembler.find(pending, now_s) is not None or self._assembler.is_turned_away(pending, now_s)
+
     def due(self, now_s: float) -> bool:
         """Has messages judged that have waited long enough; whether there were any."""
         if self.shared_parts is not None:

@@ -52,6 +52,7 @@ class LeasedRate(MessageRate):
     _beat_s: float
     _asked: cython.longlong
     _refused: cython.longlong
+    _waiting: cython.longlong
     _last_request: RateRequest
     _demand: Demand
 
@@ -61,7 +62,7 @@ class LeasedRate(MessageRate):
         self._local = self._lack = 0.0
         self._until_s = float("inf")
         self._tokens, self._over, self._at_s = 1.0, 0.0, now_s
-        self._asked = self._refused = 0
+        self._asked = self._refused = self._waiting = 0
         self._last_request = RateRequest(total, 0.0, 0.0)
         self._demand, self._beat_s = Demand(), now_s
 
@@ -102,22 +103,34 @@ class LeasedRate(MessageRate):
         self._settle(now_s)
         self._tokens -= 1.0
 
+    def wait_s(self, now_s: float, places: int) -> float:
+        """By this node's share, or by an equal part if that is more: a share follows demand within three beats."""
+        self._settle(now_s)
+        lacking, tps = places - self._tokens, max(self.tps, self._local)
+        if lacking <= 1e-9:
+            return 0.0
+        return lacking / tps if tps > 0 else float("inf")
+
+    def waits(self, more: int) -> None:
+        self._waiting += more
+
     def ask(self, now_s: float) -> RateRequest:
         """The request to the store, once a beat. Returned capacity is given up whether or not an answer comes. Within half a beat
         (after a bind) the last request is repeated."""
         self._settle(now_s)
         if now_s - self._beat_s < BEAT_S / 2:
             return self._last_request._replace(total=self.total, using=self.tps, back=0.0, want=0.0)
-        came, refused, over = self._asked, self._refused, self._over
+        came, refused, over = self._asked, self._refused + self._waiting, self._over
         self._asked, self._refused, self._over = 0, 0, 0.0
         self._demand.note(came, now_s - self._beat_s)
         self._beat_s = now_s
         now, lately = self._demand.now, self._demand.lately
-        wanted, back, want = max(now, lately), 0.0, 0.0
+        wanted, back, want = max(now, lately) + self._waiting, 0.0, 0.0
         if refused:
             want = max(0.0, min(max(refused, now * BEAT_S), max(1.0, self.tps) - self._tokens))
         if self._lack > 0 and refused:
-            wanted, back = max(lately, (now + lately) / 2), over  # what is claimed and not sent comes back a beat later
+            # what is claimed and not sent comes back a beat later
+            wanted, back = max(lately, (now + lately) / 2) + self._waiting, over
         elif self._lack > 0:
             wanted = min(max(lately, (now + lately) / 2), self._demand.most)
             kept = min(self._tokens, max(1.0, KEPT_S * self.tps))

@@ -18,6 +18,7 @@ from proxy.journal.records import gate_events, messages
 from proxy.model.message import Category, Order
 from proxy.policy import time_windows
 from proxy.policy.loading.load_rules import load
+from proxy.policy.recipient_share import is_inside
 from proxy.policy.reply_paths import ReplyPath
 from proxy.policy.ruleset import RuleSet
 from proxy.relay.multipart.assembler import WAIT_S
@@ -112,6 +113,19 @@ def test_a_filing_that_ends_refuses_what_was_sent_after_its_last_day(harness: Ha
         (folder / "rules.yaml").write_text(RULES + ended)
         found = again(harness, load(folder))
         assert found.by(REFUSED, "rule") == ({"ended": 1} if refused else {})
+
+
+def test_a_share_of_recipients_is_refused_and_the_others_are_counted_in_shadow(harness: Harness, tmp_path: Path) -> None:
+    people = range(SHANGHAI, SHANGHAI + 60)
+    for number in people:
+        harness.submit("jia", number, AD)
+    share = "  - {id: share, when: {category: marketing}, mode: shadow, enforce: 30%, then: reject, reason: quiet-hours}\n"
+    rules = rules_of(tmp_path, RULES + share)
+    inside = sum(is_inside(rules.rules[-1], number) for number in people)
+    found = again(harness, rules)
+    assert found.by(REFUSED, "rule") == {"share": inside}
+    assert found.shadow == {"share": len(people) - inside}
+    assert 0 < inside < len(people)
 
 
 def test_what_passes_now_counts_for_what_comes_after_it(harness: Harness, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def chen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def bring(world: World, file: Path, text: str, code: int = 0) -> Any:
     """The answer of ``subject recycled``, or what it said."""
     file.write_text(text)
-    done = run("subject", "recycled", file, "--why", "list of November", "--config", world.gate.config, "--json")
+    done = run("recycled", "import", file, "--why", "list of November", "--config", world.gate.config, "--json")
     assert done.returncode == code, done.stderr
     return json.loads(done.stdout) if not code else done.stderr
 
@@ -155,7 +155,7 @@ def test_bad_rows_are_left_out_where_that_is_asked_for(world: World, chen: None,
     (tmp_path / "list.csv").write_text(
         "msisdn,recycled_at,batch\n13800210779,2026-08-01T00:00:00+08:00,b1\n13800210780,soon,b1\n"
     )
-    done = run("subject", "recycled", tmp_path / "list.csv", "--why", "x", "--skip-bad", "--config", world.gate.config)
+    done = run("recycled", "import", tmp_path / "list.csv", "--why", "x", "--skip-bad", "--config", world.gate.config)
     assert (done.returncode, "1 numbers wait" in done.stdout) == (0, True)
     assert "list.csv:3: date: " in done.stderr
     assert "1 bad rows were left out" in done.stderr

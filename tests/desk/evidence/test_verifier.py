@@ -122,6 +122,6 @@ def test_what_cannot_be_checked_is_said_in_one_line(away: Away, words: list[str]
 
 
 def test_the_same_gate_makes_the_same_file(tmp_path: Path) -> None:
-    made = json.loads(cli("evidence", "verifier", "--out", tmp_path / "a.pyz", "--json").stdout)
+    made = json.loads(cli("evidence", "make-verifier", "--out", tmp_path / "a.pyz", "--json").stdout)
     assert (tmp_path / "a.pyz").read_bytes() == verifier.build()
     assert made["bytes"] == len(verifier.build())

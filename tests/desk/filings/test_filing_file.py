@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from proxy.desk.filings.filing_columns import TABLES, headings
-from proxy.desk.filings.filing_file import FilingFile, attached, export_rows, file_of, read_sheet
+from proxy.desk.filings.filing_file import FilingFile, read_sheet
+from proxy.desk.filings.filing_rows import attached, export_rows, file_of
+from proxy.policy.registries.regions import PROVINCE_CODES
 from proxy.policy.registries.typed_rows import COLUMNS
 
 CODE, OTHER = "91330106MA00000A1G", "91330106MA00000B2L"
@@ -86,6 +88,30 @@ def test_companies_are_meant_by_their_credit_code() -> None:
     ]  # fmt: skip
 
 
+def test_the_line_that_says_it_is_blamed() -> None:
+    """What is wrong stands in the row that says it, and a row with a fault says nothing of the others."""
+    head = "签名|企业名称|统一社会信用代码|运营商|省份|报备状态\n"
+    owner = read(head + "甲苑||||江苏|已报备\n甲苑|乙医院|||浙江|已报备\n")
+    assert owner.problems == ["a.csv:3: advertiser: '甲苑' belongs to 甲置业"]
+    bad_first = read(head + f"丙店|丙公司|{OTHER}|移动|火星|已报备\n丁店|丁公司|{OTHER}|移动|江苏|已报备\n")
+    assert [one.partition(" (")[0] for one in bad_first.problems] == ["a.csv:2: province: unknown province '火星'"]
+    twice = read(head + f"丙店|丙公司|{OTHER}|移动|江苏|已报备\n丁店|丁公司|{OTHER}|移动|江苏|已报备\n")
+    assert twice.problems == [f"a.csv:3: advertiser: {OTHER} is the licence of 丙公司 by line 2"]
+
+
+def test_remarks_and_totals_below_the_rows_are_no_rows() -> None:
+    sheet = read("签名|运营商|省份|报备状态\n甲苑|移动|江苏|已报备\n合计|1||\n注：截至12月1日|||\n")
+    assert (sheet.problems, sheet.read) == ([], 1)
+
+
+def test_remarks_are_no_reasons() -> None:
+    sheet = read("签名|运营商|省份|报备状态|备注\n甲苑|移动|江苏|已报备|老客户\n")
+    assert new(sheet, "filings")[1:] == ["甲苑,移动,江苏,filed,,,,"]
+    assert sheet.ignored == ["备注"]
+    reasons = read("签名|运营商|省份|报备状态|审核意见|备注\n甲苑|移动|江苏|驳回|缺授权书|老客户\n")
+    assert new(reasons, "filings")[1:] == ["甲苑,移动,江苏,refused,,,,缺授权书"]
+
+
 def test_clouds_have_a_column_for_each_carrier() -> None:
     sheet = read(
         "签名名称|签名来源|审核状态|移动实名报备|联通实名报备|电信实名报备|企业名称\n"
@@ -148,8 +174,8 @@ def test_sub_ports_are_a_port_and_its_extension() -> None:
     ("row", "said"),
     [
         ("没有|移动|北京|已报备|", "signature: '没有' is not registered, and the row names no company"),
-        ("甲苑|移通|北京|已报备|", "carrier: unknown carrier '移通'"),
-        ("甲苑|移动|京北|已报备|", "province: unknown province '京北' (one of 北京, 江苏, 内蒙古)"),
+        ("甲苑|移通|北京|已报备|", "carrier: unknown carrier '移通' (one of 移动, 联通, 电信, 广电)"),
+        ("甲苑|移动|京北|已报备|", f"province: unknown province '京北' (one of {', '.join(PROVINCE_CODES)})"),
         (
             "甲苑|移动|北京|好|",
             "state: '好' is none of pending 报备中, filed 已报备, refused 驳回, review-due 待复审, expired 过期",
@@ -204,7 +230,7 @@ def test_what_is_exported_is_imported_without_a_change(table: str, language: str
     rows = [headings(table, language), *export_rows(table, texts[file_of(table)])]
     sheet = read_sheet("a.csv", list(enumerate(rows, 1)), texts)
     assert (sheet.own, sheet.problems, sheet.files, sheet.ignored) == (table, [], {}, [])
-    assert sheet.rows == len(rows) - 1 > 0
+    assert sheet.read == len(rows) - 1 > 0
 
 
 def test_the_digest_of_a_letter_goes_into_every_row_of_its_signature() -> None:

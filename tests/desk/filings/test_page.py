@@ -66,7 +66,7 @@ def test_a_sheet_comes_into_force_with_the_next_message_and_a_bad_one_changes_no
     said = ask(world, "filing", "import", file, "--why", "x", code=2)
     assert "报备.csv:3: signature: '没有' is not registered" in said
     assert "报备.csv:4: carrier: unknown carrier '移通'" in said
-    assert "2 bad rows, nothing was changed" in said
+    assert "2 bad rows of 3: nothing was imported" in said
     assert world.send("jia", NANJING, TEXT) == SENT
     good = sheet(tmp_path, "甲苑,移动,江苏,驳回,授权书不清")
     assert ask(world, "filing", "import", good, "--why", "x", "--check")["added"] == {"filings": 1}
@@ -77,13 +77,13 @@ def test_a_sheet_comes_into_force_with_the_next_message_and_a_bad_one_changes_no
 
 
 def test_tasks_name_what_is_due_and_who_answers(world: World, tmp_path: Path) -> None:
-    tasks = ask(world, "filing", "tasks")["tasks"]
+    tasks = ask(world, "filing", "list-tasks")["tasks"]
     assert [(one["kind"], one["who"], one["overdue"]) for one in tasks if one["kind"] == "licence-expires"] == [
         ("licence-expires", "林二", True)
     ]
-    lines = run("filing", "tasks", "--kind", "licence-expires", "--config", world.gate.config).stdout.splitlines()
+    lines = run("filing", "list-tasks", "--kind", "licence-expires", "--config", world.gate.config).stdout.splitlines()
     assert "2020-12-31 overdue" in lines[-1]
-    assert ask(world, "filing", "tasks", "--who", "nobody")["tasks"] == []
+    assert ask(world, "filing", "list-tasks", "--who", "nobody")["tasks"] == []
 
 
 def test_a_registry_goes_out_as_a_sheet_and_comes_back_the_same(world: World, tmp_path: Path) -> None:
@@ -101,13 +101,17 @@ def test_a_letter_is_registered_by_its_digest_and_proved_later(world: World, tmp
     letter, other = tmp_path / "letter.pdf", tmp_path / "other.pdf"
     letter.write_bytes(b"a letter")
     other.write_bytes(b"another")
-    told = ask(world, "filing", "letter", letter, "--of", "甲苑", "--why", "sent by post")
+    told = ask(world, "filing", "register-letter", letter, "--of", "甲苑", "--why", "sent by post")
     assert (told["rows"], told["sha256"]) == (1, hashlib.sha256(b"a letter").hexdigest())
-    assert ask(world, "filing", "letter", letter, "--of", "甲苑", "--check")["registered"] is True
-    assert ask(world, "filing", "letter", other, "--of", "甲苑", "--check", code=1)["registered"] is False
-    assert ask(world, "filing", "letter", other, "--of", "甲置业", "--licence", "预售许可证", "--why", "x")["rows"] == 1
-    assert "no signature '没有' is registered" in ask(world, "filing", "letter", letter, "--of", "没有", "--why", "x", code=2)
-    assert "--why is missing" in ask(world, "filing", "letter", other, "--of", "甲苑", code=2)
+    assert ask(world, "filing", "register-letter", letter, "--of", "甲苑", "--check")["registered"] is True
+    assert ask(world, "filing", "register-letter", other, "--of", "甲苑", "--check", code=1)["registered"] is False
+    assert (
+        ask(world, "filing", "register-letter", other, "--of", "甲置业", "--licence", "预售许可证", "--why", "x")["rows"] == 1
+    )
+    assert "no signature '没有' is registered" in ask(
+        world, "filing", "register-letter", letter, "--of", "没有", "--why", "x", code=2
+    )
+    assert "--why is missing" in ask(world, "filing", "register-letter", other, "--of", "甲苑", code=2)
 
 
 @pytest.mark.parametrize(("language", "title", "due"), [("zh", "签名报备", "逾期"), ("en", "Filings", "overdue")])
@@ -122,13 +126,15 @@ def test_the_page_lists_tasks_in_both_languages(world: World, language: str, tit
 
 def test_the_page_takes_sheets_in_gives_them_out_and_registers_letters(world: World) -> None:
     officer = Browser(world, "chen", "zh")
-    rows = "签名,运营商,省份,报备状态\n甲苑,联通,浙江,{}\n"
+    rows = "签名,运营商,省份,报备状态,备注\n甲苑,联通,浙江,{},老客户\n"
     bad = officer.post("/filings/import", files={"file": ("a.csv", rows.format("好").encode())}, why="x")
     assert bad.status_code == 409
     assert "第 2 行" in bad.text
     checked = officer.post("/filings/import", files={"file": ("a.csv", rows.format("已报备").encode())}, why="x", check="yes")
     assert checked.headers["location"] == "/filings"
-    assert "将新增 1 行" in officer.get("/filings").text
+    told = officer.get("/filings").text
+    assert "将新增 1 行" in told
+    assert "没有读的列：备注" in told
     done = officer.post("/filings/import", files={"file": ("a.csv", rows.format("已报备").encode())}, why="结果")
     assert done.status_code == 303, done.text
     assert "新增 1 行" in officer.get("/filings").text

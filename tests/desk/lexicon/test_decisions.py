@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.desk.lexicon.decisions import COLUMNS, FILE, Decision, read_decisions, rows_to_decide, with_decisions
+from proxy.desk.lexicon.decisions import COLUMNS, FILE, Decision, WordDecisions, read_decisions, rows_to_decide, with_decisions
 from proxy.desk.lexicon.word_candidates import ProposedWord
-from proxy.operations.files.row_files import NotATable, write_table
+from proxy.operations.files.row_files import NotATable, rows_of, write_table
 from proxy.policy.text.lexicon import read_lexicon
 
 ONE = ProposedWord("学车包接送", 4, 12, 0, 9, 0, 5, "【甲店】学车包接送")
@@ -23,29 +23,32 @@ def decided(tmp_path: Path, *said: str, kind: str = "csv") -> Path:
     return path
 
 
+def read(path: Path) -> WordDecisions:
+    return read_decisions(path.name, rows_of(path))
+
+
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
 def test_a_file_is_written_decided_and_read(tmp_path: Path, kind: str) -> None:
-    found, undecided, faults = read_decisions(decided(tmp_path, "yes", "否", "", kind=kind))
-    assert found == [
+    found = read(decided(tmp_path, "yes", "否", "", kind=kind))
+    assert found.decisions == [
         Decision(("学车包接送一", "ad", "4", "", "12 hits and 0 false 2026-11-03 to 2026-12-01"), True),
         Decision(("学车包接送二", "rejected", "", "", "12 hits and 0 false 2026-11-03 to 2026-12-01"), False),
     ]
-    assert (undecided, faults.bad) == (1, 0)
+    assert (found.undecided, found.bad) == (1, 0)
 
 
 def test_bad_rows_are_named_by_line(tmp_path: Path) -> None:
-    _, _, faults = read_decisions(decided(tmp_path, "yes", "perhaps"))
-    assert faults.problems == ["words.csv:3: decision: 'perhaps' is neither yes nor no"]
+    assert read(decided(tmp_path, "yes", "perhaps")).problems == ["words.csv:3: decision: 'perhaps' is neither yes nor no"]
 
 
 def test_another_table_is_none(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("text,label\na,b\n")
     with pytest.raises(NotATable, match="must name the columns word and decision"):
-        read_decisions(tmp_path / "x.csv")
+        read(tmp_path / "x.csv")
 
 
 def test_decided_words_join_the_file_and_change_what_was_decided_before(tmp_path: Path) -> None:
-    found, _, _ = read_decisions(decided(tmp_path, "yes", "no"))
+    found = read(decided(tmp_path, "yes", "no")).decisions
     text = with_decisions("# own\nword,for,weight,subcategory,note\n学车包接送二,ad,3,,earlier\n某词,ad,3,,\n", found)
     lexicon, problems = read_lexicon(((f"rules/{FILE}", text.encode()),))
     assert not problems

@@ -58,6 +58,30 @@ def test_what_complainants_typed_is_advertising() -> None:
     assert [(one.is_advertising, one.surely) for one in texts] == [(True, True)]
 
 
+REFUSED = SENT._replace(verdict="reject", reason="region-ban", category="marketing", judged=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("【甲店】双11优惠券 秒杀", 1),  # its words are advertising
+        ("【甲店】云纹笺已备妥 回T退订", 1),  # no known word, but an opt-out notice
+        ("【物业】今晚停水检修，请提前储水", 0),
+        ("【物业】今晚停水检修，请提前储水 回T退订", 0),  # notices may have one, too
+        ("【甲店】云纹笺已备妥", 0),  # nothing says what it is
+    ],
+)
+def test_a_notice_of_an_account_declared_marketing_is_no_advertisement_when_it_is_refused(text: str, counts: int) -> None:
+    texts, sources = seen_texts([REFUSED._replace(text=text)], [], {}, READER)
+    assert (len(texts), sources.refused) == (counts, counts)
+    delivered = SENT._replace(text=text)
+    assert [one.is_advertising for one in seen_texts([REFUSED._replace(text=text), delivered], [], {}, READER)[0]] == [
+        bool(counts)
+    ]
+    keyword = REFUSED._replace(text=text, reason="keyword")
+    assert [one.is_advertising for one in seen_texts([keyword], [], {}, READER)[0]] == [True], "refused for its words"
+
+
 def test_words_of_the_lexicon_are_known_and_those_of_notices_protected() -> None:
     known = known_words(LEXICON)
     assert (known["优惠券"], known["取件码"], known["某词"]) == (4, PROTECTED, 0)

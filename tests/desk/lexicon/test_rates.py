@@ -28,7 +28,7 @@ def rules(tmp_path: Path) -> Path:
 def measured(rules: Path, name: str, content: str | bytes, *more: str, status: int = 0) -> Any:
     path = rules.parent / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    done = CliRunner().invoke(app, ["lexicon", "rates", str(path), "--rules", str(rules), *more])
+    done = CliRunner().invoke(app, ["lexicon", "measure", str(path), "--rules", str(rules), *more])
     assert done.exit_code == status, (done.stdout, done.stderr)
     assert not any(text[-6:] in done.output for text in (AD, NOTICE, CODE)), "rates only"
     return done
@@ -68,9 +68,23 @@ def test_a_text_a_line_and_an_object_a_line(rules: Path) -> None:
     assert [one[1:4] for one in counts(rules, "a.jsonl", lines) if one[0] != "all"] == [("marketing", 1, 1), ("notice", 1, 0)]
 
 
+def test_public_sets_say_spam_and_ham(rules: Path) -> None:
+    both = [("marketing", 1, 1), ("notice", 1, 0)]
+    for name, content in (
+        ("a.csv", f"label,text\nspam,{AD}\nham,{NOTICE}\n"),
+        ("b.tsv", f"Spam\t{AD}\nHam\t{NOTICE}\n"),
+        ("c.jsonl", "".join(json.dumps({"text": text, "label": one}) + "\n" for text, one in ((AD, "spam"), (NOTICE, "ham")))),
+    ):
+        assert [one[1:4] for one in counts(rules, name, content) if one[0] != "all"] == both
+    assert counts(rules, "a.txt", f"{AD}\n", "--label", "spam") == [("a.txt", "marketing", 1, 1, 0)]
+    assert counts(rules, "b.txt", f"{NOTICE}\n", "--label", "ham") == [("b.txt", "notice", 1, 0, 0)]
+    done = measured(rules, "b.txt", f"{NOTICE}\n", "--label", "junk", status=2)
+    assert "unknown label 'junk' (one of marketing, notice, otp, spam, ham)" in done.stderr
+
+
 def test_bad_rows_are_named_by_line_and_the_others_counted(rules: Path) -> None:
     done = measured(rules, "a.csv", f"text,label\n{AD},marketing\n{AD},perhaps\n", status=1)
-    assert "a.csv:3: label: 'perhaps' is none of marketing, notice, otp" in done.stderr
+    assert "a.csv:3: label: 'perhaps' is none of marketing, notice, otp, nor a word for one of them (ad, spam," in done.stderr
     assert "1 rows could not be read" in done.stdout
 
 

@@ -18,6 +18,7 @@ from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.penalties import Penalty
 from proxy.model.counters import GateCounters
 from proxy.model.message import Order
+from proxy.model.rate import Rate
 from proxy.model.roles import Asker, Role
 from proxy.operations.control import CommandRefused
 from proxy.relay.account_access import Directory
@@ -318,11 +319,14 @@ def test_a_provider_without_a_rate_keeps_its_share_of_what_the_carriers_take() -
         replace=False,
         status_detail="none",
         reserved_values="refuse",
+        over_rate="refuse",
     )
     settings: Any = SimpleNamespace(providers=(jia,), carriers=(SimpleNamespace(tps=2000.0), SimpleNamespace(tps=1000.0)))
     directory = Directory(settings)
     directory.throttle({"jia": 0.5})
-    assert [rate.tps for rate in directory.accesses["jia"].rates] == [1500.0]
+    (rate,) = directory.accesses["jia"].rates
+    assert isinstance(rate, Rate)
+    assert rate.tps == 1500.0
     assert directory.limits == {"jia": 1500.0}
     directory.throttle({})
     assert (directory.accesses["jia"].rates, directory.limits) == ((), {"jia": None})

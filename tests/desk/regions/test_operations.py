@@ -84,11 +84,11 @@ def test_a_number_has_an_answer_and_the_table_that_it_comes_from(world: World, s
 
 def test_a_number_that_no_table_has_has_no_source(world: World) -> None:
     assert world.ask("wu", "regions.number", number=NEW)["source"] == ""
-    assert "no table has segment 1540000" in command(world, "regions", "number", NEW)
+    assert "no table has segment 1540000" in command(world, "regions", "find", NEW)
 
 
 def test_what_is_no_number_is_refused(world: World) -> None:
-    assert "number: " in command(world, "regions", "number", "010-12345678", code=2)
+    assert "number: " in command(world, "regions", "find", "010-12345678", code=2)
 
 
 def test_a_table_is_proposed_and_in_force_when_a_second_person_approves_it(world: World, chen: None, tmp_path: Path) -> None:
@@ -166,6 +166,27 @@ def test_two_tables_are_compared_without_a_gate(world: World, tmp_path: Path) ->
     assert {"segment": 1540001, "before": "河北 雄安", "after": "unknown unknown"} in answer["segments"]
     assert (answer["before"]["prefixes"], answer["after"]["segments"]) == ({"154": 2}, 2)
     assert "0 new, 0 in another province" in command(world, "regions", "diff", old, old)
+    back = json.loads(command(world, "regions", "diff", new, old, "--json", code=1))
+    assert (back["added"], back["moved"], back["gone"], back["gone_by_prefix"]) == (1, 1, 1, {"154": 1})
+    old.write_text("1540000,江苏,南京\n1540001,江苏,南京\n")
+    new.write_text("1540000,江苏,苏州\n")
+    told = command(world, "regions", "diff", old, new, code=1)
+    assert "0 new, 0 in another province, 1 in another city, 1 not in the second" in told
+    assert "1540000  江苏 南京 → 江苏 苏州" in told
+    assert "1540001  江苏 南京 → unknown unknown" in told
+
+
+def test_tables_with_bad_rows_are_compared_and_the_rows_are_named(world: World, tmp_path: Path) -> None:
+    old, new = tmp_path / "old.csv", tmp_path / "new.csv"
+    old.write_bytes("号段表;;\n号段;省份;城市;运营商\n1540000;苏;南京市;移动\n154001;苏;南京市;移动\n".encode("gbk"))
+    new.write_text("\ufeff1540000,江苏,南京\n1540002,火星,\n1540003,江苏,南京\n")
+    told = command(world, "regions", "diff", old, new, code=2)
+    for line in (
+        "old.csv: columns that are not read: 运营商", "old.csv:4: segment: '154001' is not the first 7 digits", "new.csv:2: province",
+        "1 new, 0 in another province, 0 in another city, 0 not in the second",
+    ):  # fmt: skip
+        assert line in told
+    assert "new by prefix: 154 1" in command(world, "regions", "diff", old, new, "--skip-bad", code=1)
 
 
 # -- the page

@@ -42,7 +42,10 @@ def test_sets_to_go_back_to_are_those_that_were_in_force_each_once() -> None:
 
 def test_a_change_is_put_into_words_and_what_is_none_stays_as_it_is() -> None:
     assert in_words("lists/banned.txt: changed, 1,000 → 1,020 lines") == {
-        "name": "lists/banned.txt", "how": "changed", "lines": "1,000 → 1,020", "rule": "",
+        "name": "lists/banned.txt", "how": "changed", "lines": "1,000 → 1,020", "rule": "", "share": "",
+    }  # fmt: skip
+    assert in_words("rule night: changed, enforced 10% → 12.5%") == {
+        "name": "night", "how": "changed", "lines": "", "rule": "rule ", "share": "10% → 12.5%",
     }  # fmt: skip
     assert in_words("rule … 7 more added")["how"] == ""
 

@@ -76,6 +76,31 @@ def test_a_rule_that_is_off_or_in_shadow_is_lost(compare: Compare, mode: str) ->
     assert compare(TEN, weaker).rules == ("ban-0", "ban-1")
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "smaller"),
+    [
+        ({}, {"mode": "shadow", "enforce": "10%"}, "ban-0 100% → 10%"),
+        ({"mode": "shadow", "enforce": "25%"}, {"mode": "shadow", "enforce": "10%"}, "ban-0 25% → 10%"),
+        ({"mode": "shadow", "enforce": "10%"}, {"mode": "shadow"}, None),
+        ({"mode": "shadow", "enforce": "10%"}, {"mode": "off"}, None),
+    ],
+)
+def test_a_smaller_share_of_recipients_is_lost(
+    compare: Compare, before: dict[str, str], after: dict[str, str], smaller: str | None
+) -> None:
+    lost = compare("rules:\n" + ban("ban-0", "上海", **before), "rules:\n" + ban("ban-0", "上海", **after))
+    assert (lost.rules, lost.of, lost.needs_approval) == (("ban-0",), 1, True)
+    assert lost.smaller == ((smaller,) if smaller else ())
+    assert ("enforced for fewer recipients" in str(lost)) is (smaller is not None)
+    assert lost.reasons == (() if smaller else ("region-ban",))
+
+
+@pytest.mark.parametrize("after", [{"mode": "shadow", "enforce": "10%"}, {"mode": "shadow", "enforce": "60%"}, {}])
+def test_a_share_that_is_the_same_or_larger_is_not_lost(compare: Compare, after: dict[str, str]) -> None:
+    before = "rules:\n" + ban("ban-0", "上海", mode="shadow", enforce="10%")
+    assert compare(before, "rules:\n" + ban("ban-0", "上海", **after)).rules == ()
+
+
 def test_a_whole_set_in_shadow_is_lost(compare: Compare) -> None:
     assert len(compare(TEN, "mode: shadow\n" + TEN).rules) == 10
 

@@ -102,6 +102,13 @@ def test_what_is_wrong_is_what_gate106_check_says(desk: Open, two: World, tmp_pa
     assert "是否应为“province”？" in said
 
 
+def test_a_share_of_recipients_is_shown_beside_the_mode(desk: Open) -> None:
+    shared = RULES.replace("    then: reject", "    mode: shadow\n    enforce: 12.5%\n    then: reject")
+    for language, words in (("zh", "影子 · 12.5% 号码生效"), ("en", "shadow · enforced for 12.5%")):
+        here = desk("chen", language)
+        assert words in html.unescape(here.post("/drafts/check", **(draft(here) | {"text": shared})).text)
+
+
 def test_a_draft_that_is_broken_is_not_proposed_and_keeps_what_was_typed(desk: Open) -> None:
     here = desk("chen")
     given = draft(here) | {"text": "rules: [", "why": "a mistake of mine"}
@@ -241,7 +248,7 @@ def test_a_rule_that_a_test_contradicts_is_proposed_only_by_who_has_seen_that(de
 
 def test_a_backtest_is_cancelled_and_another_is_not_begun_beside_one(two: World) -> None:
     jobs = Jobs(two.gate.config)
-    revision = run("rules", "--config", two.gate.config, "--json").stdout
+    revision = run("rules", "list", "--config", two.gate.config, "--json").stdout
     name = re.search(r'"revision": ?"(\w+)"', revision)
     assert name is not None
     job = jobs.start("chen", name[1], None)

@@ -165,3 +165,37 @@ def test_files_of_spreadsheets_are_read(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("state", ["没通过", "非通过", "非已报备", "报备成功了吗", "暂未通过"])
 def test_a_negated_state_is_left_out(state: str) -> None:
     assert _state({"state": state}) == state
+
+
+@pytest.mark.parametrize(
+    ("written", "text", "untyped", "placeholders"),
+    [
+        ("尊敬的**先生，您的快递到了", "尊敬的{x1}先生，您的快递到了", ("{x1}",), ()),
+        ("验证码%s，%d分钟", "验证码{x1}，{x2}分钟", ("{x1}", "{x2}"), ()),
+        ("预约【变量】成功，时间【变量】", "预约{x1}成功，时间{x2}", ("{x1}", "{x2}"), ()),
+        ("验证码XXXX，请勿告知", "验证码{x1}，请勿告知", ("{x1}",), ()),
+        ("手机138****8000已绑定", "手机138****8000已绑定", (), ("****",)),
+        ("X月X日[name]", "X月X日[name]", (), ("X", "X", "[name]")),
+    ],
+)
+def test_variables_of_other_systems_are_read_or_named(
+    written: str, text: str, untyped: tuple[str, ...], placeholders: tuple[str, ...]
+) -> None:
+    (row,) = read(("模板ID", "模板内容", "签名"), ("a", written, "青禾商城")).rows
+    assert (row.cells[5], row.untyped, row.placeholders) == (text, untyped, placeholders)
+
+
+def test_an_attribute_gives_a_placeholder_its_type() -> None:
+    (row,) = read(("模板ID", "模板内容", "签名", "变量属性"), ("a", "验证码%s", "青禾商城", "仅数字")).rows
+    assert (row.cells[5], row.untyped) == ("验证码{code:4-6 digits}", ())
+
+
+def test_columns_that_are_not_read_are_named_and_every_row_is_counted() -> None:
+    heads = ("模板ID", "模板内容", "签名", "审核状态", "创建时间", "备注")
+    found = read(
+        heads,
+        ("a", "您好", "青禾商城", "审核通过", "", ""),
+        ("b", "", "青禾商城", "", "", ""),
+        ("c", "好", "青禾商城", "待审核", "", ""),
+    )
+    assert (found.ignored, found.read, len(found.rows), len(found.left_out), found.bad) == (["创建时间", "备注"], 3, 1, 1, 1)

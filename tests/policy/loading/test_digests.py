@@ -47,6 +47,20 @@ def test_a_rule_that_is_only_written_otherwise_has_not_changed(folder: Path) -> 
     assert changes(before, contents(folder)) == ("caps.yaml: changed, 3 → 4 lines",)
 
 
+def test_the_share_of_recipients_before_and_after_is_named(folder: Path) -> None:
+    def set_of(mode: str) -> Contents:
+        rule = RULE.format(id="a", count=1).replace("then:", f"{mode}then:")
+        (folder / "caps.yaml").write_text(f"rules:\n{rule}", encoding="utf-8")
+        return contents(folder)
+
+    enforced, shadow = set_of(""), set_of("mode: shadow, ")
+    tenth, quarter = (set_of(f"mode: shadow, enforce: {share}, ") for share in ("10%", "12.5 %"))
+    assert changes(shadow, tenth)[0] == "rule a: changed, enforced 0% → 10%"
+    assert changes(tenth, quarter)[0] == "rule a: changed, enforced 10% → 12.5%"
+    assert changes(quarter, enforced)[0] == "rule a: changed, enforced 12.5% → 100%"
+    assert changes(shadow, enforced)[0] == "rule a: changed"
+
+
 def test_of_many_changes_some_are_named_and_the_others_counted() -> None:
     many = Contents({f"rule-{number:04}": b"" for number in range(500)}, {})
     found = changes(NOTHING, many)

@@ -102,5 +102,5 @@ def test_every_key_has_its_shape_and_every_word_of_when_its_meaning() -> None:
 
 
 def test_the_command_prints_it() -> None:
-    found = CliRunner().invoke(app, ["schema"])
+    found = CliRunner().invoke(app, ["rules", "show-schema"])
     assert (found.exit_code, json.loads(found.stdout)) == (0, schema())

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model.number import FIRST, LAST
-from proxy.policy.loading.problem import RulesError
+from proxy.policy.loading.problem import Problem, RulesError
 from proxy.policy.registries.regions import (
     PROVINCE_CODES,
     SEGMENT_FIRST,
@@ -194,6 +194,12 @@ def test_a_damaged_phone_dat_is_refused_with_the_entry(data: bytes, line: int, w
         read_phone_dat(data, "phone.dat")
     assert error.value.problems[0].line == line
     assert why in error.value.problems[0].text
+
+
+def test_bad_entries_of_a_phone_dat_may_be_left_out() -> None:
+    bad: list[Problem] = []
+    found = read_phone_dat(phone_dat([(12, 0), (1540000, 0), (1540001, 5_000_000)]), "phone.dat", bad)
+    assert ([one.line for one in bad], found.known) == ([1, 3], 1)
 
 
 @given(st.binary(max_size=200))

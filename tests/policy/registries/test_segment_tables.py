@@ -40,6 +40,10 @@ def place(found: Regions, segment: int) -> tuple[str, str]:
         ("154;1540000;江苏;南京;中国广电;025;210000;320100",),
         ("Segment;PROVINCE;City", "1540000;Jiangsu;南京"),
         ("segment;province;city", "1540000-1540000;32;南京"),
+        ("2026年11月号段表;;", "制表：网络部;;", "号段(7位);所属省份;所属城市", "１５４００００;苏;南京市"),
+        ("中国广电;江苏省;南京;1540000",),
+        ("1;1540000;中国广电;江苏;南京",),
+        ("1540000;江苏南京",),
     ],
 )
 def test_a_table_is_read_however_it_names_its_columns(rows: tuple[str, ...]) -> None:
@@ -72,6 +76,31 @@ def test_bad_rows_are_named_by_their_lines_and_the_others_are_read() -> None:
         (7, "segment: 1540004 is in 河北 by line 6"), (9, "segment: '2540000' is not the first 7 digits of a mobile number"),
     ]  # fmt: skip
     assert (found.bad_count, found.regions.known, place(found.regions, 1540004)) == (6, 2, ("河北", UNKNOWN))
+
+
+def test_the_first_row_of_a_segment_stays_and_a_new_city_is_named_once() -> None:
+    found = read(
+        "号段;省份;城市;运营商", "1540000;江苏;", "1540000;江苏;苏州;", "1540000;江苏;南京;", "1540001;浙江;杭洲;", "1540002;浙江;杭洲;", "1540003;江苏;杭洲;",
+        "1541000-1549999;江苏;南京;",
+    )  # fmt: skip
+    assert [(one.line, one.text) for one in found.doubts] == [
+        (3, "segment: 1540000 stands in line 2, too"), (4, "segment: 1540000 is in 苏州 by line 2, which stays"),
+        (5, "city: 杭洲 is in no table of 浙江 yet"), (8, "segment: 1541000-1549999 are 9,000 segments of one place"),
+    ]  # fmt: skip
+    assert [(one.line, one.text) for one in found.bad] == [(7, "city: 杭洲 is not in 江苏")]
+    assert (place(found.regions, 1540000), found.ignored) == (("江苏", "苏州"), ("运营商",))
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("1539990-1540010;江苏;", "1539990-1540010 lies in two prefixes (153, 154): write a row for each"),
+        ("1440012;江苏;", "1440012 is of machines' numbers (IoT)"),
+    ],
+)
+def test_segments_that_no_supplier_can_mean_are_bad(row: str, said: str) -> None:
+    (bad,) = read("segment;province;city", row).bad
+    assert bad.text == f"segment: {said}"
 
 
 def test_of_many_bad_rows_the_first_are_named_and_all_are_counted() -> None:
@@ -125,9 +154,9 @@ def test_two_maps_differ_in_what_is_new_moved_renamed_and_gone() -> None:
     found = difference(before, after)
     assert [one.segment for one in found.added] == [1540010, 1540011, 1540012]
     assert [(one.segment, one.before, one.after) for one in found.moved] == [(1540004, ("河北", "雄安"), ("北京", UNKNOWN))]
-    assert (found.cities, [one.segment for one in found.gone]) == (5, [1540000, 1540001, 1540002])
+    assert (len(found.cities), [one.segment for one in found.gone]) == (5, [1540000, 1540001, 1540002])
     assert by_prefix([1540010, 1920000, 1540011]) == {"154": 2, "192": 1}
-    assert difference(before, before) == ([], [], 0, [])
+    assert difference(before, before) == ([], [], [], [])
 
 
 # --- merged

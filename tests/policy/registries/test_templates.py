@@ -13,7 +13,8 @@ from hypothesis import strategies as some
 from proxy.model.message import Category
 from proxy.policy.loading.check import check
 from proxy.policy.registries.registry import ContactRow, Registries, Registry, SignatureRow
-from proxy.policy.registries.templates import INDEXED_FROM, Fit, Misfit, TemplateRow, Templates, check_text
+from proxy.policy.registries.template_text import check_text
+from proxy.policy.registries.templates import INDEXED_FROM, Fit, Misfit, TemplateRow, Templates
 
 SHOP = "甲店"
 
@@ -215,6 +216,67 @@ def test_a_number_put_together_from_two_variables_is_a_contact() -> None:
     assert fits("编号{a:3 digits}-{b:8 digits}。", "编号238-00138000。")
 
 
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("请找{a:6 digits}{b:5 digits}。", "请找13800138000。"), ("客服{a:4}，{b:8}。", "客服138，00138000。"),
+        ("客服{name:≤4}{x:≤8}。", "客服一三八零零一三八零零零。"), ("{a:3 digits}、{b:4 digits}、{c:4 digits}。", "138、0013、8000。"),
+        ("客服{a:≤8}和{b:≤8}。", "客服138001和38000。"), ("单号{order}{money}元", "单号138001380.00元"), ("您好{a:≤4}{b:≤12}。", "您好微信号abc12345。"),
+        ("联系{a}号{b}办理", "联系微信号qinghe88办理"),
+    ],
+)  # fmt: skip
+def test_a_contact_split_over_neighbouring_variables_is_one(template: str, text: str) -> None:
+    assert not fits(template, text)
+    assert "is a contact that was not filed" in misfit(template, text).why
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("您好{date}{code:4-8 digits}", "您好2026-11-1112345678"), ("{order}，{money}元", "20261201123456，88.00元"),
+        ("尊敬的{name}，{x}", "尊敬的张三，您的订单已发货"), ("{order}/{order}", "YT1234567890/SF123456789012"),
+    ],
+)  # fmt: skip
+def test_values_that_only_stand_side_by_side_are_no_contact(template: str, text: str) -> None:
+    assert fits(template, text)
+
+
+@pytest.mark.parametrize(
+    ("value", "good"),
+    [
+        ("关注青禾优选", False), ("关注青禾优选领福利", False), ("欢迎关注青禾", False), ("请关注「青禾」", False), ("请关注天气变化", True),
+        ("请持续关注后续通知", True), ("备受关注的项目", True), ("感谢您的关注", True), ("请家长关注孩子作业", True),
+    ],
+)  # fmt: skip
+def test_a_call_to_follow_an_account_is_a_contact(value: str, good: bool) -> None:
+    assert fits("通知：{text:≤30}。", f"通知：{value}。", "text") is good
+    assert fits("通知：{x}。", f"通知：{value}。") is good
+
+
+# --- advertising in {text}
+
+RULES = "- {id: other, when: {template: mismatched}, then: reject, reason: template-mismatch}"
+
+
+@pytest.mark.parametrize(("category", "verdict"), [("notice", "reject other"), ("", "reject other"), ("marketing", "allow")])
+def test_a_text_of_the_filing_holds_an_advertisement_only_if_filed_as_marketing(
+    make: Callable[..., Any], category: str, verdict: str
+) -> None:
+    bench = make(
+        RULES,
+        {
+            "registries/templates.csv": f"a,甲店,,{category},,业主您好，{{text:≤40}}，敬请谅解,text\n",
+            "lexicon/a.csv": "清仓,ad,6\n低至,price,4\n",
+        },
+    )
+    assert bench.says("【甲店】业主您好，2号楼外墙修补请关窗，敬请谅解", category=Category.NOTICE) == "allow"
+    offer = "【甲店】业主您好，全场清仓低至一折，敬请谅解"
+    assert bench.says(offer, category=Category.NOTICE) == verdict
+    found = bench.rules.registry.templates.misfit("甲店", offer, "jia", bench.rules.reader.is_offer)
+    assert (found is None) is (verdict == "allow")
+    assert found is None or "is an advertisement, and the template is not filed as marketing" in found.why
+
+
 # --- why a text differs
 
 
@@ -296,6 +358,21 @@ def test_check_warns_of_variables_without_a_type(write: Callable[..., Any]) -> N
     )
     many = warnings_of(write, "".join(f"t{number},甲店,,,,您好{{x}}\n" for number in range(30)))
     assert (len(many), many[-1]) == (21, "10 more templates have variables without a type")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("尊敬的**先生", "**"), ("验证码%s，%d分钟", "%s and %d"), ("您的【变量】到了", "【变量】"), ("${content}好", "${content}"), ("验证码XXXX", "XXXX"),
+        ("138****8000", "****"), ("X月X日", "X and X"), ("[name]好", "[name]"), ("#code#", "#code#"), ("{{x:≤8}}", "{{x:≤8}}"), ("尾号□□□□", "□□□□"),
+        ("100%满意", ""), ("XXL码", ""), ("满100减20", ""), ("{name:≤8}先生", ""), ("会员*特惠", ""),
+    ],
+)  # fmt: skip
+def test_check_warns_of_variables_as_other_systems_write_them(write: Callable[..., Any], text: str, found: str) -> None:
+    warnings = warnings_of(write, f'a,甲店,,,,"{text}"\n')
+    says = f"template 'a': {found} is compared as fixed text (a variable is written {{name:≤8}})"
+    assert (says in warnings) is bool(found)
+    assert found or not any("fixed text" in one for one in warnings)
 
 
 RULE = "  - {id: filed, when: {declared: [otp, notice], template: mismatched}, then: reject, reason: template-mismatch, mode: %s}\n"

@@ -144,10 +144,10 @@ def test_the_reasons_are_kept_for_the_clerk() -> None:
         "evasion 3: 优惠券 is hidden at 4, written 优\\u200b惠|券",
         "ad 3: 低至0 at 9, written 低至5",
         "ad 3: 0折 at 11, written 5折",
-        "link 2: t.cn",
+        "link 4: t.cn",  # beside an opt-out notice
         "opt-out 1: R",
     ]
-    assert (found.classified.band, found.classified.score) == ("surely", 16)
+    assert (found.classified.band, found.classified.score) == ("surely", 18)
 
 
 def test_what_folding_does_not_look_at_it_would_have_left_as_it_is() -> None:

@@ -17,7 +17,18 @@ from proxy.policy.loading.check import check
 from proxy.policy.loading.folder import shipped_words
 from proxy.policy.loading.load_rules import load, load_all
 from proxy.policy.loading.problem import RulesError
-from proxy.policy.text.category import BESIDE_LINK, CALM_TAKES, EVASION, LIKELY, LINK, SURELY, band_of
+from proxy.policy.text.category import (
+    BESIDE_LINK,
+    CALM_TAKES,
+    EVASION,
+    INVITING,
+    INVITING_CALM,
+    LIKELY,
+    LINK,
+    OPT_OUT,
+    SURELY,
+    band_of,
+)
 from proxy.policy.text.category_evidence import Feature, evidence
 from proxy.policy.text.folding import normal_signature
 from proxy.policy.text.lexicon import COLUMNS, Lexicon, read_lexicon
@@ -186,6 +197,26 @@ def test_what_speaks_for_a_notice_outweighs_what_is_soft_and_a_little_of_an_offe
     assert score(rows, "已签收 大促9元") == 6 - CALM_TAKES, "never more of it, whatever else a notice says"
 
 
+def test_a_link_beside_an_opt_out_notice_invites_where_nothing_speaks_for_a_notice_or_a_code() -> None:
+    rows = f"看看,call,1\n已读,notice,{INVITING_CALM}\n签收,notice,{INVITING_CALM + 1}\n登录,code,6\n谨防,warning,6\n"
+    one = reader(rows)
+    invited = one.classified(TextAnalysis(content("有人喜欢你，看看 t.cn/abc 退订回T")))
+    assert (invited.score, invited.band) == (1 + LINK + OPT_OUT + INVITING, "surely")
+    assert score(rows, "有人喜欢你，看看 t.cn/abc") == 1 + LINK
+    assert score(rows, "有人喜欢你，看看 退订回T") == 1 + OPT_OUT
+    assert score(rows, "有人喜欢你，看看 已读 t.cn/abc 退订回T") == 1 + LINK + OPT_OUT + INVITING - INVITING_CALM
+    for other in ("签收", "登录", "谨防"):
+        text = f"有人喜欢你，看看 {other} t.cn/abc 退订回T"
+        assert band_of(one.classified(TextAnalysis(content(text))).band) == "hardly", text
+        assert sum(one.weight for one in evidence(one, content(text)).features if one.kind == "link") == LINK
+    shown = evidence(one, content("有人喜欢你，看看 t.cn/abc 退订回T")).features
+    assert [(feature.kind, feature.weight) for feature in shown] == [
+        ("call", 1),
+        ("link", LINK + INVITING),
+        ("opt-out", OPT_OUT),
+    ]
+
+
 def test_a_warning_outweighs_what_it_warns_of_and_less_of_it_counts_beside_a_link() -> None:
     rows = f"骗局,warning,6\n轻信,warning,{BESIDE_LINK}\n抽奖,ad,6\n试驾,ad,3\n元,price,3\n"
     assert score(rows, "抽奖试驾9元") == 12
@@ -209,6 +240,12 @@ FALSE_BEFORE = [
     "【某超市】您购买的代金券退款成功，金额88元",
     "【某平台】您反映的问题已处理，赠送的补偿优惠券已到账",
     "【六合快递】您的快递已到六合区江北大道营业部，取件码8-2-1103。",
+    "【某招聘】您的简历已被企业查看",
+    "【某分期】恭喜您下单成功，借款2000元已打款至您的收款账户，请按时还款",
+    "【某行】佳节来临之际，感谢新老客户一路同行，祝您新春快乐、阖家幸福",
+    "【某团】您抢购成功的火锅团购券已出库，尾款已付",
+    "【某电信】您本月流量仅剩300MB，赠送流量已用完",
+    "【某楼盘】认购客户您好，网签定于周三，请携带身份证和首付款",
 ]
 """Notices, and warnings against fraud, with words of advertising in them."""
 
@@ -234,6 +271,11 @@ STREET = {
     "spots": "激光祛斑祛痘，无创无痛，签约治疗，专家亲诊",
     "credit-card cash": "信用卡套现、养卡、空卡代还，秒到账，个人pos机",
     "used cars": "高价回收二手车、事故车、抵押车，上门评估，手续齐全当场付款",
+    "a friend who waits": "【某聊】离你很近的她给你点了赞，点击看看 t.example/a 拒收回T",
+    "an application": "【某视频】你关注的主播正在直播，快来互动 退订回T",
+    "a coupon that expires": "【某商城】您有一张50元购物卡即将过期，请尽快使用 t.example/q 退订回T",
+    "a group in disguise": "求答案的来，筘群【❽9❻6】，刷课代做",
+    "instalments": "您的账单可分12期还，每期手续费19元，账单分期享5折，回复FQ办理",
     "car for sale": "个人急售2018款轿车，一手车无事故，4.5万可小刀",
 }
 

@@ -133,7 +133,7 @@ class Harness:
         )
         self.first, self.second = Bind(access), Bind(access)
         self.relay = Relay(
-            directory=cast("Any", SimpleNamespace(ports=ports)),
+            directory=cast("Any", SimpleNamespace(ports=ports, pacers={})),
             rules=self.rules,
             store=cast("Any", self.store),
             journal=self.journal,

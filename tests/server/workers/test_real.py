@@ -188,8 +188,8 @@ def everywhere_found(gate: Crewed, sent: int) -> None:
     assert not any(one["damage"] for one in chains)
     assert gate.ask("report", "--day", today, "--least", "1")["submits"]["sent"] == sent
     assert gate.ask("backtest")["messages"] == sent
-    assert gate.ask("journal", "heads") == {"heads": []}
-    assert gate.ask("journal", "person", SHANGHAI.format(0), "--why", "a test")["person"] > 0
+    assert gate.ask("journal", "list-heads") == {"heads": []}
+    assert gate.ask("journal", "hash-number", SHANGHAI.format(0), "--why", "a test")["person"] > 0
     assert "node-0, node-1, node-2): say whose you mean" in gate.refused("journal", "roll")
     (only,) = json.loads(run("--worker", "2", "find", "--provider", "jia", "--config", gate.config, "--json").stdout)[
         "covered"

@@ -197,7 +197,7 @@ def test_rules_that_are_pushed_or_edited_hold_at_all_workers_and_what_is_gone_ba
     until(lambda: banned(clients) == {(True, False)}, pool.said)
     pool.ask("rules", "rollback", "--why", "x")
     until(lambda: banned(clients) == {(False, False)}, pool.said)
-    assert "differing" not in pool.ask("rules")
+    assert "differing" not in pool.ask("rules", "list")
     pool.write_rules(rule.format("北京"))  # their folder holds what is in force, and is edited: one file, two workers
     until(lambda: banned(clients) == {(False, True)}, pool.said)
     until(lambda: pool.notes() == [], "nothing left to be said")
@@ -217,12 +217,12 @@ def test_a_doubtful_reply_holds_at_all_workers_and_one_decision_is_known_to_all(
     deliver = carrier.reply(person, PORT, "这是退订吗".encode("utf-16-be"), 8)
     assert carrier.acknowledged(deliver).status == ESME_ROK
     until(lambda: [client.submit(PORT, person).status for client in clients] == [0x420] * len(clients), pool.said)
-    (row,) = pool.ask("optout", "doubtful")["rows"]
+    (row,) = pool.ask("optout", "list-doubtful")["rows"]
     until(lambda: pool.metric("gate106_doubtful_replies", state="open") == 1, pool.said)
     assert pool.ask("optout", "decide", row["row"], "--no", "--why", "only asks")["lifted"] == 1
     until(lambda: [client.submit(PORT, person).status for client in clients] == [ESME_ROK] * len(clients), pool.said)
     for _ in range(4):  # whichever worker is asked
-        until(lambda: pool.ask("optout", "doubtful")["rows"] == [], pool.said)
+        until(lambda: pool.ask("optout", "list-doubtful")["rows"] == [], pool.said)
     for client in clients:
         client.__exit__()
     assert pool.stop() == 0
