@@ -1,4 +1,4 @@
-"""Finds values by octets that lie within a frame, without making an object of these octets.
+"""Finds values by octets of a frame, without copying them.
 
 In: octets and a value for them. Out: the same value for equal octets. Never: a guarantee that an entry is still there.
 

@@ -1,4 +1,4 @@
-"""Reads the submits of one network read together, and takes those that are plain.
+"""Reads the plain submits of one network read together.
 
 In: the frames of one provider. Out: pending submits in order, whole long messages. Never: a refusal, or another result than ``Relay.submit``,
 which gets each frame that is not plain: one that is malformed, over a window or a rate, from a port that is not the account's.
@@ -7,7 +7,7 @@ which gets each frame that is not plain: one that is malformed, over a window or
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import cython
 
@@ -24,15 +24,23 @@ from proxy.wire.frame import Frame, Malformed
 from proxy.wire.reserved_values import destination_fault
 from proxy.wire.submit import ContentCache
 
-if TYPE_CHECKING:
-    from proxy.relay.submit import Relay
-
 TOGETHER = 64
 """Submits whose texts are looked for, and digested, together: the memory of one loads while others are compared."""
 _TOGETHER = cython.declare(cython.Py_ssize_t, TOGETHER)
 _PARTS_MAX = cython.declare(cython.Py_ssize_t, PARTS_MAX)
 _PLAIN_MAX = cython.declare(cython.Py_ssize_t, 11 + SHORT_MESSAGE_MAX)
 """Octets from the end of the destination on in a submit without times and optional parameters."""
+
+
+class SubmitHost(Protocol):
+    """What takes submits that are not plain, and parts: ``Relay``."""
+
+    batching: Any
+    parts: Any
+
+    def submit(self, bind: Bind, frame: Frame, now: float, arrived_s: float) -> None: ...
+
+    def turn_away(self, pending: PendingSubmit, reason: str) -> None: ...
 
 
 @cython.final
@@ -58,7 +66,7 @@ class SubmitReader:
     """Reads the submits of all providers; only one read at a time."""
 
     cache: ContentCache
-    _fields: list[_Fields]
+    _places: list[_Fields]
     """Of the frames that are read together."""
     _sender: Sender | None
     _before: bytes
@@ -66,13 +74,13 @@ class SubmitReader:
 
     def __init__(self, cache: ContentCache) -> None:
         self.cache = cache
-        self._fields = [_Fields() for _ in range(TOGETHER)]
+        self._places = [_Fields() for _ in range(TOGETHER)]
         self._before, self._sender = b"", None
 
     @cython.boundscheck(False)
     @cython.wraparound(False)
     @cython.nonecheck(False)
-    def read_all(self, relay: Relay, bind: Bind, frames: Sequence[Frame], now: float, arrived_s: float) -> None:
+    def read_all(self, relay: SubmitHost, bind: Bind, frames: Sequence[Frame], now: float, arrived_s: float) -> None:
         """``Relay.submit`` for all frames of one read, while the gate takes submits."""
         read: list[Frame] = frames if isinstance(frames, list) else list(frames)
         access: Any = bind.access
@@ -93,7 +101,7 @@ class SubmitReader:
                 self._find(read, place)
                 found = 0
             frame: Frame = read[place]
-            fields: _Fields = self._fields[found]
+            fields: _Fields = self._places[found]
             found += 1
             pending = None
             if fields.recipient and unanswered < window and _has_room(rates, arrived_s):
@@ -159,7 +167,7 @@ class SubmitReader:
         frame: Frame
         data: bytes
         for place in range(many):
-            fields = self._fields[place]
+            fields = self._places[place]
             frame = frames[first + place]
             data = frame.data
             fields.content, fields.digest, fields.recipient = None, b"", 0
@@ -177,7 +185,7 @@ class SubmitReader:
         texts: list[bytes] = []
         begins: list[int] = []
         for place in range(many):
-            fields = self._fields[place]
+            fields = self._places[place]
             if fields.recipient:
                 frame = frames[first + place]
                 data = frame.data
