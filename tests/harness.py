@@ -203,6 +203,12 @@ class Harness:
             assert self.entries(said.recipient) == self.replayed(said.recipient)
 
 
+def submit_each(relay: Any, bind: Any, frames: Any, now: float, arrived_s: float) -> None:
+    """What ``Relay.submit_all`` does, frame by frame."""
+    for frame in frames:
+        relay.submit(bind, frame, now, arrived_s)
+
+
 def _record(store: Any, recipient: int) -> bytes:
     found: list[bytes] = []
 

@@ -40,24 +40,28 @@ def recipient_of(spelling: str | bytes) -> int:
     """The 11 national digits of any accepted spelling; raises NotARecipient."""
     if isinstance(spelling, bytes):
         octets: bytes = spelling
-        number: cython.ulonglong = _of_digits(octets, len(octets))
+        number: cython.ulonglong = plain_recipient(octets, 0, len(octets))
         if number:
             return number
     return _parse_any_spelling(spelling)
 
 
-@cython.cfunc
 @cython.exceptval(check=False)
-def _of_digits(spelling: cython.p_uchar, length: cython.Py_ssize_t) -> cython.ulonglong:
-    """The national digits of 11 or 13 plain digits; 0 for any other text."""
+@cython.ccall
+def plain_recipient(data: bytes, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.ulonglong:
+    """The national digits if the octets from ``begin`` to ``end`` are 11 or 13 plain digits; 0 for any other text."""
+    octets: cython.p_uchar = data
     number: cython.ulonglong = 0
-    if length != 11 and length != 13:
+    digit: cython.uint
+    place: cython.Py_ssize_t
+    if end - begin != 11 and end - begin != 13:
         return 0
-    for place in range(length):
-        if not 48 <= spelling[place] <= 57:
+    for place in range(begin, end):
+        digit = (octets[place] - 48) & 0xFF
+        if digit > 9:
             return 0
-        number = number * 10 + (spelling[place] - 48)
-    if length == 13:
+        number = number * 10 + digit
+    if end - begin == 13:
         if number < _COUNTRY_CODE:
             return 0
         number -= _COUNTRY_CODE

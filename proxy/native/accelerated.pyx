@@ -27,15 +27,11 @@ from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 from proxy.native.loader import PURE
 from proxy.model.message cimport Content
 from proxy.model.pseudonym cimport Pseudonymizer
-from proxy.model.rate cimport MessageRate
-from proxy.model.recency_filter cimport RecencyFilter
 from proxy.native.blake2 cimport Blake2, Digested, _add_to_digest, _begin_digest, _digest16, _digest_four, _end_digest
-from proxy.native.journal_buffer cimport PackedBodies, RecordBuffer
 from proxy.native.octets cimport FETCHED, _items_of, _items_within, _prefetch, _put_u32, _put_u48, _put_u64, _u32_at, _u64_at, octet, u64, PY_BIG_ENDIAN
 from proxy.policy.text_reader cimport Reader
 from proxy.state.embedded.record_table cimport Table
 from proxy.state.lists.bloom cimport BloomFilters
-from proxy.state.mailbox.deliver_queue cimport DeliverQueue, Item
 from proxy.state.record.record cimport add_packed
 
 cdef extern from "Python.h":
@@ -43,10 +39,6 @@ cdef extern from "Python.h":
     object PyUnicode_DecodeUTF8(const char *, Py_ssize_t, const char *)
 
 include "relay/fields.pxi"
-include "model/recent_keys.pxi"
-include "wire/submit.pxi"
-include "relay/recent_texts.pxi"
-include "relay/submit.pxi"
 include "policy/limit_counts.pxi"
 include "policy/refusal_match.pxi"
 include "relay/cache_prefetch.pxi"
@@ -55,4 +47,3 @@ include "policy/candidate.pxi"
 include "relay/admission.pxi"
 include "relay/assembler.pxi"
 include "relay/batching.pxi"
-include "relay/deliver_batch.pxi"

@@ -15,6 +15,8 @@ cdef void _add_to_digest(Blake2 *digest, const octet *at, Py_ssize_t size) noexc
 cdef void _end_digest(Blake2 *digest, octet *to, int size) noexcept
 cdef void _digest_four(const Digested *four, octet *to, int size) noexcept
 cdef bytes _digest16(const octet *at, Py_ssize_t many)
+cpdef bytes digest_from(bytes data, Py_ssize_t begin)
+cpdef list digests_from(list datas, list begins)
 
 cdef class KeyedHash:
     cdef u64[8] begun

@@ -17,6 +17,14 @@ class KeyedHash:
         return int.from_bytes(self.digest(number.to_bytes(8, "big"))[:8], "big")
 
 
+def digest_from(data: bytes, begin: int) -> bytes:
+    return blake2b(data[begin:], digest_size=16).digest()
+
+
+def digests_from(datas: list[bytes], begins: list[int]) -> list[bytes]:
+    return list(map(digest_from, datas, begins))
+
+
 def quartered_digest(previous: bytes, records: bytes | memoryview, claim: bytes) -> bytes:
     size = (len(records) + 3) // 4
     quarters = [blake2b(records[at * size : at * size + size], digest_size=32).digest() for at in range(4)]

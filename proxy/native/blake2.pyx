@@ -277,6 +277,47 @@ cdef bytes _digest16(const octet *at, Py_ssize_t many):
     _digest(at, many, <octet *>PyBytes_AS_STRING(output), 16)
     return output
 
+
+cpdef bytes digest_from(bytes data, Py_ssize_t begin):
+    """The digest of 16 octets of ``data`` from ``begin`` on."""
+    return _digest16(<const octet *>PyBytes_AS_STRING(data) + begin, PyBytes_GET_SIZE(data) - begin)
+
+
+cdef enum:
+    BLOCKS = 4  # of a message that is digested together with others; longer ones by themselves
+
+
+cpdef list digests_from(list datas, list begins):
+    """``digest_from`` for many: of four with equally many blocks at once."""
+    cdef Digested[BLOCKS][4] waiting
+    cdef Py_ssize_t[BLOCKS][4] places
+    cdef Py_ssize_t[BLOCKS] held
+    cdef octet[4 * 16] digests
+    cdef Py_ssize_t place, each, blocks, begin
+    cdef bytes data
+    cdef list found = [None] * len(datas)
+    memset(held, 0, sizeof(held))
+    for place in range(len(datas)):
+        data, begin = datas[place], begins[place]
+        blocks = max(PyBytes_GET_SIZE(data) - begin - 1, 0) >> 7
+        if blocks >= BLOCKS:
+            found[place] = digest_from(data, begin)
+            continue
+        each = held[blocks]
+        waiting[blocks][each].at = <const octet *>PyBytes_AS_STRING(data) + begin
+        waiting[blocks][each].many = PyBytes_GET_SIZE(data) - begin
+        places[blocks][each] = place
+        held[blocks] = (each + 1) & 3
+        if each == 3:
+            _digest_four(waiting[blocks], digests, 16)
+            for each in range(4):
+                found[places[blocks][each]] = PyBytes_FromStringAndSize(<const char *>digests + 16 * each, 16)
+    for blocks in range(BLOCKS):
+        for each in range(held[blocks]):
+            found[places[blocks][each]] = _digest16(waiting[blocks][each].at, waiting[blocks][each].many)
+    return found
+
+
 def quartered_digest(bytes previous, const octet[::1] records, bytes claim):
     """A digest of 32 octets: of ``previous``, the digests of the four quarters of ``records``, and ``claim``."""
     cdef bytes output = PyBytes_FromStringAndSize(NULL, 32)

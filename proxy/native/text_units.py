@@ -6,6 +6,7 @@ import re
 from functools import cache
 from sys import byteorder
 
+_UNUSUAL = re.compile("[\ud800-\udfff\ufffe\U00010000-\U0010ffff]")
 _DIGITS_MASKED = bytes.maketrans(b"123456789", b"000000000")
 
 
@@ -41,3 +42,8 @@ def _marks_between(kinds: bytes, mark: int) -> re.Pattern[str]:
 def without_marks(text: str, kinds: bytes, mark: int) -> str:
     found = _marks_between(kinds, mark).sub("", text)
     return text if found == text else found
+
+
+def plain_utf16(data: bytes, begin: int, end: int) -> str | None:
+    text = data[begin : end - (end - begin) % 2].decode("utf-16-be", "surrogatepass")
+    return None if _UNUSUAL.search(text) else text

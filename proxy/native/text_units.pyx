@@ -227,3 +227,26 @@ cpdef str without_marks(str text, bytes kinds, int mark):
     else:
         many = _without_marks(<const Py_UCS4 *>PyUnicode_DATA(text), <Py_UCS4 *>kept, size, kind_of, mark)
     return text if many == size else PyUnicode_FromKindAndData(kind, kept, many)
+
+
+cpdef str plain_utf16(bytes data, Py_ssize_t begin, Py_ssize_t end):
+    """The text of octets in UTF-16BE; None if it has a surrogate, or a byte order mark of the other order."""
+    cdef Py_ssize_t at, size = (end - begin) >> 1
+    cdef str text
+    cdef unit *to
+    cdef unit one, unusual = 0, every = 0
+    if size <= 0:
+        return ""
+    text = PyUnicode_New(size, 0xFFFF)
+    to = <unit *>PyUnicode_DATA(text)
+    memcpy(to, PyBytes_AS_STRING(data) + begin, 2 * size)
+    for at in range(size):  # without an exit, so that the compiler can use vectors
+        one = to[at]
+        if not PY_BIG_ENDIAN:
+            one = one << 8 | one >> 8
+        to[at] = one
+        every |= one
+        unusual |= ((one & 0xF800) == 0xD800) | (one == 0xFFFE)
+    if unusual:
+        return None
+    return text if every > 0xFF else PyUnicode_FromKindAndData(PyUnicode_2BYTE_KIND, to, size)

@@ -131,7 +131,7 @@ class CarrierLink(Link):
             return
         for frame in requests:
             if frame.command_id == DELIVER_SM:
-                self.carrier_account.deliver_relay.deliver(self, frame, now)
+                self.carrier_account.deliver_relay.deliver_all(self, [frame], now)
             else:
                 self.session.answer(frame, ESME_RINVCMDID)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from proxy.config import Account, Provider, Settings
 from proxy.model.message import CATEGORY_WORDS, Sender, hash32
+from proxy.model.octet_cache import OctetCache
 from proxy.model.rate import Rate
 from proxy.relay.submit_pacer import PacedRates, SubmitPacer
 from proxy.state.counters.rate_shares import LeasedRate
@@ -20,6 +21,9 @@ EMPTY = "(empty)"
 """What the registered prefix of an empty source is called."""
 SENDERS_MAX = 65_536
 """Sources remembered per account: extensions are the provider's to choose, so the memo is bounded (two generations)."""
+
+RECENT_MAX = 64
+"""Of these, the ones found without an object for their octets."""
 
 
 class Access:
@@ -43,6 +47,8 @@ class Access:
         self.allowed = tuple((provider.name, category, "allow", "") for category in CATEGORY_WORDS)
         """Labels under which this account's messages are counted: made once, not once a message."""
         self._ports = ports
+        self.recent = OctetCache(RECENT_MAX)
+        """Senders that the account owns, by ``head`` within a frame."""
         self._young: dict[bytes, Sender] = {}
         self._old: dict[bytes, Sender] = {}
         self._new_ports: list[str] = []
@@ -55,7 +61,7 @@ class Access:
         if found is None:
             found = self._old.get(head) or self._make(source_of(head), self.fault_of(head) is None)
             if len(self._young) >= SENDERS_MAX:
-                self._old, self._young = self._young, {}
+                self._old, self._young, self.recent = self._young, {}, OctetCache(RECENT_MAX)
             self._young[head] = found
         return found
 

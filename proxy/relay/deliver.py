@@ -30,19 +30,26 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from proxy.journal.encoding import pack, pack_string
+from proxy.journal.encoding import pack
 from proxy.journal.records import mailbox as mail
 from proxy.journal.records import messages
 from proxy.model.counters import GateCounters
-from proxy.native.loader import compiled
-from proxy.relay.deliver_batch import ESME_ROK, ESME_RX_T_APPN, RECEIPT, ArrivedReply, ReceiptBatch, Route
-from proxy.relay.message_ids import CarrierIds, allowed_receipt
+from proxy.relay.deliver_batch import (
+    ESME_ROK,
+    ESME_RX_T_APPN,
+    ArrivedReply,
+    ReceiptBatch,
+    Route,
+    receive_receipts,
+    sort_answers,
+)
+from proxy.relay.message_ids import CarrierIds
 from proxy.relay.optout_reply import ReplyHandler
 from proxy.relay.pending_submit import CarrierConnection
 from proxy.relay.submit import Relay
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.state.mailbox.mailbox import UNOWNED, Bounds, Mailbox
-from proxy.wire import Deliver, Frame, Malformed, deliver_sm_resp, read_deliver, receipt_addresses
+from proxy.wire import Deliver, Frame, Malformed, deliver_sm_resp, read_deliver
 
 SAFE_WITHIN_S = 0.85
 """Together with the time between two ticks: one second, within which a carrier is answered (DESIGN §4)."""
@@ -130,7 +137,7 @@ class DeliverRelay:
         self._strip = strip
         self._by_text = by_text
         self._clock = clock
-        self._ids = ids or {}
+        self.ids = ids or {}
         self._arrivals: deque[ArrivedReply | ReceiptBatch] = deque()  # for which the carrier may be waiting, oldest first
         self._receipt_batch: ReceiptBatch | None = None
         """The batch that takes more receipts: the journal has none of them yet."""
@@ -141,18 +148,12 @@ class DeliverRelay:
 
     # ------------------------------------------------------------------ from the carrier
 
-    @compiled("deliver_relay_deliver_all")
     def deliver_all(self, link: CarrierConnection, frames: Sequence[Frame], now: float) -> None:
-        """``deliver`` for all frames of one read."""
-        for frame in frames:
-            self.deliver(link, frame, now)
+        """A carrier has sent delivers: receipts are read together (deliver_batch.py), others one by one."""
+        receive_receipts(self, link, frames, now)
 
     def deliver(self, link: CarrierConnection, frame: Frame, now: float) -> None:
-        """A carrier has sent a deliver_sm: a receipt, the answer to a probe, or a recipient's reply."""
-        plain = receipt_addresses(frame)
-        if plain is not None:
-            self._receipt(link, frame, *plain, now)
-            return
+        """A carrier has sent another deliver_sm: the answer to a probe, a recipient's reply, or a receipt by its text only."""
         try:
             deliver = read_deliver(frame)
         except Malformed as fault:
@@ -160,7 +161,9 @@ class DeliverRelay:
             link.answer(deliver_sm_resp(frame.sequence_number, fault.status))
             return
         if link.carrier in self._by_text and deliver.looks_like_receipt:
-            self._receipt(link, frame, deliver.source.encode("latin-1"), deliver.destination.encode("latin-1"), now)
+            destination, routes = deliver.destination.encode("latin-1"), self.routes(link)
+            route = routes.get(destination) or self.route(link, destination, routes)
+            self.receipt_batch(link).add(frame, deliver.source.encode("latin-1"), route, now)
             return
         port = self._port(link, deliver.destination)
         if (recorded := self.on_probe(deliver, port, now)) is not None:
@@ -184,16 +187,6 @@ class DeliverRelay:
             link.answer(deliver_sm_resp(sequence, ESME_RX_T_APPN))
         else:
             self.relay.when_synced(recorded, partial(link.answer, deliver_sm_resp(sequence, ESME_ROK)))
-
-    def _receipt(self, link: CarrierConnection, frame: Frame, source: bytes, destination: bytes, now: float) -> None:
-        routes = self.routes(link)
-        route = routes.get(destination) or self.route(link, destination, routes)
-        ids, receipt_batch = self._ids.get(link.carrier), self.receipt_batch(link)
-        data = allowed_receipt(frame.data) if ids is None else ids.receipt(frame.data)
-        receipt_batch.items.append(Item(0, now, RECEIPT, data, route.box))
-        receipt_batch.routes.append(route)
-        receipt_batch.people.append(pack_string(source.decode("latin-1")))
-        receipt_batch.sequences.append(frame.sequence_number)
 
     def receipt_batch(self, link: CarrierConnection) -> ReceiptBatch:
         """The receipts of this link in this turn."""
@@ -279,20 +272,14 @@ class DeliverRelay:
         self.mailbox.bound(provider)
         self.due.add(provider)
 
-    @compiled("deliver_relay_answered")
-    def answered(self, answers: Iterable[tuple[Item, Frame]], now: float) -> None:
+    def answered(self, answers: Sequence[tuple[Item, Frame]], now: float) -> None:
         """A provider has answered delivers."""
-        mailbox, due = self.mailbox, self.due
-        taken: list[Item] = []
-        for item, frame in answers:
-            status = frame.command_status
-            due.add(item.box.provider)
-            if status == ESME_ROK:
-                taken.append(item)
-            elif status in LATER:
-                mailbox.refused(item, now)
+        taken, others = sort_answers(answers, self.due)
+        for item, frame in others:
+            if frame.command_status in LATER:
+                self.mailbox.refused(item, now)
             else:
-                mailbox.drop(item, "refused")
+                self.mailbox.drop(item, "refused")
         self.delivered_all(taken)
 
     def delivered(self, item: Item) -> None:

@@ -10,30 +10,40 @@ because its effect on the record is written right before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import cython
 
 from proxy.journal.encoding import pack
 from proxy.journal.records import delivers, messages
 from proxy.model.counters import GateCounters
+from proxy.native.journal_buffer import PackedBodies, RecordBuffer
+from proxy.native.octet_runs import find_zero, is_run
 from proxy.relay.effects.optouts import ReplyEffect
+from proxy.relay.message_ids import CarrierIds, allowed_receipt
 from proxy.relay.pending_submit import CarrierConnection
 from proxy.relay.submit import Relay
-from proxy.state.mailbox.deliver_queue import DeliverQueue, Item
+from proxy.state.mailbox.deliver_queue import DeliverQueue, Item, new_item
 from proxy.state.mailbox.mailbox import Mailbox
 from proxy.wire.builders import deliver_sm_resp
+from proxy.wire.deliver import receipt_end
 from proxy.wire.frame import Frame
+from proxy.wire.tables import MESSAGE_ID_MAX
 
 ESME_ROK, ESME_RX_T_APPN = 0x00, 0x64
 RECEIPT = "receipt"
 
 
+@cython.final
+@cython.cclass
 class Route:
     """Where receipts for a port go: looked up once per port, not per receipt."""
 
-    __slots__ = ("box", "label", "said")
+    box: DeliverQueue
+    label: tuple[str, str]
+    said: bytes
+    """The port and its owner in a journal record."""
 
     def __init__(self, port: str, owner: str, box: DeliverQueue) -> None:
         """``owner``: the provider; empty if the port has no owner."""
@@ -50,29 +60,29 @@ class DeliverHost(Protocol):
     mailbox: Mailbox
     due: set[str]
     """Providers with items to hand over in this turn."""
+    ids: Mapping[str, CarrierIds]
+    """Carriers whose receipts need their message ids translated."""
+
+    def deliver(self, link: CarrierConnection, frame: Frame, now: float) -> None:
+        """A carrier has sent a deliver_sm other than a receipt."""
+
+    def routes(self, link: CarrierConnection) -> dict[bytes, Route]:
+        """The known routes of this link's receipts, by port."""
+
+    def route(self, link: CarrierConnection, destination: bytes, routes: dict[bytes, Route]) -> Route:
+        """Adds the route of a port."""
+
+    def receipt_batch(self, link: CarrierConnection) -> ReceiptBatch:
+        """The receipts of this link in this turn."""
 
     def close(self, receipts: ReceiptBatch) -> None:
         """No more receipts may join these."""
 
 
-class _ArrivedDeliver:
-    """Common to both: a RecordChange that changes no recipient's record and is given up if the journal does not take it."""
+class ArrivedReply:
+    """A reply on its way into the mailbox. Its effect on the recipient's record is journalled right before it.
 
-    __slots__ = ()
-
-    def apply(self, data: bytes, now: float) -> bytes:
-        return data
-
-    def give_up(self) -> None:
-        raise NotImplementedError
-
-    def unwritten(self) -> bool:
-        self.give_up()
-        return False
-
-
-class ArrivedReply(_ArrivedDeliver):
-    """A reply on its way into the mailbox. Its effect on the recipient's record is journalled right before it."""
+    A RecordChange that changes no recipient's record and is given up if the journal does not take it; ``ReceiptBatch`` likewise."""
 
     __slots__ = (
         "recipient",
@@ -123,6 +133,13 @@ class ArrivedReply(_ArrivedDeliver):
 
     # -- a Change, for the relay
 
+    def apply(self, data: bytes, now: float) -> bytes:
+        return data
+
+    def unwritten(self) -> bool:
+        self.give_up()
+        return False
+
     def written(self, now: float) -> tuple[int, bytes] | None:
         if not self.open:  # given up while the store was out of reach: the carrier sends it again
             return None
@@ -161,33 +178,59 @@ class ArrivedReply(_ArrivedDeliver):
             deliver_relay.mailbox.drop(self.item, "returned")
 
 
-class ReceiptBatch(_ArrivedDeliver):
+@cython.final
+@cython.cclass
+class ReceiptBatch:
     """The receipts of one link in one turn, on their way into the mailbox: one journal record and one item each."""
 
-    __slots__ = ("recipient", "link", "items", "people", "routes", "sequences", "read_s", "open", "_put", "_relay")
+    recipient: Any
+    link: Any  # CarrierConnection
+    items: list[Item]
+    people: list[bytes]
+    """The recipient of each, as the journal has it, in UTF-8."""
+    routes: list[Route]
+    sequences: list[int]
+    """The carrier's sequence number of each."""
+    read_s: float
+    open: bool
+    """Whether the carrier still waits for the answers."""
+    _put: bool
+    _relay: Any  # DeliverHost
+    _ids: Any  # CarrierIds | None
 
     def __init__(self, deliver_relay: DeliverHost, link: CarrierConnection, read_s: float) -> None:
         self.recipient = 0
         self.link = link
-        self.items: list[Item] = []
-        self.people: list[bytes] = []
-        """The recipient of each, as the journal has it."""
-        self.routes: list[Route] = []
-        self.sequences: list[int] = []
-        """The carrier's sequence number of each."""
+        self.items, self.people, self.routes, self.sequences = [], [], [], []
         self.read_s = read_s
-        self.open = True
-        """Whether the carrier still waits for the answers."""
-        self._put = False
-        self._relay = deliver_relay
+        self.open, self._put = True, False
+        self._relay, self._ids = deliver_relay, deliver_relay.ids.get(link.carrier)
+
+    @cython.ccall
+    def add(self, frame: Frame, source: bytes, route: Route, now: float) -> None:
+        """Adds a receipt; ``source``: the recipient as written in the PDU."""
+        data: bytes = frame.data
+        if self._ids is not None:
+            data = self._ids.receipt(data)
+        elif not _begins_with_id(data):
+            data = allowed_receipt(data)
+        self.items.append(new_item(now, RECEIPT, data, route.box))
+        self.routes.append(route)
+        self.people.append(source if source.isascii() else source.decode("latin-1").encode())
+        self.sequences.append(frame.sequence_number)
 
     # -- a Change, for the relay
 
-    def written(self, now: float) -> tuple[int, Iterable[list[bytes]]] | None:
+    def apply(self, data: bytes, now: float) -> bytes:
+        return data
+
+    def unwritten(self) -> bool:
+        self.give_up()
+        return False
+
+    def written(self, now: float) -> tuple[int, PackedBodies] | None:
         self._relay.close(self)
-        if not self.open:
-            return None
-        return messages.DELIVER, delivers.pack_receipts(now, self.people, self.routes, self.items)
+        return (messages.DELIVER, ReceiptBodies(now, self)) if self.open else None
 
     def done(self, recorded: int) -> None:
         """``recorded``: the sequence of the first; the others follow it."""
@@ -232,3 +275,100 @@ def acknowledged(sequences: list[int]) -> list[bytes]:
     """The carrier's acknowledgements for safe delivers."""
     status: cython.uint = ESME_ROK
     return [deliver_sm_resp(sequence, status) for sequence in sequences]
+
+
+@cython.cclass
+class ReceiptBodies(PackedBodies):
+    """A DeliverRecord (journal/records/delivers.py) of each receipt."""
+
+    _head: bytes
+    _receipts: ReceiptBatch
+
+    def __init__(self, now: float, receipts: ReceiptBatch) -> None:
+        self._head, self._receipts = delivers.receipt_head(now), receipts
+
+    @cython.nonecheck(False)
+    @cython.cfunc
+    def write(self, to: RecordBuffer) -> None:
+        receipts: ReceiptBatch = self._receipts
+        place: cython.Py_ssize_t
+        for place in range(len(receipts.items)):
+            person: bytes = receipts.people[place]
+            route: Route = receipts.routes[place]
+            item: Item = receipts.items[place]
+            to.begin()
+            to.put(self._head)
+            to.put_u16(len(person))
+            to.put(person)
+            to.put(route.said)
+            to.put(item.data)
+            to.end()
+
+
+_TEXT = cython.declare(cython.Py_ssize_t, 10)  # after the destination, where no time is given
+_ID_MAX = cython.declare(cython.Py_ssize_t, MESSAGE_ID_MAX)
+
+
+@cython.cfunc
+def _begins_with_id(data: bytes) -> cython.bint:
+    """Whether the text of a receipt without times begins with a message id that SMPP has room for."""
+    octets: cython.p_uchar = data
+    text: cython.Py_ssize_t = (
+        find_zero(data, find_zero(data, find_zero(data, 16, 22) + 3, len(data)) + 3, len(data)) + 1 + _TEXT
+    )
+    if (
+        octets[text - 7]
+        or octets[text - 6]
+        or octets[text - 1] < 5
+        or octets[text : text + 3] != b"id:"
+        or octets[text + 3] == 32
+    ):
+        return False
+    end: cython.Py_ssize_t = min(text + octets[text - 1], text + 4 + _ID_MAX)
+    place: cython.Py_ssize_t
+    for place in range(text + 4, end):  # noqa: SIM110 # compiled, a generator costs more than the loop
+        if octets[place] == 32:
+            return True
+    return False
+
+
+def receive_receipts(deliver_relay: DeliverHost, link: CarrierConnection, frames: Sequence[Frame], now: float) -> None:
+    """Adds the receipts of one read to the batch of their link; ``deliver_relay`` gets the other frames, in order."""
+    routes: dict[bytes, Route] = deliver_relay.routes(link)
+    receipts: ReceiptBatch | None = None
+    frame: Frame
+    route: Route | None = None
+    port: bytes = b""
+    for frame in frames:
+        data: bytes = frame.data
+        end: cython.Py_ssize_t = receipt_end(data)
+        if end < 0:
+            deliver_relay.deliver(link, frame, now)
+            receipts = None  # later receipts may have to stay behind this deliver
+            continue
+        service: cython.Py_ssize_t = find_zero(data, 16, 22) + 3
+        source: cython.Py_ssize_t = find_zero(data, service, end)
+        if route is None or not is_run(data, source + 3, end, port):  # a run of receipts mostly has one port
+            port = data[source + 3 : end]
+            route = routes.get(port) or deliver_relay.route(link, port, routes)
+        if receipts is None:
+            receipts = deliver_relay.receipt_batch(link)
+        receipts.add(frame, data[service:source], route, now)
+
+
+def sort_answers(answers: Sequence[tuple[Item, Frame]], due: set[str]) -> tuple[list[Item], list[tuple[Item, Frame]]]:
+    """Sorts providers' answers to delivers: items that were taken, and answers of another status. Adds the providers to ``due``."""
+    item: Item
+    frame: Frame
+    box: DeliverQueue | None = None
+    taken: list[Item] = []
+    others: list[tuple[Item, Frame]] = []
+    for item, frame in answers:
+        if item.box is not box:  # a run of answers mostly is one provider's
+            box = item.box
+            due.add(box.provider)
+        if frame.command_status == 0:
+            taken.append(item)
+        else:
+            others.append((item, frame))
+    return taken, others

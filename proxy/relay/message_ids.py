@@ -74,8 +74,8 @@ def allowed(own: bytes) -> bytes:
 
 
 def allowed_receipt(data: bytes) -> bytes:
-    """A receipt (whole PDU, read before by read_deliver) naming ids as ``allowed`` has them. The compiled ``deliver_relay_deliver_all`` does
-    without it where the text begins with an id that is not too long."""
+    """A receipt (whole PDU, read before by read_deliver) naming ids as ``allowed`` has them. ReceiptBatch does without it where the
+    text begins with an id that is not too long."""
     receipt = ReceiptIds(data)
     text_id, tlv_id = receipt.text_id, receipt.tlv_id
     if text_id is not None and len(text_id) <= ID_OCTETS_MAX:

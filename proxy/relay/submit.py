@@ -5,7 +5,8 @@ Never: sockets, a clock, an event loop. (``spawn`` drives the coroutine of a bat
 
 The way of a submit, by the functions that run:
 
-    Relay.submit            reads the PDU; ``admit`` refuses before reading (draining, window, rate)
+    SubmitReader.read_all   reads the plain PDUs of one network read together, and any other by
+    Relay.submit            reads one PDU; ``admit`` refuses before reading (draining, window, rate)
     Relay.release           only submits above the rate of a provider that is paced: they have waited for it (submit_pacer.py)
     PartHandler.take        only parts of long messages: waits for the other parts
     Relay.turn              once an event-loop iteration: everything that has arrived since the last one, together
@@ -36,7 +37,6 @@ from proxy.model.counters import GateCounters
 from proxy.model.message import Category, Message, Outcome
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.reasons import GATE_REASONS
-from proxy.native.loader import compiled
 from proxy.policy.ruleset import RuleSet
 from proxy.relay.account_access import Access, Directory
 from proxy.relay.admission import ON_JUDGE_ERROR, Admission
@@ -49,6 +49,7 @@ from proxy.relay.multipart.shared import SharedParts
 from proxy.relay.pending_submit import Bind, LaneRoutes, OtherRequest, PendingSubmit, count, refusal_body_of
 from proxy.relay.refusal_cache import RefusalCache
 from proxy.relay.submit_pacer import Pace
+from proxy.relay.submit_reader import SubmitReader
 from proxy.wire import ContentCache, Malformed
 from proxy.wire.frame import Frame
 from proxy.wire.reserved_values import ReservedContent
@@ -127,7 +128,8 @@ class Relay:
         self.on_wait: Callable[[], None] = lambda: None
         """Called when a submit begins to wait for its provider's rate, and ``release_s`` is another time."""
         self._spawn, self._wake = spawn, wake
-        self._memo = ContentCache()
+        self._contents = ContentCache()
+        self._reader = SubmitReader(self._contents)
         self._paused = False
         self._next_rules: RuleSet | None = None
         """Rules that come into force once the batches under way are written."""
@@ -156,7 +158,7 @@ class Relay:
             elif bind.access.paced is not None:
                 reason = fault
         if reason:
-            self._turn_away(pending, reason)
+            self.turn_away(pending, reason)
 
     def _take(self, pending: PendingSubmit, now_s: float) -> str:
         """Takes a submit that was read; returns the gate's reason to refuse it, or an empty string."""
@@ -185,22 +187,24 @@ class Relay:
             return ""
         return parts.owe(pending, now_s) if pace is Pace.REFUSE else "part-again"
 
-    def _turn_away(self, pending: PendingSubmit, reason: str) -> None:
+    def turn_away(self, pending: PendingSubmit, reason: str) -> None:
         """The gate refuses a submit without judging it."""
         pending.bind.noise += reason not in OUR_FAULT
         self.admission.refuse(pending, GATE_REASONS[reason])
         self.commit.decided.append(pending)
 
-    @compiled("relay_submit_all")
     def submit_all(self, bind: Bind, frames: Sequence[Frame], now: float, arrived_s: float) -> None:
-        """``submit`` for all frames of one read."""
+        """``submit`` for all frames of one read: plain ones together (submit_reader.py)."""
+        if not self.draining and not self.commit.journal_down:
+            self._reader.read_all(self, bind, frames, now, arrived_s)
+            return
         for frame in frames:
             self.submit(bind, frame, now, arrived_s)
 
     def refuse(self, pending: PendingSubmit, reason: str) -> None:
         """The gate refuses a request of a provider unread."""
         pending.bind.unanswered += 1
-        self._turn_away(pending, reason)
+        self.turn_away(pending, reason)
 
     def admit(self, bind: Bind, now_s: float) -> str:
         """The gate's reason to refuse before reading, or an empty string. Takes from the provider's rate."""
@@ -221,7 +225,7 @@ class Relay:
     def _read(self, pending: PendingSubmit, frame: Frame, now: float) -> str:
         """Makes the Message of a frame. Returns the gate's reason to refuse it, or an empty string."""
         try:
-            head, destination, content = pending.read(frame, self._memo, now)
+            head, destination, content = pending.read(frame, self._contents, now)
             if type(content) is ReservedContent and pending.bind.access.refuses_reserved:
                 raise content.fault.malformed()
         except Malformed as fault:
@@ -345,7 +349,7 @@ class Relay:
         """Counts the end of a wait. ``reason``: the gate's own to refuse the submit, or an empty string."""
         self.tally.paced[one.access.provider.name, result] += 1
         if reason:
-            self._turn_away(one.pending, reason)
+            self.turn_away(one.pending, reason)
 
     # ------------------------------------------------------------------ other work of a turn
 

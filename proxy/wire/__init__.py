@@ -32,7 +32,7 @@ from proxy.wire.builders import (
     unbind,
 )
 from proxy.wire.charset import encode
-from proxy.wire.deliver import Deliver, read_deliver, receipt_addresses
+from proxy.wire.deliver import Deliver, read_deliver
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed, renumbered
 from proxy.wire.joined_text import joined
@@ -64,7 +64,6 @@ __all__ = [
     "read_fields",
     "read_receipt",
     "read_submit",
-    "receipt_addresses",
     "source_of",
     "receipt_text",
     "renumbered",

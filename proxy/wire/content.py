@@ -10,12 +10,14 @@ decide whether they pass.
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import blake2b
-from itertools import product
 from typing import NamedTuple
 
+import cython
+
 from proxy.model.message import Content, Part
-from proxy.wire.charset import EMPTY, READABLE, UNREADABLE, decode, displayed_text
+from proxy.native.blake2 import digest_from
+from proxy.native.text_units import plain_utf16
+from proxy.wire.charset import EMPTY, KINDS, READABLE, UCS_2, UNREADABLE, decode, displayed_text
 from proxy.wire.fields import SmppTime, read_time
 from proxy.wire.frame import Malformed, read_tlvs
 from proxy.wire.reserved_values import flags_fault, text_fault, with_fault
@@ -38,12 +40,15 @@ SHORT_MESSAGE_MAX = 254
 CARRIED = frozenset({MESSAGE_PAYLOAD})
 """Parameters that carry the text itself; Content.extra leaves them out."""
 
-
-_USUAL = frozenset(
-    bytes((esm_class, 0, priority, 0, 0, registered, replace))
-    for esm_class, priority, registered, replace in product(range(4), range(4), range(3), range(2))
-)
-"""The octets before data_coding in nearly all messages: no header, no times, nothing reserved."""
+IS_UCS_2 = bytes([kind == UCS_2 for kind in KINDS])
+"""By data_coding."""
+_UNUSUAL_CLASSES = cython.declare(cython.uint, 0xFF & ~(3 | ESM_UDHI))
+_UDHI = cython.declare(cython.uint, ESM_UDHI)
+_SHORT_MAX = cython.declare(cython.Py_ssize_t, SHORT_MESSAGE_MAX)
+_NO_EXTRA: tuple[tuple[int, bytes], ...] = ()
+_PARTS_MAX = 4096
+_parts: dict[tuple[int, int, int], Part] = {}
+"""Recent ones: to look a Part up costs a quarter of making it."""
 
 
 class BodyTail(NamedTuple):
@@ -133,23 +138,87 @@ def content_of(
     return text, state, part, extra
 
 
+@cython.boundscheck(False)
+@cython.wraparound(False)
+@cython.nonecheck(False)
+@cython.ccall
+def plain_content(data: bytes, begin: cython.Py_ssize_t, digest: bytes) -> Content | None:
+    """The content of the octets from ``begin`` on if they are a readable text, or a part of one in UCS-2, without times and optional
+    parameters: nearly always. ``digest``: of these octets, empty if not known. None: ``read_content`` reads it."""
+    octets: cython.p_uchar = data
+    end: cython.Py_ssize_t = len(data)
+    first: cython.Py_ssize_t = begin + 10
+    if end <= first or end != first + octets[begin + 9] or end - first > _SHORT_MAX or octets[begin + 3] or octets[begin + 4]:
+        return None
+    if octets[begin] & _UNUSUAL_CLASSES or octets[begin + 2] > 3 or octets[begin + 5] > 2 or octets[begin + 6] > 1:
+        return None
+    coding: cython.Py_ssize_t = octets[begin + 7]
+    part: Part | None = None
+    if octets[begin] & _UDHI:
+        first += _header_bytes(octets, first, end)
+        if octets[first - 1] == 0 or octets[first - 1] > octets[first - 2] or octets[first - 2] == 1 or first == begin + 10:
+            return None
+        part = _known_part(octets[first - 3], octets[first - 2], octets[first - 1])
+    is_ucs_2: bytes = IS_UCS_2
+    text: str | None = None
+    if is_ucs_2[coding] and end > first and not (end - first) & 1:
+        text = plain_utf16(data, first, end)
+    if text is None and part is None:
+        text = _displayed(octets[first:end], coding)
+    if text is None:
+        return None
+    content: Content = Content.__new__(Content)
+    content.text, content.state, content.extra, content.complete = text, READABLE, _NO_EXTRA, True
+    content.read_by = content.reading = content.scheduled = content.octets = None
+    content.digest = digest if len(digest) > 0 else digest_from(data, begin)
+    content.part = part
+    if part is not None:
+        content.octets = (coding, octets[first:end])
+    return content
+
+
+@cython.cfunc
+def _known_part(reference: int, total: int, index: int) -> Part:
+    fields = (reference, total, index)
+    part = _parts.get(fields)
+    if part is None:
+        if len(_parts) >= _PARTS_MAX:
+            _parts.clear()
+        part = _parts[fields] = Part(reference, total, index)
+    return part
+
+
+def _displayed(octets: bytes, coding: int) -> str | None:
+    text, state = displayed_text(octets, coding)
+    return text if state == READABLE else None
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _header_bytes(octets: cython.p_uchar, first: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """The length of a user data header that says nothing but which part it is; 0 for any other."""
+    if end - first > 6 and octets[first] == 5 and octets[first + 1] == 0 and octets[first + 2] == 3:
+        return 6
+    if end - first > 7 and octets[first] == 6 and octets[first + 1] == 8 and octets[first + 2] == 4:
+        return 7
+    return 0
+
+
 def read_content(tail: bytes, now: float, digest: bytes = b"") -> tuple[Content, bool]:
     """Returns the content of a submit, and whether it may be cached (it has no relative time). ``digest``: of the message, if known; it differs
     from the tail's digest only for a part of a multipart message. Raises Malformed."""
-    if len(tail) >= 10 and len(tail) == 10 + tail[9] <= 10 + SHORT_MESSAGE_MAX and tail[:7] in _USUAL:
-        text, state = displayed_text(tail[10:], tail[7])  # no header, no times, no optional parameter: nearly always
-        if state == READABLE:
-            return Content(text, READABLE, digest or blake2b(tail, digest_size=16).digest()), True
+    plain = plain_content(tail, 0, b"" if tail and tail[0] & ESM_UDHI else digest)
+    if plain is not None:
+        return plain, True
     esm_class, data_coding, scheduled, octets, default_msg_id, tlvs = read_tail(tail)
     text, state, part, extra = content_of(octets, esm_class, data_coding, tlvs)
     fault = flags_fault(esm_class, tail[2], *_flags_after_times(tail)) or text_fault(octets, esm_class, dict(tlvs))
     if state == EMPTY and default_msg_id:
         state = UNREADABLE  # §5.2.20: the carrier's own canned text, which we do not know
-    digest = blake2b(tail, digest_size=16).digest()
     when = None if scheduled is None else scheduled.at(now)
     lasting = scheduled is None or not scheduled.relative
     behind = None if part is None else octets_after_header(octets, esm_class, data_coding, extra)
-    return with_fault(Content(text, state, digest, part, when, extra, behind), fault), lasting
+    return with_fault(Content(text, state, digest_from(tail, 0), part, when, extra, behind), fault), lasting
 
 
 def _flags_after_times(tail: bytes) -> tuple[int, int]:

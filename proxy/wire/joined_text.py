@@ -9,43 +9,66 @@ end of one part and its other half at the beginning of the next. Nothing is join
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 from itertools import groupby
 
+import cython
+
 from proxy.model.message import Content
-from proxy.native.loader import compiled
+from proxy.native.blake2 import digest_from
+from proxy.native.text_units import plain_utf16
 from proxy.wire.charset import EMPTY, READABLE, displayed_text
+from proxy.wire.content import IS_UCS_2
 
 GAP = "【】"
 """Stands for missing parts; at the beginning of the text only its second character, at the end only its first. No signature can span a gap,
 begin or end at it: a cut 【甲店】 does not leave 【店】, and 【】 inside the text is not taken for a signature at its beginning."""
 
+_NUMBERS = [bytes((number,)) for number in range(256)]
 
-@compiled("joined")
+
 def joined(parts: Sequence[Content | None]) -> Content:
     """The content of the whole message; ``complete`` is False while a part is missing. Raises ValueError if all parts are missing.
 
     The digest covers all parts in their places, so that equal parts make an equal message. The delivery time is the latest of the parts,
     because a handset shows nothing before. Optional parameters are those of all parts in order.
     """
-    present = [part for part in parts if part is not None]
-    if not present:
+    part: Content | None
+    place: cython.Py_ssize_t = 0
+    missing: cython.Py_ssize_t = 0
+    scheduled = None
+    extra: tuple[tuple[int, bytes], ...] = ()
+    digests = [_NUMBERS[len(parts)]]
+    for part in parts:
+        if part is None:
+            missing += 1
+        else:
+            digests.append(_NUMBERS[place])
+            digests.append(part.digest)
+            if part.scheduled is not None:
+                scheduled = part.scheduled if scheduled is None else max(scheduled, part.scheduled)
+            if part.extra:
+                extra = tuple(dict.fromkeys((*extra, *part.extra)))
+        place += 1  # cheaper than enumerate
+    if missing == place:
         raise ValueError("a long message without any part")
-    text, state = _text(parts)
-    digest = blake2b(bytes((len(parts),)), digest_size=16)
-    for place, part in enumerate(parts):
-        if part is not None:
-            digest.update(bytes((place,)) + part.digest)
-    return Content(
-        text,
-        state,
-        digest.digest(),
-        None,
-        max((part.scheduled for part in present if part.scheduled is not None), default=None),
-        tuple(dict.fromkeys(pair for part in present for pair in part.extra)),
-        None,
-        len(present) == len(parts),
-    )
+    text = None if missing else _plain_text(parts)
+    text, state = _text(parts) if text is None else (text, READABLE)
+    return Content(text, state, digest_from(b"".join(digests), 0), None, scheduled, extra, None, not missing)
+
+
+@cython.cfunc
+def _plain_text(parts: Sequence[Content | None]) -> str | None:
+    """The text of complete parts in UCS-2, if all of it can be read: nearly always. None: ``_text`` reads it."""
+    part: Content
+    coding = -1
+    pieces: list[bytes] = []
+    for part in parts:  # type: ignore[assignment] # none is missing
+        if part.octets is None or coding not in (-1, part.octets[0]):
+            return None
+        coding = part.octets[0]
+        pieces.append(part.octets[1])
+    octets = b"".join(pieces)
+    return plain_utf16(octets, 0, len(octets)) if octets and len(octets) % 2 == 0 and IS_UCS_2[coding] else None
 
 
 def _text(parts: Sequence[Content | None]) -> tuple[str, str]:

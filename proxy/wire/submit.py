@@ -13,37 +13,48 @@ from functools import partial
 from hashlib import blake2b
 from typing import NamedTuple
 
+import cython
+
 from proxy.model.message import Content
 from proxy.model.number import masked_repr
+from proxy.model.octet_cache import OctetCache
 from proxy.model.recency_filter import RecencyFilter
-from proxy.native.loader import compiled
-from proxy.wire.content import content_of, octets_after_header, read_content
+from proxy.native.octet_runs import hash_run, u64_in
+from proxy.wire.content import content_of, octets_after_header, plain_content, read_content
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed
 from proxy.wire.reserved_values import destination_fault, fields_fault, text_fault, with_fault
 from proxy.wire.tables import ESM_UDHI, ESME_RINVCMDLEN, MESSAGE_PAYLOAD
 
-CACHE_ENTRIES_MAX = 8192
-"""Entries of one generation; two generations with the longest keys stay below some 50 MB."""
+CACHE_ENTRIES_MAX = 16_384
+"""With the longest keys these stay below some 50 MB."""
 CACHE_KEY_BYTES_MAX = 1024
 """Longer tails (message_payload) are read each time: they are rare and would let the sender choose the cache's size."""
+_KEY_BYTES_MAX = cython.declare(cython.Py_ssize_t, CACHE_KEY_BYTES_MAX)
 
 
-class ContentCache:
-    """Contents by the octets they were read from. It has two generations, so that used entries survive, and stores an entry only at its second
-    appearance."""
+@cython.final
+@cython.cclass
+class ContentCache(OctetCache):
+    """Contents by the octets behind the destination, from their second appearance on."""
 
-    __slots__ = ("young", "old", "twice")
+    twice: RecencyFilter
 
     def __init__(self) -> None:
-        self.young: dict[bytes, Content] = {}
-        self.old: dict[bytes, Content] = {}
+        OctetCache.__init__(self, CACHE_ENTRIES_MAX)
         self.twice = RecencyFilter()
 
-    def add(self, key: bytes, content: Content) -> None:
-        if len(self.young) >= CACHE_ENTRIES_MAX:
-            self.old, self.young = self.young, {}
-        self.young[key] = content
+    @cython.ccall
+    def read(self, data: bytes, begin: cython.Py_ssize_t, hashed: cython.ulonglong, now: float, digest: bytes) -> Content:
+        """The content of the octets from ``begin`` on, which the cache does not have. ``hashed``: their hash; ``digest``: of the message, empty
+        if not known. Raises Malformed."""
+        content: Content | None = plain_content(data, begin, digest)
+        lasting: cython.bint = True
+        if content is None:
+            content, lasting = read_content(data[begin:], now, digest)
+        if lasting and len(data) - begin <= _KEY_BYTES_MAX and self.twice.comes(u64_in(content.digest)):
+            self.put(data[begin:], hashed, content)
+        return content
 
 
 @masked_repr
@@ -77,10 +88,7 @@ def read_submit(frame: Frame, cache: ContentCache, now: float) -> Submit:
     end = data.find(0, source_end + 3, source_end + 24)
     if service_end < 0 or source_end < 0 or end < 0:
         raise _address_fault(frame)
-    tail = data[end + 1 :]
-    content = cache.young.get(tail)
-    if content is None:
-        content = _read_uncached(tail, cache, now)
+    content = _content_at(data, end + 1, cache, now, b"")
     if data[source_end + 1] > 1 or data[source_end + 2] > 1:  # the kind of the destination; of the source: Access.sender
         content = with_fault(content, destination_fault(data[source_end + 1], data[source_end + 2]))
     return _submit((data[16 : source_end + 1], data[source_end + 3 : end], content))
@@ -94,8 +102,15 @@ def reread_content(data: bytes, cache: ContentCache, now: float, digest: bytes) 
     end = data.find(0, source_end + 3, source_end + 24)
     if service_end < 0 or source_end < 0 or end < 0:
         raise _address_fault(Frame.of(data))
-    tail = data[end + 1 :]
-    return cache.young.get(tail) or _read_uncached(tail, cache, now, digest)
+    is_part = end + 1 < len(data) and data[end + 1] & ESM_UDHI
+    return _content_at(data, end + 1, cache, now, b"" if is_part else digest)
+
+
+@cython.cfunc
+def _content_at(data: bytes, begin: cython.Py_ssize_t, cache: ContentCache, now: float, digest: bytes) -> Content:
+    hashed: cython.ulonglong = hash_run(data, begin, len(data))
+    found: Content | None = cache.find(data, begin, len(data), hashed)
+    return cache.read(data, begin, hashed, now, digest) if found is None else found
 
 
 def data_coding_of(data: bytes) -> int | None:
@@ -106,19 +121,6 @@ def data_coding_of(data: bytes) -> int | None:
         return None
     validity = data.index(0, end + 4) + 1
     return data[data.index(0, validity) + 3]
-
-
-@compiled("submit_read_uncached")
-def _read_uncached(tail: bytes, cache: ContentCache, now: float, digest: bytes = b"") -> Content:
-    """The content of a tail that the young generation does not have."""
-    content = cache.old.get(tail)
-    if content is not None:
-        cache.add(tail, content)
-        return content
-    content, lasting = read_content(tail, now, digest)
-    if lasting and len(tail) <= CACHE_KEY_BYTES_MAX and cache.twice.comes(int.from_bytes(content.digest[:8], "big")):
-        cache.add(tail, content)
-    return content
 
 
 def _address_fault(frame: Frame) -> Malformed:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from proxy.native import loader
-from proxy.native.blake2 import KeyedHash, quartered_digest
+from proxy.native.blake2 import KeyedHash, digest_from, digests_from, quartered_digest
 
 
 @pytest.fixture(params=[True, False], ids=["by vectors", "by words"])
@@ -37,6 +37,17 @@ def test_digests_are_those_of_the_library_whatever_the_processor_has():
         wanted = blake2b(b"".join((previous, *quarters, claim)), digest_size=32).digest()
         assert quartered_digest(previous, data, claim) == wanted
         assert quartered_digest(previous, memoryview(data), claim) == wanted
+
+
+@pytest.mark.usefixtures("vectors")
+def test_digests_of_many_are_those_of_each():
+    draw = random.Random(9)
+    for many in range(30):
+        datas = [draw.randbytes(draw.choice([0, 20, 150, 128, 129, 260, 700])) for _ in range(many)]
+        begins = [draw.randint(0, len(data)) for data in datas]
+        wanted = [blake2b(data[begin:], digest_size=16).digest() for data, begin in zip(datas, begins, strict=True)]
+        assert digests_from(datas, begins) == wanted
+        assert [digest_from(data, begin) for data, begin in zip(datas, begins, strict=True)] == wanted
 
 
 @pytest.mark.parametrize("size", [8, 12, 16, 32, 64])

@@ -56,19 +56,6 @@ FILES_BACK = ["wire/test_deliver.py", "wire/test_receipt_ids.py", "state/mailbox
 """… and of those for delivers."""
 
 
-def compiled_version(name: str) -> Any:
-    return getattr(loader._accelerated(), name)
-
-
-def result_or_error(function: Any, *given: Any, **named: Any) -> Any:
-    """What comes of it, a refusal included."""
-    try:
-        found = function(*given, **named)
-        return list(found) if hasattr(found, "send") else found
-    except Exception as error:  # noqa: BLE001 # whatever it is: the compiled version must raise the same
-        return type(error), str(error)
-
-
 @needs("gcc")
 def test_every_marked_function_has_a_compiled_version() -> None:
     assert loader.BUILT

@@ -1,6 +1,6 @@
-"""Compiled functions for delivers give the same results as the Python versions.
+"""Receipts of one read fare as they would one by one, and are read and journalled as specified.
 
-A usual receipt is handled by compiled functions alone. The inputs are receipts as carriers send them, and malformed ones.
+The inputs are receipts as carriers send them, and malformed ones.
 """
 
 from __future__ import annotations
@@ -12,22 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.journal.encoding import pack, pack_string, unpack
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import delivers, messages
 from proxy.journal.records import mailbox as mail
 from proxy.journal.write_ahead_log import Journal
 from proxy.model.sequence_window import SequenceWindow
-from proxy.native.loader import PURE
 from proxy.relay.deliver import DeliverRelay
 from proxy.relay.deliver_batch import ReceiptBatch, Route
 from proxy.state.mailbox.deliver_queue import DeliverQueue, Item
 from proxy.state.mailbox.mailbox import Bounds
-from proxy.wire import Frame, deliver_sm, deliver_sm_resp
+from proxy.wire import Frame, Malformed, deliver_sm, deliver_sm_resp, read_deliver
+from proxy.wire.deliver import receipt_end
 from proxy.wire.frame import renumbered
 from proxy.wire.outstanding import number_all
 from tests.journal.memory_disk import MemoryDisk
-from tests.native.test_compiled import compiled_version, result_or_error
-from tests.needs import needs
 from tests.relay.test_deliver import NOW, ROK, Harness, Link
 
 TAGS = st.sampled_from([0x001E, 0x0424, 0x0427, 0x0423, 0x0302, 0x0600, 0x1400, 0x2000])
@@ -58,10 +56,17 @@ def spoilt(draw: st.DrawFn) -> bytes:
     return len(data).to_bytes(4, "big") + bytes(data[4:])
 
 
-@needs("gcc")
 @given(spoilt())
-def test_receipts_are_read_alike(data: bytes) -> None:
-    assert compiled_version("receipt_addresses")(Frame.of(data)) == PURE["receipt_addresses"](Frame.of(data))
+def test_a_receipt_is_a_deliver_that_can_be_read_and_says_so(data: bytes) -> None:
+    end = receipt_end(data)
+    try:
+        deliver = read_deliver(Frame.of(data))
+    except Malformed:
+        assert end == -1
+        return
+    assert (end >= 0) == deliver.is_receipt
+    assert end < 0 or data[:end].endswith(deliver.destination.encode("latin-1"))
+    assert end < 0 or data[end] == 0
 
 
 def gate(deliver_all: Any, reads: list[tuple[bool, list[bytes]]], statuses: list[int]) -> Any:
@@ -90,15 +95,16 @@ def gate(deliver_all: Any, reads: list[tuple[bool, list[bytes]]], statuses: list
     return told, written, there, mailbox.bytes, [link.answers for link in links], harness.relay.tally.delivers
 
 
-@needs("gcc")
 @given(
     st.lists(st.tuples(st.booleans(), st.lists(st.one_of(DELIVERS, spoilt()), max_size=5)), max_size=4),
     st.lists(st.sampled_from([ROK, ROK, 0x14, 0x65]), min_size=20, max_size=20),
 )
-def test_a_gate_does_the_same_with_what_comes_back(reads: list[tuple[bool, list[bytes]]], statuses: list[int]) -> None:
-    assert gate(compiled_version("deliver_relay_deliver_all"), reads, statuses) == gate(
-        PURE["deliver_relay_deliver_all"], reads, statuses
-    )
+def test_receipts_of_one_read_fare_as_one_by_one(reads: list[tuple[bool, list[bytes]]], statuses: list[int]) -> None:
+    def each(way: DeliverRelay, link: Any, frames: list[Frame], now: float) -> None:
+        for frame in frames:
+            way.deliver_all(link, [frame], now)
+
+    assert gate(DeliverRelay.deliver_all, reads, statuses) == gate(each, reads, statuses)
 
 
 USUAL = [
@@ -107,14 +113,8 @@ USUAL = [
 ] + [deliver_sm("8613800210001", "10690015", b"", esm_class=4, sequence=8, tlvs=[(0x0424, b"id:7 stat:DELIVRD")])]
 
 
-@needs("gcc")
 @pytest.mark.parametrize("data", USUAL, ids=["text", "parameters", "a-carriers-own", "payload"])
-def test_a_usual_receipt_is_handled_by_compiled_code_alone(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (
-        "receipt_addresses",
-        "deliver_relay_answered",
-    ):
-        monkeypatch.setitem(PURE, name, None)
+def test_a_usual_receipt_is_not_read_as_a_deliver(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DeliverRelay, "deliver", None)
     harness = Harness()
     bind = harness.binds_for("jia")
@@ -127,25 +127,19 @@ def test_a_usual_receipt_is_handled_by_compiled_code_alone(data: bytes, monkeypa
 # ---------------------------------------------------------------------------------------------------------------- octets
 
 
-@needs("gcc")
-@given(st.lists(st.tuples(PEOPLE, PORTS, st.binary(max_size=40))), st.floats(0, 4e9))
-def test_journals_have_the_same_of_receipts(found: list[tuple[str, str, bytes]], now: float) -> None:
-    people = [pack_string(person) for person, _, _ in found]
-    routes = [Route(port, "jia", DeliverQueue("jia")) for _, port, _ in found]
-    items = [Item(0, now, "receipt", data, DeliverQueue("jia")) for _, _, data in found]
-    one, other = Journal(MemoryDisk(), 0), Journal(MemoryDisk(), 0)
-    for journal, packed in ((one, compiled_version("pack_receipts")), (other, PURE["pack_receipts"])):
-        assert journal.extend(5, packed(now, people, routes, items)) == 1
-    assert b"".join(one._buffer) == b"".join(other._buffer)
-    assert [list(compiled_version("pack_receipts")(now, people, routes, items))[place][1] for place in range(len(found))] == [
+@given(st.lists(st.tuples(PEOPLE, PORTS, st.binary(max_size=40)), max_size=9), st.floats(0, 4e9))
+def test_journals_have_deliver_records_of_receipts(found: list[tuple[str, str, bytes]], now: float) -> None:
+    host: Any = SimpleNamespace(ids={"bj": SimpleNamespace(receipt=lambda data: data)}, close=lambda receipts: None)
+    receipts = ReceiptBatch(host, cast("Any", SimpleNamespace(carrier="bj")), now)
+    for person, port, data in found:
+        receipts.add(Frame(5, 0, 1, data), person.encode("latin-1"), Route(port, "jia", DeliverQueue("jia")), now)
+    written = receipts.written(now)
+    assert written is not None
+    assert [b"".join(pieces) for pieces in written[1]] == [
         pack(delivers.DeliverRecord(now, "receipt", person, port, "jia", data)) for person, port, data in found
     ]
-
-
-@needs("gcc")
-def test_one_too_few_is_seen_by_both() -> None:
-    for packed in (compiled_version("pack_receipts"), PURE["pack_receipts"]):
-        assert result_or_error(lambda packed=packed: list(packed(NOW, [], [], [SimpleNamespace(data=b"")])))[0] is ValueError
+    journal = Journal(MemoryDisk(), 0)
+    assert journal.extend(*written) == 1
 
 
 @given(st.lists(DELIVERS, max_size=5))

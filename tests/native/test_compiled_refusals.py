@@ -34,7 +34,7 @@ from proxy.state.record import record
 from proxy.wire import Frame, submit_sm
 from tests.e2e.pdus import pdu
 from tests.examples import examples
-from tests.harness import BEIJING, NOON, SHANGHAI, Harness
+from tests.harness import BEIJING, NOON, SHANGHAI, Harness, submit_each
 from tests.needs import needs
 
 RULES = """
@@ -88,9 +88,10 @@ def pure() -> pytest.MonkeyPatch:
     patch = pytest.MonkeyPatch()
     for owner, name, function in (
         (Batching, "_judge_loaded", "batching_judge_loaded"), (Batching, "_judge_at_once", "batching_judge_at_once"),
-        (Relay, "submit_all", "relay_submit_all"), (Admission, "judge", "admission_judge"),
+        (Admission, "judge", "admission_judge"),
     ):  # fmt: skip
         patch.setattr(owner, name, PURE[function])
+    patch.setattr(Relay, "submit_all", submit_each)
     return patch
 
 

@@ -1,8 +1,9 @@
-"""Texts are read alike by the trie and by the automata; octets alike by the compiled and by the Python version."""
+"""Texts are read alike by the trie and by the automata, plain octets as all octets are, parts joined as specified."""
 
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.model.message import Category, Content
-from proxy.native import loader
+from proxy.model.message import Category, Content, Part
 from proxy.native.loader import PURE
-from proxy.native.text_units import masked, without_numbers
+from proxy.native.text_units import masked, plain_utf16, without_numbers
 from proxy.policy.loading.load_rules import load
 from proxy.policy.text.text_analysis import TextAnalysis
 from proxy.policy.text_reader import Reader
 from proxy.runtime.shipped_files import shipped
-from proxy.wire import ContentCache, joined_text  # noqa: F401 # registers its functions
+from proxy.wire import joined, joined_text
+from proxy.wire.content import content_of, octets_after_header, plain_content, read_tail
 from tests.harness import SHANGHAI, Harness
 from tests.needs import needs
 
@@ -66,10 +67,6 @@ REGISTERED = {
     "contacts": "95588,,\nz.abcdefghijklmnopqr,,jia\n4006000106,,jia\n192.0.2.1,甲店有限公司,yi\n",
     "reviewed": "【甲店】免费4006000106,,released,li,\nqinghe.example/1,jia,released,li,\n您的验证码是,,refused,li,\n",
 }
-
-
-def compiled_version(name: str) -> Any:
-    return getattr(loader._accelerated(), name)
 
 
 def of_words(folder: Path) -> Reader:
@@ -228,27 +225,36 @@ TAILS = st.one_of(
 FIELDS = ("complete", "digest", "extra", "octets", "part", "scheduled", "state", "text")
 
 
-def content_or_fault(function: Any, *given: Any) -> Any:
-    try:
-        content = function(*given)
-    except Exception as error:  # noqa: BLE001 # whatever it is: the compiled version must raise the same
-        return type(error), str(error)
+def fields(content: Content) -> Any:
     return tuple((type(getattr(content, name)), getattr(content, name)) for name in FIELDS), content.read_by, content.reading
 
 
-@needs("gcc")
-@given(TAILS, st.sampled_from([b"", b"d" * 16]))
-def test_octets_are_read_alike(data: bytes, digest: bytes) -> None:
-    one, other = ContentCache(), ContentCache()
-    for _ in range(2):  # what comes twice is remembered
-        assert content_or_fault(compiled_version("submit_read_uncached"), data, one, 1e9, digest) == content_or_fault(
-            PURE["submit_read_uncached"], data, other, 1e9, digest
-        )
-    assert one.young.keys() == other.young.keys()
-    assert all(
-        content_or_fault(lambda one=one, key=key: one.young[key]) == content_or_fault(lambda key=key: other.young[key])
-        for key in one.young
-    )
+@given(st.binary(max_size=20), TAILS, st.sampled_from([b"", b"d" * 16]))
+def test_plain_octets_are_read_as_all_octets_are(head: bytes, data: bytes, digest: bytes) -> None:
+    plain = plain_content(head + data, len(head), digest)
+    if plain is None:
+        return
+    esm_class, coding, scheduled, octets, _, tlvs = read_tail(data)
+    text, state, part, extra = content_of(octets, esm_class, coding, tlvs)
+    behind = None if part is None else octets_after_header(octets, esm_class, coding, extra)
+    assert (scheduled, tlvs) == (None, [])
+    wanted = digest or blake2b(data, digest_size=16).digest()
+    assert fields(plain) == fields(Content(text, state, wanted, part, None, extra, behind))
+
+
+@given(st.binary(max_size=9), st.one_of(UCS, st.binary(max_size=60)))
+def test_a_text_without_surrogates_is_decoded_as_python_does(head: bytes, octets: bytes) -> None:
+    octets = octets[: len(octets) // 2 * 2]
+    text = octets.decode("utf-16-be", "surrogatepass")
+    usual = all(one <= "\uffff" and not "\ud800" <= one <= "\udfff" and one != "\ufffe" for one in text)
+    assert plain_utf16(head + octets, len(head), len(head + octets)) == (text if usual else None)
+
+
+@pytest.mark.parametrize("header", [b"", b"\x05\x00\x03\x07\x02\x01", b"\x06\x08\x04\x01\x07\x02\x02"])
+def test_a_usual_text_is_plain(header: bytes) -> None:
+    plain = plain_content(tail(header, "【甲店】双11 a".encode("utf-16-be"), 8, b"", b"", 0), 0, b"")
+    assert plain is not None
+    assert (plain.text, plain.part) == ("【甲店】双11 a", None if not header else Part(7, 2, 1 if len(header) == 6 else 2))
 
 
 PART_OCTETS = st.one_of(UCS, UCS.map(lambda octets: octets[:-1]), st.binary(max_size=20))
@@ -261,19 +267,39 @@ PARTS = st.builds(
 )  # fmt: skip
 
 
-@needs("gcc")
+def specified(parts: list[Content | None]) -> Content:
+    """As ``joined`` has it: the text by its general reader, all else by the letter."""
+    there = [(place, part) for place, part in enumerate(parts) if part is not None]
+    text, state = joined_text._text(parts)
+    return Content(
+        text,
+        state,
+        blake2b(
+            bytes((len(parts),)) + b"".join([bytes((place,)) + part.digest for place, part in there]), digest_size=16
+        ).digest(),
+        None,
+        max((part.scheduled for _, part in there if part.scheduled is not None), default=None),
+        tuple(dict.fromkeys(pair for _, part in there for pair in part.extra)),
+        None,
+        len(there) == len(parts),
+    )
+
+
 @given(st.lists(st.one_of(PARTS, PARTS, PARTS, st.none()), max_size=22))
-def test_parts_are_joined_alike(parts: list[Content | None]) -> None:
-    assert content_or_fault(compiled_version("joined"), parts) == content_or_fault(PURE["joined"], parts)
+def test_parts_are_joined_as_specified(parts: list[Content | None]) -> None:
+    if any(part is not None for part in parts):
+        assert fields(joined(parts)) == fields(specified(parts))
+    else:
+        with pytest.raises(ValueError, match="without any part"):
+            joined(parts)
 
 
-@needs("gcc")
 @given(st.lists(UCS.filter(len), min_size=2, max_size=5), st.lists(st.integers(0, 9), max_size=3))
-def test_texts_cut_anywhere_are_joined_alike(pieces: list[bytes], cuts: list[int]) -> None:
+def test_texts_cut_anywhere_are_joined_as_specified(pieces: list[bytes], cuts: list[int]) -> None:
     whole = b"".join(pieces)
     places = sorted({0, len(whole), *(cut * len(whole) // 10 for cut in cuts)})
-    parts = [Content("", "readable", b"%016d" % a, octets=(8, whole[a:b])) for a, b in pairwise(places)]
-    assert content_or_fault(compiled_version("joined"), parts) == content_or_fault(PURE["joined"], parts)
+    parts: list[Content | None] = [Content("", "readable", b"%016d" % a, octets=(8, whole[a:b])) for a, b in pairwise(places)]
+    assert fields(joined(parts)) == fields(specified(parts))
 
 
 # ---------------------------------------------------------------------------------------------------------------- handed over

@@ -338,7 +338,7 @@ def records_are_loaded_before_sheets(patch: pytest.MonkeyPatch) -> None:
 def what_it_took_goes_back_nowhere(patch: pytest.MonkeyPatch) -> None:
     inherit = PartHandler.inherit
 
-    def inherited(self: PartHandler, long: LongMessage[Any], by: Any) -> None:
+    def inherited(self: PartHandler, long: LongMessage, by: Any) -> None:
         takes = long.takes
         inherit(self, long, by)
         long.takes = takes

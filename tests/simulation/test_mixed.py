@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from proxy.relay.effects import optouts
-from proxy.relay.multipart.assembler import LongMessage
+from proxy.relay.multipart.assembler import Assembler
 from tests.simulation.nouns import NOON, PEOPLE, PORTS, SUPPRESSED, Broken, hash_of
 from tests.simulation.world import World
 
@@ -137,8 +137,8 @@ def test_a_name_that_messages_under_two_references_would_say_together_is_found(
 
 
 def test_a_number_that_was_taken_and_is_joined_all_the_same_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LongMessage, "takes_part", lambda self, index: True)
-    monkeypatch.setattr(LongMessage, "objection", lambda self, index, total, content: "")
+    monkeypatch.setattr("proxy.relay.multipart.assembler.takes_part", lambda long, index: True)
+    monkeypatch.setattr(Assembler, "objection", lambda self, pending, long: "")
     sends(world, A_NUMBER_THAT_WAS_TAKEN)
     replies_at(world, 3.0)
     is_found(world)

@@ -19,7 +19,7 @@ from proxy.net.answer_filter import AnswerFilter
 from proxy.policy.loading.load_rules import load
 from proxy.policy.text.category import Weighed
 from proxy.relay.account_access import Access
-from proxy.relay.multipart.assembler import LongMessage
+from proxy.relay.multipart.assembler import Assembler
 from proxy.relay.multipart.handler import PartHandler
 from proxy.state.record import incomplete_multipart, record
 from proxy.wire.charset import decode
@@ -88,8 +88,8 @@ def a_later_part_leaves_alone(patch: Patch) -> None:
 
 
 def another_text_takes_the_place_of_a_part(patch: Patch) -> None:
-    objection = LongMessage.objection
-    patch.setattr(LongMessage, "objection", lambda self, *part: objection(self, *part).replace("part-differs", ""))
+    objection = Assembler.objection
+    patch.setattr(Assembler, "objection", lambda self, *part: objection(self, *part).replace("part-differs", ""))
     torn_keys_are_not_looked_at(patch)
 
 

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model.message import Content
-from proxy.native.loader import PURE
 from proxy.wire import ContentCache, Frame, joined, read_submit, submit_sm
 from proxy.wire.charset import KINDS, decode, displayed_text
 
@@ -23,10 +22,7 @@ EIGHT_BIT = [0x02, 0x04, 0x14, 0x17, 0x54, 0xF4, 0xF7]
 
 def content(message: bytes, coding: int, udhi: int = 0) -> Content:
     pdu = submit_sm("10690001", "13800250500", message, data_coding=coding, esm_class=udhi)
-    found = read_submit(Frame.of(pdu), ContentCache(), 1000.0).content
-    tail = pdu[pdu.index(b"13800250500\0") + 12 :]
-    assert PURE["submit_read_uncached"](tail, ContentCache(), 1000.0).text == found.text  # the compiled and the Python version
-    return found
+    return read_submit(Frame.of(pdu), ContentCache(), 1000.0).content
 
 
 @pytest.mark.parametrize("text", [AD, BANNED, "Your code is 482913", "【甲店】您好\n您的快件已到，取件码3-2-1408"])

@@ -21,6 +21,7 @@ from proxy.model.reasons import GATE_REASONS
 from proxy.policy.ruleset import RuleSet
 from proxy.relay.admission import ON_JUDGE_ERROR, Admission
 from proxy.relay.effects.record_changes import Effect, RecordChange
+from proxy.relay.multipart.assembler import takes_part
 from proxy.relay.multipart.handler import PartBounds, PartHandler
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.record import record
@@ -123,7 +124,7 @@ class Conditions:
             return list(batch)
         known = parts.remembered(batch[0], now_s)
         if known is not None and (
-            begins_message(batch[0], known.leader) or not all(known.takes_part(part_of(case).index) for case in batch)
+            begins_message(batch[0], known.leader) or not all(takes_part(known, part_of(case).index) for case in batch)
         ):
             parts.close(known)  # what begins a message may not be its first part, which only looks as if it came late
         for case in batch:
@@ -141,7 +142,7 @@ class Conditions:
         parts, message, long = self._parts, case.message, answered.long
         if message.content.part is None or parts.remembered(case, now_s) is not long or long is None:
             return False
-        if not long.takes_part(part_of(case).index) or begins_message(case, long.leader):
+        if not takes_part(long, part_of(case).index) or begins_message(case, long.leader):
             return False
         parts.take(case, now_s)
         self._ready.clear()

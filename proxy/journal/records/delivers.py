@@ -6,15 +6,13 @@ Never: files, a clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Annotated, NamedTuple, Protocol
+from typing import Annotated, NamedTuple
 
 from proxy.journal.encoding import COUNT8, U64, Ms, Rest, Text, Word, pack_string, record
 from proxy.journal.records.messages import DELIVER, OPTOUT, RESTORED, SAID, TIME
 from proxy.model.number import masked_repr
 from proxy.model.recipient import OptOut
-from proxy.native.loader import compiled
 
 
 @record(DELIVER)
@@ -30,29 +28,8 @@ class DeliverRecord(NamedTuple):
     data: Rest  # the PDU as the provider gets it
 
 
-class ReceiptRoute(Protocol):
-    @property
-    def said(self) -> bytes:
-        """The port it came to, and its owner (``port_words``)."""
-
-
-class RelayedDeliver(Protocol):
-    @property
-    def data(self) -> bytes:
-        """The PDU as the provider gets it."""
-
-
-@compiled("pack_receipts")
-def pack_receipts(
-    now: float, people: Sequence[bytes], routes: Sequence[ReceiptRoute], items: Sequence[RelayedDeliver]
-) -> Iterable[list[bytes]]:
-    """DeliverRecords of receipts, of each the person it is about (as ``pack_string`` has one), whence and what; in pieces behind an empty one
-    (``Journal.extend``)."""
-    head = receipt_head(now)
-    return [[b"", head, person, route.said, item.data] for person, route, item in zip(people, routes, items, strict=True)]
-
-
 def receipt_head(now: float) -> bytes:
+    """The beginning of a DeliverRecord of a receipt."""
     return TIME.pack(int(now * 1000)) + _known("receipt")
 
 

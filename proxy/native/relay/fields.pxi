@@ -74,11 +74,6 @@ cdef struct VerdictFields:
     unsigned int template
     slot takes
 
-cdef struct FrameFields:
-    PyObject head
-    unsigned int command_id, command_status, sequence_number
-    slot data
-
 cdef struct ContentFields:
     PyObject head
     slot complete, digest, extra, octets, part, read_by, reading, scheduled, state, text
@@ -123,10 +118,6 @@ cdef struct RecordFields:
     PyObject head
     slot _refused, _rows, bare, data, held
 
-cdef struct ContentCacheFields:
-    PyObject head
-    slot old, twice, young
-
 cdef struct MemoFields:
     PyObject head
     void *methods
@@ -144,11 +135,6 @@ cdef struct LaneFields:
 cdef struct AdmissionFields:
     PyObject head
     slot _listed, _on_judge_error, candidate, cut_off, error, evidence, highest_id, routes, rules, sent_twice, stale, store, tally
-
-cdef struct RouteFields:
-    PyObject head
-    slot box, label, said
-
 
 cdef PyTypeObject *_checked_layout(kind, str names, size_t size) except NULL:
     """Checks that a class's slots lie as in a struct of that size; TypeError if not."""
@@ -189,6 +175,10 @@ cdef inline void _fill(slot *at, object value) noexcept:
     at[0] = <PyObject *>value
 
 
+cdef inline Py_ssize_t _u16_at(const octet *at) noexcept:
+    return <Py_ssize_t>at[0] << 8 | at[1]
+
+
 cdef inline object _get(dict held, object key):
     cdef PyObject *found = PyDict_GetItemWithError(held, key)
     return None if found is NULL else <object>found
@@ -209,7 +199,6 @@ cdef PyTypeObject *_verdict_type
 cdef PyTypeObject *_reading_type
 cdef PyTypeObject *_plan_type
 cdef PyTypeObject *_record_type
-cdef PyTypeObject *_frame_type
 cdef PyTypeObject *_policy_memo_type
 cdef PyTypeObject *_recipient_test_type
 cdef PyTypeObject *_lane_type
@@ -218,14 +207,12 @@ cdef PyTypeObject *_reason_type
 cdef PyTypeObject *_any_type
 cdef object _ask_person, _evidence_of, _whole_record, _objected, _submit_failed
 cdef object _kept_of, _is_like, _gate_reasons, _refused_before, _part_key, _count_max, _take_type, _tuple_of = tuple.__new__
-cdef object _read_uncached, _Malformed, _allow, _marketing
+cdef object _allow, _marketing
 cdef PyTypeObject *_series_type
 cdef PyTypeObject *_aggregates_type
 cdef PyTypeObject *_shared_counters_type
 cdef PyTypeObject *_counter_state_type
-cdef PyTypeObject *_route_type
-cdef object _receipt_kind, _receipt_head
-cdef object _empty_tuple = (), _no_bytes = b"", _no_text = "", _zero = 0, _zero_s = 0.0
+cdef object _empty_tuple = (), _zero = 0
 cdef Py_ssize_t _segment_first
 cdef object _is = True
 cdef PyObject *_true = <PyObject *>_is
@@ -235,15 +222,11 @@ cdef PyObject *_zero_ptr = <PyObject *>_zero
 cdef int _learn_fields() except -1:
     """Imports classes and functions, and checks the classes' layout, once."""
     global _pending_type, _message_type, _content_type, _sender_type, _facts_type, _verdict_type, _reading_type, _plan_type
-    global _record_type, _frame_type, _policy_memo_type, _recipient_test_type, _lane_type, _admission_type, _reason_type, _any_type
+    global _record_type, _policy_memo_type, _recipient_test_type, _lane_type, _admission_type, _reason_type, _any_type
     global _ask_person, _evidence_of, _whole_record, _objected, _submit_failed
-    global _read_uncached, _Malformed, _allow, _marketing, _segment_first
+    global _allow, _marketing, _segment_first
     global _kept_of, _is_like, _gate_reasons, _refused_before, _part_key, _count_max, _take_type
     global _series_type, _counter_state_type, _aggregates_type, _shared_counters_type
-    global _route_type
-    global _receipt_kind, _receipt_head
-    from proxy.relay.deliver_batch import RECEIPT, Route
-    from proxy.journal.records.delivers import receipt_head
     from proxy.relay.admission import ESME_RSUBMITFAIL, Admission
     from proxy.net.lane import Lane
     from proxy.model.message import Category, Content, Facts, Message, Outcome, Sender, Take, Verdict
@@ -264,9 +247,6 @@ cdef int _learn_fields() except -1:
     from proxy.state.record.record import Record
     from proxy.relay.pending_submit import PendingSubmit
     from proxy.relay.refusal_cache import CachedRefusal
-    from proxy.wire.frame import Frame, Malformed
-    from proxy.wire.submit import ContentCache
-    from proxy.wire.submit import _read_uncached as read_uncached
 
     _kept_of, _is_like = kept_of, is_like
     _gate_reasons, _refused_before = GATE_REASONS, refused_before
@@ -281,7 +261,6 @@ cdef int _learn_fields() except -1:
     _checked_layout(_Part, "aside dirty frozen leaving series", sizeof(PartFields))
     _series_type = _checked_layout(_Series, "counts keep_s starts sums width_s", sizeof(SeriesFields))
     _ask_person, _evidence_of, _objected, _whole_record = ask_person, evidence_of, objected, Record
-    _read_uncached, _Malformed = read_uncached, Malformed
     _submit_failed = ESME_RSUBMITFAIL
     _any_type = <PyTypeObject *>AnyOf
     _sized_class(CachedRefusal, sizeof(CachedRefusalFields))
@@ -300,8 +279,6 @@ cdef int _learn_fields() except -1:
         sizeof(PlanFields),
     )
     _record_type = _checked_layout(Record, "_refused _rows bare data held", sizeof(RecordFields))
-    _frame_type = _sized_class(Frame, sizeof(FrameFields))
-    _checked_layout(ContentCache, "old twice young", sizeof(ContentCacheFields))
     _policy_memo_type = _sized_class(Memo, sizeof(MemoFields))
     _recipient_test_type = _checked_layout(RecipientTest, "evidence holds names numbers passing reads similar spares_bare word words", sizeof(RecipientTestFields))
     _lane_type = _checked_layout(
@@ -312,7 +289,5 @@ cdef int _learn_fields() except -1:
         "_listed _on_judge_error candidate cut_off error evidence highest_id routes rules sent_twice stale store tally",
         sizeof(AdmissionFields),
     )
-    _route_type = _checked_layout(Route, "box label said", sizeof(RouteFields))
-    _receipt_kind, _receipt_head = RECEIPT, receipt_head
     _pending_type = _sized_class(PendingSubmit, sizeof(PendingFields))
     return 0

@@ -24,9 +24,12 @@ import heapq
 from collections import OrderedDict
 from collections.abc import Mapping
 from itertools import count
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
+
+import cython
 
 from proxy.model.message import Content, Message, Part, Take
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.shared.multipart_record import SENT, Holder, Posted
 from proxy.wire import joined
 
@@ -53,7 +56,7 @@ EARLY_MAX = 10_000
 NOBODY: Holder = (0, 0)
 _NONE: Mapping[Any, Any] = {}
 _NOWHERE: frozenset[int] = frozenset()
-_NO_SENT: frozenset[Any] = frozenset()
+_NO_SENT: frozenset[PendingSubmit] = frozenset()
 """Shared: an empty set of its own takes 216 bytes per message."""
 Place = tuple[str, str, int, int]
 """Provider, source, recipient, reference: a handset would join two messages that share these."""
@@ -61,60 +64,76 @@ Key = tuple[str, str, int, int, int]
 """A place, and how many parts there are."""
 
 
-class Attempt(Protocol):
-    """One part as it was sent (pending_submit.PendingSubmit)."""
-
-    message: Message | None
-    """The part's own; once it is judged, the joined one."""
-    packed: bytes
-    """Its entry, empty unless it was allowed."""
-
-
-Sent = TypeVar("Sent", bound=Attempt)
-
-
-class LongMessage(Generic[Sent]):
+@cython.final
+@cython.cclass
+class LongMessage:
     """One long message: its parts, and the outcome of each."""
 
-    __slots__ = (
-        "key", "contents", "last", "waiting", "first_s", "last_s", "until_s", "batch", "leader", "alive", "unknown", "doubted",
-        "instead", "before", "earlier", "takes", "judged_at", "revision", "settled",
-        "again", "theirs", "holder", "posted", "shown", "asked", "alone", "elsewhere", "held_bytes",
-    )  # fmt: skip
+    key: tuple[str, str, int, int, int]
+    contents: dict[int, Content]
+    """By part number, from 1."""
+    last: dict[int, PendingSubmit]
+    """The last attempt of each part."""
+    waiting: bool
+    first_s: float
+    last_s: float
+    until_s: float
+    """When it is forgotten, once it is judged."""
+    batch: list[PendingSubmit]
+    """The parts that are judged together; emptied once that is written."""
+    leader: PendingSubmit | None
+    """The first of them: its verdict and its entry are the message's."""
+    alive: set[PendingSubmit]
+    """Attempts that were not refused: the person has them, or may get them yet."""
+    unknown: frozenset[PendingSubmit]
+    """Those of them with unknown outcome."""
+    doubted: frozenset[PendingSubmit]
+    """Reported as unknown to the provider, even if the carrier accepted later."""
+    instead: Any  # dict[PendingSubmit, PendingSubmit]
+    """Attempts not decided yet, and the unknown one each stands in for."""
+    before: Any  # dict[PendingSubmit, tuple[bytes, int | None]]
+    """Attempts not decided yet, and the entry as it was without them."""
+    earlier: Any  # dict[PendingSubmit, Content]
+    """Attempts not decided yet, and what was known of their parts before them, where something was."""
+    takes: tuple[Take, ...]
+    """What the message took from aggregates."""
+    judged_at: float
+    """Wall clock."""
+    revision: str
+    """Of the rules that judged it."""
+    settled: bool
+    """Whether that is written."""
+    held_bytes: cython.Py_ssize_t
+    """What it counts for while it is remembered."""
+    # where several gates share a store (shared.py); replaced, never changed, for nearly every message has none of it:
+    again: Any  # Mapping[int, tuple[PendingSubmit, ...]]
+    """By part: attempts whose outcome was unknown when they were sent again."""
+    theirs: Any  # Mapping[int, Content]
+    """Parts that other gates hold."""
+    shown: frozenset[PendingSubmit]
+    """Attempts that were judged in the sight of others."""
+    holder: tuple[int, int]  # Holder
+    """As whom this gate puts up its parts."""
+    posted: Posted | None
+    """What was on the board when it was last looked at."""
+    asked: bool
+    """Whether a part that comes must be put up before anything is done with it."""
+    alone: bool
+    """Whether this gate goes by its own parts, come what may."""
+    elsewhere: frozenset[int]
+    """Parts of which it knows all the same that they went out at another."""
+    __weakref__: Any
 
     def __init__(self, key: Key, now_s: float) -> None:
         self.key = key
-        self.contents: dict[int, Content] = {}  # by part number, from 1
-        self.last: dict[int, Sent] = {}  # the last attempt of each part
-        self.waiting = True
-        self.first_s = self.last_s = now_s
-        self.until_s = now_s  # when it is forgotten, once it is judged
-        self.batch: list[Sent] = []  # the parts that are judged together; emptied once that is written
-        self.leader: Sent | None = None  # the first of them: its verdict and its entry are the message's
-        self.alive: set[Sent] = set()  # attempts that were not refused: the person has them, or may get them yet
-        # both replaced, never changed, for hardly any message has one of either:
-        self.unknown: frozenset[Sent] = _NO_SENT  # those of them with unknown outcome
-        self.doubted: frozenset[Sent] = _NO_SENT  # reported as unknown to the provider, even if the carrier accepted later
-        self.instead: dict[Sent, Sent] = {}  # attempts not decided yet, and the unknown one each stands in for
-        # attempts not decided yet, and the entry as it was without them
-        self.before: dict[Sent, tuple[bytes, int | None]] = {}
-        # attempts not decided yet, and what was known of their parts before them, where something was
-        self.earlier: dict[Sent, Content] = {}
-        self.takes: tuple[Take, ...] = ()  # what the message took from aggregates
-        self.judged_at = 0.0  # wall clock
-        self.revision = ""  # of the rules that judged it
-        self.settled = False  # that is written
-        self.held_bytes = 0  # what it counts for while it is remembered
-        # where several gates share a store (shared.py); replaced, never changed, for nearly every message has none of it:
-        # by part: attempts whose outcome was unknown when they were sent again
-        self.again: Mapping[int, tuple[Sent, ...]] = _NONE
-        self.theirs: Mapping[int, Content] = _NONE  # parts that other gates hold
-        self.shown: frozenset[Sent] = _NO_SENT  # attempts that were judged in the sight of others
-        self.holder: Holder = NOBODY  # as whom this gate puts up its parts
-        self.posted: Posted | None = None  # what was on the board when it was last looked at
-        self.asked = False  # whether a part that comes must be put up before anything is done with it
-        self.alone = False  # whether this gate goes by its own parts, come what may
-        self.elsewhere: frozenset[int] = _NOWHERE  # parts of which it knows all the same that they went out at another
+        self.contents, self.last = {}, {}
+        self.waiting, self.settled, self.asked, self.alone = True, False, False, False
+        self.first_s = self.last_s = self.until_s = now_s
+        self.batch, self.leader, self.alive = [], None, set()
+        self.unknown = self.doubted = self.shown = _NO_SENT
+        self.instead, self.before, self.earlier = {}, {}, {}
+        self.takes, self.judged_at, self.revision, self.held_bytes = (), 0.0, "", 0
+        self.again, self.theirs, self.holder, self.posted, self.elsewhere = _NONE, _NONE, NOBODY, None, _NOWHERE
 
     @property
     def total(self) -> int:
@@ -125,7 +144,7 @@ class LongMessage(Generic[Sent]):
         wait_s = WAIT_S if 1 in self.contents or 1 not in self.theirs else WAIT_S + BEHIND_S
         return min(self.last_s + wait_s, self.first_s + WAIT_MAX_S)
 
-    def forget_text(self, pending: Sent) -> None:
+    def forget_text(self, pending: PendingSubmit) -> None:
         """A part was answered: keeps only what ``joined`` needs of its content."""
         index = self.index_of(pending)
         content = self.contents.get(index)
@@ -138,7 +157,7 @@ class LongMessage(Generic[Sent]):
     def place(self) -> Place:
         return self.key[:4]
 
-    def index_of(self, pending: Sent) -> int:
+    def index_of(self, pending: PendingSubmit) -> int:
         """The part number of an attempt; 0 if a later attempt has replaced it."""
         return next((index for index, last in self.last.items() if last is pending), 0)
 
@@ -181,16 +200,7 @@ class LongMessage(Generic[Sent]):
             return "part-again" if index in self.elsewhere else ""
         return "" if last in self.doubted or last not in self.alive else "part-again"
 
-    def takes_part(self, index: int) -> bool:
-        """Whether a part of this number belongs to this message (else it begins a new one)."""
-        last = self.last.get(index)
-        if last is None:
-            return index not in self.elsewhere
-        if self.waiting or self.leader is None or not self.leader.packed:  # what was refused as a whole is judged anew
-            return False
-        return last not in self.alive or last in self.doubted
-
-    def add(self, pending: Sent, index: int, content: Content, now_s: float) -> None:
+    def add(self, pending: PendingSubmit, index: int, content: Content, now_s: float) -> None:
         before = self.last.get(index)
         if before is not None:
             if before in self.alive:
@@ -205,7 +215,7 @@ class LongMessage(Generic[Sent]):
         self.alive.add(pending)
         self.last_s = now_s
 
-    def take_out(self, pending: Sent) -> None:
+    def take_out(self, pending: PendingSubmit) -> None:
         """Removes an undecided attempt: no other part may be refused for its text."""
         index = next((index for index, last in self.last.items() if last is pending), None)
         if index is None:  # another has come since
@@ -232,12 +242,22 @@ class LongMessage(Generic[Sent]):
         return Message(of.sender, of.recipient, joined([here(index) for index in range(1, self.total + 1)]))
 
 
-class Assembler(Generic[Sent]):
+def takes_part(long: LongMessage, index: int) -> bool:
+    """Whether a part of this number belongs to a message (else it begins a new one)."""
+    last = long.last.get(index)
+    if last is None:
+        return index not in long.elsewhere
+    if long.waiting or long.leader is None or not long.leader.packed:  # what was refused as a whole is judged anew
+        return False
+    return last not in long.alive or last in long.doubted
+
+
+class Assembler:
     """All long messages that are incomplete, or of which a part failed."""
 
     def __init__(self) -> None:
-        self._open: dict[str, dict[Place, LongMessage[Sent]]] = {}
-        self._due: list[tuple[float, int, LongMessage[Sent]]] = []
+        self._open: dict[str, dict[Place, LongMessage]] = {}
+        self._due: list[tuple[float, int, LongMessage]] = []
         """A heap; later parts move a message's own time, not its place here."""
         self._turned_away: dict[Place, float] = {}
         self._numbers = count()
@@ -251,11 +271,11 @@ class Assembler(Generic[Sent]):
 
     # -- arrival
 
-    def find(self, pending: Sent, now_s: float) -> LongMessage[Sent] | None:
+    def find(self, pending: PendingSubmit, now_s: float) -> LongMessage | None:
         """The remembered message with this part's provider, source, recipient and reference."""
         return self._find(place_of(pending), now_s)
 
-    def objection(self, pending: Sent, long: LongMessage[Sent] | None) -> str:
+    def objection(self, pending: PendingSubmit, long: LongMessage | None) -> str:
         """The reason why a part cannot be taken; empty if it can. ``long``: the message that ``find`` returned."""
         message, part = part_of(pending)
         if self.is_full(message.sender.provider) and (long is None or len(long.contents) + 1 < long.total):
@@ -266,7 +286,7 @@ class Assembler(Generic[Sent]):
         """Whether a provider's open messages have reached their bound."""
         return self.held_bytes.get(provider, 0) >= self.bytes_max
 
-    def came_early(self, long: LongMessage[Sent], index: int) -> bool:
+    def came_early(self, long: LongMessage, index: int) -> bool:
         """Counts a part that arrived before its first part; whether it has used its last try."""
         key = long.place, index
         times = self._early.pop(key, 0) + 1
@@ -275,28 +295,28 @@ class Assembler(Generic[Sent]):
         self._early[key] = times
         return times >= EARLY_REFUSALS_MAX
 
-    def in_order(self, long: LongMessage[Sent]) -> None:
+    def in_order(self, long: LongMessage) -> None:
         """The first part is sent: parts that arrived before it may try again without limit."""
         for index in long.last if self._early else ():
             self._early.pop((long.place, index), None)
 
-    def turn_away(self, pending: Sent, now_s: float) -> None:
+    def turn_away(self, pending: PendingSubmit, now_s: float) -> None:
         """The provider's rate refused the first part of a message: the other parts must not go without it."""
         if len(self._turned_away) < TURNED_AWAY_MAX:
             self._turned_away[place_of(pending)] = now_s + WAIT_S
 
-    def is_turned_away(self, pending: Sent, now_s: float) -> bool:
+    def is_turned_away(self, pending: PendingSubmit, now_s: float) -> bool:
         """Whether the rate refused another part of this message just now."""
         return bool(self._turned_away) and self._turned_away.get(place_of(pending), 0.0) > now_s
 
-    def arrive(self, pending: Sent, now_s: float, *, anew: bool = False) -> tuple[LongMessage[Sent], list[Sent]]:
+    def arrive(self, pending: PendingSubmit, now_s: float, *, anew: bool = False) -> tuple[LongMessage, list[PendingSubmit]]:
         """Takes a part to which there is no ``objection``. Returns its message and the parts to be judged now (perhaps of another message,
         too). The caller refuses messages of more than PARTS_MAX parts. ``anew``: the part is known to begin a new message."""
         message, part = part_of(pending)
         key = _key(pending)
-        ready: list[Sent] = []
+        ready: list[PendingSubmit] = []
         long = self._find(key[:4], now_s)
-        if long is not None and (anew or long.total != part.total or not long.takes_part(part.index)):
+        if long is not None and (anew or long.total != part.total or not takes_part(long, part.index)):
             self.close(long)
             if long.waiting:
                 ready = self._judge(long, now_s)
@@ -317,10 +337,34 @@ class Assembler(Generic[Sent]):
             heapq.heappush(self._due, (long.due_s, next(self._numbers), long))
         return long, ready
 
-    def beside(self, pending: Sent, now_s: float) -> tuple[LongMessage[Sent], list[Sent]]:
+    def arrive_whole(self, parts: list[PendingSubmit], now_s: float) -> LongMessage | None:
+        """Takes all parts of a message at once, in order; they are to be judged now. None, with nothing done, where a part was turned away or
+        another message has the place of this one."""
+        pending: PendingSubmit = parts[0]
+        key = _key(pending)
+        held = self._open.get(key[0])
+        if self._turned_away or (held is not None and (key[:4] in held or self.is_full(key[0]))):
+            return None
+        long: LongMessage = LongMessage(key, now_s)
+        long.batch, long.leader, long.waiting, long.until_s = list(parts), pending, False, now_s + INHERIT_S
+        index: cython.Py_ssize_t = 0
+        own: Message
+        contents: list[Content | None] = []
+        for pending in parts:
+            index += 1  # noqa: SIM113 # cheaper than enumerate
+            own = pending.message  # type: ignore[assignment] # it was read
+            contents.append(own.content)
+            long.contents[index], long.last[index] = own.content, pending
+            long.alive.add(pending)
+        message = Message(own.sender, own.recipient, joined(contents))
+        for pending in parts:
+            pending.message, pending.long = message, long
+        return long
+
+    def beside(self, pending: PendingSubmit, now_s: float) -> tuple[LongMessage, list[PendingSubmit]]:
         """Judges a part as a new message, which is not remembered, beside the remembered one under the same key."""
         message, part = part_of(pending)
-        long: LongMessage[Sent] = LongMessage(_key(pending), now_s)
+        long: LongMessage = LongMessage(_key(pending), now_s)
         long.add(pending, part.index, message.content, now_s)
         self.waiting += 1
         return long, self._judge(long, now_s)
@@ -334,14 +378,14 @@ class Assembler(Generic[Sent]):
             heapq.heappop(self._due)
         return self._due[0][0] if self._due else None
 
-    def due(self, now_s: float) -> list[Sent]:
+    def due(self, now_s: float) -> list[PendingSubmit]:
         """Parts that have waited long enough. Forgets messages that are over."""
         for held in list(self._open.values()):
             while (oldest := next(iter(held.values()), None)) and not oldest.waiting and oldest.until_s <= now_s:
                 self.close(oldest)
         if self._turned_away:
             self._turned_away = {key: until_s for key, until_s in self._turned_away.items() if until_s > now_s}
-        ready: list[Sent] = []
+        ready: list[PendingSubmit] = []
         while (next_s := self.next_s) is not None and next_s <= now_s:
             _, _, long = heapq.heappop(self._due)
             if long.due_s <= now_s:
@@ -350,14 +394,14 @@ class Assembler(Generic[Sent]):
                 heapq.heappush(self._due, (long.due_s, next(self._numbers), long))
         return ready
 
-    def drain(self, now_s: float) -> list[Sent]:
+    def drain(self, now_s: float) -> list[PendingSubmit]:
         """All waiting parts: the gate is about to stop."""
         waiting = [long for _, _, long in sorted(self._due, key=lambda row: row[:2]) if long.waiting]
         return [pending for long in waiting for pending in self._judge(long, now_s)]
 
     # -- outcomes
 
-    def failed(self, long: LongMessage[Sent]) -> None:
+    def failed(self, long: LongMessage) -> None:
         """A part was refused or its outcome is unknown: it may be sent again, so the message is remembered even if it was complete. Another
         message that has begun under its key is forgotten: a handset would join the two."""
         other = self._open.get(long.key[0], {}).get(long.place)
@@ -369,13 +413,13 @@ class Assembler(Generic[Sent]):
             self._keep(long)
             self._holds(long, sum(PART_BYTES + len(part.octets[1] if part.octets else b"") for part in long.contents.values()))
 
-    def judge(self, long: LongMessage[Sent], now_s: float) -> list[Sent]:
+    def judge(self, long: LongMessage, now_s: float) -> list[PendingSubmit]:
         """The parts of a waiting message that need wait no longer, because of parts at other gates."""
         return self._judge(long, now_s) if long.waiting else []
 
     # -- inside
 
-    def _find(self, place: Place, now_s: float) -> LongMessage[Sent] | None:
+    def _find(self, place: Place, now_s: float) -> LongMessage | None:
         held = self._open.get(place[0])
         long = held.get(place) if held else None
         if long is not None and not long.waiting and long.until_s <= now_s:
@@ -383,17 +427,17 @@ class Assembler(Generic[Sent]):
             return None
         return long
 
-    def _keep(self, long: LongMessage[Sent]) -> None:
+    def _keep(self, long: LongMessage) -> None:
         """Remembers a message."""
         self._open.setdefault(long.key[0], {})[long.place] = long
         self._holds(long, OPEN_BYTES)
 
-    def _holds(self, long: LongMessage[Sent], more: int) -> None:
+    def _holds(self, long: LongMessage, more: int) -> None:
         provider = long.key[0]
         long.held_bytes += more
         self.held_bytes[provider] = self.held_bytes.get(provider, 0) + more
 
-    def close(self, long: LongMessage[Sent]) -> None:
+    def close(self, long: LongMessage) -> None:
         """Forgets a message: the next part begins a new one."""
         provider = long.key[0]
         held = self._open.get(provider)
@@ -404,7 +448,7 @@ class Assembler(Generic[Sent]):
             if not held:
                 del self._open[provider], self.held_bytes[provider]
 
-    def _judge(self, long: LongMessage[Sent], now_s: float) -> list[Sent]:
+    def _judge(self, long: LongMessage, now_s: float) -> list[PendingSubmit]:
         """The parts of a message, in order, each with the joined message."""
         batch = [long.last[index] for index in sorted(long.last)]
         of = batch[0].message
@@ -432,17 +476,21 @@ def _reads_alike(one: Content, other: Content) -> bool:
     return one.octets == other.octets
 
 
-def _key(pending: Attempt) -> Key:
+@cython.cfunc
+def _key(pending: PendingSubmit) -> tuple[str, str, int, int, int]:
+    message: Message
     message, part = part_of(pending)
-    return message.sender.provider, message.sender.port, message.recipient, part.reference, part.total
+    fields: tuple[Any, ...] = cython.cast(tuple, part)  # an attribute of a NamedTuple costs more
+    return message.sender.provider, message.sender.port, message.recipient, fields[0], fields[1]
 
 
-def place_of(pending: Attempt) -> Place:
+def place_of(pending: PendingSubmit) -> Place:
     """What all parts of a part's message share."""
     return _key(pending)[:4]
 
 
-def part_of(pending: Attempt) -> tuple[Message, Part]:
+@cython.ccall
+def part_of(pending: PendingSubmit) -> tuple[Message, Part]:
     """The part's message, and which part it is."""
     assert pending.message is not None
     assert pending.message.content.part is not None

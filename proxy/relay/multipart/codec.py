@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from proxy.relay.effects.record_changes import RecordChange
-from proxy.relay.pending_submit import LongSubmit, PendingSubmit
+from proxy.relay.multipart.assembler import LongMessage
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.shared.multipart_record import (
     AGAIN,
     LATE,
@@ -26,23 +27,23 @@ from proxy.state.shared.multipart_record import (
 )
 
 
-def key_of(long: LongSubmit) -> Key:
+def key_of(long: LongMessage) -> Key:
     provider, port, person, reference, total = long.key
     return person, f"{provider}\0{port}\0{reference}\0{total}".encode()
 
 
-def apply_posted(long: LongSubmit, posted: Posted) -> None:
+def apply_posted(long: LongMessage, posted: Posted) -> None:
     long.posted, long.theirs = posted, posted.theirs(long.holder)
 
 
-def alone(long: LongSubmit) -> None:
+def alone(long: LongMessage) -> None:
     """From now on a message is made of the parts at this gate. A part known to be sent elsewhere begins another message if it comes again."""
     if long.posted is not None:
         long.elsewhere = frozenset(row.index for row in long.posted.others(long.holder) if row.state == THERE)
     long.alone, long.asked, long.posted, long.theirs = True, False, None, {}
 
 
-def displaced(long: LongSubmit, sheet: Sheet) -> Posted | None:
+def displaced(long: LongMessage, sheet: Sheet) -> Posted | None:
     """The last known state of a decided message, closed, if newer messages under its key have replaced it in the record: new parts do not
     belong to it, and nothing more will be known of its parts at other gates."""
     posted = long.posted
@@ -51,7 +52,7 @@ def displaced(long: LongSubmit, sheet: Sheet) -> Posted | None:
     return posted._replace(closed=True) if long.settled or posted.decision is not None else None
 
 
-def rows_of(long: LongSubmit, judged: Sequence[PendingSubmit] = ()) -> list[PostedPart]:
+def rows_of(long: LongMessage, judged: Sequence[PendingSubmit] = ()) -> list[PostedPart]:
     """This gate's rows of a message; ``judged``: parts whose verdicts are stored with the same swap."""
     return [
         PostedPart(long.holder, index, _state(long, index, pending, judged), long.contents[index])
@@ -60,7 +61,7 @@ def rows_of(long: LongSubmit, judged: Sequence[PendingSubmit] = ()) -> list[Post
     ]
 
 
-def rows_beside(long: LongSubmit, posted: Posted, judged: Sequence[PendingSubmit] = ()) -> list[PostedPart]:
+def rows_beside(long: LongMessage, posted: Posted, judged: Sequence[PendingSubmit] = ()) -> list[PostedPart]:
     """``rows_of``, and the rows that are in the store already without this gate knowing yet."""
     rows = {row.index: row for row in rows_of(long, judged)}
     for row in posted.rows:
@@ -71,7 +72,7 @@ def rows_beside(long: LongSubmit, posted: Posted, judged: Sequence[PendingSubmit
     return list(rows.values())
 
 
-def _state(long: LongSubmit, index: int, pending: PendingSubmit, judged: Sequence[PendingSubmit]) -> int:
+def _state(long: LongMessage, index: int, pending: PendingSubmit, judged: Sequence[PendingSubmit]) -> int:
     refused = pending not in long.alive
     if pending in judged:
         refused = pending.lane is None
@@ -87,9 +88,9 @@ def _state(long: LongSubmit, index: int, pending: PendingSubmit, judged: Sequenc
     return LATE if earlier else REFUSED
 
 
-def shared_messages(changes: Iterable[RecordChange], submits: Iterable[PendingSubmit]) -> list[LongSubmit]:
+def shared_messages(changes: Iterable[RecordChange], submits: Iterable[PendingSubmit]) -> list[LongMessage]:
     """Messages that are, or must be, in the shared store: all but those that are complete at this gate and have not failed."""
-    found: dict[LongSubmit, None] = {}
+    found: dict[LongMessage, None] = {}
     last = None
     for long in longs_of(changes, submits):
         if long is not last:  # parts of one message come one after the other
@@ -99,7 +100,7 @@ def shared_messages(changes: Iterable[RecordChange], submits: Iterable[PendingSu
     return list(found)
 
 
-def longs_of(changes: Iterable[RecordChange], submits: Iterable[PendingSubmit]) -> list[LongSubmit]:
+def longs_of(changes: Iterable[RecordChange], submits: Iterable[PendingSubmit]) -> list[LongMessage]:
     """The long messages of these changes and submits."""
     longs = [long for change in changes if (long := getattr(change, "long", None)) is not None]
     return longs + [pending.long for pending in submits if pending.long is not None]

@@ -13,7 +13,8 @@ from proxy.model.reasons import GATE_REASONS, REASONS, Reason
 from proxy.model.recipient import Entry
 from proxy.policy.judge import facts
 from proxy.policy.ruleset import RuleSet
-from proxy.relay.pending_submit import LongSubmit, PendingSubmit
+from proxy.relay.multipart.assembler import LongMessage
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.shared.multipart_record import SharedDecision, SharedObjection
 from proxy.wire import joined
 
@@ -22,7 +23,7 @@ class RemoteLeader(PendingSubmit):
     """The leading part at another gate, from which parts at this gate inherit. It is never answered, and has no lane."""
 
 
-def decision_of(long: LongSubmit) -> SharedDecision | None:
+def decision_of(long: LongMessage) -> SharedDecision | None:
     """This gate's decision on a message; None if the rules were not asked, because it could not be sent as it arrived."""
     leader = long.leader
     assert leader is not None
@@ -48,7 +49,7 @@ def is_temporary(decision: SharedDecision) -> bool:
 
 def remote_leader(
     decision: SharedDecision,
-    long: LongSubmit,
+    long: LongMessage,
     by: PendingSubmit,
     rules: RuleSet,
     refuse: Callable[[PendingSubmit, Reason], None],

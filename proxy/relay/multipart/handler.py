@@ -20,7 +20,7 @@ at every gate, after a crash, and after the message's minute.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cython
 
@@ -41,10 +41,10 @@ from proxy.relay.effects.record_changes import (
     fingerprint,
     was_sent_twice,
 )
-from proxy.relay.multipart.assembler import HELD_BYTES, PARTS_MAX, Assembler, part_of
+from proxy.relay.multipart.assembler import HELD_BYTES, PARTS_MAX, Assembler, LongMessage, part_of
 from proxy.relay.multipart.decision import RemoteLeader, remote_leader
 from proxy.relay.multipart.shared import SharedParts
-from proxy.relay.pending_submit import LongSubmit, PendingSubmit
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.record import incomplete_multipart as torn
 from proxy.state.record import record
 from proxy.state.shared.multipart_record import LATE, THERE, Holder
@@ -69,7 +69,7 @@ class PartHandler:
     ) -> None:
         """``hand_in``: has submits judged in the next turn. ``change``: applies a change of a record in it."""
         self._admission, self._to_turn, self._changes = admission, hand_in, change
-        self._assembler: Assembler[PendingSubmit] = Assembler()
+        self._assembler: Assembler = Assembler()
         self.shared_parts: SharedParts | None = None
         """Exchanges the parts of incomplete messages with other gates on the store; None for a single gate."""
         self.undecided = 0
@@ -108,7 +108,11 @@ class PartHandler:
         self._arrives(pending, now_s)
         return ""
 
-    def _arrives(self, pending: PendingSubmit, now_s: float, *, anew: bool = False) -> LongSubmit:
+    def take_whole(self, parts: list[PendingSubmit], now_s: float) -> bool:
+        """Takes all parts of a message that arrived together, in order. False, with nothing done, where each must be taken by itself."""
+        return self._assembler.arrive_whole(parts, now_s) is not None and self._hand_in(parts, 0.0)
+
+    def _arrives(self, pending: PendingSubmit, now_s: float, *, anew: bool = False) -> LongMessage:
         long, ready = self._assembler.arrive(pending, now_s, anew=anew)
         pending.long, shared_parts = long, self.shared_parts
         if shared_parts is not None and long.waiting and len(long.last) == 1 and not anew:
@@ -177,7 +181,7 @@ class PartHandler:
         """Other gates may hold parts of the same messages from now on. ``now_s``: the monotonic clock."""
         self.shared_parts, self._now_s = shared_parts, now_s
 
-    def seen(self, long: LongSubmit, *, grown: bool) -> None:
+    def seen(self, long: LongMessage, *, grown: bool) -> None:
         posted = long.posted
         leads = long.whole and 1 in long.contents  # the gate of the first part, for that is the first to leave
         if long.waiting and posted is not None and (posted.decision is not None or leads):
@@ -195,29 +199,29 @@ class PartHandler:
         if holder is not None:
             long.holder, long.asked = holder, not long.alone
 
-    def regrown(self, long: LongSubmit, submits: Sequence[PendingSubmit]) -> None:
+    def regrown(self, long: LongMessage, submits: Sequence[PendingSubmit]) -> None:
         for pending in submits:
             assert pending.message is not None
             pending.message = long.message(pending.message)
 
-    def inherit(self, long: LongSubmit, by: PendingSubmit) -> None:
+    def inherit(self, long: LongMessage, by: PendingSubmit) -> None:
         decision = long.posted.decision if long.posted is not None else None
         if decision is None or long.settled or isinstance(long.leader, RemoteLeader):
             return
         long.leader, long.batch = remote_leader(decision, long, by, self._admission.rules, self._admission.refuse), []
         long.judged_at, long.revision, long.takes = decision.judged_at, decision.revision, decision.takes
 
-    def _judge_alone(self, long: LongSubmit, pending: PendingSubmit) -> None:
+    def _judge_alone(self, long: LongMessage, pending: PendingSubmit) -> None:
         """Another gate's verdict should be inherited, but the store that has it is out of reach: the part is judged alone."""
         long.leader, long.batch, long.takes = pending, [pending], ()
 
     # -- for a backtest, which judges messages again and knows which parts belong together
 
-    def remembered(self, pending: PendingSubmit, now_s: float) -> LongSubmit | None:
+    def remembered(self, pending: PendingSubmit, now_s: float) -> LongMessage | None:
         """The remembered message that this part would belong to."""
         return self._assembler.find(pending, now_s)
 
-    def close(self, long: LongSubmit) -> None:
+    def close(self, long: LongMessage) -> None:
         """Forgets a message: the next part under its key begins a new one."""
         self._assembler.close(long)
 
@@ -255,7 +259,7 @@ class PartHandler:
             return data
         return self._inherit(long, leader, pending, data, now)
 
-    def _lead(self, long: LongSubmit, leader: PendingSubmit, data: bytes, now: float) -> bytes:
+    def _lead(self, long: LongMessage, leader: PendingSubmit, data: bytes, now: float) -> bytes:
         """Judges the message, once; it goes out only if its lane has room for all its parts."""
         admission = self._admission
         long.judged_at, long.revision = now, admission.rules.revision
@@ -280,7 +284,7 @@ class PartHandler:
         self.tore[leader] = key, max(int(now), 1)
         return torn.mark_incomplete(after, key, int(now))
 
-    def _cannot_begin(self, long: LongSubmit, data: bytes, key: int, now: float, *, whole: bool) -> str:
+    def _cannot_begin(self, long: LongMessage, data: bytes, key: int, now: float, *, whole: bool) -> str:
         """The reason why a new message cannot be sent to this recipient; empty if it can. ``whole``: all its parts are judged now."""
         keys = self._torn_keys(data, now)
         if any(torn.same(held, key) for held in keys):
@@ -306,7 +310,7 @@ class PartHandler:
             return []
         return [key for key, time in torn.torn(data) if time > now - self._bounds.remembered_s]
 
-    def _early(self, long: LongSubmit, pending: PendingSubmit, data: bytes, now: float) -> bytes:
+    def _early(self, long: LongMessage, pending: PendingSubmit, data: bytes, now: float) -> bytes:
         """Refuses a part that would leave before its message's first part, or whose message is torn and forgotten."""
         reason = "message-torn"
         key = _key_of(long)
@@ -316,7 +320,7 @@ class PartHandler:
         self._admission.refuse(pending, GATE_REASONS[reason])
         return data
 
-    def _inherit(self, long: LongSubmit, leader: PendingSubmit, pending: PendingSubmit, data: bytes, now: float) -> bytes:
+    def _inherit(self, long: LongMessage, leader: PendingSubmit, pending: PendingSubmit, data: bytes, now: float) -> bytes:
         """Judges a part that arrived after its message was judged."""
         admission, message = self._admission, pending.message
         assert message is not None
@@ -361,7 +365,7 @@ class PartHandler:
         pending.lane = lane
         return self._joined(long, leader, pending, data, in_state(packed, self._state(long, leader, pending, before[0])))
 
-    def _cannot_follow(self, long: LongSubmit, leader: PendingSubmit, pending: PendingSubmit, data: bytes) -> str:
+    def _cannot_follow(self, long: LongMessage, leader: PendingSubmit, pending: PendingSubmit, data: bytes) -> str:
         """The reason why a part cannot go out under the message's entry; empty if it can."""
         if not record.has(data, leader.entry_id):  # adopted or erased meanwhile
             if long.posted is not None:  # another message has its entry
@@ -372,7 +376,7 @@ class PartHandler:
             return "store-conflict"
         return "outcome-unknown" if _times_sent(long, pending, leader) > 1 else ""
 
-    def _state(self, long: LongSubmit, leader: PendingSubmit, pending: PendingSubmit, before: bytes) -> EntryState:
+    def _state(self, long: LongMessage, leader: PendingSubmit, pending: PendingSubmit, before: bytes) -> EntryState:
         """The state of the message's entry once this part is sent. ``before``: the entry as it was."""
         if _times_sent(long, pending, leader) or leader.adopted is not None or was_sent_twice(before):
             self._admission.sent_twice.add(pending)
@@ -382,7 +386,7 @@ class PartHandler:
         # by a late answer, perhaps in this turn: in the journal it follows this verdict
         return EntryState.ACCEPTED if before[15] & 3 == EntryState.ACCEPTED else EntryState.OPEN
 
-    def _joined(self, long: LongSubmit, leader: PendingSubmit, pending: PendingSubmit, data: bytes, packed: bytes) -> bytes:
+    def _joined(self, long: LongMessage, leader: PendingSubmit, pending: PendingSubmit, data: bytes, packed: bytes) -> bytes:
         """The record with the entry as it is once this part is sent. With the last part the message is no longer torn."""
         pending.packed = packed
         self._assembler.in_order(long)
@@ -395,13 +399,13 @@ class PartHandler:
         self.tore[pending] = _key_of(long), 0
         return torn.mark_complete(after, _key_of(long))
 
-    def _refuse_with(self, leader: PendingSubmit, long: LongSubmit, pending: PendingSubmit) -> None:
+    def _refuse_with(self, leader: PendingSubmit, long: LongMessage, pending: PendingSubmit) -> None:
         """Refuses a part as the leader was refused. If the first part was missing, only for a while: this may be the first part."""
         pending.reason, pending.status = leader.reason, leader.status
         if leader.reason in _EARLY:
             self._admission.refuse(pending, GATE_REASONS["part-again" if long.last.get(1) is pending else "part-early"])
 
-    def _take_more(self, long: LongSubmit, leader: PendingSubmit, pending: PendingSubmit, new_verdict: Verdict | None) -> None:
+    def _take_more(self, long: LongMessage, leader: PendingSubmit, pending: PendingSubmit, new_verdict: Verdict | None) -> None:
         """Takes from aggregates what the message takes with this part and had not taken before; the part's verdict journals it. A message
         that adopted an entry has taken its share before."""
         if new_verdict is None or not new_verdict.takes or leader.adopted is not None:
@@ -412,13 +416,13 @@ class PartHandler:
             counters.take(take, pending.entry_time)
 
     @staticmethod
-    def _came_elsewhere(long: LongSubmit, pending: PendingSubmit) -> bool:
+    def _came_elsewhere(long: LongMessage, pending: PendingSubmit) -> bool:
         """Whether another gate got the same part, and sent it, before this one was part of the verdict."""
         assert long.posted is not None
         return any(last is pending and long.posted.went(long.holder, index) for index, last in long.last.items())
 
     def _ask_again(
-        self, long: LongSubmit, leader: PendingSubmit, message: Message, data: bytes, now: float, packed: bytes
+        self, long: LongMessage, leader: PendingSubmit, message: Message, data: bytes, now: float, packed: bytes
     ) -> Verdict | None:
         """The rules' verdict now that more of the text is known; None if nothing new must be asked.
 
@@ -442,7 +446,7 @@ class PartHandler:
             new_verdict = admission.failed(message, error)
         return new_verdict
 
-    def _as_if_new(self, long: LongSubmit, leader: PendingSubmit, message: Message, data: bytes, now: float) -> Verdict:
+    def _as_if_new(self, long: LongMessage, leader: PendingSubmit, message: Message, data: bytes, now: float) -> Verdict:
         """The full verdict, without the message's own entry in the record and its own takes from aggregates."""
         admission = self._admission
         counters = admission.store.counters.without(_taken(long, leader), leader.entry_time)
@@ -485,7 +489,7 @@ class PartHandler:
             if pending.long is not None and pending.long.batch:
                 pending.long.batch = []
 
-    def _count(self, long: LongSubmit, pending: PendingSubmit) -> None:
+    def _count(self, long: LongMessage, pending: PendingSubmit) -> None:
         outcomes, message = self._admission.tally.long_messages, pending.message
         if pending.reason in _UNJUDGED:
             outcomes[pending.reason,] += 1
@@ -498,7 +502,7 @@ class PartHandler:
             if self.shared_parts is None and not long.doubted and long.all_out:
                 self._assembler.close(long)
 
-    def _refused(self, long: LongSubmit, pending: PendingSubmit) -> None:
+    def _refused(self, long: LongMessage, pending: PendingSubmit) -> None:
         """The gate refused a part."""
         leader = long.leader
         assert leader is not None
@@ -555,7 +559,7 @@ class PartHandler:
             return Effect.LATE_PART if late else Effect.PART_REFUSED
         return self._taken_back(long, pending, late=late)
 
-    def _taken_back(self, long: LongSubmit, pending: PendingSubmit, *, late: bool) -> Effect | Callable[[], Effect]:
+    def _taken_back(self, long: LongMessage, pending: PendingSubmit, *, late: bool) -> Effect | Callable[[], Effect]:
         """The effect where no part of the message stands at this gate."""
         leader = long.leader
         adopts = leader is not None and leader.adopted is not None
@@ -573,12 +577,12 @@ class PartHandler:
 
         return self._if(long, effect)
 
-    def _if(self, long: LongSubmit, effect: Callable[[], Effect]) -> Effect | Callable[[], Effect]:
+    def _if(self, long: LongMessage, effect: Callable[[], Effect]) -> Effect | Callable[[], Effect]:
         """The effect at once, where no other gate can hold parts of the message; else the function."""
         return effect() if self.shared_parts is None or long.alone else effect
 
     @staticmethod
-    def _unknown(long: LongSubmit) -> bool:
+    def _unknown(long: LongMessage) -> bool:
         """Whether the outcome of some part is unknown."""
         posted = long.posted
         if posted is None:
@@ -609,7 +613,7 @@ _UNJUDGED = (*_EARLY, "part-again", "message-torn", "parts-full")
 
 @cython.cfunc
 def _settle(handler: PartHandler, pending: PendingSubmit) -> None:
-    long: Any = pending.long
+    long: LongMessage = pending.long
     if long.before:
         long.before.pop(pending, None)
     if pending is long.leader or pending.reason or pending not in long.batch:  # a part that follows its leader is not counted
@@ -626,7 +630,7 @@ def _settle(handler: PartHandler, pending: PendingSubmit) -> None:
         long.takes, pending.takes = (*long.takes, *pending.takes), ()
 
 
-def _key_of(long: LongSubmit) -> int:
+def _key_of(long: LongMessage) -> int:
     return torn.key_of(long.key[0], long.key[1], long.key[3])
 
 
@@ -636,7 +640,7 @@ def _share(pending: PendingSubmit, leader: PendingSubmit) -> None:
     pending.entry_id, pending.entry_time = leader.entry_id, leader.entry_time
 
 
-def _times_sent(long: LongSubmit, pending: PendingSubmit, leader: PendingSubmit) -> int:
+def _times_sent(long: LongMessage, pending: PendingSubmit, leader: PendingSubmit) -> int:
     """How often the recipient may have got this part already; one that replaced a part with unknown outcome counts, too."""
     index = next((index for index, last in long.last.items() if last is pending), 0)
     sent = sum(one in long.alive for one in long.again.get(index, ()))
@@ -645,7 +649,7 @@ def _times_sent(long: LongSubmit, pending: PendingSubmit, leader: PendingSubmit)
     return sent + (leader.adopted is not None and sent > 0)
 
 
-def _taken(long: LongSubmit, leader: PendingSubmit) -> tuple[Take, ...]:
+def _taken(long: LongMessage, leader: PendingSubmit) -> tuple[Take, ...]:
     """What the message has taken from aggregates so far, written or not."""
     return (*(long.takes or leader.takes), *(take for part in long.before for take in part.takes))
 

@@ -20,10 +20,10 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
-from proxy.relay.multipart.assembler import NOBODY, part_of
+from proxy.relay.multipart.assembler import NOBODY, LongMessage, part_of, takes_part
 from proxy.relay.multipart.codec import alone, apply_posted, displaced, key_of, rows_of
 from proxy.relay.multipart.transaction import PartJudge, SharedTransactions
-from proxy.relay.pending_submit import LongSubmit, PendingSubmit
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.shared.multipart_record import (
     WAITING,
     Holder,
@@ -53,7 +53,7 @@ TRIES = 5
 class PartListener(PartJudge, Protocol):
     """Acts on what the exchange finds out (handler.PartHandler)."""
 
-    def seen(self, long: LongSubmit, *, grown: bool) -> None:
+    def seen(self, long: LongMessage, *, grown: bool) -> None:
         """A message's ``posted`` and ``theirs`` are new; ``grown``: this gate has just added parts."""
 
     def admitted(self, pending: PendingSubmit, holder: Holder | None) -> None:
@@ -63,7 +63,7 @@ class PartListener(PartJudge, Protocol):
 class _PendingExchange:
     """One message to be written or read, with the parts that wait for that."""
 
-    def __init__(self, long: LongSubmit, queued: list[PendingSubmit]) -> None:
+    def __init__(self, long: LongMessage, queued: list[PendingSubmit]) -> None:
         self.long, self.queued = long, queued
         self.holders: list[Holder | None] = []
         self.first = False
@@ -89,10 +89,10 @@ class SharedParts:
         self.transactions = SharedTransactions(sheets, listener, self._holder, clock)
         """While parts are judged."""
         self._made = 0
-        self._lingering: deque[tuple[float, LongSubmit]] = deque()
-        self._queued: dict[LongSubmit, list[PendingSubmit]] = {}
-        self._new: list[LongSubmit] = []
-        self._looked: dict[LongSubmit, None] = {}
+        self._lingering: deque[tuple[float, LongMessage]] = deque()
+        self._queued: dict[LongMessage, list[PendingSubmit]] = {}
+        self._new: list[LongMessage] = []
+        self._looked: dict[LongMessage, None] = {}
         """Messages in the store that still wait for parts."""
         self._look_s = 0.0
         self._exchanging = False
@@ -101,11 +101,11 @@ class SharedParts:
 
     # -- arrival
 
-    def linger(self, long: LongSubmit, now_s: float) -> None:
+    def linger(self, long: LongMessage, now_s: float) -> None:
         """The first part of a message has arrived."""
         self._lingering.append((now_s + LINGER_S, long))
 
-    def ask(self, long: LongSubmit, pending: PendingSubmit) -> None:
+    def ask(self, long: LongMessage, pending: PendingSubmit) -> None:
         """A part has arrived of a message that is in the store."""
         self.waiting += 1
         self._queued.setdefault(long, []).append(pending)
@@ -205,7 +205,7 @@ class SharedParts:
         for pending in one.queued:
             message, part = part_of(pending)
             index, content = part.index, message.content
-            here = index not in come and (index not in last or long.takes_part(index))
+            here = index not in come and (index not in last or takes_part(long, index))
             if here and after.open_to(holder, (index,), now):
                 one.holders.append(None)
                 rows = [row for row in after.rows if row.holder == holder and row.index != index]
@@ -221,7 +221,7 @@ class SharedParts:
         return sheet
 
     @staticmethod
-    def _with_own(long: LongSubmit, sheet: Sheet, now: float) -> tuple[bool, Sheet, Posted]:
+    def _with_own(long: LongMessage, sheet: Sheet, now: float) -> tuple[bool, Sheet, Posted]:
         """(whether it is new in the record, the record with its own rows, the message's state in it)."""
         holder, rows = long.holder, rows_of(long)
         before = settle(sheet, holder, [row.index for row in rows], now)
@@ -271,7 +271,7 @@ class SharedParts:
                 alone(long)
         one.queued = []
 
-    def _holder(self, long: LongSubmit) -> Holder:
+    def _holder(self, long: LongMessage) -> Holder:
         if long.holder == NOBODY:
             long.holder = self._next_holder()
         return long.holder

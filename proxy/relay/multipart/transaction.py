@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from proxy.relay.effects.record_changes import EntryFate, RecordChange
+from proxy.relay.multipart.assembler import LongMessage
 from proxy.relay.multipart.codec import alone, apply_posted, displaced, key_of, longs_of, rows_beside, rows_of, shared_messages
 from proxy.relay.multipart.decision import decision_of, is_temporary
-from proxy.relay.pending_submit import LongSubmit, PendingSubmit
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.shared.multipart_record import Holder, Key, Posted, Sheet, StoreGroup, TooLong, find, pack, put, settle, unpack
 
 if TYPE_CHECKING:
@@ -25,17 +26,17 @@ RecipientBatch = tuple[list[RecordChange], list[PendingSubmit]]
 class PartJudge(Protocol):
     """Judges parts (handler.PartHandler)."""
 
-    def regrown(self, long: LongSubmit, submits: Sequence[PendingSubmit]) -> None:
+    def regrown(self, long: LongMessage, submits: Sequence[PendingSubmit]) -> None:
         """More of the text is known than when these parts were handed in to be judged."""
 
-    def inherit(self, long: LongSubmit, by: PendingSubmit) -> None:
+    def inherit(self, long: LongMessage, by: PendingSubmit) -> None:
         """The message is decided. If another gate decided it, the parts at this gate inherit the verdict."""
 
 
 class SharedView:
     """What the store has of one recipient's long messages, while their parts are judged."""
 
-    def __init__(self, longs: list[LongSubmit]) -> None:
+    def __init__(self, longs: list[LongMessage]) -> None:
         self.longs = longs
         self.sheets: dict[Key, tuple[int, Sheet]] = {}
         self.judged = False
@@ -49,7 +50,11 @@ class SharedView:
 
 class SharedTransactions:
     def __init__(
-        self, sheets: MultipartExchange, judge: PartJudge, holder_of: Callable[[LongSubmit], Holder], clock: Callable[[], float]
+        self,
+        sheets: MultipartExchange,
+        judge: PartJudge,
+        holder_of: Callable[[LongMessage], Holder],
+        clock: Callable[[], float],
     ) -> None:
         """``holder_of``: the name under which this gate holds a message."""
         self._sheets, self._judge, self._holder_of, self._clock = sheets, judge, holder_of, clock

@@ -272,3 +272,12 @@ class Item:
         self.state = _UNSAFE
         self.tries = 0
         self.stored = False
+
+
+@cython.ccall
+def new_item(at: float, kind: str, data: bytes, box: DeliverQueue) -> Item:
+    """An Item that has no number yet, at a third of the cost."""
+    item: Item = Item.__new__(Item)
+    item.at, item.kind, item.data, item.box = at, kind, data, box
+    item.number, item.state, item.tries, item.stored = 0, _UNSAFE, 0, False
+    return item

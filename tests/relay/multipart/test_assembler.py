@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import permutations
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -21,19 +21,19 @@ from proxy.relay.multipart.assembler import (
     Assembler,
     LongMessage,
 )
+from proxy.relay.pending_submit import PendingSubmit
 
 JIA, YI = (Sender.of(name, name, port, port) for name, port in (("jia", "1069001"), ("yi", "1069002")))
 PERSON = 13800250500
 TEXTS = {1: "【测试】双11", 2: "满300减40", 3: " 代开", 4: "发票", 5: " 拒收请回复R"}
 
 
-@dataclass(eq=False)
-class Sent:
+class Sent(PendingSubmit):
     """One part as it was sent."""
 
-    message: Message | None
-    packed: bytes = b""
-    long: LongMessage[Sent] | None = None
+    def __init__(self, message: Message) -> None:
+        super().__init__(cast("Any", None), 0, b"", 0.0)
+        self.message = message
 
     @property
     def text(self) -> str:
@@ -57,13 +57,13 @@ class Gate:
     """An assembler and a clock; what is handed out is allowed at once unless a test says otherwise."""
 
     def __init__(self) -> None:
-        self.parts: Assembler[Sent] = Assembler()
+        self.parts: Assembler = Assembler()
         self.now_s = 1000.0
-        self.judged: list[tuple[float, list[Sent]]] = []
+        self.judged: list[tuple[float, list[PendingSubmit]]] = []
         self.refused = ""
         """Why the last part that was sent was not taken."""
 
-    def sends(self, one: Sent, at_s: float | None = None) -> list[Sent]:
+    def sends(self, one: Sent, at_s: float | None = None) -> list[PendingSubmit]:
         if at_s is not None:
             self.passes_to(at_s)
         self.refused = self.parts.objection(one, self.parts.find(one, self.now_s))
@@ -72,19 +72,19 @@ class Gate:
         one.long, ready = self.parts.arrive(one, self.now_s)
         return self._handed(ready)
 
-    def passes(self, seconds: float) -> list[Sent]:
+    def passes(self, seconds: float) -> list[PendingSubmit]:
         return self.passes_to(self.now_s + seconds)
 
-    def passes_to(self, at_s: float) -> list[Sent]:
+    def passes_to(self, at_s: float) -> list[PendingSubmit]:
         """As a timer set to ``next_s`` would."""
-        handed: list[Sent] = []
+        handed: list[PendingSubmit] = []
         while (next_s := self.parts.next_s) is not None and next_s <= at_s:
             self.now_s = max(self.now_s, next_s)
             handed += self._handed(self.parts.due(self.now_s))
         self.now_s = max(self.now_s, at_s)
         return handed + self._handed(self.parts.due(self.now_s))
 
-    def _handed(self, ready: list[Sent]) -> list[Sent]:
+    def _handed(self, ready: list[PendingSubmit]) -> list[PendingSubmit]:
         for one in ready:
             assert one.long is not None
             one.packed, one.long.batch = b"an entry", []
@@ -327,7 +327,7 @@ def test_a_part_before_its_first_is_for_the_third_time_one_too_many():
 
 def test_parts_that_came_early_are_remembered_within_bounds():
     gate = Gate()
-    long = LongMessage[Sent](("jia", "1069001", PERSON, 7, 2), 0.0)
+    long = LongMessage(("jia", "1069001", PERSON, 7, 2), 0.0)
     for index in range(2 * EARLY_MAX):
         gate.parts.came_early(long, index)
     assert len(gate.parts._early) == EARLY_MAX
@@ -367,7 +367,7 @@ def arrivals(draw: st.DrawFn) -> list[tuple[float, int, int, int]]:
 @given(arrivals(), st.randoms(use_true_random=False))
 def test_whatever_the_order_the_times_and_the_fates_every_part_is_judged_once_in_time(came, dice):
     gate = Gate()
-    sent: list[tuple[float, Sent]] = []
+    sent: list[tuple[float, PendingSubmit]] = []
     for gap, number, index, total in came:
         gate.passes(gap)
         one = part(index, total, number)
@@ -390,8 +390,8 @@ def test_whatever_the_order_the_times_and_the_fates_every_part_is_judged_once_in
     times = {id(one): at for at, handed in gate.judged for one in handed}
     counted = [id(one) for _, handed in gate.judged for one in handed]
     assert len(counted) == len(set(counted)) == len(sent)
-    for came_at, one in sent:
-        assert 0 <= times[id(one)] - came_at <= WAIT_MAX_S + 1e-6
+    for came_at, sent_part in sent:
+        assert 0 <= times[id(sent_part)] - came_at <= WAIT_MAX_S + 1e-6
     for _, batch in gate.judged:  # what is judged together belongs together, each number once
         for long in {one.long for one in batch}:
             assert long is not None

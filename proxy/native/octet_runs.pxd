@@ -1,0 +1,55 @@
+# Finds, compares and hashes a run of octets within bytes. It is C because an object for such a run costs more than what is done with it here.
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from libc.string cimport memchr, memcmp, memcpy
+
+from proxy.native.octets cimport _prefetch, _u64_at, octet, u64
+
+
+cdef inline Py_ssize_t find_zero(bytes data, Py_ssize_t begin, Py_ssize_t end) noexcept:
+    cdef const char *at = PyBytes_AS_STRING(data)
+    cdef const char *found
+    end = min(end, PyBytes_GET_SIZE(data))
+    if begin >= end:
+        return -1
+    found = <const char *>memchr(at + begin, 0, end - begin)
+    return -1 if found is NULL else found - at
+
+
+cdef inline bint is_run(bytes data, Py_ssize_t begin, Py_ssize_t end, bytes run) noexcept:
+    return PyBytes_GET_SIZE(run) == end - begin and not memcmp(PyBytes_AS_STRING(data) + begin, PyBytes_AS_STRING(run), end - begin)
+
+
+cdef inline bint same_in(bytes data, bytes other, Py_ssize_t begin, Py_ssize_t end) noexcept:
+    return end <= PyBytes_GET_SIZE(other) and not memcmp(PyBytes_AS_STRING(data) + begin, PyBytes_AS_STRING(other) + begin, end - begin)
+
+
+cdef inline u64 hash_run(bytes data, Py_ssize_t begin, Py_ssize_t end) noexcept:
+    cdef const char *at = PyBytes_AS_STRING(data) + begin
+    cdef Py_ssize_t size = end - begin
+    cdef u64 one = <u64>size * <u64>0x9E3779B97F4A7C15, other = <u64>0xC2B2AE3D27D4EB4F
+    cdef u64[2] some
+    while size >= 16:
+        memcpy(some, at, 16)
+        one = (one ^ some[0]) * <u64>0x9E3779B97F4A7C15
+        other = (other ^ some[1]) * <u64>0xC2B2AE3D27D4EB4F
+        one ^= one >> 32
+        other ^= other >> 29
+        at += 16
+        size -= 16
+    some[0] = some[1] = 0
+    memcpy(some, at, size)
+    one = (one ^ some[0]) * <u64>0x9E3779B97F4A7C15 ^ (other ^ some[1]) * <u64>0xC2B2AE3D27D4EB4F
+    one = (one ^ one >> 32) * <u64>0x9E3779B97F4A7C15
+    return one ^ one >> 32
+
+
+cdef inline u64 u64_in(bytes data) noexcept:
+    return _u64_at(<const octet *>PyBytes_AS_STRING(data))
+
+
+cdef inline void prefetch(object held) noexcept:
+    _prefetch(<PyObject *>held)
+    _prefetch(<const char *><PyObject *>held + 64)
+    _prefetch(<const char *><PyObject *>held + 128)
