@@ -25,7 +25,7 @@ from proxy.state.shared.lease_rules import RateGrant
 from proxy.state.shared.multipart_record import Key, StoreGroup
 from proxy.wire import ContentCache, Frame, submit_sm, submit_sm_resp
 from proxy.wire.submit import read_submit
-from tests.examples import examples
+from tests.examples import COMPARED_SEEDS
 from tests.harness import BEIJING, RULES, SHANGHAI, Harness
 from tests.needs import needs
 from tests.state.counters.test_shared_counters import START_S
@@ -306,9 +306,7 @@ def test_submits_judged_at_once_are_judged_as_in_batches(tmp_path: Path, monkeyp
 
 
 @needs("gcc")
-@pytest.mark.parametrize(
-    "seeds", [range(first, first + examples(15)) for first in (0, 15, 30, 45)], ids=lambda seeds: f"from {seeds[0]}"
-)
+@pytest.mark.parametrize("seeds", COMPARED_SEEDS, ids=lambda seeds: f"from {seeds[0]}")
 def test_parts_fare_alike_however_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: range) -> None:
     at_once = [lived(tmp_path / f"one-{seed}", seed) for seed in seeds]
     without(monkeypatch)
@@ -324,9 +322,7 @@ def test_batches_are_judged_alike_on_a_shared_store(tmp_path: Path, monkeypatch:
 
 
 @needs("gcc")
-@pytest.mark.parametrize(
-    "seeds", [range(first, first + examples(15)) for first in (0, 15, 30, 45)], ids=lambda seeds: f"from {seeds[0]}"
-)
+@pytest.mark.parametrize("seeds", COMPARED_SEEDS, ids=lambda seeds: f"from {seeds[0]}")
 def test_parts_fare_alike_where_the_store_is_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: range) -> None:
     by_twins = [lived(tmp_path / f"one-{seed}", seed, shared=True) for seed in seeds]
     without(monkeypatch)

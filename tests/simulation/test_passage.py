@@ -28,7 +28,7 @@ from tests.simulation.nouns import Broken
 from tests.simulation.passage import STATUSES_MAX, Passage, the_rules
 from tests.simulation.smuggling import SCHEMES, Scheme, Smugglers
 
-SEEDS, SOUGHT = int(os.environ.get("GATE106_PASSAGE_SEEDS", "120")), 300
+SEEDS, SOUGHT = int(os.environ.get("GATE106_PASSAGE_SEEDS", "60")), 300
 FIRST = int(os.environ.get("GATE106_FIRST_SEED", "1"))
 TRIED = (
     "a queue of first parts",
@@ -225,7 +225,7 @@ BUGS: list[Callable[..., None]] = [
 ]  # fmt: skip
 
 
-FIRST_FOUND = {torn_keys_are_lost_in_replay: 33, a_full_reference_is_the_key: 50}
+FIRST_FOUND = {torn_keys_are_lost_in_replay: 33, a_full_reference_is_the_key: 189}
 """The first seed that finds a bug, where it is a great one: tried first."""
 PARTS = (Smugglers.parts_at_random, Smugglers.parts_in_any_order, Smugglers.queue_of_first_parts)
 """Where bugs of long messages are looked for."""
