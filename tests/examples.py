@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-SHARE = 0.4
+SHARE = 0.25
 FEWEST = 10
 USUAL = 100
 """Hypothesis' own number for a test that names none."""

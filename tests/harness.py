@@ -30,6 +30,7 @@ from proxy.state.record.merging import NODE_SHIFT
 from proxy.wire import Frame, submit_sm
 from proxy.wire.tables import SUBMIT_SM
 from tests.journal.memory_disk import MemoryDisk
+from tests.scanners import scanners_kept
 
 NOON = 1_762_833_600.0  # 2025-11-11 12:00 in Shanghai
 SHANGHAI, BEIJING = 13800210000, 13800100000
@@ -100,9 +101,11 @@ class Harness:
         ]  # fmt: skip
         directory = Directory(cast("Any", SimpleNamespace(providers=tuple(providers), carriers=())))
         self.binds = {name: Bind(access) for name, access in directory.accesses.items()}
+        with scanners_kept():
+            loaded = load(folder)
         self.relay = Relay(
             directory=directory,
-            rules=load(folder),
+            rules=loaded,
             store=self.store,
             journal=self.journal,
             routes=cast("Any", SimpleNamespace(lane=self.lane_of)),

@@ -28,6 +28,7 @@ from proxy.wire.submit import read_submit
 from tests.examples import COMPARED_SEEDS
 from tests.harness import BEIJING, RULES, SHANGHAI, Harness
 from tests.needs import needs
+from tests.scanners import scanners_kept
 from tests.state.counters.test_shared_counters import START_S
 from tests.state.counters.test_shared_counters import Store as Books
 
@@ -100,7 +101,8 @@ def await_approval(harness: Harness, folder: Path, rules: str) -> None:
         (folder / "waiting").mkdir()
         (folder / "waiting" / "some.csv").write_text(f"recipient\n{LI}\n", encoding="utf-8")
         (folder / "waiting" / "rules.yaml").write_text(rules, encoding="utf-8")
-        harness.relay.admission.candidate = CandidateRules(load(folder / "waiting"), harness.tally)
+        with scanners_kept():
+            harness.relay.admission.candidate = CandidateRules(load(folder / "waiting"), harness.tally)
 
 
 class Sheets:
