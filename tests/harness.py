@@ -5,6 +5,8 @@ In: PDUs of providers, answers of carriers. Out: what each side gets to see. Nev
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -71,9 +73,10 @@ class Harness:
         carriers: tuple[str, ...] = ("bj",),
         ring: KeyRing | None = None,
         beside: Harness | None = None,
+        loading: Callable[[], AbstractContextManager[None]] = scanners_kept,
         **provider: Any,
     ) -> None:
-        """``beside``: another gate, on whose store this one is, as node 1."""
+        """``beside``: another gate, on whose store this one is, as node 1. ``loading``: in which the rules are loaded."""
         folder = tmp_path / "rules"
         folder.mkdir(exist_ok=True)
         (folder / "rules.yaml").write_text(rules, encoding="utf-8")
@@ -101,7 +104,7 @@ class Harness:
         ]  # fmt: skip
         directory = Directory(cast("Any", SimpleNamespace(providers=tuple(providers), carriers=())))
         self.binds = {name: Bind(access) for name, access in directory.accesses.items()}
-        with scanners_kept():
+        with loading():
             loaded = load(folder)
         self.relay = Relay(
             directory=directory,

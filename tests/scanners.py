@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-
-import pytest
+from typing import Any
 
 from proxy.policy import text_reader
 from proxy.policy.text.lexicon import Lexicon
@@ -26,6 +25,10 @@ def _scanner(lexicon: Lexicon, words: tuple[str, ...]) -> Scanner:
 @contextmanager
 def scanners_kept() -> Iterator[None]:
     """While rules are loaded: one scanner for the same words. Making it is most of the work of loading a small set."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_reader, "Scanner", lambda lexicon, words, before, rest: _scanner(lexicon, tuple(words)))
+    made: Any = text_reader
+    plain = made.Scanner
+    made.Scanner = lambda lexicon, words, before, rest: _scanner(lexicon, tuple(words))
+    try:
         yield
+    finally:
+        made.Scanner = plain
