@@ -5,6 +5,8 @@ In: PDUs of providers, answers of carriers. Out: what each side gets to see. Nev
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +32,7 @@ from proxy.state.record.merging import NODE_SHIFT
 from proxy.wire import Frame, submit_sm
 from proxy.wire.tables import SUBMIT_SM
 from tests.journal.memory_disk import MemoryDisk
+from tests.scanners import scanners_kept
 
 NOON = 1_762_833_600.0  # 2025-11-11 12:00 in Shanghai
 SHANGHAI, BEIJING = 13800210000, 13800100000
@@ -70,9 +73,10 @@ class Harness:
         carriers: tuple[str, ...] = ("bj",),
         ring: KeyRing | None = None,
         beside: Harness | None = None,
+        loading: Callable[[], AbstractContextManager[None]] = scanners_kept,
         **provider: Any,
     ) -> None:
-        """``beside``: another gate, on whose store this one is, as node 1."""
+        """``beside``: another gate, on whose store this one is, as node 1. ``loading``: in which the rules are loaded."""
         folder = tmp_path / "rules"
         folder.mkdir(exist_ok=True)
         (folder / "rules.yaml").write_text(rules, encoding="utf-8")
@@ -101,9 +105,11 @@ class Harness:
         ]  # fmt: skip
         directory = Directory(cast("Any", SimpleNamespace(providers=tuple(providers), carriers=())))
         self.binds = {name: Bind(access) for name, access in directory.accesses.items()}
+        with loading():
+            loaded = load(folder)
         self.relay = Relay(
             directory=directory,
-            rules=load(folder),
+            rules=loaded,
             store=self.store,
             journal=self.journal,
             routes=cast("Any", SimpleNamespace(lane=self.lane_of)),

@@ -9,7 +9,9 @@ or a parameter whose literals stand in the calls of the same module.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +24,8 @@ LEVELS = {
     "critical": "critical",
     "exception": "error",
 }
+CALLS = re.compile(rf"\.({'|'.join(LEVELS)}|log)\(")
+"""Stands in every module that logs."""
 LIMITED = "RateLimitedLog"
 RELAYED = "model/log_setup.py"
 """It passes on what other modules, libraries and Python say: FAULT alone is an event of its own."""
@@ -34,22 +38,29 @@ class LogEvent(NamedTuple):
     """In the order of the calls."""
 
 
+@cache
 def log_events() -> Mapping[str, LogEvent]:
     """All events, sorted by text."""
     found: dict[str, LogEvent] = {}
     for path in sorted(PROXY.rglob("*.py")):
-        module = ast.parse(path.read_text(encoding="utf-8"))
-        for text, level, keys in _of_module(module, path.relative_to(PROXY).as_posix()):
+        source = path.read_text(encoding="utf-8")
+        for text, level, keys in _of_module(source, path.relative_to(PROXY).as_posix()):
             before = found.get(text, LogEvent(text, frozenset(), ()))
             found[text] = LogEvent(text, before.levels | {level}, tuple(dict.fromkeys(before.keys + keys)))
     return dict(sorted(found.items()))
 
 
-def _of_module(module: ast.Module, name: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    limited = _limited(module)
+def _of_module(source: str, name: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    if not CALLS.search(source):
+        return
+    module = ast.parse(source)
+    limited = _limited(module) if LIMITED in source else set()
     for function, call in _calls(module, None):
-        method, receiver = call.func.attr, ast.unparse(call.func.value)  # type: ignore[attr-defined]
-        if method not in LEVELS or (receiver not in limited and receiver not in ("log", "structlog.get_logger()")):
+        method = call.func.attr  # type: ignore[attr-defined]
+        if method not in LEVELS:
+            continue
+        receiver = ast.unparse(call.func.value)  # type: ignore[attr-defined]
+        if receiver not in limited and receiver not in ("log", "structlog.get_logger()"):
             continue
         event = call.args[1 if receiver in limited else 0]
         texts = _texts(event, module, function)
@@ -65,7 +76,7 @@ def _of_module(module: ast.Module, name: str) -> Iterator[tuple[str, str, tuple[
             yield text, LEVELS[method], tuple(keys)
     if name == RELAYED:
         return
-    assert "structlog.get_logger().log" not in ast.unparse(module), f"proxy/{name}: the level is no literal"
+    assert not re.search(r"structlog\s*\.get_logger\(\)\s*\.log", source), f"proxy/{name}: the level is no literal"
 
 
 def _limited(module: ast.Module) -> set[str]:

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -625,6 +626,7 @@ def test_the_example_for_Prometheus_asks_where_the_gate_listens(tmp_path: Path) 
 # --- metrics
 
 
+@cache
 def exposed() -> dict[str, set[str]]:
     """Every metric of a gate in which everything has been counted once, with its labels."""
     tally = GateCounters()
@@ -717,6 +719,7 @@ def test_no_text_names_a_command_or_a_target_of_make_that_is_not(path: Path) -> 
 # --- promises
 
 
+@cache
 def functions(path: Path) -> set[str]:
     """The tests that pytest would find in a file."""
     found = ast.parse(path.read_text(encoding="utf-8")).body

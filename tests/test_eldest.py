@@ -38,6 +38,7 @@ def test_nobody_looks_for_the_eldest_key_of_a_dictionary() -> None:
     found = [
         f"{file.relative_to(room)}:{line}"
         for file in room.rglob("*.py")
-        for line in dropped(ast.parse(file.read_text(encoding="utf-8")))
+        if "next(iter(" in (text := file.read_text(encoding="utf-8"))  # parsing all of them takes seconds
+        for line in dropped(ast.parse(text))
     ]
     assert not found

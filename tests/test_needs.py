@@ -29,12 +29,13 @@ def run(folder: Path, *options: str, **environment: str) -> subprocess.Completed
         "[pytest]\naddopts = --import-mode=importlib\npythonpath = .\nmarkers = needs(*programs): x\n"
     )
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, "tests"],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "xdist", *options, "tests"],
         cwd=folder,
         env={
             **os.environ,
             "PATH": "/nowhere",
             "PYTEST_ADDOPTS": "",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # importing them takes most of the time
             **environment,
         },  # what this run is asked for is not that one's
         capture_output=True,
@@ -44,7 +45,7 @@ def run(folder: Path, *options: str, **environment: str) -> subprocess.Completed
     )
 
 
-@pytest.mark.parametrize("options", [[], ["-n", "2", "--dist", "loadfile"]], ids=["alone", "side by side"])
+@pytest.mark.parametrize("options", [[], ["-n", "1", "--dist", "loadfile"]], ids=["alone", "side by side"])
 def test_without_the_program_the_test_is_skipped_and_the_last_lines_say_how_to_get_it(
     options: list[str], tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ from proxy.runtime import atomic_files
 from proxy.wire import deliver_sm, receipt_text, submit_sm, submit_sm_resp
 from proxy.wire.tables import ESM_RECEIPT, ESM_UDHI
 from tests.archive.journals import HOUR, Shelf, busy, synced
+from tests.examples import examples
 from tests.harness import NOON, SHANGHAI, Harness
 
 RINGS = {"plain": KeyRing(), "sealed": KeyRing([bytes(range(32))])}
@@ -181,7 +182,7 @@ def test_whatever_happens_both_say_the_same(tmp_path: Path, seed: int, monkeypat
         + [World.sends_long, World.refuses, World.passes, World.passes]
     )
     rare = [World.hour, World.hour, World.clock_is_put_back, World.is_rolled, World.is_killed, World.is_erased]
-    for round_ in range(12):
+    for round_ in range(examples(24) // len(rare) * len(rare)):
         for _ in range(8):
             world.random.choice(often)(world)
         rare[round_ % len(rare)](world)

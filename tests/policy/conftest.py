@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -14,29 +12,13 @@ import pytest
 from proxy.model.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.model.number import recipient_of
 from proxy.model.recipient import Entry, OptOut
-from proxy.policy import text_reader, time_windows
+from proxy.policy import time_windows
 from proxy.policy.explanation.history import Past, PastCounts
 from proxy.policy.judge import judge
 from proxy.policy.loading.load_rules import load
 from proxy.policy.registries.regions import Regions
 from proxy.policy.ruleset import RuleSet
-from proxy.policy.text.lexicon import Lexicon
-from proxy.policy.text.scanner import Scanner
-
-
-@lru_cache(maxsize=200)
-def _scanner(lexicon: Lexicon, words: tuple[str, ...]) -> Scanner:
-    return Scanner(lexicon, words)
-
-
-@contextmanager
-def scanners_kept() -> Iterator[None]:
-    """For who loads small sets again and again: one scanner for the same words. It has no memory of texts, and to make it is most of
-    the work."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_reader, "Scanner", lambda lexicon, words, before, rest: _scanner(lexicon, tuple(words)))
-        yield
-
+from tests.scanners import scanners_kept
 
 AD = "【测试】双11优惠券 拒收请回复R"
 NANJING, BEIJING, SHANGHAI = "13800250500", "13800100500", "13800210500"

@@ -26,7 +26,8 @@ from proxy.policy.registries.regions import Regions
 from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.category_evidence import evidence
 from tests.examples import examples
-from tests.policy.conftest import Make, entry_of, scanners_kept
+from tests.policy.conftest import Make, entry_of
+from tests.scanners import scanners_kept
 
 REGIONS = Regions.load()
 START = time_windows.moment("2026-11-11 20:30")[0]

@@ -16,7 +16,7 @@ from proxy.policy.judge import judge
 from proxy.policy.loading.load_rules import load
 from proxy.policy.ruleset import RuleSet
 from tests.examples import examples
-from tests.policy.conftest import scanners_kept
+from tests.scanners import scanners_kept
 
 RULES = """
 rules:

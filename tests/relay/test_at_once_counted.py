@@ -17,7 +17,7 @@ from proxy.relay.batching import Batching
 from proxy.state.counters import aggregates
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.record import record
-from tests.examples import examples
+from tests.examples import COMPARED_SEEDS, examples
 from tests.harness import SHANGHAI
 from tests.needs import needs
 from tests.relay.test_at_once import TEXT, lived, mixed_alike, submit, without
@@ -70,9 +70,7 @@ def drawn(seed: int) -> str:
 
 
 @needs("gcc")
-@pytest.mark.parametrize(
-    "seeds", [range(first, first + examples(25)) for first in range(0, 100, 25)], ids=lambda seeds: f"from {seeds[0]}"
-)
+@pytest.mark.parametrize("seeds", COMPARED_SEEDS, ids=lambda seeds: f"from {seeds[0]}")
 @pytest.mark.parametrize("shared", [False, True], ids=["alone", "beside others"])
 def test_what_is_counted_over_everybody_is_counted_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: range, shared: bool

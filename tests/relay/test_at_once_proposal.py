@@ -13,7 +13,7 @@ from proxy.native.loader import PURE
 from proxy.policy.loading.load_rules import load
 from proxy.relay.batching import Batching
 from proxy.relay.proposed_rules import CandidateRules
-from tests.examples import examples
+from tests.examples import COMPARED_SEEDS
 from tests.harness import BEIJING, NOON, RULES, SHANGHAI, Harness
 from tests.needs import needs
 from tests.relay.test_at_once import LI, TEXT, WANG, carried, lived, mixed_alike, submit, without
@@ -35,9 +35,7 @@ def waiting(seed: int) -> str:
 
 
 @needs("gcc")
-@pytest.mark.parametrize(
-    "seeds", [range(first, first + examples(20)) for first in range(0, 60, 20)], ids=lambda seeds: f"from {seeds[0]}"
-)
+@pytest.mark.parametrize("seeds", COMPARED_SEEDS, ids=lambda seeds: f"from {seeds[0]}")
 @pytest.mark.parametrize("shared", [False, True], ids=["at once", "in chains"])
 def test_what_waits_is_asked_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: range, shared: bool) -> None:
     def left(name: str) -> list[Any]:

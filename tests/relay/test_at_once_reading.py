@@ -12,6 +12,7 @@ import pytest
 from proxy.policy.text.text_analysis import TextAnalysis
 from proxy.policy.text_reader import Reader
 from proxy.wire import Frame, submit_sm
+from tests.examples import COMPARED
 from tests.harness import BEIJING, RULES, SHANGHAI, Harness
 from tests.native.test_compiled_text import ASKED, REGISTERED, told
 from tests.needs import needs
@@ -172,7 +173,7 @@ def test_of_texts_that_look_alike_the_one_is_kept_that_is_judged_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: bool
 ) -> None:
     """Whoever refuses an advertiser is known by what it said: by the text they got, and not by one that was read beforehand."""
-    one = [seen_of_texts(tmp_path / f"one-{seed}", seed, changes=changes) for seed in range(20)]
+    one = [seen_of_texts(tmp_path / f"one-{seed}", seed, changes=changes) for seed in range(COMPARED)]
     without(monkeypatch)
-    assert [seen_of_texts(tmp_path / f"other-{seed}", seed, changes=changes) for seed in range(20)] == one
+    assert [seen_of_texts(tmp_path / f"other-{seed}", seed, changes=changes) for seed in range(COMPARED)] == one
     assert len({tuple(texts.values()) for seen in one for texts in seen}) > 100

@@ -15,7 +15,7 @@ from proxy.journal.records import messages
 from proxy.native.loader import PURE
 from proxy.policy import related_senders, ruleset
 from proxy.relay.batching import Batching
-from tests.examples import examples
+from tests.examples import COMPARED_SEEDS
 from tests.harness import NOON, RULES, SHANGHAI, Harness
 from tests.needs import needs
 from tests.relay.test_at_once import PORTS, TEXT, lived, submit, without
@@ -45,9 +45,7 @@ def drawn(seed: int) -> str:
 
 
 @needs("gcc")
-@pytest.mark.parametrize(
-    "seeds", [range(first, first + examples(25)) for first in (0, 25, 50)], ids=lambda seeds: f"from {seeds[0]}"
-)
+@pytest.mark.parametrize("seeds", COMPARED_SEEDS, ids=lambda seeds: f"from {seeds[0]}")
 @pytest.mark.parametrize("chained", [False, True], ids=["at once", "in chains"])
 @pytest.mark.parametrize("forgetful", [False, True], ids=["remembered", "forgotten"])
 def test_whoever_comes_whatever_is_to_be_looked_at_is_judged_alike(

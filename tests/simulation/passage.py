@@ -44,6 +44,7 @@ from proxy.relay.submit import Relay
 from proxy.state.counters.aggregates import Aggregates
 from proxy.wire import Frame, Session, Timers, submit_sm_resp
 from tests.journal.memory_disk import MemoryDisk
+from tests.scanners import scanners_kept
 from tests.simulation import strict
 from tests.simulation.handsets import KINDS, Arrived, Handset, arrived, shows
 from tests.simulation.nouns import CARRIER_REFUSES, Broken, nameless
@@ -65,7 +66,8 @@ STATUSES_MAX = 150
 @lru_cache(1)
 def the_rules() -> RuleSet:
     """Those that are shipped."""
-    return load(Path(__file__).parents[2] / "rules")
+    with scanners_kept():
+        return load(Path(__file__).parents[2] / "rules")
 
 
 class Bind:

@@ -35,8 +35,9 @@ from proxy.policy.text.lexicon import COLUMNS, Lexicon, read_lexicon
 from proxy.policy.text.scanner import Scanner
 from proxy.policy.text.text_analysis import TextAnalysis
 from proxy.policy.text_reader import Reader
-from tests.policy.conftest import Make, Write, scanners_kept
+from tests.policy.conftest import Make, Write
 from tests.policy.labelled import labelled
+from tests.scanners import scanners_kept
 
 HEAD = ",".join(COLUMNS) + "\n"
 RULE = "rules:\n  - {id: ads, when: {category: marketing}, then: reject, reason: keyword}\n"
@@ -386,15 +387,21 @@ def other_digits(text: str) -> Iterator[str]:
     yield re.sub("[0-9]", lambda match: str((int(match[0]) + 1) % 10), text)
 
 
+@pytest.fixture(scope="module")
+def readers() -> list[Reader]:
+    """One that reads all texts, and three of which none reads a text with other digits, too."""
+    with scanners_kept():
+        return [Reader(Bits(), SHIPPED, None) for _ in range(4)]
+
+
 @pytest.mark.parametrize("one", ALL, ids=lambda one: f"{one.category.word}-{one.line}")
-def test_no_digit_decides_what_a_text_is(one: object) -> None:
+def test_no_digit_decides_what_a_text_is(one: object, readers: list[Reader]) -> None:
     assert hasattr(one, "text")
     texts = (one.text, *other_digits(one.text))
-    with scanners_kept():
-        fresh, *unused = (Reader(Bits(), SHIPPED, None) for _ in range(4))
-    for text, reader in zip(texts, unused, strict=True):
+    first, *others = readers
+    for text, reader in zip(texts, others, strict=True):
         alone = reader.classified(TextAnalysis(content(text)))
-        traits = fresh.read(content(text)).traits
+        traits = first.read(content(text)).traits
         assert (traits.classified, traits.band, traits.subcategory) == alone[:3]
 
 

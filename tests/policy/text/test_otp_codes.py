@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import random
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 
@@ -16,6 +17,7 @@ from proxy.policy.explanation.history import Past, PastCounts
 from proxy.policy.loading.check import check
 from proxy.policy.loading.folder import shipped_words
 from proxy.policy.loading.load_rules import load
+from proxy.policy.ruleset import RuleSet
 from proxy.policy.text import otp_codes
 from proxy.policy.text.category import CODE as CODE_BAND
 from proxy.policy.text.category import PADDED
@@ -28,8 +30,6 @@ from proxy.runtime.shipped_files import shipped
 from tests.policy.conftest import BEIJING, Bench, Make, Write
 
 NIGHT = "2026-11-11 22:10"
-SHIPPED, PROBLEMS = read_lexicon((shipped_words(), shipped_words("codes.csv")))
-RULES = load(shipped("rules"))
 ROWS = [row for row in csv.reader(shipped_words("codes.csv")[1].decode().splitlines()) if row and row[0][0] != "#"][1:]
 PHRASES = [text for text, sort, *_ in ROWS if sort == "code" and "、" in text and not any(one.isdigit() for one in text)]
 CODES = [text for text, sort, *_ in ROWS if sort == "code" and text not in PHRASES]
@@ -46,13 +46,24 @@ WAYS: list[tuple[str, Callable[[str], str]]] = [
 ]
 
 
+@cache
+def words() -> tuple[Lexicon, tuple[object, ...]]:
+    """The shipped lexicon, and what is wrong with it."""
+    return read_lexicon((shipped_words(), shipped_words("codes.csv")))
+
+
+@cache
+def rules() -> RuleSet:
+    return load(shipped("rules"))
+
+
 def read(text: str, declared: Category = Category.OTP, bench: Bench | None = None) -> Category:
     """As what a text is judged that is declared a code."""
-    return (bench or Bench(RULES)).send(text, category=declared, to=BEIJING, at=NIGHT).facts.category
+    return (bench or Bench(rules())).send(text, category=declared, to=BEIJING, at=NIGHT).facts.category
 
 
 def passes(text: str, declared: Category = Category.OTP) -> bool:
-    return Bench(RULES).says(text, category=declared, to=BEIJING, at=NIGHT) == "allow"
+    return Bench(rules()).says(text, category=declared, to=BEIJING, at=NIGHT) == "allow"
 
 
 # --- what goes with a code
@@ -140,7 +151,7 @@ def test_an_offer_in_the_place_of_a_second_signature_is_one() -> None:
 
 
 def test_digits_decide_nothing_so_fresh_codes_are_read_once() -> None:
-    bench = Bench(RULES)
+    bench = Bench(rules())
     texts = [
         f"【某店】验证码{code}，{more}"
         for more in ("请勿泄露", OFFER, "低价转让回电13800210500")
@@ -234,7 +245,7 @@ def test_explain_says_what_stands_beside_the_code() -> None:
     message = Message(
         sender, recipient_of(BEIJING), Content("【某】验证码482913，家电维修空调加氟洗衣机清洗上门检测", "readable", b"")
     )
-    told = explain(message, Past(), RULES, 1_794_000_000.0, PastCounts())
+    told = explain(message, Past(), rules(), 1_794_000_000.0, PastCounts())
     assert told.as_dict()["marketing"]["padded_code"] is True
     (feature,) = (one for one in told.evidence.features if one.kind == "beside-code")
     assert feature.weight > MOST
@@ -242,7 +253,7 @@ def test_explain_says_what_stands_beside_the_code() -> None:
 
 
 def test_the_evidence_says_as_much_as_the_decision() -> None:
-    found = evidence(RULES.reader, Content(CODE, "readable", b""))
+    found = evidence(rules().reader, Content(CODE, "readable", b""))
     assert found.classified.category is Category.OTP
     assert [one.weight <= MOST for one in found.features if one.kind == "beside-code"] == [True]
 
@@ -261,7 +272,7 @@ def test_texts_are_told_apart_by_what_the_others_say(capsys: pytest.CaptureFixtu
             PHRASES + [one for place, one in enumerate(genuine) if place % 10 != tenth],
             [one for place, one in enumerate(offers) if place % 10 != tenth],
         )
-        reader = Reader(Bits(), Lexicon(SHIPPED.words, texts), None)
+        reader = Reader(Bits(), Lexicon(words()[0].words, texts), None)
         kept += sum(not _is_marketing(reader, one) for one in genuine[tenth::10])
         passed += sum(not _is_marketing(reader, f"【某】验证码482913，{one}") for one in offers[tenth::10])
     share_kept, share_passed = kept / len(genuine), passed / len(offers)
@@ -299,8 +310,8 @@ def test_there_are_texts_of_both_sorts_and_none_comes_twice() -> None:
     assert {sort for _, sort, *_ in ROWS} == set(SORTS)
     texts = [text for text, *_ in ROWS]
     assert len(set(texts)) == len(texts)
-    assert PROBLEMS == ()
-    assert SHIPPED.codes.points["泄露"] < 0 < SHIPPED.codes.points["清仓"]
+    assert words()[1] == ()
+    assert words()[0].codes.points["泄露"] < 0 < words()[0].codes.points["清仓"]
 
 
 @pytest.mark.parametrize(

@@ -82,9 +82,10 @@ class Ports:
                         self.coming[int(answered - at) // HOUR_S + at // HOUR_S].append((answered, port.prefix))
             book.advertised({key: sent for key, sent in counted.items() if sent}, at)
         for port in self.live:
-            if book.state_of(port.prefix, at).state in (SILENT, DEAD):
+            state = book.state_of(port.prefix, at).state
+            assert state != DEAD
+            if state == SILENT:
                 port.silent_weeks.add(self.week)
-                assert book.state_of(port.prefix, at).state != DEAD
         for answered, prefix in sorted(self.coming.pop(at // HOUR_S, ())):
             book.replied(prefix, "R", answered)
 

@@ -22,12 +22,13 @@ def test_smpplib_gives_back_the_same_bytes_but_for_the_sequence_number(pdu: byte
     assert baseline.rewrite_by_smpplib(pdu, 99) == pdu[:12] + (99).to_bytes(4, "big") + pdu[16:]
 
 
+@pytest.mark.usefixtures("copies")
 @pytest.mark.parametrize("more", [False, True], ids=["plain", "receipts, TLS, rounds"])
 def test_a_short_bench_without_a_gate_measures_ceiling_and_both_relays(more: bool) -> None:
     told: list[str] = []
     options = MeasuringOptions(
         mix="repeated",
-        seconds=0.5,
+        seconds=0.3,
         warmup_s=0.1,
         binds=2,
         window=10,
