@@ -186,7 +186,7 @@ class _RowReader:
         """Companies are named, or meant by the number of their licence."""
         row = said.get("advertisers", {})
         code, name = row.get("licence", ""), row.get("advertiser", "")
-        if code and self._is_credit_code and not is_credit_code(code):
+        if code and self._is_credit_code and code not in self._names and not is_credit_code(code):
             raise ValueError(f"licence: '{code[:40]}' is no credit code (18 characters, of which the last is a check)")
         if code and not name:
             name = self._names.get(code, "")

@@ -88,6 +88,13 @@ def test_companies_are_meant_by_their_credit_code() -> None:
     ]  # fmt: skip
 
 
+def test_a_registered_licence_is_taken_as_it_is() -> None:
+    texts = TEXTS | {file_of("advertisers"): "advertiser,licence\n甲置业,SYNTH-1\n"}
+    sheet = read("企业名称|统一社会信用代码|许可证名称|许可证号\n甲置业|SYNTH-1|预售许可证|1\n", texts=texts)
+    assert (sheet.problems, sheet.added["licences"]) == ([], 1)
+    assert read("企业名称|统一社会信用代码\n甲置业|SYNTH-2\n", texts=texts).problems
+
+
 def test_the_line_that_says_it_is_blamed() -> None:
     """What is wrong stands in the row that says it, and a row with a fault says nothing of the others."""
     head = "签名|企业名称|统一社会信用代码|运营商|省份|报备状态\n"
