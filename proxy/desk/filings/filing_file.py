@@ -92,7 +92,10 @@ def read_sheet(name: str, rows: Iterable[tuple[int, Sequence[str]]], texts: Mapp
                 read_filing_row(one, dict.fromkeys(COLUMNS[one], "") | {"advertiser": "-"} | said, line)
                 _compare(found[one], one, said)
             repeated = [_put(found[one], one, line, said) for one, said in parts]
-            if all(repeated):
+            unfiled = reader.own == "filings" and not any(
+                one == "filings" for one, _ in parts
+            )  # 未报备: the row adds no filing
+            if all(repeated) and not unfiled:
                 raise ValueError(f"line {max(repeated)} says the same")
             reader.remember(line, parts)
         except (ValueError, RowFault) as fault:
