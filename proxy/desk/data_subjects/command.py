@@ -41,6 +41,8 @@ UNCHANGED_WORDS = (
     "ported", "port", "port-in", "port-out", "ported-in", "ported-out", "mnp", "携号转网", "携转", "携入", "携出", "转网", "cancelled",
     "canceled", "deactivated", "suspended", "resumed", "销号", "拆机", "停机", "复机",
 )  # fmt: skip
+EVENT_WORDS = ("recycled", "transferred", "ported", "cancelled", "suspended")
+"""Those that a fault names."""
 EARLIEST_S = 946_656_000
 """2000-01-01 in China: an earlier date is a mistake of the feed."""
 
@@ -187,7 +189,7 @@ def _date(said: Mapping[str, str], default: int) -> int:
 
     event = next((said[name].lower() for name in EVENTS if name in said), "")
     if event not in (*RECYCLED_WORDS, *UNCHANGED_WORDS):
-        raise ValueError(f"event: {unknown('event', event, ('recycled', 'ported'))}")
+        raise ValueError(f"event: {unknown('event', event, EVENT_WORDS)}")
     date, cancelled = (
         time_windows.iso_date(next((said[name] for name in names if said.get(name)), "")) for names in (DATES, CANCELS)
     )

@@ -93,7 +93,7 @@ def letter(
     of: Annotated[str, Text("Of this signature; with --licence: of this advertiser.", 100)],
     why: Annotated[str, Reason()] = "",
     licence: Annotated[str, Text("The kind of the advertiser's licence: 医疗广告审查证明.", 100)] = "",
-    check: Annotated[bool, Flag("Say whether the registry holds this file's SHA-256; change nothing. Exit 1 if it does not.")] = False,
+    check: Annotated[bool, Flag("Say whether the registry in force holds this file's SHA-256; change nothing. Exit 1 if it does not.")] = False,
     config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Register the SHA-256 of an authorisation letter or of a licence, so that the file can be proved later."""
@@ -104,7 +104,7 @@ def letter(
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as error:
         terminal.fail(f"{file}: {error.strerror or error}")
-    revision, texts = _registries(config, control)
+    revision, texts = _registries(config, control, in_force=check)
     table = "licences" if licence else "signatures"
     name = of.strip("【】 ")
     before = texts.get(file_of(table), "")

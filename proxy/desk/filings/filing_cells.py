@@ -74,7 +74,8 @@ _DAY = re.compile(
 _MONTH = re.compile(r"(\d{4})\s*[-/.年]\s*(\d{1,2})月?(?!\d)")
 _PACKED = re.compile(r"(\d{4})(\d{2})(\d{2})")
 _SERIAL = re.compile(r"[34567]\d{4}(?:\.0+)?")
-_SPAN = re.compile(r"\s*(?:至|到|~|～|—+|–|\bto\b)\s*")
+_SPAN = re.compile(r"\s*(?:至|到|~|～|—+|–|\bto\b|-(?=\s*[12]\d{3}(?:[-/.年]|\d{4}\b)))\s*")
+"""A hyphen only before a year: 2026.1.1-2026.12.31."""
 _SEPARATORS = re.compile(r"[、,，;；|/\s]+")
 _EXCEL_BEGINS = date(1899, 12, 30)
 _TICKS = frozenset(("√", "✓", "✔", "y", "yes", "是", "○", "有"))

@@ -123,8 +123,9 @@ TITLES_MAX = 10
 """Rows above the headings."""
 Target = tuple[str, str]
 """A registry and its column; ``state@移动/江苏`` for the state with one carrier, in one province or any."""
-_BEGINS = re.compile(".*(?:开始|起始|生效|启用)(?:日期|时间|日)?")
-_ENDS = re.compile(".*(?:结束|到期|截止|失效|停用|终止|有效期|有效期至|有效期限)(?:日期|时间|日)?")
+_FROM = "有效期(?:起|始|从|自)(?![止至])"
+_BEGINS = re.compile(f".*(?:开始|起始|生效|启用|{_FROM})(?:日期|时间|日)?")
+_ENDS = re.compile(".*(?:结束|到期|截止|失效|停用|终止|有效期|有效期至|有效期限|有效期(?:起?止|终))(?:日期|时间|日)?")
 _CARRIER_WORDS = {**CARRIERS, "cm": "移动", "cu": "联通", "ct": "电信", "yd": "移动", "lt": "联通", "dx": "电信"}
 _CARRIER = re.compile("|".join(sorted((one.replace(" ", "") for one in _CARRIER_WORDS), key=len, reverse=True)))
 _SAME = (
@@ -157,7 +158,7 @@ _LIKE: Sequence[tuple[str, str]] = (
     (".*(?:来源|签名类型|来源类型)|(?:signature )?source(?: type)?", "签名来源"),
     (".*(?:用途|自用|他用|使用类型|使用性质|使用方式).*|usage.*|purpose", "签名用途"),
     (f".*{_LICENCE}.*(?:编号|证号|号码|文号|号)|(?:licen[cs]e|permit|certificate) (?:no|number|id)", "许可证编号"),
-    (f".*{_LICENCE}.*(?:开始|起始|生效).*|.*(?:发证|签发|颁发)(?:日期|时间)", "许可证生效日期"),
+    (f".*{_LICENCE}.*(?:开始|起始|生效|{_FROM}).*|.*(?:发证|签发|颁发)(?:日期|时间)", "许可证生效日期"),
     (
         f".*{_LICENCE}.*(?:有效期|到期|截止|结束|失效).*|(?:licen[cs]e|permit|certificate) (?:expir.*|valid (?:to|until))",
         "许可证有效期",
@@ -203,6 +204,7 @@ def below_title(rows: Iterable[tuple[int, Sequence[str]]]) -> Iterator[tuple[int
 def plain(heading: str) -> str:
     """A heading without marks, remarks in brackets and capitals."""
     word = unicodedata.normalize("NFKC", heading).lower().replace("_", " ")
+    word = re.sub(r"\((起|止)\)", r"\1", word)  # 有效期(起)
     return " ".join(re.sub(r"\(.*?\)|【.*?】", " ", word).strip(" *:.").split())
 
 

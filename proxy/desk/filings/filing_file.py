@@ -92,7 +92,10 @@ def read_sheet(name: str, rows: Iterable[tuple[int, Sequence[str]]], texts: Mapp
                 read_filing_row(one, dict.fromkeys(COLUMNS[one], "") | {"advertiser": "-"} | said, line)
                 _compare(found[one], one, said)
             repeated = [_put(found[one], one, line, said) for one, said in parts]
-            if all(repeated):
+            unfiled = reader.own == "filings" and not any(
+                one == "filings" for one, _ in parts
+            )  # 未报备: the row adds no filing
+            if all(repeated) and not unfiled:
                 raise ValueError(f"line {max(repeated)} says the same")
             reader.remember(line, parts)
         except (ValueError, RowFault) as fault:
@@ -186,7 +189,7 @@ class _RowReader:
         """Companies are named, or meant by the number of their licence."""
         row = said.get("advertisers", {})
         code, name = row.get("licence", ""), row.get("advertiser", "")
-        if code and self._is_credit_code and not is_credit_code(code):
+        if code and self._is_credit_code and code not in self._names and not is_credit_code(code):
             raise ValueError(f"licence: '{code[:40]}' is no credit code (18 characters, of which the last is a check)")
         if code and not name:
             name = self._names.get(code, "")

@@ -284,7 +284,10 @@ def accept(
     example="gate106 lexicon measure november.csv --rules rules/",
 )  # fmt: skip
 def rates(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Labelled texts: CSV, XLSX, or a text a line (.txt).")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE…", help="Labelled texts: CSV, XLSX, an object a line (.jsonl), or a text a line (.txt)."),
+    ],
     label: Annotated[
         str, Choice("Of all texts, where the files have no labels.", ("marketing", "notice", "otp", "spam", "ham"))
     ] = "",

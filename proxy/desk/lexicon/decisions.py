@@ -14,7 +14,7 @@ from proxy.desk.lexicon.word_candidates import ProposedWord
 from proxy.desk.revisions import table_rows
 from proxy.model.redact import csv_cell
 from proxy.operations.files.row_files import FileFaults, NotATable, Row
-from proxy.policy.text.lexicon import REJECTED, normal_word
+from proxy.policy.text.lexicon import REJECTED, fault_of, normal_word
 
 FILE = "lexicon/reviewed.csv"
 COLUMNS = (
@@ -69,11 +69,10 @@ def read_decisions(name: str, rows: Iterable[Row]) -> WordDecisions:
         elif not word:
             found.note(line, "word: is missing")
         elif said in _YES:
-            found.decisions.append(
-                Decision(
-                    (word, purpose, by_name.get("weight", ""), by_name.get("subcategory", ""), by_name.get("note", "")), True
-                )
-            )
+            row = (word, purpose, by_name.get("weight", ""), by_name.get("subcategory", ""), by_name.get("note", ""))
+            if fault := fault_of(row):
+                found.note(line, fault)
+            found.decisions.append(Decision(row, True))
         elif said in _NO:
             found.decisions.append(Decision((word, REJECTED, "", "", by_name.get("note", "")), False))
         else:

@@ -80,7 +80,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 for row in (reader := csv.reader(file)):
                     line = 1 + reader.line_num
                     if any(cell.strip() for cell in row):
-                        if "text" not in columns[: len(row)]:
+                        if "text" not in columns[: len(row)] or any(cell.strip() for cell in row[len(columns) :]):
                             raise BadCampaign(f"{path}:{line}: {len(row)} columns, the heading has {len(columns)}")
                         yield line, {name: cell.strip() for name, cell in zip(columns, row, strict=False) if name}
             elif path.suffix.lower() == ".csv":

@@ -59,16 +59,15 @@ def diff(
     )
     found = difference(before.regions, after.regions)
     changes = [*found.added, *found.moved]
-    listed = [*changes, *found.cities, *found.gone]
-    listed_max = SHOWN_MAX if other is None else LISTED_MAX  # against a whole map nearly all segments are gone
+    listed = [*changes, *found.cities, *(found.gone if other is not None else ())]  # a part of a map lacks nearly all segments
     answer = {
         "before": _described(before), "after": _described(after), "added": len(found.added), "moved": len(found.moved),
         "cities": len(found.cities), "gone": len(found.gone), "added_by_province": by_province(one.after[0] for one in found.added),
         "added_by_prefix": by_prefix(one.segment for one in found.added), "gone_by_prefix": by_prefix(one.segment for one in found.gone),
         "segments": [
-            {"segment": one.segment, "before": " ".join(one.before), "after": " ".join(one.after)} for one in listed[:listed_max]
+            {"segment": one.segment, "before": " ".join(one.before), "after": " ".join(one.after)} for one in listed[:LISTED_MAX]
         ],
-        "more": max(0, len(listed) - listed_max),
+        "more": max(0, len(listed) - LISTED_MAX),
     }  # fmt: skip
     terminal.print_answer(answer, json, _difference_lines(answer))
     if (before.bad or after.bad) and not skip_bad:
@@ -130,7 +129,7 @@ def import_(
         with Conversation(terminal.socket_of(config, control), "rules.push", {"on": on, "why": why}) as said:
             push_files(said, {SEGMENTS_FILE: merged.text})
             answer["revised"] = dict(said.answer())
-    terminal.print_answer(answer, json, _import_lines(table.name, answer, check=check))
+    terminal.print_answer(answer, json, _import_lines(table.name, answer, check=check, waits=bool(now["proposed"])))
 
 
 class _TableFile(NamedTuple):
@@ -254,15 +253,17 @@ def _difference_lines(answer: Mapping[str, Any]) -> Iterator[str]:
         yield f"… and {more:,} more"
 
 
-def _import_lines(name: str, answer: Mapping[str, Any], *, check: bool) -> Iterator[str]:
+def _import_lines(name: str, answer: Mapping[str, Any], *, check: bool, waits: bool) -> Iterator[str]:
     would = "would be" if check else "are"
     yield f"{name}: {answer['added']:,} segments {would} new, {answer['moved']:,} {would} in another province"
     if answer["kept"]:
         yield f"{answer['kept']:,} stay as they are: the map has them from a later table, or by the carrier's own rows"
     revised = answer["revised"]
     if revised is not None:
-        waits = f"{revised['proposed']} waits for a second person (gate106 rules approve)"
-        yield waits if revised["proposed"] else f"in force: {revised['in_force']}"
+        waiting = f"{revised['proposed']} waits for a second person (gate106 rules approve)"
+        yield waiting if revised["proposed"] else f"in force: {revised['in_force']}"
+    elif waits:
+        yield "compared with the set that waits for a second person (gate106 rules list), which has these segments already"
     elif not check:
         yield "nothing is to be proposed"
     if not answer["date"]:

@@ -442,9 +442,10 @@ class RuleDeployment:
                 f"(gate106 rules approve {now.proposed})"
             )
         if now.kept_out:
+            since = self.revisions.in_force_since
             found.append(
-                f"rules: the folder's set {now.kept_out} is kept out, {now.in_force} is in force ({now.event} by {now.who}"
-                f"{': ' + now.why if now.why else ''}); {self._taken_how} with gate106 rules take "
+                f"rules: the folder's set {now.kept_out} is kept out, {now.in_force} is in force ({since.event} by {since.who}"
+                f"{': ' + since.why if since.why else ''}); {self._taken_how} with gate106 rules take "
                 "(gate106 rules export writes there what is in force)"
             )
         return found

@@ -46,6 +46,11 @@ class RevisionHistory:
         """The last event: it holds the sets in force, proposed and kept out."""
         return self.events[-1] if self.events else _NEVER
 
+    @property
+    def in_force_since(self) -> Revised:
+        """The event that put the set in force into force; the last event, if that is forgotten."""
+        return next((one for one in reversed(self.events) if one.event in IN_FORCE), self.now)
+
     def note(self, place: int, event: Revised) -> None:
         """It is in the journal at this place."""
         body = pack(event)
@@ -154,7 +159,10 @@ class RevisionHistory:
     def approved(self, revision: str, asker: Asker, known: Collection[str], at: float, folder: str = "") -> Revised:
         """A person with a token approves (proxy/model/approvals.py). ``known``: all who have one; ``folder``: the folder's set, if known."""
         now, person = self.now, asker.name
-        if approvals.approve(self._waiting(revision), asker, known, at) is ApprovalResult.VOUCHED:
+        result = approvals.approve(self._waiting(revision), asker, known, at)
+        if person in self._authors():
+            raise Impossible(f"{now.proposed} holds a change by {person}: somebody else must approve it")
+        if result is ApprovalResult.VOUCHED:
             return now._replace(
                 time=at, event="vouched", revision=now.proposed, who=person, how="command", why="", changes=(), author=person
             )
@@ -198,6 +206,17 @@ class RevisionHistory:
         """The folder's set to be kept out once a pushed set is decided; empty: none."""
         held = (folder or self.now.beside) if self.now.beside else ""
         return held if held != in_force else ""
+
+    def _authors(self) -> set[str]:
+        """All whose changes are in the set that waits: one that is pushed while another waits is made of that (``base``)."""
+        found = set[str]()
+        for event in reversed(self.events):
+            if not event.proposed:
+                break
+            found.add(event.author)
+            if event.event == "proposed" and event.how != "push":
+                break  # the folder's set takes the place of what waited
+        return found
 
     def _waiting(self, revision: str) -> PendingProposal:
         now = self.now

@@ -153,7 +153,8 @@ def _templates_not_checked(rules: RuleSet) -> Iterator[Problem]:
         if names:
             yield of_rule(
                 exemption,
-                f"switches {' and '.join(names)} off: what it exempts is sent without a look at its template (name it in keep)",
+                f"switches {' and '.join(names)} off: what it exempts is sent without a look at its template "
+                "(leave it out of skip, or name it in keep)",
             )
 
 

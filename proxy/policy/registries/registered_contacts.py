@@ -51,7 +51,7 @@ class Outside:
         one: str
         if self.reads == "links" and (not self.disguised or not self._may_be_disguised(page)):
             for one in page.links:  # noqa: SIM110 # a generator would be an object
-                if not self._is_owned(one, page):
+                if not self._is_owned(one, page) and not (self.disguised and found_contacts.is_file_name(one)):
                     return True
             return False
         return bool(self.outside(page))

@@ -110,6 +110,10 @@ class FiledTemplate:
         """Its longest fixed part."""
         return max(self.fixed, key=len)
 
+    def count_shared(self, text: str) -> int:
+        """How many characters the fixed parts have that stand somewhere in the text."""
+        return sum(len(part) for part in self.fixed if part in text)
+
     def values(self, text: str) -> list[ValueSpan] | Obstacle:
         """Where each variable's value stands, or where the text differs.
 

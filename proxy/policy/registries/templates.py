@@ -176,11 +176,12 @@ class Templates:
             return None
         if self.form(self.fitting(signature, text, is_offer), provider) is not None:
             return None
-        nearest: tuple[int, int, Obstacle] | None = None
+        nearest: tuple[tuple[int, int], int, Obstacle] | None = None
         for number, template in self._read[signature].templates:
             obstacle = self._obstacle(number, template, signature, written, provider, is_offer)
-            if nearest is None or obstacle.at > nearest[0]:
-                nearest = (obstacle.at, number, obstacle)
+            near = (obstacle.at, template.count_shared(written))
+            if nearest is None or near > nearest[0]:
+                nearest = (near, number, obstacle)
         assert nearest is not None
         _, number, obstacle = nearest
         of = obstacle.variable.written if obstacle.variable is not None else ""

@@ -82,7 +82,7 @@ def _is_called(text: str, number: str, start: int, end: int) -> bool:
 def found_links(page: TextAnalysis) -> tuple[Contact, ...]:
     """Links, also disguised ones."""
     masked = _MASKED.findall(page.folded) if "@" in page.folded else ()
-    found = {one: Contact("link", one) for one in page.links if one not in masked and _FILE.search(one) is None}
+    found = {one: Contact("link", one) for one in page.links if one not in masked and not is_file_name(one)}
     if page.domain_at >= 0 or may_be_glued(page.folded):
         for name, span in sure_domains(page.folded):
             found.setdefault(name, Contact("link", name, span, True))
@@ -92,6 +92,11 @@ def found_links(page: TextAnalysis) -> tuple[Contact, ...]:
     for name in [one for one in found if "." not in one and any(other.startswith(f"{one}.") for other in found)]:
         del found[name]  # the beginning of a domain whose dot is in disguise
     return tuple(found.values())
+
+
+def is_file_name(link: str) -> bool:
+    """Whether what is written like a link is the name of a file: report.final.pdf."""
+    return _FILE.search(link) is not None
 
 
 def described(contact: Contact, page: TextAnalysis) -> Bilingual:

@@ -9,7 +9,7 @@ differ in digits only share what was found.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -87,15 +87,15 @@ def read_lexicon(files: tuple[tuple[str, bytes], ...]) -> tuple[Lexicon, tuple[P
 def _rows(label: str, data: bytes, problems: list[Problem]) -> Iterator[LexiconWord]:
     for line, by_name in rows(label, data, COLUMNS, problems):
         cells = list(by_name.values())
-        if fault_text := _fault(cells):
+        if fault_text := fault_of(cells):
             problems.append(Problem(label, line, fault_text))
         else:
             word, purpose, weight, subcategory, note = cells
             yield LexiconWord(normal_word(word), purpose, int(weight or 0), subcategory, note, label, line)
 
 
-def _fault(cells: list[str]) -> str:
-    """What is wrong with a row; empty if nothing is."""
+def fault_of(cells: Sequence[str]) -> str:
+    """What is wrong with the cells of a row; empty if nothing is."""
     word, purpose, weight, subcategory, _ = cells
     if not normal_word(word).strip(SPLITTERS + "0.,%:"):
         return f"word: '{word}' is nothing but numbers, spaces and marks: it would fit nearly every text"

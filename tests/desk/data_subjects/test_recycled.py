@@ -136,7 +136,7 @@ def test_a_doubtful_reply_of_the_owner_before_leaves_the_inbox(world: World, che
     ("text", "why"),
     [
         ("number,date\n13800210777,\n", "list.csv:2: date: is empty"), ("number,date\n13800210777,soon\n", "list.csv:2: date: 'soon' is no date"),
-        ("number,date\n12,2026-01-01\n", "list.csv:2: no recipient"), ("number,date,event\n13800210777,2026-01-01,sold\n", "list.csv:2: event: "),
+        ("number,date\n12,2026-01-01\n", "list.csv:2: no recipient"), ("number,date,event\n13800210777,2026-01-01,sold\n", "list.csv:2: event: unknown event 'sold' (one of recycled, transferred, ported, cancelled, suspended)"),
         ("number,date,event\n13800210777,soon,ported\n", "list.csv:2: date: 'soon' is no date"),
         ("13800210777\n", "columns number and date are needed"), ("number,date\n13800210777,2030-01-01\n", "list.csv:2: date: 2030-01-01 lies in the future"),
         ("number,cancelled_on,recycled_on\n13800210777,2026-03-01,2026-02-01\n", "list.csv:2: date: 2026-02-01 is before the former owner gave"),

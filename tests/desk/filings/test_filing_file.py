@@ -88,6 +88,37 @@ def test_companies_are_meant_by_their_credit_code() -> None:
     ]  # fmt: skip
 
 
+def test_rows_of_places_without_a_filing_are_no_repetition() -> None:
+    sheet = read("签名|运营商|省份|报备状态\n甲苑|移动|江苏|已报备\n甲苑|联通|江苏|未报备\n甲苑|电信|江苏|未报备\n")
+    assert new(sheet, "filings")[1:] == ["甲苑,移动,江苏,filed,,,,"]
+
+
+@pytest.mark.parametrize(
+    "span",
+    ["2026.1.1-2027.12.31", "2026-01-01-2027-12-31", "2026年1月1日 - 2027年12月31日", "20260101-20271231", "2026/1/1－2027/12/31", "2026-01-2027-12"],
+)  # fmt: skip
+def test_a_span_may_have_a_hyphen(span: str) -> None:
+    sheet = read(f"签名|运营商|报备状态|有效期\n甲苑|移动|已报备|{span}\n")
+    assert new(sheet, "filings")[1:] == ["甲苑,移动,,filed,2026-01-01,2027-12-31,,"]
+
+
+@pytest.mark.parametrize("heads", ["有效期起|有效期止", "有效期（起）|有效期（止）", "有效期自|有效期至", "有效期从|有效期终"])
+def test_the_first_and_the_last_day_have_columns_of_many_names(heads: str) -> None:
+    sheet = read(f"签名|运营商|报备状态|{heads}\n甲苑|移动|已报备|2026-01-01|2027-12-31\n")
+    assert new(sheet, "filings")[1:] == ["甲苑,移动,,filed,2026-01-01,2027-12-31,,"]
+    sheet = read(
+        f"企业名称|许可证名称|许可证号|许可证{heads.replace('|', '|许可证')}\n甲置业|预售许可证|1|2026-01-01|2027-12-31\n"
+    )
+    assert new(sheet, "licences")[1:] == ["甲置业,预售许可证,1,2026-01-01,2027-12-31,"]
+
+
+def test_a_registered_licence_is_taken_as_it_is() -> None:
+    texts = TEXTS | {file_of("advertisers"): "advertiser,licence\n甲置业,SYNTH-1\n"}
+    sheet = read("企业名称|统一社会信用代码|许可证名称|许可证号\n甲置业|SYNTH-1|预售许可证|1\n", texts=texts)
+    assert (sheet.problems, sheet.added["licences"]) == ([], 1)
+    assert read("企业名称|统一社会信用代码\n甲置业|SYNTH-2\n", texts=texts).problems
+
+
 def test_the_line_that_says_it_is_blamed() -> None:
     """What is wrong stands in the row that says it, and a row with a fault says nothing of the others."""
     head = "签名|企业名称|统一社会信用代码|运营商|省份|报备状态\n"

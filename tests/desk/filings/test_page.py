@@ -114,6 +114,21 @@ def test_a_letter_is_registered_by_its_digest_and_proved_later(world: World, tmp
     assert "--why is missing" in ask(world, "filing", "register-letter", other, "--of", "甲苑", code=2)
 
 
+def test_a_letter_that_waits_for_a_second_person_is_not_registered_yet(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    two = World(tmp_path_factory.mktemp("two"), before=with_rules, revisions={"four_eyes": True})
+    try:
+        letter = tmp_path / "letter.pdf"
+        letter.write_bytes(b"a letter")
+        assert ask(two, "filing", "register-letter", letter, "--of", "甲苑", "--why", "sent by post")["proposed"] is True
+        assert ask(two, "filing", "register-letter", letter, "--of", "甲苑", "--check", code=1)["registered"] is False
+        two.ask("lin", "rules.approve", revision=two.ask("wu", "rules")["proposed"]["revision"])
+        assert ask(two, "filing", "register-letter", letter, "--of", "甲苑", "--check")["registered"] is True
+    finally:
+        two.stop()
+
+
 @pytest.mark.parametrize(("language", "title", "due"), [("zh", "签名报备", "逾期"), ("en", "Filings", "overdue")])
 def test_the_page_lists_tasks_in_both_languages(world: World, language: str, title: str, due: str) -> None:
     page = Browser(world, "wu", language).get("/filings").text

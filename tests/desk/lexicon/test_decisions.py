@@ -41,6 +41,18 @@ def test_bad_rows_are_named_by_line(tmp_path: Path) -> None:
     assert read(decided(tmp_path, "yes", "perhaps")).problems == ["words.csv:3: decision: 'perhaps' is neither yes nor no"]
 
 
+def test_rows_that_the_lexicon_would_refuse_are_all_named(tmp_path: Path) -> None:
+    path = tmp_path / "words.csv"
+    write_table(path, ("word", "for", "weight", "subcategory", "decision"), [
+        ["学车包接送", "adv", "3", "", "yes"], ["学车包吃", "ad", "300", "", "yes"], ["学车包住", "ad", "3", "cars", "yes"], ["学车包过", "adv", "300", "", "no"],
+    ])  # fmt: skip
+    assert [one.split(": ")[0] + one.split(":")[2] for one in read(path).problems] == [
+        "words.csv:2 for",
+        "words.csv:3 weight",
+        "words.csv:4 subcategory",
+    ]
+
+
 def test_another_table_is_none(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("text,label\na,b\n")
     with pytest.raises(NotATable, match="must name the columns word and decision"):

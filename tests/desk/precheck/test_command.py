@@ -144,6 +144,7 @@ def test_files_as_people_save_them(rules: Path, content: bytes) -> None:
         (f"text,to\n{FINE},13800250500\n,13800250500\n", ("--from", "1069"), "campaign.csv:3: text: is empty"),
         (f"text,from\n{FINE},jia\n", (), "campaign.csv:2: from: 'jia' is no port (at most 20 digits)"),
         (f"text\n{FINE}\n", (), "campaign.csv:2: no port (say --from, or add a column from)"),
+        (f"text,\n{FINE},\n【甲店】退款1,280.00元,x\n", ("--from", "1069"), "campaign.csv:3: 3 columns, the heading has 2"),
         (f"text\n{'长' * 4000}\n", ("--from", "1069"), "campaign.csv:2: text: longer than 3060 characters"),
         (f"text\n{FINE}\n", ("--from", "1069", "--category", "ad"), "unknown category 'ad' (one of otp, notice, marketing)"),
     ],

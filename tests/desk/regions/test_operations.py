@@ -101,6 +101,8 @@ def test_a_table_is_proposed_and_in_force_when_a_second_person_approves_it(world
     )
     assert "11 segments are new, 0 are in another province" in said
     assert "waits for a second person" in said
+    again = command(world, "regions", "import", table, "--date", "2026-11", "--why", "again")
+    assert "compared with the set that waits for a second person" in again
     assert world.ask("wu", "regions.number", number=NEW)["source"] == "", "not yet"
     proposed = world.ask("wu", "rules")["proposed"]["revision"]
     world.ask("lin", "rules.approve", revision=proposed)
@@ -174,6 +176,14 @@ def test_two_tables_are_compared_without_a_gate(world: World, tmp_path: Path) ->
     assert "0 new, 0 in another province, 1 in another city, 1 not in the second" in told
     assert "1540000  江苏 南京 → 江苏 苏州" in told
     assert "1540001  江苏 南京 → unknown unknown" in told
+
+
+def test_against_the_map_what_a_table_lacks_is_only_counted(world: World, tmp_path: Path) -> None:
+    table = tmp_path / "new.csv"
+    table.write_text("1540000,北京,北京\n")
+    told = command(world, "regions", "diff", table, code=1)
+    assert "1 new, 0 in another province, 0 in another city, 517," in told
+    assert [line for line in told.splitlines() if "→" in line][1:] == ["1540000  unknown unknown → 北京 北京"]
 
 
 def test_tables_with_bad_rows_are_compared_and_the_rows_are_named(world: World, tmp_path: Path) -> None:

@@ -255,6 +255,30 @@ def test_what_is_pushed_is_made_of_what_waits_or_is_in_force_and_of_nothing_else
         two.push(THIRD, on=THIRD)
 
 
+def test_an_author_does_not_approve_what_another_person_made_of_their_set() -> None:
+    desk = Desk(four_eyes=True)
+    desk.holds(OLD)
+    desk.push(NEW, who="wang")
+    desk.push(THIRD, on=NEW, who="li")
+    with pytest.raises(Impossible, match=f"{THIRD} holds a change by wang: somebody else must approve it"):
+        desk.approve("wang", THIRD)
+    desk.approve("zhao", THIRD)
+    assert desk.state == (THIRD, "", OLD)
+
+
+def test_an_author_may_approve_what_took_the_place_of_their_set() -> None:
+    desk = Desk(four_eyes=True)
+    desk.holds(OLD)
+    desk.push(NEW, who="wang")
+    desk.holds(THIRD, "li")
+    desk.approve("wang", THIRD)
+    assert desk.state == (THIRD, "", "")
+
+
+def test_the_set_in_force_has_the_event_that_put_it_there(two: Desk) -> None:
+    assert (two.now.event, two.in_force_since.event, two.in_force_since.revision) == ("proposed", "accepted", OLD)
+
+
 def test_a_folder_that_comes_to_hold_what_was_pushed_is_kept_out_no_more() -> None:
     desk = Desk(four_eyes=True)
     desk.holds(OLD)

@@ -57,6 +57,7 @@ def bench(make: Make) -> Bench:
         ("【青禾】详询四零零六零零零一零六", "allow"), ("【青禾会员】详询4006000106", "reject contacts"), ("【青禾】投诉请拨12315", "allow"),
         ("【青禾】订单号13900138000已发货", "allow"), ("【麦田】订单号13912345678加我", "reject contacts"),
         ("【麦田】上新五折，公众号青禾优选 拒收请回复R", "reject contacts"), ("【麦田】关注微信公众号查询", "allow"),
+        ("【麦田】附件 report.final.pdf 已生成", "allow"), ("【麦田】附件 report.final.pdf 见 strange.example/a", "reject links"),
     ],
 )  # fmt: skip
 def test_a_contact_passes_for_whom_it_is_registered(bench: Bench, text: str, said: str) -> None:

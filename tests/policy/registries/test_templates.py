@@ -296,6 +296,14 @@ def test_a_misfit_names_the_variable_or_the_fixed_text(text: str, variable: str,
     assert (found.variable, found.value, str(found.why)) == (variable, value, why)
 
 
+def test_of_templates_that_differ_at_once_that_with_most_fixed_text_is_named() -> None:
+    found = templates("您的验证码是{code}", "{name:≤8}您好，您的预约已确认").misfit(
+        SHOP, f"【{SHOP}】张三88您好，您的预约已确认", ""
+    )
+    assert found is not None
+    assert (found.template, found.variable) == ("t1", "{name:≤8}")
+
+
 def test_a_misfit_names_contacts_and_other_providers() -> None:
     assert misfit("您好，{x}", "您好，加13800138000")[1:3] == ("{x}", "13800138000")
     assert "neither masked nor registered" in misfit("请致电{phone}。", "请致电13800138000。").why
@@ -402,7 +410,9 @@ def test_check_warns_where_an_exemption_skips_the_template(
     ).warnings
     found = [one.text for one in said if "without a look at its template" in one.text]
     assert found == (
-        ["rule 'free' switches 'filed' off: what it exempts is sent without a look at its template (name it in keep)"]
+        [
+            "rule 'free' switches 'filed' off: what it exempts is sent without a look at its template (leave it out of skip, or name it in keep)"
+        ]
         if warns
         else []
     )
