@@ -13,7 +13,7 @@ from proxy.journal.write_ahead_log import Journal
 from proxy.net.lane import Lane
 from proxy.relay.commands import SettledQuery
 from proxy.relay.deliver import DeliverRelay, _MailboxNews
-from proxy.relay.deliver_batch import ArrivedReply, ReceiptBatch
+from proxy.relay.deliver_batch import ArrivedReply
 from proxy.relay.multipart.handler import PartHandler
 from proxy.relay.optout_reply import ReplyHandler
 from proxy.relay.pending_submit import PendingSubmit
@@ -22,6 +22,7 @@ from proxy.relay.submit import Relay
 from proxy.relay.submit_multi import CarrierMulti
 from proxy.state.embedded.checkpoint import CheckpointFile
 from proxy.state.mailbox.deliver_queue import Item
+from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.stores.sqlite import SqliteStore
 from proxy.wire import Session
 from tests.crash.places import Place, after, before, either, gone, half_written, part_answered, parts_torn
@@ -172,7 +173,7 @@ POINTS: dict[str, Point] = {
         "when a confirmation is written and on no lane yet", before(ReplyHandler, "_send_confirmation"), 8
     ),
     "deliver-written": Point(
-        "when a deliver is written and not synced", either(before(ArrivedReply, "done"), before(ReceiptBatch, "done")), 20
+        "when a deliver is written and not synced", either(before(ArrivedReply, "done"), before(Mailbox, "put_all")), 20
     ),
     "deliver-synced": Point(
         "when a deliver is synced and not acknowledged", before(Session, "write_all", _among(DELIVER_SM_RESP, 0)), 20
