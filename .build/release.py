@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DIST = ROOT / "dist"
+COMMIT = ROOT / "proxy" / "runtime" / "commit"
 
 
 def main() -> str:
@@ -30,10 +31,14 @@ def main() -> str:
         sys.exit("release: the checkout has changes that no commit has: commit or drop them")
     shutil.rmtree(DIST, ignore_errors=True)
     pure = os.environ | {"GATE106_PURE": "1"}
-    _run(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(DIST))
-    _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(DIST), env=pure)
     compiled = {key: value for key, value in os.environ.items() if key != "GATE106_PURE"}
-    _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(DIST), env=compiled)
+    COMMIT.write_text(_run("git", "rev-parse", "--short=12", "HEAD"), encoding="ascii")  # proxy/runtime/build_info.py reads it
+    try:
+        _run(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(DIST))
+        _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(DIST), env=pure)
+        _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(DIST), env=compiled)
+    finally:
+        COMMIT.unlink()
     if len(list(DIST.glob("*.whl"))) != 2:
         sys.exit("release: nothing was compiled: install a C compiler (gcc, libc6-dev)")
     bom = str(DIST / f"gate106-{version}.cdx.json")

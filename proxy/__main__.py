@@ -19,7 +19,7 @@ import typer
 from proxy import cli
 from proxy.cli.old_spellings import in_new_spelling
 from proxy.desk.api.declarations import declared_by, declared_in, folders
-from proxy.operations.command_line import add_commands
+from proxy.operations.command_line import Group, add_commands
 from proxy.operations.terminal import use_token_file
 from proxy.runtime import hardening
 from proxy.runtime.build_info import build_info
@@ -89,14 +89,12 @@ SECTIONS = {
 """Commands by what they are about, as ``--help`` lists them."""
 
 
-class Grouped(typer.core.TyperGroup):
+class Grouped(Group):
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override] # of click's own classes
         left = {name: command for name in self.list_commands(ctx) if (command := self.get_command(ctx, name)) is not None}
         for section, names in {**SECTIONS, "Other": tuple(left)}.items():
-            rows = [(name, left.pop(name).get_short_help_str(formatter.width - 20)) for name in names if name in left]
-            if rows:
-                with formatter.section(section):
-                    formatter.write_dl(rows)
+            if here := {name: left.pop(name) for name in names if name in left}:
+                self.write_commands(formatter, section, here)
 
 
 def _version(asked: bool) -> None:
@@ -173,7 +171,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if not (extra := extra_of(error.name or "")):
             raise
-        typer.echo(f"gate106: this needs what is {lacking(extra)}", err=True)
+        typer.echo(f"gate106: this command needs more: {lacking(extra)}", err=True)
         raise SystemExit(2) from None
 
 

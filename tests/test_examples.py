@@ -48,6 +48,14 @@ def test_kubernetes_takes_its_objects(one: dict[str, Any]) -> None:
     kubernetes_validate.validate(one, kubernetes_validate.latest_version(), strict=True)
 
 
+def test_kubernetes_has_every_file_of_the_rules() -> None:
+    (stateful,) = (one for one in KUBERNETES if one["kind"] == "StatefulSet")
+    (rules,) = (one for one in stateful["spec"]["template"]["spec"]["volumes"] if one["name"] == "rules")
+    items = [item["path"] for one in rules["projected"]["sources"] for item in one["configMap"].get("items", [])]
+    folder = TOP / "rules"
+    assert sorted(items) == sorted(str(one.relative_to(folder)) for one in folder.glob("*/*"))
+
+
 def test_a_misspelt_object_is_found() -> None:
     (stateful,) = (one for one in KUBERNETES if one["kind"] == "StatefulSet")
     wrong = {**stateful, "spec": {**stateful["spec"], "replica": 2}}

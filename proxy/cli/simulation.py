@@ -106,5 +106,5 @@ def provider(
         status += f" ({' or '.join(reasons)})" if reasons else ""
         print_line(f"{status} {sent.message_id} after {sent.took_s * 1000:.1f} ms")
     for got in log.got:
-        print_line(f"delivered to us: {got}")
+        print_line(f"{'receipt' if got.receipt else 'reply'} from {got.source} to {got.destination}: {got.text}")
     raise typer.Exit(0 if log.sent and all(sent.status == 0 for sent in log.sent) else 1)

@@ -58,7 +58,7 @@ class BoundedNumber(SettingKind):
     def __init__(self, default: float | None, least: float, most: float, **more: Any) -> None:
         super().__init__(default, **more)
         self.least, self.most = least, most
-        self.allowed = " to ".join(f"{one:,}" if isinstance(one, int) else f"{one:g}" for one in (least, most))
+        self.allowed = " to ".join(f"{one:,.10g}" for one in (least, most))
 
     def written(self) -> str:
         return "" if self.default is None or self.default < self.least else str(self.default)
@@ -77,7 +77,7 @@ class DecimalNumber(BoundedNumber):
     def read(self, row: Fields, key: str) -> Any:
         found = row.number(key)
         if found is not None and not self.least <= found <= self.most:  # nan is within no bounds
-            row.fault((key,), f"must be a number from {self.least:g} to {self.most:g}, not {found}")
+            row.fault((key,), f"must be a number from {self.least:.10g} to {self.most:.10g}, not {found}")
             found = None
         return self.default if found is None else float(found)
 
@@ -226,7 +226,8 @@ class Secret(SettingKind):
     def read(self, row: Fields, key: str) -> str:
         found = row.secret(key) or ""
         if self.most and len(found) > self.most and not found.startswith("scrypt$"):
-            row.fault((key,), f"has more than {self.most} characters: no SMPP client can send it (SMPP 3.4 §5.2.2)")
+            path = "; if it is the path of a file, write file: before it" if "/" in found else ""
+            row.fault((key,), f"has more than {self.most} characters: no SMPP client can send it (SMPP 3.4 §5.2.2){path}")
         return found
 
 

@@ -24,7 +24,21 @@ from proxy.operations.terminal import CONFIG, Config, Control, Json
 TokenFile = Annotated[
     Path | None, typer.Option("--token-file", help="Your token, in a file only you may read; else GATE106_TOKEN_FILE.")
 ]
+SENTENCE_CHARACTERS_MAX = 500  # of the help of a command in a list
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
+
+
+class Group(typer.core.TyperGroup):
+    """A noun: its help has the whole first sentence of each verb, over several lines where it is long."""
+
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override] # of click's own classes
+        found = {name: command for name in self.list_commands(ctx) if (command := self.get_command(ctx, name)) is not None}
+        self.write_commands(formatter, "Commands", found)
+
+    def write_commands(self, formatter: Any, section: str, commands: Mapping[str, Any]) -> None:
+        """Writes a section of the help."""
+        with formatter.section(section):
+            formatter.write_dl([(name, one.get_short_help_str(SENTENCE_CHARACTERS_MAX)) for name, one in commands.items()])
 
 
 def add_commands(app: typer.Typer, declared: Iterable[type[Operations] | OwnCommand], helps: Mapping[str, str]) -> None:
@@ -40,10 +54,10 @@ def add_commands(app: typer.Typer, declared: Iterable[type[Operations] | OwnComm
     groups = {"": app}
     for words in sorted({one.rpartition(" ")[0] for one in commands} - {""}):  # of one word each: none stands below another
         if (own := commands.get(words)) is not None:
-            groups[words] = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
+            groups[words] = typer.Typer(cls=Group, rich_markup_mode=None, invoke_without_command=True)
             groups[words].callback(epilog=_example(own))(_function(own, is_group=True))
         else:
-            groups[words] = typer.Typer(help=helps.get(words), no_args_is_help=True, rich_markup_mode=None)
+            groups[words] = typer.Typer(cls=Group, help=helps.get(words), no_args_is_help=True, rich_markup_mode=None)
         app.add_typer(groups[words], name=words)
     for words, one in commands.items():
         if words not in groups:
@@ -146,8 +160,10 @@ def option(name: str, form: Form, required: bool) -> Any:
     flag = form.option_name(name)
     if flag == "-":
         return Annotated[of, typer.Argument(metavar=form.metavar or name.upper(), help=form.help)]
-    metavar = form.metavar or (f"[{'|'.join(form.words)}]" if isinstance(form, Choice) else None)
-    return Annotated[of, typer.Option(flag, help=form.help, metavar=metavar, **form.bounds)]
+    words = tuple(form.words) if isinstance(form, Choice) else ()
+    metavar = form.metavar or (f"[{'|'.join(words)}]" if words else None)
+    complete = (lambda: list(words)) if words else None
+    return Annotated[of, typer.Option(flag, help=form.help, metavar=metavar, autocompletion=complete, **form.bounds)]
 
 
 def with_options(function: Callable[..., None]) -> Callable[..., None]:

@@ -20,6 +20,12 @@ from proxy.runtime.os_errors import in_words
 if TYPE_CHECKING:
     from proxy.config import Settings, SettingsError
 
+
+def languages() -> list[str]:
+    """The words of ``--lang``, for completion."""
+    return ["zh", "en"]
+
+
 Config = Annotated[Path, typer.Option("--config", help="The settings (YAML): they say where the gate takes commands.")]
 Control = Annotated[
     Path | None, typer.Option("--control", envvar="GATE106_CONTROL", help="The gate's control socket, instead of the settings.")
@@ -27,7 +33,8 @@ Control = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Why = Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")]
 Language = Annotated[
-    str | None, typer.Option("--lang", metavar="[zh|en]", help="Default: of the locale, zh where it is neither.")
+    str | None,
+    typer.Option("--lang", metavar="[zh|en]", autocompletion=languages, help="Default: of the locale, zh where it is neither."),
 ]
 CONFIG = Path("gate106.yaml")
 TOKEN_BYTES_MAX = 4096

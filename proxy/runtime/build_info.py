@@ -1,6 +1,6 @@
 """Tells which build of gate106 runs: version, commit, compiled or not.
 
-In: the installed package's metadata, the checkout or the manifest of its build. Out: a BuildInfo. Never: a guess: what is not known is empty.
+In: the installed package's metadata, the checkout or what its build wrote down. Out: a BuildInfo. Never: a guess: what is not known is empty.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.native import loader
+
+COMMIT_FILE = Path(__file__).with_name("commit")
+"""In the files of a release: a wheel without compiled modules has no manifest."""
 
 
 class BuildInfo(NamedTuple):
@@ -42,7 +45,7 @@ def build_info() -> BuildInfo:
 
 
 def _commit(root: Path) -> str:
-    """The commit of the checkout in ``root``, else what the build wrote into its manifest."""
+    """The commit of the checkout in ``root``, else what the build wrote into its manifest, or beside this file."""
     git = root / ".git"
     with suppress(OSError, ValueError, KeyError):
         if git.is_file():  # a worktree
@@ -57,5 +60,7 @@ def _commit(root: Path) -> str:
                 return (common / name).read_text(encoding="ascii").strip()[:12]
             rows = (line.split() for line in (common / "packed-refs").read_text(encoding="utf-8").splitlines())
             return next(row[0] for row in rows if row[1:] == [name])[:12]
-        return str(json.loads((loader.BUILT_FOLDER / "manifest.json").read_bytes())["commit"])
+        manifest = loader.BUILT_FOLDER / "manifest.json"
+        built = str(json.loads(manifest.read_bytes())["commit"]) if manifest.exists() else ""
+        return built or COMMIT_FILE.read_text(encoding="ascii")
     return ""

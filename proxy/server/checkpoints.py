@@ -45,7 +45,7 @@ class Checkpoints:
         self._store, self._journal, self._relay, self._ids = store, journal, relay, ids
         self._synced = synced
         self._readers, self._in_pieces = holding, chunked_imports
-        self._writing = False
+        self._writing = self._failing = False
 
     async def run(self) -> None:
         while True:
@@ -57,8 +57,10 @@ class Checkpoints:
         try:
             await self.write(hurry=hurry)
         except (OSError, StateError) as error:
+            self._failing = True
             log.error("checkpoint failed; the journal keeps everything until one succeeds", error=in_words(error))
         except Exception as error:  # whatever failed: the next checkpoint may succeed
+            self._failing = True
             log.error("checkpoint failed: a fault of gate106, please report it", exc_info=error)
 
     async def write(self, *, hurry: bool = False) -> None:
@@ -83,6 +85,9 @@ class Checkpoints:
                 hurry=hurry,
                 begun=self._relay.resume,
             )
+            if self._failing:
+                log.info("checkpoint written again")
+            self._failing = False
         finally:
             self._relay.resume()
             self._writing = False

@@ -72,7 +72,9 @@ class Health:
 
     def _carriers_down(self) -> list[str]:
         return [
-            f"carrier {account.account}: no link is up (look for 'carrier down' in the log)"
+            f"carrier {account.account}: its links are drained (gate106 links enable)"
+            if account.held and not account.states()["down"]
+            else f"carrier {account.account}: no link is up (look for 'carrier down' in the log)"
             if account.held
             else f"carrier {account.account}: other nodes hold all its links (settings: links: {account.carrier.links}, over all nodes)"
             for account in self.carrier_accounts

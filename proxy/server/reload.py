@@ -84,7 +84,7 @@ class Reload:
     def _refused(self, what: str, problem: str, problems: list[str]) -> list[str]:
         self.tally.settings_reload["failed",] += 1
         self.refused = what
-        log.error(what, problem=problem)
+        log.error(what, problem=problem, problems=len(problems))
         return problems
 
     def notes(self) -> list[str]:

@@ -20,6 +20,7 @@ import structlog
 from proxy.config import WORKER_VARIABLE
 from proxy.model.counters import GateCounters
 from proxy.runtime.child_process import Backoff, terminate
+from proxy.runtime.os_errors import in_words
 
 log = structlog.get_logger()
 
@@ -68,7 +69,7 @@ class RestartedProcess:
             await self._follow(process)
             output = await asyncio.to_thread(_wait_for_end, process)
         except OSError as error:
-            self.failed = str(error)
+            self.failed = in_words(error)
             return
         lines = output.decode("utf-8", "replace").strip().splitlines() or [f"it ended with {process.returncode}"]
         self.failed = "" if self.ends_well and not process.returncode else lines[-1].removeprefix("gate106: ")

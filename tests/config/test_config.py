@@ -193,8 +193,8 @@ def test_no_password_is_ever_shown() -> None:
         (changed("port: 2776", "port: true"), "gate106.yaml:7: carriers[0].port: must be a number, not true or false"),
         (changed("    port: 2776\n", ""), "gate106.yaml:5: carriers[0]: 'port' is missing"),
         (changed("port: 2776", "port:"), "gate106.yaml:7: carriers[0].port: is empty"),
-        (added("tps: .nan", "port: 2776"), "gate106.yaml:8: carriers[0].tps: must be a number from 1 to 1e+06, not nan"),
-        (added("tps: .inf", "port: 2776"), "gate106.yaml:8: carriers[0].tps: must be a number from 1 to 1e+06, not inf"),
+        (added("tps: .nan", "port: 2776"), "gate106.yaml:8: carriers[0].tps: must be a number from 1 to 1000000, not nan"),
+        (added("tps: .inf", "port: 2776"), "gate106.yaml:8: carriers[0].tps: must be a number from 1 to 1000000, not inf"),
         (added("bind: trx", "port: 2776"), "gate106.yaml:8: carriers[0]: unknown bind 'trx' (one of transceiver, transmitter+receiver)"),
         (added("code: Bei", "port: 2776"), "gate106.yaml:8: carriers[0].code: must be two letters or digits, not 'Bei'"),
         (added("routes: {province: [北京, 上海市]}", "port: 2776"), "gate106.yaml:8: carriers[0].routes.province[1]: unknown province '上海市' (did you mean '上海'?)"),
@@ -322,6 +322,13 @@ def test_a_password_longer_than_smpp_has_room_for_is_refused_and_not_shown() -> 
     assert found
     assert all("has more than 8 characters: no SMPP client can send it" in one for one in found)
     assert not any("secret789" in one for one in found)
+
+
+def test_a_long_password_that_looks_like_a_path_is_told_of_the_spelling_of_files() -> None:
+    found = problems(changed("password: c-secret", "password: /etc/gate106/secrets/bj"))
+    assert found
+    assert all(one.endswith("; if it is the path of a file, write file: before it") for one in found)
+    assert not any("/etc/gate106" in one for one in found)
 
 
 def test_a_path_in_place_of_a_secret_is_refused(tmp_path: Path) -> None:

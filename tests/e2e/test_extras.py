@@ -78,7 +78,7 @@ def test_a_command_names_the_extra_that_it_needs(tmp_path: Path, carrier: Carrie
     gate = Installed(tmp_path, carrier.port, [provider("jia", "1069001")])
     done = gate106("journal", "roll", "--config", gate.config)
     assert done.returncode == 2
-    assert done.stderr == "gate106: this needs what is duckdb, pyarrow not installed (pip install 'gate106[archive]')\n"
+    assert done.stderr == "gate106: this command needs more: duckdb, pyarrow not installed (pip install 'gate106[archive]')\n"
 
 
 def test_a_gate_whose_folder_holds_tables_does_not_start_without_them(tmp_path: Path, carrier: Carrier, hide: Hide) -> None:
@@ -100,4 +100,4 @@ def test_a_gate_with_a_console_does_not_start_without_its_libraries(tmp_path: Pa
     gate.write_settings()
     done = gate106("serve", "--config", gate.config)
     assert done.returncode == 2
-    assert "console.listen: the console needs what is" in done.stderr
+    assert "console.listen: the console needs more: jinja2" in done.stderr

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from proxy.__main__ import SECTIONS, whole
 from tests.commands import app
 from tests.e2e.carrier import Carrier
-from tests.e2e.gate import BEIJING, Gate, provider, run
+from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider, run
 from tests.test_documented import COMMANDS
 
 
@@ -31,6 +31,13 @@ def test_h_is_help_and_choices_are_listed() -> None:
     assert "[zh|en]" in run("check", "-h").stdout
 
 
+def test_lists_of_commands_have_whole_sentences() -> None:
+    for words in ("-h", "rules -h"):
+        commands = run(*words.split()).stdout.partition("Show this message and exit.")[2]
+        assert commands.count("\n") > 12
+        assert "..." not in commands
+
+
 def test_h_is_help_with_an_example_of_every_command() -> None:
     for name in COMMANDS:
         said = CliRunner().invoke(app, [*name.split()[1:], "-h"])
@@ -47,6 +54,18 @@ def test_a_shell_completes_commands_and_options() -> None:
 
     assert completed("gate106 compl") == ["complaint"]
     assert "--state" in completed("gate106 complaint list --st")
+    assert completed("gate106 complaint list --state w") == ["withdrawn"]
+    assert completed("gate106 check --lang ") == ["zh", "en"]
+
+
+def test_sim_provider_prints_the_receipt_in_words(tmp_path: Path, carrier: Carrier) -> None:
+    gate = Gate(tmp_path, carrier.port, [provider("jia", "1069001")])
+    gate.start()
+    carrier.receipt_with_answer(SHANGHAI.format(1))
+    asked = ("--from", "1069001", "--to", SHANGHAI.format(1), "--text", "code 1", "--wait", "1", "--port", str(gate.port))
+    done = run("sim", "provider", *asked)
+    assert f"receipt from {SHANGHAI.format(1)} to 1069001: id:" in done.stdout
+    gate.stop()
 
 
 def test_sim_provider_names_the_reason(tmp_path: Path, carrier: Carrier) -> None:

@@ -42,6 +42,13 @@ def test_an_installation_says_the_commit_that_was_built(tmp_path: Path, monkeypa
     assert build_info._commit(tmp_path) == "0123456789ab"
 
 
+def test_a_release_without_compiled_modules_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "commit").write_text("0123456789ab")
+    monkeypatch.setattr(loader, "BUILT_FOLDER", tmp_path / "none")
+    monkeypatch.setattr(build_info, "COMMIT_FILE", tmp_path / "commit")
+    assert build_info._commit(tmp_path) == "0123456789ab"
+
+
 @pytest.mark.parametrize("pure", [False, True])
 def test_the_version_says_whether_it_is_compiled(pure: bool) -> None:
     env = {**os.environ, "GATE106_PURE": "1"} if pure else os.environ

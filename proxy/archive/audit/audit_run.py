@@ -19,6 +19,7 @@ from proxy.journal.scan import JournalError
 from proxy.journal.sealing import KeyRing, SealingError
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 from proxy.model.number import Number
+from proxy.runtime.os_errors import in_words
 
 EVERY_S = 1.0  # between two readings of a journal that was read to its end
 PIECE_S = 0.5
@@ -73,7 +74,7 @@ def once(journals: Journals, now: float) -> list[dict[str, Any]]:
         if audit.behind:
             raise CannotAudit(_spoilt(journals))
     except (OSError, JournalError) as error:
-        raise CannotAudit(error) from None
+        raise CannotAudit(in_words(error)) from None
     return [as_row(one) for one in found]
 
 
@@ -92,7 +93,7 @@ def follow(config: Path, since: float, goes_on: Callable[[float], bool]) -> Gene
         try:
             found = audit.read_on(now_s, now_s + PIECE_S)
         except (OSError, JournalError) as error:
-            raise CannotAudit(error) from None
+            raise CannotAudit(in_words(error)) from None
         well_s = well_s if audit.unreadable else now_s
         if now_s - well_s > SPOILT_S:
             raise CannotAudit(_spoilt(journals))
@@ -130,6 +131,9 @@ def _read(state: Path) -> dict[str, int]:
 
 def _write(state: Path, reached: dict[str, int]) -> None:
     half = state.with_suffix(".new")
-    with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(reached, file)
-    half.replace(state)
+    try:
+        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(reached, file)
+        half.replace(state)
+    except OSError as error:
+        raise CannotAudit(f"{state}: {in_words(error).removeprefix(f'{half}: ')}") from None

@@ -10,7 +10,7 @@ import typer
 from proxy.model.roles import Permission
 from proxy.operations.declaration import ZIP, Program, command
 from proxy.operations.parameters import Flag, Id, Reason, Text
-from proxy.operations.terminal import CONFIG, Config, Control, Json, ask, choose_language, fail, print_answer
+from proxy.operations.terminal import CONFIG, Config, Control, Json, ask, choose_language, fail, languages, print_answer
 
 
 @command(
@@ -71,7 +71,13 @@ def verify(
     key: Annotated[Path | None, typer.Option("--key", help="The public key that was handed over (head.pub).")] = None,
     head: Annotated[str, typer.Option("--head", help="The digest of the day's head, as it was published.")] = "",
     lang: Annotated[
-        str | None, typer.Option("--lang", metavar="[zh|en]", help="Default: of the locale, en where it is neither.")
+        str | None,
+        typer.Option(
+            "--lang",
+            metavar="[zh|en]",
+            autocompletion=languages,
+            help="Default: of the locale, en where it is neither.",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

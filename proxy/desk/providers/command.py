@@ -13,7 +13,7 @@ import typer
 from proxy.operations import terminal
 from proxy.operations.declaration import command
 from proxy.operations.files.journal_access import places_of
-from proxy.operations.terminal import CONFIG, Config, Json
+from proxy.operations.terminal import CONFIG, Config, Json, languages
 from proxy.runtime import hardening
 
 COLUMNS = ("at", "account", "from", "to", "category", "signature", "reason", "hint", "status", "part", "parts")
@@ -30,7 +30,9 @@ def refusals(
     out: Annotated[
         Path | None, typer.Option("--out", help="All of them, as CSV, into this file; it must not be there yet.")
     ] = None,
-    lang: Annotated[str | None, typer.Option("--lang", metavar="[zh|en]", help="The language.")] = None,
+    lang: Annotated[
+        str | None, typer.Option("--lang", metavar="[zh|en]", autocompletion=languages, help="The language.")
+    ] = None,
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:

@@ -5,6 +5,7 @@ They ask no gate.
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,7 @@ import typer
 
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Program, command
-from proxy.operations.terminal import Json, as_json, choose_language, fail, print_line, settings_of, warn
+from proxy.operations.terminal import Json, as_json, choose_language, fail, languages, print_line, settings_of, warn
 
 
 @command("check", Program(permission=Permission.SEE, only=()), example="gate106 check rules/")
@@ -22,22 +23,32 @@ def check(
         Path | None, typer.Argument(help="The folder with rules; default rules/, or what the settings say.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="Compare with these settings, too.")] = None,
-    lang: Annotated[str, typer.Option("--lang", metavar="[zh|en]", help="The language of what is wrong.")] = "en",
+    lang: Annotated[
+        str,
+        typer.Option("--lang", metavar="[zh|en]", autocompletion=languages, help="The language of what is wrong."),
+    ] = "en",
     json: Json = False,
 ) -> None:
     """Lint rules, compare registries and run tests; every problem as file:line. Exit 1 if there is any; warnings do not count."""
     from proxy.config.reader import line_of
     from proxy.i18n.catalog import in_language
     from proxy.policy.loading.check import check as check_rules
+    from proxy.policy.loading.problem import NO_RULE, Problem
 
     language = choose_language(lang)
     found = settings_of(config, language)
     named = "" if rules or found is None else f"{config}:{line_of('rules', config)}: rules: "
     rules = rules or (found.rules if found else Path("rules"))
     if not rules.is_dir():
-        folder = f"{named}{rules}"
-        fail(in_language(f"{folder}: no such folder (name the folder that holds your rules)", language))
+        absent = in_language(f"{rules}: no such folder (name the folder that holds your rules)", language)
+        fail(f"{named}{absent}")
     report = check_rules(rules, found.providers if found else None, time.time())
+    if not (report.rules or report.problems or (found and found.rules_may_be_empty)):  # `serve` does not begin with it
+        (report.problems if found else report.warnings).append(Problem(str(rules), 1, NO_RULE))
+    for key in found.sealing.keys if found and config else ():
+        if not os.path.lexists(key):  # the gate's own user may open it, others need not
+            why = "no such file (sealing.keys names it: bring it back from the backup; `gate106 journal make-key` makes a new one)"
+            report.problems.append(Problem(str(config), line_of("sealing", config), f"{key}: {why}"))
     if json:
         as_json(report.as_dict())
         raise typer.Exit(1 if report.problems else 0)

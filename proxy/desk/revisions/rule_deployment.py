@@ -33,7 +33,7 @@ from proxy.operations.control import CommandRefused
 from proxy.policy import time_windows
 from proxy.policy.loading.digests import NOTHING, Contents, changed_files, changes
 from proxy.policy.loading.load_rules import Loaded, load_all
-from proxy.policy.loading.problem import Problem, RulesError
+from proxy.policy.loading.problem import NO_RULE, Problem, RulesError
 from proxy.policy.ruleset import RuleSet
 from proxy.relay.proposed_rules import CandidateRules
 from proxy.runtime.background import Background
@@ -118,10 +118,7 @@ class RuleDeployment:
                     sets[now.in_force] = self._load_kept(now.in_force)
             before = sets[now.in_force].contents if now.in_force in sets else NOTHING
             if not (now.in_force in sets or found.rules.rules or self._may_be_empty):
-                why = (
-                    "holds no rule: every message would pass (copy rules into it; a gate without any: rules_may_be_empty: true)"
-                )
-                raise RulesError([Problem(str(self._folder_path), 1, why)])
+                raise RulesError([Problem(str(self._folder_path), 1, NO_RULE)])
             self._begun = self._folder_event(found, before, "start" if now.in_force else "first start", "")
             if self._begun is not None and now.in_force in sets and self._is_guarded(self._begun):
                 self._begun = self._guarded(self._begun, found, self._settled(sets[now.in_force]))

@@ -19,6 +19,10 @@ Part = TypeVar("Part")
 Found = TypeVar("Found")
 
 
+NO_RULE = "holds no rule: every message would pass (copy rules into it; a gate without any: rules_may_be_empty: true)"
+"""Of a folder."""
+
+
 class Problem(NamedTuple):
     """One thing to put right."""
 

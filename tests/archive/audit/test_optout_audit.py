@@ -235,3 +235,13 @@ def test_a_follower_that_lacks_the_key_ends_and_says_so(tmp_path: Path, monkeypa
     monkeypatch.setattr(audit_run, "SPOILT_S", 0.0)
     with pytest.raises(CannotAudit, match="sealed with another key"):
         list(follow(settings, 0.0, lambda seconds: True))
+
+
+def test_a_follower_that_cannot_keep_its_place_ends_with_a_sentence(tmp_path: Path) -> None:
+    settings = tmp_path / "gate106.yaml"
+    settings.write_text("store: sqlite:///state.db\njournal: journal\n")
+    Written(OsDisk(tmp_path / "journal"), Journal(OsDisk(tmp_path / "journal"), 0)).add(refused_and_sent_all_the_same())
+    (tmp_path / "journal" / STATE).with_suffix(".new").symlink_to("/dev/full")
+    with pytest.raises(CannotAudit) as caught:
+        list(follow(settings, 0.0, lambda seconds: True))
+    assert str(caught.value) == f"{tmp_path / 'journal' / STATE}: No space left on device"
