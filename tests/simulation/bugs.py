@@ -677,13 +677,13 @@ def id_as_the_provider_knows_it(world: World) -> None:
 
 def receipts_as_they_come(world: World) -> None:
     """Receipts name the carrier's own id."""
-    cast("Any", world.deliver_relay)._ids = {}
+    cast("Any", world.deliver_relay).ids = {}
 
 
 def code_of_another_carrier(world: World) -> None:
     """All receipts get the code of the first carrier."""
     way = cast("Any", world.deliver_relay)
-    way._ids = dict.fromkeys(way._ids, next(iter(way._ids.values()), None))
+    way.ids = dict.fromkeys(way.ids, next(iter(way.ids.values()), None))
 
 
 def zeros_lost_in_a_restart(world: World) -> None:
