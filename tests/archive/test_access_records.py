@@ -151,7 +151,7 @@ def test_whatever_the_umask_is_others_may_read_nothing(config: Path) -> None:
             ["--provider", "jia", "--at", "2025-11-11", "--since", "2025-11-10"],
             "gate106: find: --at, or --since and --until, not both",
         ),
-        (["--verdict", "no"], "gate106: find: unknown verdict 'no'"),
+        (["--verdict", "no"], "gate106: --verdict: unknown verdict 'no'"),
     ],
 )
 def test_what_cannot_be_asked_is_one_line_and_exit_2(config: Path, words: list[str], told: str) -> None:
