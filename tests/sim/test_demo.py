@@ -101,7 +101,7 @@ def gates():
             said = process.read_bytes()
         except OSError:
             continue
-        if b"serve" in said.split(b"\0") and b"gate106-demo-" in said:
+        if b"serve" in said.split(b"\0") and b"console" not in said.split(b"\0") and b"gate106-demo-" in said:
             found.append(said)
     return found
 

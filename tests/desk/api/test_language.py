@@ -108,7 +108,7 @@ def test_bad_rows_are_said_in_chinese_with_their_line(program: Open) -> None:
     said = here.send("complaint/import", rows, why="a batch").json()["error"].splitlines()
     assert "第 2 行：投诉号码：2 位数字，应为 11 位" in said[0]
     assert "第 3 行：" in said[1]
-    assert said[-1].endswith("2 行有误，没有立案")
+    assert said[-1].endswith("2 行有误：没有立案")
     assert all(map(is_chinese, said)), said
     assert here.send("subject/recycled", b"", why="x").json()["error"] == "body.csv：没有号码：没有执行", "nor where it was put"
 
