@@ -64,12 +64,12 @@ def test_a_share_is_enforced_reported_and_raised(gate: Gate) -> None:
     assert gate.metric("gate106_rule_hits_total", rule="ban", province="上海") == before.count(BANNED)
     assert gate.metric("gate106_shadow_total", rule="ban", verdict="reject") == before.count(QUIET)
     assert [gate.metric("gate106_rules", mode=mode) for mode in ("enforce", "share", "shadow", "off")] == [1, 1, 0, 0]
-    told = said(gate, "rules")["rules"]
+    told = said(gate, "rules", "list")["rules"]
     assert [(one["rule"], one["mode"], one["enforced_percent"]) for one in told] == [
         ("ban", "shadow", 25),
         ("words", "enforce", 100),
     ]
-    assert "shadow, 25%" in run("rules", "--config", gate.config).stdout
+    assert "shadow, 25%" in run("rules", "list", "--config", gate.config).stdout
     for one, status in zip(PEOPLE, before, strict=True):
         if one < 4:
             answer = said(
@@ -78,11 +78,11 @@ def test_a_share_is_enforced_reported_and_raised(gate: Gate) -> None:
             ban = next(part for part in answer["rules"] if part["rule"] == "ban")
             assert (answer["verdict"] == "reject", ban["share"], ban["in_share"]) == (status == BANNED, "25%", status == BANNED)
     gate.write_rules(RULE.format(share="60%"))
-    until(lambda: said(gate, "rules")["rules"][0]["enforced_percent"] == 60, gate.said)
+    until(lambda: said(gate, "rules", "list")["rules"][0]["enforced_percent"] == 60, gate.said)
     after = statuses(gate, 2)
     assert after == expected(gate)
     assert {place for place, one in enumerate(before) if one} < {place for place, one in enumerate(after) if one}
-    assert "rule ban: changed, enforced 25% → 60%" in said(gate, "rules", "history")["events"][0]["changes"]
+    assert "rule ban: changed, enforced 25% → 60%" in said(gate, "rules", "list-changes")["events"][0]["changes"]
 
 
 def test_a_smaller_share_is_kept_out_until_a_person_takes_it(gate: Gate) -> None:

@@ -439,7 +439,7 @@ class RuleDeployment:
                 f"(gate106 rules approve {now.proposed})"
             )
         if now.kept_out:
-            since = self.revisions.in_force_since
+            since = self.revisions.kept_out_since
             found.append(
                 f"rules: the folder's set {now.kept_out} is kept out, {now.in_force} is in force ({since.event} by {since.who}"
                 f"{': ' + since.why if since.why else ''}); {self._taken_how} with gate106 rules take "

@@ -47,9 +47,9 @@ class RevisionHistory:
         return self.events[-1] if self.events else _NEVER
 
     @property
-    def in_force_since(self) -> Revised:
-        """The event that put the set in force into force; the last event, if that is forgotten."""
-        return next((one for one in reversed(self.events) if one.event in IN_FORCE), self.now)
+    def kept_out_since(self) -> Revised:
+        """The last event that kept the folder's set out, or put another into force in its place; the last of all, if that is forgotten."""
+        return next((one for one in reversed(self.events) if one.event in (*IN_FORCE, "kept-out")), self.now)
 
     def note(self, place: int, event: Revised) -> None:
         """It is in the journal at this place."""

@@ -108,7 +108,16 @@ def test_how_often_a_rule_and_an_order_spoke_is_counted_over_all():
 
 def row(name: str, binds: int, allow: int, reject: int) -> dict[str, Any]:
     hour = {"allow": allow, "defer": 0, "reject": reject}
-    return {"name": name, "binds": binds, "unanswered": binds * 2, "per_s": 0.1, "binds_max": 4, "held": [], "hour": hour}
+    return {
+        "name": name,
+        "binds": binds,
+        "unanswered": binds * 2,
+        "waiting": binds,
+        "per_s": 0.1,
+        "binds_max": 4,
+        "held": [],
+        "hour": hour,
+    }
 
 
 def test_a_provider_does_what_passes_all_workers_and_what_holds_against_it_is_said_once():
