@@ -277,8 +277,8 @@ def test_an_author_may_approve_what_took_the_place_of_their_set() -> None:
 
 def test_what_is_kept_out_is_so_since_it_was_kept_out_or_another_came_into_force(two: Desk) -> None:
     assert (two.now.event, two.kept_out_since.event, two.kept_out_since.revision) == ("proposed", "accepted", OLD)
-    two.revisions.events.append(two.now._replace(event="kept-out", why="20 of 20 enforced rules are lost"))
-    two.revisions.events.append(two.now._replace(event="proposed", why="another"))
+    two.events.append(two.now._replace(event="kept-out", why="20 of 20 enforced rules are lost"))
+    two.events.append(two.now._replace(event="proposed", why="another"))
     assert two.kept_out_since.why == "20 of 20 enforced rules are lost"
 
 
