@@ -29,7 +29,7 @@ class MessageRate:
         raise NotImplementedError
 
     def waits(self, more: int) -> None:
-        """So many messages more wait for room; below 0: so many wait no longer."""
+        """Adds ``more`` to the number of messages that wait for room; a negative number: they wait no longer."""
 
 
 @cython.cclass

@@ -11,7 +11,7 @@ A provider with ``over_rate: pace`` has one queue, in order of arrival. A submit
     otherwise                                                  refuse
 
 The submits of an account never overtake each other. Those of another account pass them only while the rate of the account itself has no room.
-A share of a rate may shrink while submits wait (net/account_leases.py): whoever has waited WAIT_MAX_S then is refused.
+A share of a rate may shrink while submits wait (net/account_leases.py): a submit that has waited WAIT_MAX_S then is refused.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Declares the operations on feeds of recycled numbers.
 
-They list what waits, and take a second person's decision. `recycled import` brings a feed (operations.py).
+They list feeds that wait, and take a second person's decision. `recycled import` brings a feed (operations.py).
 
 Never: a number ended before the decision, where the settings list people.
 """
