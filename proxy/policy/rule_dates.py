@@ -11,6 +11,7 @@ from proxy.policy import time_windows
 from proxy.policy.condition import All, Test, Tree
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.registry import Registry
+from proxy.policy.time_windows import TimeTest
 
 ACTIVE_KEYS = ("from", "to", "campaign")
 TRIAL_KEYS = ("until", "from", "for")
@@ -18,9 +19,34 @@ TRIAL_KEYS = ("until", "from", "for")
 
 def is_to_come(when: Tree, since: float, until: float) -> bool:
     """Whether a rule (with its date conditions) is never active from ``since`` to ``until``, but will be later."""
+    return any(not time.holds(since) and until <= time.changes(since) < time_windows.NEVER for time in dates_of(when))
+
+
+def is_over(when: Tree, now: float) -> bool:
+    """Whether a rule's dates are over."""
+    return any(not time.holds(now) and time.changes(now) >= time_windows.NEVER for time in dates_of(when))
+
+
+def active_from_to(when: Tree) -> tuple[float, float]:
+    """When a rule is active for the first time, and when for good no more; 0: no date says so."""
+    for time in dates_of(when):
+        last = _last_edge(time)
+        begins = 0.0 if time.holds(-time_windows.NEVER) else time.changes(-time_windows.NEVER)
+        return begins, 0.0 if time.holds(last) else last
+    return 0.0, 0.0
+
+
+def dates_of(when: Tree) -> list[TimeTest]:
+    """The condition that ``active`` of a rule is, if it has one."""
     parts = when.parts if isinstance(when, All) else (when,)
-    times = [one.time for one in parts if isinstance(one, Test) and one.word == "active" and one.time is not None]
-    return any(not time.holds(since) and until <= time.changes(since) < time_windows.NEVER for time in times)
+    return [one.time for one in parts if isinstance(one, Test) and one.word == "active" and one.time is not None]
+
+
+def _last_edge(time: TimeTest, at: float = -time_windows.NEVER) -> float:
+    """The last moment at which dates begin or end."""
+    while (later := time.changes(at)) < time_windows.NEVER:
+        at = later
+    return at
 
 
 def read_active(node: Node, registry: Registry) -> Test:
