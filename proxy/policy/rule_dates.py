@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from proxy.config.yaml_file import unknown
@@ -34,6 +35,19 @@ def active_from_to(when: Tree) -> tuple[float, float]:
         begins = 0.0 if time.holds(-time_windows.NEVER) else time.changes(-time_windows.NEVER)
         return begins, 0.0 if time.holds(last) else last
     return 0.0, 0.0
+
+
+def as_begun(when: Tree) -> Tree:
+    """A rule's conditions as if its dates had begun already; they end when they do."""
+    return All(tuple(_begun(one) for one in (when.parts if isinstance(when, All) else (when,))))
+
+
+def _begun(part: Tree) -> Tree:
+    if not isinstance(part, Test) or part.word != "active" or (time := part.time) is None:
+        return part
+    ends = _last_edge(time)
+    test = time_windows.between([(-time_windows.NEVER, time_windows.NEVER if time.holds(ends) else ends)], time.words)
+    return replace(part, holds=test.holds, time=test)
 
 
 def dates_of(when: Tree) -> list[TimeTest]:
