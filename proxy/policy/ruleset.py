@@ -185,8 +185,8 @@ class RuleSet:
         self, rules: tuple[Rule, ...], orders: tuple[Order, ...], paths: Paths | None, bits: Bits | None = None
     ) -> RuleSet:
         return RuleSet(
-            self.revision, rules, bits or self._base, self.regions, self.registry, self.lists, self.lexicon, self.category_tag, orders, self.reader,
-            desk=self.desk, paths=paths,
+            self.revision, rules, bits or self._base, self.regions, self.registry, self.lists, self.lexicon, self.category_tag, orders,
+            self.reader, desk=self.desk, paths=paths,
         )  # fmt: skip
 
     def asked_of(self, path: ReplyPath) -> int:

@@ -92,7 +92,7 @@ class OwnEndpoints:
         return _json({"penalties": penalties, "orders": [{name: one[name] for name in ORDER_SHOWN_FIELDS} for one in own]})
 
     async def _rules(self, _: Request) -> Response:
-        """Which rules hold, in words, from when until when, and what changed lately: nothing of who changed it, nor of the words they look for."""
+        """Which rules hold, in words and by date, and what changed lately: nothing of who changed it, nor of the words they look for."""
         gate = self._gate
         events = [one for one in gate.rule_deployment.revisions.events if one.event in IN_FORCE][-NOTICES:]
         changes = [

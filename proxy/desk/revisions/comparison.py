@@ -92,7 +92,9 @@ def earlier(events: list[dict[str, Any]], in_force: str) -> list[dict[str, Any]]
         if one["event"] in IN_FORCE:
             revision = one["in_force"]
             if revision not in (in_force, *found):
-                made = next((other for other in events[place:] if other["revision"] == revision and other["event"] in MADE), one)
+                made = next(
+                    (other for other in events[place:] if other["revision"] == revision and other["event"] in MADE), one
+                )
                 change = in_words(made["changes"][0]) if made["changes"] else None
                 found[revision] = {
                     "revision": revision, "since": one["time"], "until": until, "who": made["who"], "why": made["why"],

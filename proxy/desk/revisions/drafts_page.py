@@ -25,6 +25,7 @@ page = Page("drafts", "/drafts", wants=Permission.ENTER, under="rules")
 
 SPANS = ("1h", "6h", "24h", "7d")
 PARTS_SHOWN = 60
+HOUR_S = 3600
 SAMPLE = "【测试】双11优惠券满300减50 拒收请回复R"
 
 
@@ -193,7 +194,8 @@ def _shorter(request: PageRequest, one: rule_wizard.WizardForm, now: str) -> str
     """What is said of a trial for which less time is left than was chosen; empty of any other."""
     if not (left_s := rule_wizard.shorter_s(one, now)):
         return ""
-    left = (time_windows.spell_in_chinese if request.lang == "zh" else time_windows.spell)(left_s)
+    spell = time_windows.spell_in_chinese if request.lang == "zh" else time_windows.spell
+    left = " ".join(spell(part_s) for part_s in (left_s // HOUR_S * HOUR_S, left_s % HOUR_S) if part_s)
     return request.t("trial_shorter", since=one.since, left=left, chosen=request.t(f"trial_{one.trial}"))
 
 
@@ -206,7 +208,14 @@ def _form(request: PageRequest, described: dict[str, Any], kind: str, status: in
 
 
 async def _editor(
-    request: PageRequest, base: str, file: str, text: str, rule: str, problem: str = "", why: str = "", status: int = 200,
+    request: PageRequest,
+    base: str,
+    file: str,
+    text: str,
+    rule: str,
+    problem: str = "",
+    why: str = "",
+    status: int = 200,
     note: str = "",
 ) -> Response:
     now = await request.ask("rules")

@@ -59,7 +59,9 @@ async def one_rule(request: PageRequest) -> Response:
 async def history(request: PageRequest) -> Response:
     now = await request.ask("rules")
     events = (await request.ask("rules.history", last=EVENTS_MAX))["events"]
-    return request.render("rules_history.html", now=now, events=compared(events)[:EVENTS], earlier=earlier(events, now["revision"]))
+    return request.render(
+        "rules_history.html", now=now, events=compared(events)[:EVENTS], earlier=earlier(events, now["revision"])
+    )
 
 
 @page.get("diff")

@@ -91,7 +91,9 @@ def test_a_rule_of_next_week_is_judged_as_if_it_were_in_force_and_the_result_say
     note = "hypothetical, for these rules decide later and are judged as if they did already: ban-sh"
     assert told["notes"] == [note]
     assert asked(folder, "--rules", new, "--html", folder / "page.html", "--lang", "zh").exit_code == 1
-    assert "假设结果：以下规则尚未到执行时间" in (folder / "page.html").read_text(encoding="utf-8").partition('class="tiles"')[0]
+    assert (
+        "假设结果：以下规则尚未到执行时间" in (folder / "page.html").read_text(encoding="utf-8").partition('class="tiles"')[0]
+    )
 
     dated = json.loads(asked(folder, "--rules", new, "--as-dated", "--json").stdout)
     assert (dated["differences"], dated["as_begun"]) == (0, [])
