@@ -422,7 +422,10 @@ class RuleDeployment:
         waits = None if proposal is None else {
             "revision": now.proposed, "author": now.author, "since": now.time, "rules": len(proposal.rules.rules),
             "judged": proposal.judged, "stricter": proposal.stricter, "milder": proposal.milder, "errors": proposal.errors,
-            "as_begun": sorted(name for name, begins in proposal.as_begun.items() if begins > time.time()),
+            "as_begun": [
+                {"rule": rule.id, "say": rule.say}
+                for rule in proposal.rules.rules if proposal.as_begun.get(rule.id, 0.0) > time.time()
+            ],
         }  # fmt: skip
         return {
             "problem": self.problem, "proposed": waits, "kept_out": now.kept_out, "four_eyes": self._four_eyes,
