@@ -20,17 +20,23 @@ TRIAL_KEYS = ("until", "from", "for")
 
 def is_to_come(when: Tree, since: float, until: float) -> bool:
     """Whether a rule (with its date conditions) is never active from ``since`` to ``until``, but will be later."""
-    return any(not time.holds(since) and until <= time.changes(since) < time_windows.NEVER for time in dates_of(when))
+    return any(not time.holds(since) and until <= time.changes(since) < time_windows.NEVER for time in active_times(when))
 
 
 def is_over(when: Tree, now: float) -> bool:
     """Whether a rule's dates are over."""
-    return any(not time.holds(now) and time.changes(now) >= time_windows.NEVER for time in dates_of(when))
+    return any(not time.holds(now) and time.changes(now) >= time_windows.NEVER for time in active_times(when))
+
+
+def active_times(when: Tree) -> list[TimeTest]:
+    """A rule's own dates: none, or one condition."""
+    parts = when.parts if isinstance(when, All) else (when,)
+    return [one.time for one in parts if isinstance(one, Test) and one.word == "active" and one.time is not None]
 
 
 def active_from_to(when: Tree) -> tuple[float, float]:
     """When a rule is active for the first time, and when for good no more; 0: no date says so."""
-    for time in dates_of(when):
+    for time in active_times(when):
         last = _last_edge(time)
         begins = 0.0 if time.holds(-time_windows.NEVER) else time.changes(-time_windows.NEVER)
         return begins, 0.0 if time.holds(last) else last
@@ -48,12 +54,6 @@ def _begun(part: Tree) -> Tree:
     ends = _last_edge(time)
     test = time_windows.between([(-time_windows.NEVER, time_windows.NEVER if time.holds(ends) else ends)], time.words)
     return replace(part, holds=test.holds, time=test)
-
-
-def dates_of(when: Tree) -> list[TimeTest]:
-    """The condition that ``active`` of a rule is, if it has one."""
-    parts = when.parts if isinstance(when, All) else (when,)
-    return [one.time for one in parts if isinstance(one, Test) and one.word == "active" and one.time is not None]
 
 
 def _last_edge(time: TimeTest, at: float = -time_windows.NEVER) -> float:
