@@ -34,35 +34,6 @@ def active_times(when: Tree) -> list[TimeTest]:
     return [one.time for one in parts if isinstance(one, Test) and one.word == "active" and one.time is not None]
 
 
-def active_from_to(when: Tree) -> tuple[float, float]:
-    """When a rule is active for the first time, and when for good no more; 0: no date says so."""
-    for time in active_times(when):
-        last = _last_edge(time)
-        begins = 0.0 if time.holds(-time_windows.NEVER) else time.changes(-time_windows.NEVER)
-        return begins, 0.0 if time.holds(last) else last
-    return 0.0, 0.0
-
-
-def as_begun(when: Tree) -> Tree:
-    """A rule's conditions as if its dates had begun already; they end when they do."""
-    return All(tuple(_begun(one) for one in (when.parts if isinstance(when, All) else (when,))))
-
-
-def _begun(part: Tree) -> Tree:
-    if not isinstance(part, Test) or part.word != "active" or (time := part.time) is None:
-        return part
-    ends = _last_edge(time)
-    test = time_windows.between([(-time_windows.NEVER, time_windows.NEVER if time.holds(ends) else ends)], time.words)
-    return replace(part, holds=test.holds, time=test)
-
-
-def _last_edge(time: TimeTest, at: float = -time_windows.NEVER) -> float:
-    """The last moment at which dates begin or end."""
-    while (later := time.changes(at)) < time_windows.NEVER:
-        at = later
-    return at
-
-
 def read_active(node: Node, registry: Registry) -> Test:
     """Whole days, both included; with a time, ``to`` is excluded. A list: any of the spans; a campaign has its spans in the registry."""
     spans: list[tuple[float, float]] = []
@@ -108,6 +79,35 @@ def _span(item: Node, keys: dict[str, Node], what: str) -> tuple[float, float]:
     if last <= first:
         raise item.fault(f"{what}: to is before from (swap them)")
     return first, last
+
+
+def active_from_to(when: Tree) -> tuple[float, float]:
+    """When a rule is active for the first time, and when for good no more; 0: no date says so."""
+    for time in active_times(when):
+        last = _last_edge(time)
+        begins = 0.0 if time.holds(-time_windows.NEVER) else time.changes(-time_windows.NEVER)
+        return begins, 0.0 if time.holds(last) else last
+    return 0.0, 0.0
+
+
+def as_begun(when: Tree) -> Tree:
+    """A rule's conditions as if its dates had begun already; they end when they do."""
+    return All(tuple(_begun(one) for one in (when.parts if isinstance(when, All) else (when,))))
+
+
+def _begun(part: Tree) -> Tree:
+    if not isinstance(part, Test) or part.word != "active" or (time := part.time) is None:
+        return part
+    ends = _last_edge(time)
+    test = time_windows.between([(-time_windows.NEVER, time_windows.NEVER if time.holds(ends) else ends)], time.words)
+    return replace(part, holds=test.holds, time=test)
+
+
+def _last_edge(time: TimeTest, at: float = -time_windows.NEVER) -> float:
+    """The last moment at which dates begin or end."""
+    while (later := time.changes(at)) < time_windows.NEVER:
+        at = later
+    return at
 
 
 def read_trial(node: Node) -> float:
