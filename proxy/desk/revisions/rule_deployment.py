@@ -375,8 +375,8 @@ class RuleDeployment:
 
     def _propose(self, found: Loaded, in_force: Contents) -> None:
         """What the set in force has not is tried as if it had begun: a rule of next week would object to nothing today."""
-        self._waiting, new = found, new_rules(in_force, found.contents)
-        dated = {rule.id: rule.decides_from for rule in found.rules.rules if rule.id in new and rule.decides_from}
+        self._waiting, new, now = found, new_rules(in_force, found.contents), time.time()
+        dated = {rule.id: rule.decides_from for rule in found.rules.rules if rule.id in new and rule.decides_from > now}
         self.proposal = CandidateRules(found.rules, self._tally, dated)
 
     def _forget_files(self) -> None:
