@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from proxy.model.message import Breach, Category, Content, Outcome
 from proxy.model.reasons import Reason
 from proxy.policy import time_windows
-from proxy.policy.explanation.explain import explain
+from proxy.policy.explanation.explain import explain, explain_text
 from proxy.policy.explanation.history import NOTHING, PastCounts
 from proxy.policy.limit import Limit
 from proxy.policy.loading.load_rules import load
@@ -141,6 +141,17 @@ def test_a_trial_ends_by_itself_for_caps_and_persons_too(make: Make) -> None:
         ("cap", False),
         ("refused", False),
     ]
+
+
+def test_explain_says_until_when_a_rule_is_on_trial(make: Make) -> None:
+    bench = make("- {id: ban, when: {province: 江苏}, then: reject, reason: region-ban, trial: {until: 2026-11-12 12:00}}")
+
+    def told(at: str) -> tuple[str, str]:
+        found = explain_text(bench.rules, NANJING, "10690001", AD, "jia", Category.MARKETING, moment(at)).as_dict()["rules"][0]
+        return found["says"], found["why_zh"]
+
+    assert told("2026-11-12 11:59:59") == ("would refuse", "条件全部成立; 规则试行到 2026-11-12 12:00, 之后执行")
+    assert told("2026-11-12 12:00") == ("refuses", "条件全部成立")
 
 
 BEGUN = """
