@@ -25,6 +25,7 @@ page = Page("drafts", "/drafts", wants=Permission.ENTER, under="rules")
 
 SPANS = ("1h", "6h", "24h", "7d")
 PARTS_SHOWN = 60
+HOUR_S = 3600
 SAMPLE = "【测试】双11优惠券满300减50 拒收请回复R"
 
 
@@ -45,7 +46,7 @@ async def written(request: PageRequest) -> Response:
         made = await _made(request)
     except rule_wizard.IncompleteForm as error:
         return request.part("written", "drafts_new.html", made=None, unclear=str(error.args[0]))
-    return request.part("written", "drafts_new.html", made=made, unclear="")
+    return request.part("written", "drafts_new.html", made=made, unclear="", at=request.app.wall())
 
 
 @page.post("write")
@@ -58,7 +59,7 @@ async def write(request: PageRequest) -> Response:
         form = {name: request.form(name) for name in request.form_data}
         kind = form["kind"] if form.get("kind") in rule_wizard.KINDS else "ban"
         return _form(request, described, kind, 422, form=form, problem=request.t(str(error.args[0])))
-    return await _editor(request, made["base"], made["file"], made["text"], made["rule"])
+    return await _editor(request, made["base"], made["file"], made["text"], made["rule"], note=made["shorter"])
 
 
 @page.get("write")
@@ -82,7 +83,7 @@ async def edit(request: PageRequest) -> Response:
 @page.post("check", body_max=DRAFT_BYTES_MAX)
 async def check(request: PageRequest) -> Response:
     try:
-        return request.part("check", wrong="", **await checked(request, RULES_FILE))
+        return request.part("check", wrong="", wall=request.app.wall(), **await checked(request, RULES_FILE))
     except CannotAsk as error:
         return request.part("check", status=409, wrong=str(error))
 
@@ -169,10 +170,11 @@ async def _made(request: PageRequest) -> dict[str, Any]:
     described = await sandbox.describe(base)
     provinces = [one for one in request.form_data.getlist("province") if isinstance(one, str)]
     form = {name: request.form(name) for name in request.form_data}
-    one, now = rule_wizard.read_form(form, provinces, described["provinces"]), _now(request)
+    now = _now(request)
+    one = rule_wizard.read_form(form, provinces, described["provinces"], now)
     name = rule_wizard.new_id(one, {rule["rule"] for rule in described["rules"]}, now)
     file = rule_wizard.FILES[one.kind] if rule_wizard.FILES[one.kind] in described["files"] else rule_wizard.NEW_FILE
-    rule, test = rule_wizard.rule_of(one, name, now), rule_wizard.test_of(one, name, now)
+    rule, test = rule_wizard.rule_of(one, name), rule_wizard.test_of(one, name, now)
     before = described["files"].get(file, "")
     text = rule_wizard.with_rule(before, rule, test)
     found = await sandbox.describe(base, {file: text})
@@ -184,7 +186,17 @@ async def _made(request: PageRequest) -> dict[str, Any]:
     return {
         "base": base, "file": file, "text": text, "rule": name, "yaml": "\n".join([*rule, *(["", *test] if test else [])]),
         "words": in_words, "tested": bool(test), "problems": new_problems(described, found),
+        "shorter": _shorter(request, one, now),
     }  # fmt: skip
+
+
+def _shorter(request: PageRequest, one: rule_wizard.WizardForm, now: str) -> str:
+    """What is said of a trial for which less time is left than was chosen; empty of any other."""
+    if not (left_s := rule_wizard.shorter_s(one, now)):
+        return ""
+    spell = time_windows.spell_in_chinese if request.lang == "zh" else time_windows.spell
+    left = " ".join(spell(part_s) for part_s in (left_s // HOUR_S * HOUR_S, left_s % HOUR_S) if part_s)
+    return request.t("trial_shorter", since=one.since, left=left, chosen=request.t(f"trial_{one.trial}"))
 
 
 def _form(request: PageRequest, described: dict[str, Any], kind: str, status: int = 200, **more: Any) -> Response:
@@ -196,7 +208,15 @@ def _form(request: PageRequest, described: dict[str, Any], kind: str, status: in
 
 
 async def _editor(
-    request: PageRequest, base: str, file: str, text: str, rule: str, problem: str = "", why: str = "", status: int = 200
+    request: PageRequest,
+    base: str,
+    file: str,
+    text: str,
+    rule: str,
+    problem: str = "",
+    why: str = "",
+    status: int = 200,
+    note: str = "",
 ) -> Response:
     now = await request.ask("rules")
     described = await request.asking.sandbox.describe(base)
@@ -205,7 +225,7 @@ async def _editor(
     return request.render(
         "drafts.html", status, now=now, base=base, file=file, text=text, at=at, files=sorted({*described["files"], file}),
         providers=described["providers"], problem=problem, why=why, job=None, wrong="", spans=SPANS, moment_now=_now(request).replace(" ", "T"),
-        sample=SAMPLE,
+        sample=SAMPLE, note=note,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from proxy.console.page import Page, PageRequest
 from proxy.desk.revisions.comparison import compared, earlier, past
 from proxy.model.roles import Permission
+from proxy.state.lists.desk_records import EVENTS_MAX
 
 page = Page("rules", "/rules", wants=Permission.SEE, place=30)
 
@@ -57,8 +58,15 @@ async def one_rule(request: PageRequest) -> Response:
 @page.get("history")
 async def history(request: PageRequest) -> Response:
     now = await request.ask("rules")
-    events = (await request.ask("rules.history", last=EVENTS))["events"]
-    return request.render("rules_history.html", now=now, events=compared(events), earlier=earlier(events, now["revision"]))
+    events = (await request.ask("rules.history", last=EVENTS_MAX))["events"]
+    described = await request.asking.sandbox.describe(now["revision"])
+    return request.render(
+        "rules_history.html",
+        says={one["rule"]: one["say"] for one in described["rules"] if one["say"]},
+        now=now,
+        events=compared(events)[:EVENTS],
+        earlier=earlier(events, now["revision"]),
+    )
 
 
 @page.get("diff")

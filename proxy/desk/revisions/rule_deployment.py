@@ -31,7 +31,7 @@ from proxy.model.counters import GateCounters
 from proxy.model.roles import Asker, NotAllowed, asker_of_account
 from proxy.operations.control import CommandRefused
 from proxy.policy import time_windows
-from proxy.policy.loading.digests import NOTHING, Contents, changed_files, changes
+from proxy.policy.loading.digests import NOTHING, Contents, changed_files, changes, new_rules
 from proxy.policy.loading.load_rules import Loaded, load_all
 from proxy.policy.loading.problem import NO_RULE, Problem, RulesError
 from proxy.policy.ruleset import RuleSet
@@ -130,7 +130,7 @@ class RuleDeployment:
             except OSError as error:
                 raise StateError(self._cannot_keep(error)) from error
         if state.proposed:
-            self._propose(sets[state.proposed])
+            self._propose(sets[state.proposed], sets[state.in_force].contents)
         return _without_files(sets[state.in_force])
 
     def opened(self, host: DeploymentHost) -> None:
@@ -351,7 +351,7 @@ class RuleDeployment:
         if not event.proposed:
             self._waiting = self.proposal = None
         elif (waits := found.get(event.proposed)) is not None and waits is not waiting:
-            self._propose(waits)
+            self._propose(waits, self._current.contents)
         self._host.use(self.rules, self.proposal)
         await self._host.safe(sequence)
         logged = "rules in force" if in_force else LOGGED[event.event]
@@ -373,8 +373,11 @@ class RuleDeployment:
     def _cannot_keep(self, error: OSError) -> str:
         return f"{error.filename or self.kept.folder}: its files cannot be kept: {error.strerror or error} (settings: revisions.folder)"
 
-    def _propose(self, found: Loaded) -> None:
-        self._waiting, self.proposal = found, CandidateRules(found.rules, self._tally)
+    def _propose(self, found: Loaded, in_force: Contents) -> None:
+        """What the set in force has not is tried as if it had begun: a rule of next week would object to nothing today."""
+        self._waiting, new, now = found, new_rules(in_force, found.contents), time.time()
+        dated = {rule.id: rule.decides_from for rule in found.rules.rules if rule.id in new and rule.decides_from > now}
+        self.proposal = CandidateRules(found.rules, self._tally, dated)
 
     def _forget_files(self) -> None:
         self.kept.forget({self.revisions.now.in_force, self.revisions.now.proposed})
@@ -419,6 +422,10 @@ class RuleDeployment:
         waits = None if proposal is None else {
             "revision": now.proposed, "author": now.author, "since": now.time, "rules": len(proposal.rules.rules),
             "judged": proposal.judged, "stricter": proposal.stricter, "milder": proposal.milder, "errors": proposal.errors,
+            "as_begun": [
+                {"rule": rule.id, "say": rule.say}
+                for rule in proposal.rules.rules if proposal.as_begun.get(rule.id, 0.0) > time.time()
+            ],
         }  # fmt: skip
         return {
             "problem": self.problem, "proposed": waits, "kept_out": now.kept_out, "four_eyes": self._four_eyes,

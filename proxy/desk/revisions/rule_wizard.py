@@ -13,6 +13,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from proxy.i18n.phrases import WORDS
+from proxy.model.message import SUBCATEGORIES
+
 KINDS = ("ban", "cap", "quiet")
 TRIALS: Mapping[str, timedelta] = {
     "10m": timedelta(minutes=10), "1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7),
@@ -23,6 +26,7 @@ COUNT_MAX = 1000
 FILES: Mapping[str, str] = {"ban": "regions.yaml", "cap": "caps.yaml", "quiet": "hours.yaml"}
 REASONS: Mapping[str, str] = {"ban": "region-ban", "quiet": "quiet-hours"}
 NEW_FILE = "desk.yaml"
+MOMENT = "%Y-%m-%d %H:%M"
 PLACES: Mapping[str, str] = {"北京": "13800100500", "上海": "13800210500", "天津": "13800220500", "重庆": "13800230500"}
 """Numbers for the test of a ban; other provinces have none."""
 ANY_NUMBER = "13800210500"
@@ -54,12 +58,12 @@ class WizardForm:
     subcategory: str
     provinces: tuple[str, ...]
     since: str
-    """``2026-11-26 18:00``, a day, or empty: at once."""
+    """When it decides: ``2026-11-26 18:00``; empty: at once. Before it there may be a trial."""
     until: str
     basis: str
     say: str
     trial: str
-    """A key of TRIALS; ``shadow``: until changed; empty: the rule decides at once."""
+    """A key of TRIALS: in shadow until ``since``; ``shadow``: until changed; empty: the rule has none."""
     count: int = 0
     per: str = "day"
     whose: str = "all"
@@ -67,8 +71,8 @@ class WizardForm:
     quiet_to: str = "08:00"
 
 
-def read_form(form: Mapping[str, str], provinces: Sequence[str], known: Collection[str]) -> WizardForm:
-    """Unclear where something is missing or is none."""
+def read_form(form: Mapping[str, str], provinces: Sequence[str], known: Collection[str], now: str) -> WizardForm:
+    """``now``: its date is to come, and its trial ends then. Unclear where something is missing or is none."""
     kind = form.get("kind", "ban")
     if kind not in KINDS or form.get("category", "marketing") not in TEXTS:
         raise IncompleteForm("unclear_kind")
@@ -80,19 +84,23 @@ def read_form(form: Mapping[str, str], provinces: Sequence[str], known: Collecti
     if kind == "cap" and not (count.isascii() and count.isdigit() and 1 <= int(count) <= COUNT_MAX):
         raise IncompleteForm("no_count")
     since, until = (_moment(form.get(word, "")) for word in ("since", "until"))
-    if since and until and until <= since:
+    if since and since <= now:
+        raise IncompleteForm("since_past")
+    if (trial := form.get("trial", "")) in TRIALS and not since:
+        since = f"{datetime.fromisoformat(now) + TRIALS[trial]:{MOMENT}}"
+    if until and until <= (since or now):
         raise IncompleteForm("until_before")
     hours = [form.get(word) or default for word, default in (("quiet_from", "21:00"), ("quiet_to", "08:00"))]
     if not all(re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", hour) for hour in hours) or hours[0] == hours[1]:
         raise IncompleteForm("no_hours")
     found = WizardForm(
         kind, form.get("category", "marketing"), form.get("subcategory", ""), tuple(provinces), since, until,
-        _line(form.get("basis", "")), _line(form.get("say", "")), form.get("trial", ""), int(count) if kind == "cap" else 0,
+        _line(form.get("basis", "")), _line(form.get("say", "")), trial, int(count) if kind == "cap" else 0,
         form.get("per", "day"), form.get("whose", "all"), *hours,
     )  # fmt: skip
     if found.per not in PERIODS or found.whose not in WHOSE or found.trial not in ("", "shadow", *TRIALS):
         raise IncompleteForm("unclear_kind")
-    if found.subcategory and not re.fullmatch("[a-z-]+", found.subcategory):
+    if found.subcategory not in SUBCATEGORIES:
         raise IncompleteForm("unclear_kind")
     return found
 
@@ -102,7 +110,7 @@ def _moment(text: str) -> str:
     if not text:
         return ""
     try:
-        return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M")
+        return datetime.fromisoformat(text).strftime(MOMENT)
     except ValueError:
         raise IncompleteForm("no_moment") from None
 
@@ -115,6 +123,7 @@ def in_order(provinces: Collection[str]) -> list[str]:
 def sentence(one: WizardForm) -> str:
     """The rule in a sentence, where its author gives none."""
     where, what = "、".join(one.provinces) + ("归属地号码" if one.provinces else "所有号码"), CATEGORY_NAMES[one.category]
+    what += f"({WORDS[one.subcategory]})" if one.subcategory else ""
     span = (f"{one.since} 起" if one.since else "") + (f"至 {one.until} 止" if one.until else "")
     span += ", " if span else ""
     if one.kind == "ban":
@@ -134,8 +143,14 @@ def new_id(one: WizardForm, taken: Collection[str], today: str) -> str:
     )
 
 
-def rule_of(one: WizardForm, name: str, now: str) -> list[str]:
-    """The rule as lines of YAML, the first with a dash. ``now``: when a trial begins by default."""
+def shorter_s(one: WizardForm, now: str) -> int:
+    """Seconds that are left for a trial, if it cannot be as long as it is to be; 0: it can, or there is none."""
+    left = datetime.fromisoformat(one.since) - datetime.fromisoformat(now) if one.trial in TRIALS else timedelta()
+    return int(left.total_seconds()) if left and left < TRIALS[one.trial] else 0
+
+
+def rule_of(one: WizardForm, name: str) -> list[str]:
+    """The rule as lines of YAML, the first with a dash. A trial begins with its approval: it has no ``active: from``."""
     when = [f"category: {one.category}"]
     if one.subcategory:
         when.append(f"subcategory: {one.subcategory}")
@@ -150,12 +165,13 @@ def rule_of(one: WizardForm, name: str, now: str) -> list[str]:
     if one.kind == "cap":
         keys = ["recipient", *([one.whose] if one.whose != "all" else [])]
         lines.append(f"  limit: {{count: {one.count}, per: {one.per}, key: {_listed(keys)}}}")
-    if dates := [f'{word}: "{at}"' for word, at in (("from", one.since), ("to", one.until)) if at]:
+    begins = "" if one.trial in TRIALS else one.since
+    if dates := [f'{word}: "{at}"' for word, at in (("from", begins), ("to", one.until)) if at]:
         lines.append(f"  active: {{{', '.join(dates)}}}")
     if one.trial == "shadow":
         lines.append("  mode: shadow")
     elif one.trial:
-        lines.append(f'  trial: {{from: "{one.since or now}", for: {one.trial}}}')
+        lines.append(f'  trial: {{until: "{one.since}"}}')
     cap = "advertiser-cap" if one.whose == "advertiser" else "recipient-cap"
     return [*lines, "  then: reject", f"  reason: {REASONS.get(one.kind, cap)}"]
 
@@ -165,13 +181,13 @@ def test_of(one: WizardForm, name: str, now: str) -> list[str]:
     to = ANY_NUMBER if not one.provinces else next((PLACES[place] for place in one.provinces if place in PLACES), "")
     if one.trial == "shadow" or one.subcategory or not to:
         return []
-    begins = datetime.fromisoformat(one.since or now) + TRIALS.get(one.trial, timedelta())
+    begins = datetime.fromisoformat(one.since or now)
     hour, minute = map(int, one.quiet_from.split(":")) if one.kind == "quiet" else (10, 0)
     at = begins.replace(hour=hour, minute=minute, second=0)
     at += timedelta(days=1) if at < begins else timedelta()
     if one.until and at >= datetime.fromisoformat(one.until):
         at = begins
-    step = f'{{at: "{at:%Y-%m-%d %H:%M}", to: "{to}", from: "10690001", category: {one.category}, text: {_text(TEXTS[one.category])}'
+    step = f'{{at: "{at:{MOMENT}}", to: "{to}", from: "10690001", category: {one.category}, text: {_text(TEXTS[one.category])}'
     steps = [f"    - {step}, want: {{reject: {name}}}}}"]
     if one.kind == "cap":
         steps.insert(0, f"    - {step}, repeat: {one.count}, want: allow}}")

@@ -14,6 +14,7 @@ import pytest
 
 from proxy.console.jobs import Jobs
 from proxy.i18n.catalog import in_language
+from proxy.policy import time_windows
 from tests.console.world import AD, Browser, World, hidden
 from tests.e2e.gate import BEIJING, RULES, SHANGHAI, run
 from tests.e2e.waiting import until
@@ -200,6 +201,69 @@ def test_a_ban_from_a_form_is_backtested_proposed_approved_by_another_and_in_for
     assert not banned(two, SHANGHAI)
     history = chen.get("/rules/history").text
     assert all(word in history for word in ("回退", "批准", "提交", "错了"))
+
+
+def drafted(here: Browser, form: dict[str, str]) -> dict[str, str]:
+    """What the editor holds once the form is in it."""
+    page = here.post("/drafts/write", **form)
+    assert page.status_code == 200, page.text
+    text = re.search(r'<textarea name="text"[^>]*>(.*?)</textarea>', page.text, re.DOTALL)
+    assert text is not None
+    return {"base": form["base"], "file": hidden(page.text, "file"), "text": html.unescape(text[1])}
+
+
+def test_a_ban_from_next_week_is_the_same_to_its_author_approver_and_provider(desk: Open, two: World) -> None:
+    chen, lin = desk("chen"), desk("lin")
+    base = hidden(chen.get("/drafts/new").text, "base")
+    soon, past, week = (time_windows.local(time.time() + hours * 3600)[:16] for hours in (2.55, -1, 7 * 24))
+    form = {"base": base, "kind": "ban", "category": "marketing", "province": "上海", "trial": "24h"}
+    refused = chen.post("/drafts/write", **form, since=past.replace(" ", "T"))
+    assert (refused.status_code, "起始时间已过" in refused.text) == (422, True)
+    shorter = chen.post("/drafts/written", **form, since=soon.replace(" ", "T")).text
+    assert re.search(f"到 {soon} 只剩 2 小时 3[23] 分钟，试行短于所选的 24 小时", shorter), shorter
+    assert "影子试行" in shorter
+
+    said = f"{week} 起, 上海归属地号码不得接收营销短信(贷款)"
+    given = drafted(chen, {**form, "since": week.replace(" ", "T"), "subcategory": "loan"})
+    assert (said in given["text"], f'trial: {{until: "{week}"}}' in given["text"], "active:" in given["text"]) == (
+        True,
+        True,
+        False,
+    )
+
+    given = drafted(chen, {**form, "since": week.replace(" ", "T")})
+    assert chen.post("/drafts/propose", **given, why="下周起上海停发").headers["location"] == "/proposal"
+    first = lin.part("/today/waits").text
+    assert "chen" in first
+    assert "{&#39;" not in first, "no status as Python prints it"
+    assert not banned(two, SHANGHAI)
+    page = lin.get("/proposal").text
+    assert (said.replace("(贷款)", "") in page, "影子试行" in page) == (True, True)
+    assert re.search(r"影子试行至 <time[^>]*>" + week, page)
+    tried = lin.part("/proposal/tried").text
+    assert re.search("假设结果：以下规则尚未到执行时间.*<li>" + said.replace("(贷款)", "") + "</li>", tried)
+    assert re.search(r"会多拒</span><b>[1-9]", tried), "as if it were in force"
+    seen = re.sub(r"<details.*?</details>|<[^>]*>", "", page.partition("<main")[2], flags=re.DOTALL)
+    revision = re.search(r"base=(\w{16})", page)
+    assert revision is not None
+    assert not [one for one in (revision[1][:8], "ban-", "marketing", "desk.yaml", "{", "reject") if one in seen], "no code"
+    assert lin.post("/proposal/approve", revision=revision[1]).headers["location"] == "/rules"
+    assert not banned(two, SHANGHAI), "until then it only would have"
+    assert said.replace("(贷款)", "") in desk("jia").get("/own/rules").text
+
+    given = draft(chen) | {"file": given["file"], "text": "rules: []\n"}
+    assert chen.post("/drafts/propose", **given, why="不再需要").headers["location"] == "/proposal"
+    page = lin.get("/proposal").text.partition("改动</h2>")[2].partition("</section>")[0]
+    assert "删除" in page
+    assert "生效" not in page, "what goes is not in force"
+    assert "试行" not in page
+    revision = re.search(r"base=(\w{16})", lin.get("/proposal").text)
+    assert revision is not None
+    lin.post("/proposal/approve", revision=revision[1])
+    history = chen.get("/rules/history").text
+    options = re.findall(r'<option value="(\w{16})">(.*?)</option>', history)
+    label = dict(options)[given["base"]]
+    assert ("下周起上海停发" in label, "chen" in label, "不再需要" in label) == (True, True, False), options
 
 
 def test_whoever_is_officer_and_approver_does_not_approve_their_own(desk: Open) -> None:

@@ -10,8 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.desk.revisions import rule_wizard
+from proxy.i18n.phrases import WORDS
+from proxy.model.message import SUBCATEGORIES
 from proxy.policy.loading.check import check_loaded
 from proxy.policy.loading.load_rules import load_all
+from proxy.policy.time_windows import moment
+from tests.policy.conftest import BEIJING, Bench
 
 NOW = "2026-11-26 17:40"
 SHIPPED = Path(__file__).parents[3] / "rules"
@@ -29,9 +33,9 @@ FORMS: dict[str, dict[str, str]] = {
 
 
 def made(form: dict[str, str], provinces: list[str], before: str = "") -> str:
-    one = rule_wizard.read_form(form, provinces, rule_wizard.ORDER)
+    one = rule_wizard.read_form(form, provinces, rule_wizard.ORDER, NOW)
     name = rule_wizard.new_id(one, [], NOW)
-    return rule_wizard.with_rule(before, rule_wizard.rule_of(one, name, NOW), rule_wizard.test_of(one, name, NOW))
+    return rule_wizard.with_rule(before, rule_wizard.rule_of(one, name), rule_wizard.test_of(one, name, NOW))
 
 
 @pytest.mark.parametrize("trial", ["", "10m", "7d", "shadow"])
@@ -90,15 +94,59 @@ def test_wherever_rules_and_tests_stand_in_a_file_it_finds_them(before: str, tmp
         ({"kind": "ban", "since": "soon"}, ["北京"], "no_moment"),
         ({"kind": "ban", "since": "2026-11-26T18:00", "until": "2026-11-26T17:00"}, ["北京"], "until_before"),
         ({"kind": "ban", "subcategory": "x}"}, ["北京"], "unclear_kind"),
+        ({"kind": "ban", "since": "2026-11-26T17:40"}, ["北京"], "since_past"),
+        ({"kind": "ban", "since": "2026-11-25T00:00", "trial": "24h"}, ["北京"], "since_past"),
+        ({"kind": "ban", "until": "2026-11-26T17:00"}, ["北京"], "until_before"),
+        ({"kind": "ban", "until": "2026-11-27T17:40", "trial": "24h"}, ["北京"], "until_before"),
     ],
 )
 def test_a_form_that_does_not_say_enough_is_told_what_is_missing(form: dict[str, str], provinces: list[str], said: str) -> None:
     with pytest.raises(rule_wizard.IncompleteForm, match=f"^{said}$"):
-        rule_wizard.read_form(form, provinces, rule_wizard.ORDER)
+        rule_wizard.read_form(form, provinces, rule_wizard.ORDER, NOW)
+
+
+@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize(
+    ("since", "trial", "decides", "shorter_s"),
+    [
+        ("2026-12-10T00:00", "24h", "2026-12-10 00:00", 0),  # weeks are left
+        ("2026-11-27T17:40", "24h", "2026-11-27 17:40", 0),
+        ("2026-11-26T18:00", "24h", "2026-11-26 18:00", 20 * 60),
+        ("2026-11-26T18:00", "7d", "2026-11-26 18:00", 20 * 60),
+        ("", "7d", "2026-12-03 17:40", 0),
+        ("2026-12-10T00:00", "", "2026-12-10 00:00", 0),
+    ],
+)
+def test_a_rule_decides_from_the_date_that_its_sentence_says(
+    kind: str, since: str, trial: str, decides: str, shorter_s: int, tmp_path: Path
+) -> None:
+    hours = {"count": "1", "quiet_from": "12:00", "quiet_to": "11:59"}
+    form = {**FORMS[kind], **hours, "since": since, "trial": trial, "until": "2027-01-31T00:00"}
+    one = rule_wizard.read_form(form, ["北京"], rule_wizard.ORDER, NOW)
+    assert rule_wizard.sentence(one).startswith(f"{decides} 起至 2027-01-31 00:00 止, 北京")
+    assert rule_wizard.shorter_s(one, NOW) == shorter_s
+    (tmp_path / "desk.yaml").write_text(rule_wizard.with_rule("", rule_wizard.rule_of(one, "it"), []))
+    bench = Bench(load_all(tmp_path).rules)
+    begins = moment(decides)[0]
+
+    def shadows(at: float) -> list[bool]:
+        """Of the second of two messages: for each objection whether it is one in shadow."""
+        return [[breach.shadow for breach in bench.send(to=BEIJING, at=at).breaches] for _ in range(2)][1]
+
+    assert shadows(begins - 1) == ([True] if trial else []), "nothing is refused before"
+    assert shadows(begins) == [False]
+
+
+@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize("subcategory", SUBCATEGORIES[1:])
+def test_the_sentence_names_the_sub_category(kind: str, subcategory: str) -> None:
+    one = rule_wizard.read_form({**FORMS[kind], "subcategory": subcategory}, ["北京"], rule_wizard.ORDER, NOW)
+    assert f"营销短信({WORDS[subcategory]})" in rule_wizard.sentence(one)
+    assert f"subcategory: {subcategory}" in "".join(rule_wizard.rule_of(one, "it"))
 
 
 def test_a_name_is_taken_once() -> None:
-    one = rule_wizard.read_form(FORMS["ban"], ["北京"], rule_wizard.ORDER)
+    one = rule_wizard.read_form(FORMS["ban"], ["北京"], rule_wizard.ORDER, NOW)
     assert rule_wizard.new_id(one, [], NOW) == "ban-20261126"
     assert rule_wizard.new_id(one, ["ban-20261126", "ban-20261126-2"], NOW) == "ban-20261126-3"
 
