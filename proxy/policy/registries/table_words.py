@@ -1,0 +1,157 @@
+"""Knows the headings and words of tables in Chinese and English.
+
+In: a cell. Out: the column or the word of the gate that it means. Never: a guess: what no list has is a fault, which the caller reports.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+BASE, SUB_INDUSTRY = "base", "sub-industry"
+"""Columns of sheets that no registry has: the port before its extension; what says more than the industry."""
+CREDIT_CODE = ("统一社会信用代码", "信用代码", "社会信用代码", "uscc", "credit code")
+SHARED: Mapping[str, tuple[str, ...]] = {
+    "signature": ("签名", "短信签名", "签名内容", "签名名称", "sms signature"),
+    "advertiser": (
+        "企业名称", "广告主", "公司名称", "单位名称", "主体名称", "客户名称", "企业全称", "公司", "使用企业", "实名企业", "company",
+        "company name", "enterprise",
+    ),
+}  # fmt: skip
+"""Columns that name the same thing in every registry that has them."""
+OWN: Mapping[str, tuple[str, ...]] = {
+    "state": ("状态", "审核状态", "审核结果", "status"),
+    "from": ("生效日期", "生效时间", "开始日期", "起始日期", "起始时间", "valid from", "start", "effective from"),
+    "to": (
+        "到期日期", "到期时间", "到期日", "有效期", "有效期至", "有效期截止",
+        "截止日期", "失效日期", "结束日期", "valid until", "valid to", "expiry",
+        "expiry date", "expires", "end",
+    ),
+    "province": ("省份", "省", "省市", "归属省"),
+    "carrier": ("运营商", "operator"),
+    "why": ("原因", "审核意见", "审核备注", "reason"),
+    "port": ("端口", "端口号", "接入号", "码号", "主叫号码"),
+    "prefix": ("端口", "端口号", "接入号", "码号", "主叫号码", "port"),
+    "group": ("集团", "所属集团"),
+    "number": ("编号", "证号"),
+    "link": ("链接", "网址"),
+    "file": ("文件", "文件哈希"),
+    "categories": ("类别",),
+    "kind": ("资质", "证件"),
+}  # fmt: skip
+"""Headings with a meaning only in the sheet's own registry."""
+HEADS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "signatures": {
+        "provider": ("通道商", "代理商", "服务商", "渠道商", "provider"),
+        "port": ("签名端口",),
+        "state": ("签名状态", "signature state"),
+        "from": ("签名生效日期", "signature from"),
+        "to": ("签名到期日期", "签名有效期", "签名有效期至", "signature expiry"),
+        "source": ("签名来源", "来源", "签名类型", "signature source"),
+        "link": ("店铺链接", "来源链接", "来源证明", "应用链接", "app链接", "shop link"),
+        "responsible": ("责任人", "责任人姓名", "负责人", "负责人姓名", "企业责任人", "responsible person"),
+        "handler": ("经办人", "经办人姓名", "联系人", "联系人姓名", "handled by", "agent name"),
+        "letter": (
+            "授权书", "授权委托书", "授权书附件", "授权书哈希", "授权书sha256", "授权书摘要", "letter sha256", "authorisation letter",
+            "附件哈希",
+            "附件sha256", "文件哈希", "文件sha256", "哈希", "sha256",
+        ),
+        "use": ("用途", "自用他用", "自用/他用", "使用方式", "签名用途"),
+    },
+    "filings": {
+        "carrier": ("报备运营商",),
+        "province": ("报备省份", "备案省份"),
+        "state": ("报备状态", "报备结果", "备案状态", "实名状态", "filing state", "filing status"),
+        "from": ("报备日期", "报备时间", "报备生效日期", "filed on", "filing date"),
+        "to": ("报备到期日期", "报备到期", "报备有效期", "报备有效期至", "filing expiry"),
+        "review": ("复审日期", "复审截止日期", "复审期限", "复审到期", "复审时间", "re-review", "re-review due", "review due"),
+        "why": ("驳回原因", "拒绝原因", "报备意见", "失败原因"),
+    },
+    "advertisers": {
+        "licence": ("营业执照号", "营业执照", "执照号", *CREDIT_CODE, "business licence"),
+        "domains": ("域名", "链接域名"),
+        "phones": ("电话", "客服电话", "联系电话", "telephone"),
+        "platform": ("平台", "所属平台"),
+        "shops": ("退订平台时店铺",),
+        SUB_INDUSTRY: ("行业细分", "细分行业", "子行业", "二级行业", "sub-industry", "sub industry"),
+        "industry": ("行业", "所属行业", "行业类别", "行业分类", "行业类型"),
+    },
+    "licences": {
+        "kind": ("许可证", "许可证名称", "资质名称", "资质类型", "证件名称", "证件类型", "licence kind", "licence name", "license"),
+        "number": ("许可证号", "许可证编号", "资质编号", "证件编号", "文号", "licence number", "license number"),
+        "from": ("许可证生效日期", "资质生效日期", "licence from"),
+        "to": ("许可证到期日期", "许可证到期", "许可证有效期", "许可证有效期至", "资质有效期", "资质到期日期", "licence expiry"),
+        "file": ("许可证文件", "许可证哈希", "附件哈希", "附件sha256", "资质文件哈希"),
+    },
+    "ports": {
+        BASE: ("主端口", "主端口号", "基础端口", "主接入号", "主码号", "base port", "main port"),
+        "prefix": ("子端口", "子端口号", "子码号", "扩展码", "扩展号", "子端口扩展码", "号码开头", "sub-port", "extension"),
+        "responsible": ("责任人", "责任人姓名", "使用责任人"),
+        "province": ("端口省份",),
+        "categories": ("可发类别", "业务类型", "端口类别"),
+        "advertiser": ("端口实名", "子端口实名"),
+        "carrier": ("端口运营商",),
+        "from": ("启用日期", "启用时间"),
+        "to": ("停用日期", "停用时间"),
+    },
+}  # fmt: skip
+"""Other headings of each column; the column's own name is one, too. The first is that of an export in Chinese."""
+VALUES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "filings.state": {
+        "pending": ("报备中", "审核中", "待审核", "待报备", "已提交", "处理中", "submitted"),
+        "filed": (
+            "已报备", "报备成功", "已备案", "成功", "通过", "已通过", "审核通过", "生效", "有效", "正常", "approved", "passed",
+            "ok", "success",
+        ),
+        "refused": (
+            "驳回", "已驳回", "拒绝", "被拒绝", "不通过", "未通过", "审核不通过", "报备失败", "失败", "注销", "已注销", "rejected", "failed",
+        ),
+        "review-due": ("待复审", "复审", "需复审", "复审中", "re-review", "re-review due", "review due"),
+        "expired": ("过期", "已过期", "到期", "已到期", "失效", "已失效"),
+    },
+    "signatures.state": {
+        "filed": ("已提交", "待审核", "审核中", "报备中", "pending"),
+        "approved": ("通过", "已通过", "审核通过", "已报备", "报备成功", "生效", "有效", "正常"),
+        "expired": ("过期", "已过期", "到期", "失效"),
+        "revoked": ("撤销", "已撤销", "注销", "已注销", "驳回", "拒绝", "不通过", "refused", "rejected"),
+    },
+    "signatures.source": {
+        "company": ("企业名称", "公司", "企业", "企业全称", "企业简称", "公司名称", "单位名称", "事业单位", "营业执照"),
+        "app": ("应用", "app名称", "app应用", "手机应用", "软件", "小程序"),
+        "trademark": ("商标", "品牌", "商标名", "商标名称", "注册商标", "trade mark", "brand"),
+        "shop": ("店铺", "网店", "电商店铺", "店铺名", "店铺名称", "store"),
+        "other": ("其他", "其它", "公众号", "网站", "网站名称"),
+    },
+    "signatures.use": {"own": ("自用", "本企业使用", "self"), "other": ("他用", "代他人使用", "第三方", "授权使用", "others")},
+    "advertisers.industry": {
+        "loan": ("贷款", "小贷", "小额贷款", "网贷", "借贷", "消费金融", "信贷"),
+        "estate": ("房产", "房地产", "地产", "房地产开发", "置业", "real estate", "real-estate", "realestate", "property"),
+        "medical": ("医美", "医疗美容", "美容", "整形", "medical beauty", "aesthetic"),
+        "gambling": ("博彩", "彩票", "lottery"),
+        "securities": ("证券", "荐股", "股票", "投资", "证券投资", "期货", "基金", "stocks"),
+        "recruiting": ("招聘", "人力资源", "人才", "劳务", "recruitment"),
+        "debt": ("催收", "债务催收", "资产管理", "debt collection", "collection"),
+        "alcohol": ("烟酒", "酒类", "白酒", "酒", "烟草", "tobacco"),
+        "game": ("游戏", "网游", "网络游戏", "games", "gaming"),
+        "other": (
+            "其他", "其它", "医疗", "医院", "综合医院", "医疗健康", "零售", "电商", "电子商务", "餐饮", "教育", "培训",
+            "物流", "快递", "政务", "政府", "旅游", "酒店", "交通", "航空", "通信",
+            "互联网", "制造", "制造业", "汽车", "农业", "公益", "银行", "保险",
+            "百货", "服装", "家居", "物业", "食品", "能源", "传媒", "others", "retail",
+        ),
+    },
+    "advertisers.shops": {"with-platform": ("一起停",), "apart": ("照发",)},
+    "ports.categories": {"otp": ("验证码",), "notice": ("通知", "行业", "行业通知"), "marketing": ("营销", "会员营销"), "binary": ("二进制",)},
+}  # fmt: skip
+FOR_GOOD = frozenset(
+    ("长期", "长期有效", "永久", "永久有效", "无固定期限", "不限", "无限期", "for good", "permanent", "long-term")
+)
+EVERYWHERE = frozenset(("全国", "全部", "全网", "三网", "所有", "不限", "任意", "national", "any", "all", "nationwide"))
+
+
+def plain(heading: str) -> str:
+    """A heading without marks, remarks in brackets and capitals."""
+    word = unicodedata.normalize("NFKC", heading).lower().replace("_", " ")
+    word = re.sub(r"\((起|止)\)", r"\1", word)  # 有效期(起)
+    return " ".join(re.sub(r"\(.*?\)|【.*?】", " ", word).strip(" *:.").split())
