@@ -24,23 +24,10 @@ from dataclasses import dataclass, field
 
 from proxy.config.yaml_file import unknown
 from proxy.desk.filings.filing_cells import Cells, each_place, industry_of, is_credit_code, value_of
-from proxy.desk.filings.filing_columns import (
-    BASE,
-    CREDIT_CODE,
-    DIGEST_HEAD,
-    KEYS,
-    NEEDED,
-    SHARED,
-    SUB_INDUSTRY,
-    TABLES,
-    below_title,
-    chinese,
-    own_table,
-    plain,
-    targets_of,
-)
+from proxy.desk.filings.filing_columns import DIGEST_HEAD, KEYS, NEEDED, TABLES, below_title, chinese, own_table, targets_of
 from proxy.desk.filings.filing_rows import Key, RegistryRows, Upsert, file_of, key_of
 from proxy.operations.files.row_files import BAD_SHOWN, FileFaults, is_note
+from proxy.policy.registries.table_words import BASE, CREDIT_CODE, SHARED, SUB_INDUSTRY, plain
 from proxy.policy.registries.typed_rows import COLUMNS, RowFault, read_filing_row
 from proxy.policy.text.folding import normal_signature
 

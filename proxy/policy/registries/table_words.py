@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from proxy.policy import time_windows
+
+UNSAID = -1.0
+"""An end that nobody has said: neither a column nor the command."""
 BASE, SUB_INDUSTRY = "base", "sub-industry"
 """Columns of sheets that no registry has: the port before its extension; what says more than the industry."""
 CREDIT_CODE = ("统一社会信用代码", "信用代码", "社会信用代码", "uscc", "credit code")
@@ -145,9 +149,62 @@ VALUES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "ports.categories": {"otp": ("验证码",), "notice": ("通知", "行业", "行业通知"), "marketing": ("营销", "会员营销"), "binary": ("二进制",)},
 }  # fmt: skip
 FOR_GOOD = frozenset(
-    ("长期", "长期有效", "永久", "永久有效", "无固定期限", "不限", "无限期", "for good", "permanent", "long-term")
+    ("长期", "长期有效", "永久", "永久有效", "无固定期限", "不限", "无限期", "for good", "good", "permanent", "long-term")
 )
+"""An end that is none, written out."""
+ANY = frozenset(("任何", "任意", "任何人", "任何广告主", "不限", "所有", "全部", "any", "anybody", "all"))
+"""Everybody's messages, or all categories, written out."""
 EVERYWHERE = frozenset(("全国", "全部", "全网", "三网", "所有", "不限", "任意", "national", "any", "all", "nationwide"))
+
+CATEGORIES: Mapping[str, tuple[str, ...]] = {
+    "otp": ("验证码", "验证码类"),
+    "notice": ("通知", "通知类", "行业", "行业通知"),
+    "marketing": ("营销", "营销类", "会员营销", "营销短信", "广告", "推广", "促销"),
+    "consent-request": ("征求同意",),
+    **{name: words for name, words in VALUES["advertisers.industry"].items() if name != "other"},
+}
+"""Categories and sub-categories of messages."""
+NUMBERS = (
+    "number", "phone", "mobile", "msisdn", "recipient", "phone number", "mobile number", "号码", "手机号", "手机号码", "电话号码",
+    "用户号码", "客户号码", "接收号码", "被叫号码", "客户手机号", "用户手机号", "手机",
+)  # fmt: skip
+"""What the column of people's numbers is called."""
+_ENDS = ("截止", "截止时间", "失效时间", "终止日期", "到", "至", "期限", "有效期限", *OWN["to"])
+LISTS: Mapping[str, tuple[str, ...]] = {
+    "number": NUMBERS,
+    "scope": ("范围", "拒收范围", "适用范围", "屏蔽范围"),
+    "value": ("对象", "范围对象", "值", "拒收对象"),
+    "source": ("来源", "名单来源", "登记来源", "来源渠道"),
+    "since": ("起", "从", "登记时间", "生效日期", "生效时间", "开始日期"),
+    "until": _ENDS,
+}  # fmt: skip
+"""Columns of lists of people who get no marketing."""
+SCOPES: Mapping[str, tuple[str, ...]] = {
+    "all": ("global", "全部", "全部营销", "所有", "任何", "全网"),
+    "advertiser": ("广告主", "企业", "公司"),
+    "signature": ("签名", "短信签名"),
+    "provider": ("通道商", "服务商", "代理商", "渠道商"),
+    "port": ("端口", "端口号", "接入号"),
+    "category": ("类别", "类型", "短信类别"),
+}  # fmt: skip
+SOURCES: Mapping[str, tuple[str, ...]] = {
+    "complaint": ("投诉", "12321投诉", "举报"),
+    "import": ("名单导入", "导入", "名单"),
+    "officer": ("人工登记", "人工", "合规专员", "专员"),
+    "hotline": ("热线", "热线或应用退订", "客服", "客服热线", "应用", "app"),
+    "reply": ("回复退订", "回复", "上行", "上行退订", "退订回复"),
+}  # fmt: skip
+"""Who said that a person gets no marketing."""
+CONSENTS: Mapping[str, tuple[str, ...]] = {
+    "number": NUMBERS,
+    "advertiser": SHARED["advertiser"],
+    "category": ("类别", "短信类别", "营销类别", "业务类型", "类型", "同意类别"),
+    "given": ("同意时间", "同意日期", "授权时间", "授权日期", "签署日期", "签署时间", "时间", "日期", "time", "date"),
+    "until": _ENDS,
+    "version": ("版本", "文本版本", "条款版本", "协议版本", "同意书版本"),
+    "source": ("来源", "同意来源", "来源渠道", "渠道", "同意方式"),
+}  # fmt: skip
+"""Columns of files of consents."""
 
 
 def plain(heading: str) -> str:
@@ -155,3 +212,45 @@ def plain(heading: str) -> str:
     word = unicodedata.normalize("NFKC", heading).lower().replace("_", " ")
     word = re.sub(r"\((起|止)\)", r"\1", word)  # 有效期(起)
     return " ".join(re.sub(r"\(.*?\)|【.*?】", " ", word).strip(" *:.").split())
+
+
+def places(cells: Sequence[str], columns: Mapping[str, Collection[str]]) -> tuple[dict[str, int], list[str]]:
+    """Where each column stands, and the headings that name none, or one that another heading names better.
+
+    ``columns``: what each may be called besides its name, the usual first."""
+    ranks = {word: (name, 0) for name in columns for word in (name, _close(name))}
+    for name, others in columns.items():
+        for rank, word in enumerate(map(_close, others), 1):
+            ranks.setdefault(word, (name, rank))
+    meant = [ranks.get(_close(cell), ("", 0)) for cell in cells]
+    found: dict[str, int] = {}
+    for place, (name, rank) in enumerate(meant):
+        if name and (name not in found or rank < meant[found[name]][1]):
+            found[name] = place
+    kept = set(found.values())
+    return found, [cell.strip() for place, cell in enumerate(cells) if cell.strip() and place not in kept]
+
+
+def _close(heading: str) -> str:
+    return plain(heading).replace(" ", "")
+
+
+def word_of(column: str, written: str, known: Mapping[str, Iterable[str]]) -> str:
+    """The word of a closed list by one of its spellings; ValueError names them."""
+    spelt = " ".join(unicodedata.normalize("NFKC", written).lower().split())
+    for name, others in known.items():
+        if spelt == name or spelt in others:
+            return name
+    words = ", ".join(f"{name} {next(iter(others), '')}".strip() for name, others in known.items() if name)
+    raise ValueError(f"{column}: '{written[:40]}' is none of {words}")
+
+
+def end_of(column: str, written: str) -> float:
+    """When something ends: a day is meant to its end; 0: never. ValueError."""
+    if written.lower() in FOR_GOOD:
+        return 0.0
+    try:
+        until, timed = time_windows.table_moment(written)
+    except ValueError:
+        raise ValueError(f"{column}: '{written[:40]}' is neither a date (like 2027-06-30) nor 'for good'") from None
+    return until if timed else until + time_windows.DAY_S
