@@ -103,13 +103,13 @@ def import_(
 
 _UNSAID: Sequence[tuple[str, Callable[[NumberTerms], object]]] = (
     (
-        "whose messages is said neither by a column `advertiser` (广告主) nor by --advertiser (any: anybody's)",
+        "whose messages is said neither by a column `advertiser` nor by --advertiser (any: anybody's)",
         lambda one: one.advertiser,
     ),
-    ("where they agreed is said neither by a column `source` (来源) nor by --source", lambda one: one.source),
-    ("when they agreed is said neither by a column `given` (同意时间) nor by --given", lambda one: one.given),
+    ("where they agreed is said neither by a column `source` nor by --source", lambda one: one.source),
+    ("when they agreed is said neither by a column `given` nor by --given", lambda one: one.given),
     (
-        "until when is said neither by a column `until` (截止日期) nor by --until (good: until it is taken back)",
+        "until when is said neither by a column `until` nor by --until (good: until it is taken back)",
         lambda one: one.until != UNSAID,
     ),
 )
@@ -123,7 +123,7 @@ def _terms(said: Mapping[str, str], default: NumberTerms) -> NumberTerms:
     advertiser, category = read_csv_cell(said.get("advertiser", "")) or default.advertiser, said.get("category", "")
     given, until = said.get("given", ""), said.get("until", "")
     if not advertiser and "advertiser" in said:
-        raise ValueError("advertiser: is empty: write 任何 (any) where anybody's messages are meant")
+        raise ValueError("advertiser: is empty: write any where anybody's messages are meant")
     kind = default.category if not category else "" if category in ANY else word_of("category", category, _CATEGORIES)
     return NumberTerms(
         advertiser, kind, _moment(given, "given") if given else default.given, _end(until, "until") if until else default.until,

@@ -49,9 +49,9 @@ def import_(
 
     def unfit(people: Any) -> str:
         if any(not one.source for one in people.by):
-            return "who says so is said neither by a column `source` (来源) nor by --source"
+            return "who says so is said neither by a column `source` nor by --source"
         endless = any(one.until == UNSAID for one in people.by)
-        return "until when is said neither by a column `until` (截止日期) nor by --for (good: for good)" if endless else ""
+        return "until when is said neither by a column `until` nor by --for (good: for good)" if endless else ""
 
     answer = upload_numbers(
         file, socket_of(config, control), "suppress.import", "keys", args,

@@ -349,7 +349,7 @@ def refusal_of(gate: Gate, terms: RefusalTerms) -> OptOut:
     if until and until <= now:
         raise CommandRefused("until: is over already")
     if until > now + FOR_S_MAX:
-        raise CommandRefused(f"until: must be a number from 0 to {now + FOR_S_MAX:g}")
+        raise CommandRefused("until: is more than 20 years away: write 'for good'")
     if (scope == "all") is bool(value):
         raise CommandRefused("scope all has no value" if value else f"scope {scope} needs a value (--value)")
     if value:

@@ -202,9 +202,7 @@ class _Table(NamedTuple):
         found, unknown = places(["" if plain(cell) in dropped else cell for cell in row], self.columns)
         if "number" not in found:
             if 0 in found.values():
-                people.note(
-                    line, f"the first row names the columns, and none of them is the number ({NUMBERS[0]}, {NUMBERS[7]})"
-                )
+                people.note(line, f"the first row names the columns, and none of them is the number ({NUMBERS[0]})")
             unknown = unknown[1:] if row[0].strip() and 0 not in found.values() else unknown
         people.heading = line
         people.ignored = [cell.strip() for cell in row if cell.strip() and plain(cell) in dropped]

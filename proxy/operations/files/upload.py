@@ -64,9 +64,7 @@ def upload_numbers(
         if people.unknown:
             progress.stop()
             for heading in people.unknown:
-                warn(
-                    f"{file.name}:{people.heading}: the column '{heading:.60}' is not known (--ignore '{heading:.60}' drops it)"
-                )
+                warn(f"{file.name}:{people.heading}: the column '{heading:.60}' is not known (--ignore drops it)")
             fail(f"{file.name}: {len(people.unknown)} columns are not known: nothing was imported")
         sending = progress.add_task("sending", total=people.numbers)
         told = _send(path, command, people, {keys: said_of(people), **args}, lambda n: progress.advance(sending, n))
@@ -99,7 +97,7 @@ def check_lines(answer: Mapping[str, Any], terms: Callable[[Mapping[str, Any]], 
     for one in answer["would"]:
         yield f"{one['numbers']} numbers: {terms(one)}"
     for heading in answer["unknown"]:
-        yield f"the column '{heading:.60}' is not known (--ignore '{heading:.60}' drops it)"
+        yield f"the column '{heading:.60}' is not known (--ignore drops it)"
 
 
 def read_all(file: Path, progress: Progress, read: Read, done: str, *, skip_bad: bool = False) -> NumberFile:

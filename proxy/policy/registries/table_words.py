@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from proxy.policy import time_windows
 
+FAR_S = 3_900_000_000.0
+"""In 2093: what people write as an end that is none, as 2099-12-31."""
 UNSAID = -1.0
 """An end that nobody has said: neither a column nor the command."""
 BASE, SUB_INDUSTRY = "base", "sub-industry"
@@ -253,4 +255,6 @@ def end_of(column: str, written: str) -> float:
         until, timed = time_windows.table_moment(written)
     except ValueError:
         raise ValueError(f"{column}: '{written[:40]}' is neither a date (like 2027-06-30) nor 'for good'") from None
+    if until > FAR_S:
+        raise ValueError(f"{column}: '{written[:40]}' is too far away: write 'for good'")
     return until if timed else until + time_windows.DAY_S
