@@ -72,7 +72,7 @@ async def run_with_uploads(
         return await _run(request, folder, argv(came), fine)
 
 
-NO_PREVIEW: Mapping[str, Any] = {"told": None, "wrong": "", "seen": ""}
+NO_PREVIEW: dict[str, Any] = {"told": None, "wrong": "", "seen": ""}
 
 
 async def previewed(request: PageRequest, argv: Callable[[Path], Sequence[str]]) -> dict[str, Any]:

@@ -190,7 +190,8 @@ async def consents(request: PageRequest, problem: str = "", **previewed: Any) ->
     return request.render(
         "optouts_consents.html", batches=batches[skip : skip + LIMIT], total=len(batches), skip=skip, limit=LIMIT, query=query,
         missing=bool(request.query.get("missing")), tasks=answer, problem=problem, now=request.app.wall(),
-        states=request.choices("consent", STATES), anybody=anybody["batches"], categories=request.choices("category", CATEGORIES), **forms.NO_PREVIEW | previewed,
+        states=request.choices("consent", STATES), anybody=anybody["batches"],
+        categories=request.choices("category", CATEGORIES), **forms.NO_PREVIEW | previewed,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache, lru_cache
 
 from proxy.policy import time_windows
 
@@ -207,6 +208,87 @@ CONSENTS: Mapping[str, tuple[str, ...]] = {
     "source": ("来源", "同意来源", "来源渠道", "渠道", "同意方式"),
 }  # fmt: skip
 """Columns of files of consents."""
+
+_HERE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "signatures": {"from": ("从",), "to": ("到",), "letter": ("授权书 SHA-256",)},
+    "filings": {"from": ("从",), "to": ("到",), "review": ("复审截止",)},
+    "licences": {"from": ("从",), "to": ("到",), "kind": ("种类",), "file": ("文件 SHA-256",)},
+    "ports": {"from": ("从",), "to": ("到",)},
+    "contacts": {
+        "contact": ("联系方式", "联系人方式", "域名或电话"), "kind": ("种类", "类型"), "template": ("模板", "模板名"),
+        "shared": ("多家共用", "共用", "公用"), "provider": HEADS["signatures"]["provider"],
+    },
+    "templates": {
+        "template": ("模板", "模板名", "模板名称", "模板编号", "模板编码"), "provider": HEADS["signatures"]["provider"],
+        "category": ("类别", "模板类型", "短信类型", "业务类型"), "subcategory": ("细分类别",), "allows": ("报备允许",),
+        "text": ("文案", "模板内容", "短信内容", "内容"),
+    },
+    "holidays": {"from": ("从", "日期"), "to": ("到",), "name": ("名称", "节日", "假期"), "kind": ("种类", "类型")},
+    "campaigns": {"campaign": ("活动", "活动名称"), "from": ("从",), "to": ("到",)},
+    "reviewed": {
+        "text": ("文案", "短信内容", "内容"), "provider": HEADS["signatures"]["provider"], "verdict": ("结论", "审核结论", "审核结果"),
+        "by": ("谁审的", "审核人"), "until": _ENDS,
+    },
+    "consents": {
+        "recipient": NUMBERS, "category": CONSENTS["category"], "state": ("状态", "同意状态"), "time": CONSENTS["given"],
+        "until": _ENDS, "proof": ("凭证", "证明", "凭证与审核"), "reviewed_by": ("审核人", "谁审的"),
+    },
+    "preferences": {"recipient": NUMBERS, "category": ("类别", "短信类别"), "hours": ("时段", "时间段"), "days": ("日期", "日期类型")},
+    "test-numbers": {"number": NUMBERS, "note": ("备注", "说明"), "agent": ("代答地址", "回复地址")},
+}  # fmt: skip
+"""Headings with a meaning in one file only, as the console's pages have them, too."""
+_SPELLINGS: Mapping[str, Mapping[str, Iterable[str]]] = {
+    **VALUES,
+    "contacts.shared": {"yes": ("是", "共用", "√"), "no": ("否", "不共用")},
+    "templates.category": CATEGORIES, "templates.subcategory": CATEGORIES,
+    "holidays.kind": {"holiday": ("放假", "节假日", "假期", "休息"), "workday": ("调休上班", "上班", "补班", "调班", "工作日")},
+    "reviewed.verdict": {"released": ("放行", "通过", "可发"), "refused": ("拒绝", "不通过", "不可发")},
+    "consents.state": {"granted": ("已同意", "同意", "授权"), "revoked": ("已撤回", "撤回", "撤销", "取消", "不同意")},
+    "consents.category": CATEGORIES, "preferences.category": CATEGORIES,
+    "preferences.days": {"weekdays": ("工作日", "周一至周五"), "weekend": ("周末",), "holiday": ("节假日", "假期")},
+}  # fmt: skip
+_SEVERAL = frozenset(("categories", "days", "allows"))
+_EMPTY = {"consents.category": ANY, "preferences.category": ANY, "ports.province": EVERYWHERE,
+          "filings.province": EVERYWHERE, "ports.carrier": EVERYWHERE, "filings.carrier": EVERYWHERE}  # fmt: skip
+_DATES = frozenset(("from", "to", "review", "until", "time"))
+
+
+def headings_of(table: str, columns: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """What the columns of a registry may be called besides their names."""
+    of = (_HERE.get(table, {}), HEADS.get(table, {}), OWN, SHARED)
+    return {column: tuple(dict.fromkeys(word for words in of for word in words.get(column, ()))) for column in columns}
+
+
+def gate_words(table: str, cells: Mapping[str, str]) -> dict[str, str]:
+    """A row with the gate's own words in place of their Chinese; what is none of them stays."""
+    return {
+        column: _gate_word(table, column, cell) if cell and _closed(table, column) else cell for column, cell in cells.items()
+    }
+
+
+@cache
+def _closed(table: str, column: str) -> bool:
+    """Whether a column's words are looked up: other cells may be millions of numbers."""
+    return column in _DATES or f"{table}.{column}" in _SPELLINGS or f"{table}.{column}" in _EMPTY
+
+
+@lru_cache(4096)
+def _gate_word(table: str, column: str, cell: str) -> str:
+    spelt = unicodedata.normalize("NFKC", cell).lower()
+    if spelt in _EMPTY.get(f"{table}.{column}", ()) or (column in _DATES and spelt in FOR_GOOD):
+        return ""
+    known = _SPELLINGS.get(f"{table}.{column}")
+    if known is None:
+        return cell
+    words = re.split(r"[、,，;；|/\s]+", cell) if column in _SEVERAL else [cell]
+    return " ".join(_spelt(known, one) for one in words)
+
+
+def _spelt(known: Mapping[str, Iterable[str]], written: str) -> str:
+    try:
+        return word_of("", written, known)
+    except ValueError:
+        return written
 
 
 def plain(heading: str) -> str:
