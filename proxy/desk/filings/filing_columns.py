@@ -184,6 +184,11 @@ def _listed(word: str) -> str:
     return next((meant for pattern, meant in _LIKE if re.fullmatch(pattern, word)), word)
 
 
+def is_unread(heading: str) -> bool:
+    """Whether it is known that a column is not to be read: identity numbers, the number of a row."""
+    return _listed(plain(heading)) in ("", "序号", "行号", "no", "#")
+
+
 def _pivot(heading: str) -> list[Target]:
     """The column of a filing with one carrier, perhaps in one province: 移动报备状态, 有效期（联通）, 浙江电信."""
     word = re.sub(r"[\s_:()\[\]【】/\-]", "", unicodedata.normalize("NFKC", heading).lower())

@@ -63,10 +63,6 @@ class NumberFile(FileFaults):
 
     first: dict[Any, int] = field(default_factory=dict)
     """Key → line of its first occurrence."""
-    unknown: list[str] = field(default_factory=list)
-    """Headings that nobody knows and nobody has named to be dropped."""
-    heading: int = 0
-    """The line of the headings."""
 
     @property
     def numbers(self) -> int:

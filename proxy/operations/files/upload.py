@@ -40,7 +40,7 @@ def read_sheet(file: Path, read: Callable[[Iterator[Row]], Sheet], done: str) ->
         fail(f"{file}: {error.strerror or error}")
     if sheet.bad and not sheet.read:
         fail(sheet.problems[0])
-    for heading in sheet.ignored:
+    for heading in (one for one in sheet.ignored if one not in sheet.unknown):
         warn(f"{file.name}: the column {heading!r:.60} is not read")
     if sheet.bad:
         for problem in sheet.problems:
@@ -63,12 +63,18 @@ def upload_numbers(
             return _checked(file, path, command, people, {keys: said_of(people), **args})
         if people.unknown:
             progress.stop()
-            for heading in people.unknown:
-                warn(f"{file.name}:{people.heading}: the column '{heading:.60}' is not known (--ignore drops it)")
-            fail(f"{file.name}: {len(people.unknown)} columns are not known: nothing was imported")
+            refuse_unknown(people)
         sending = progress.add_task("sending", total=people.numbers)
         told = _send(path, command, people, {keys: said_of(people), **args}, lambda n: progress.advance(sending, n))
     return {"file": file.name, "rows": people.rows, **told}
+
+
+def refuse_unknown(file: FileFaults) -> None:
+    """Ends the command where the file has columns that nobody knows, and nobody has named to be dropped."""
+    for heading in file.unknown:
+        warn(f"{file.name}:{file.heading}: the column '{heading:.60}' is not known (--ignore drops it)")
+    if file.unknown:
+        fail(f"{file.name}: {len(file.unknown)} columns are not known: nothing was imported")
 
 
 def said_of(people: NumberFile) -> list[dict[str, Any]]:
