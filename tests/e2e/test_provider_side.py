@@ -133,7 +133,8 @@ def test_a_provider_sees_its_own_and_nothing_else(harness: Harness, tmp_path: Pa
     assert penalty["why"] == "too many complaints", "nothing was measured: it is told what somebody meant"
     assert harness.asks("/provider/penalties", "of yi")[1] == {"penalties": [], "orders": []}
     (tmp_path / "c.csv").write_text(f"number,given\n{LI},2026-01-01\n")
-    harness.done("consent", "import", tmp_path / "c.csv", "--source", "app", "--provider", "jia", "--why", "x")
+    terms = ("--source", "app", "--advertiser", "any", "--until", "good", "--provider", "jia", "--why", "x")
+    harness.done("consent", "import", tmp_path / "c.csv", *terms)
     (task,) = harness.asks("/provider/tasks", "of jia")[1]["tasks"]
     assert (task["file"], task["numbers"], task["overdue"]) == ("c.csv", 1, False)
     assert harness.asks("/provider/tasks", "of yi")[1] == {"tasks": []}

@@ -27,6 +27,14 @@ def _table(answer: Answer, nothing: str, day_of: Callable[[Mapping[str, Any]], s
     return table_lines(heads, rows, nothing)
 
 
+def terms_line(one: Mapping[str, Any]) -> str:
+    """What would be stored of numbers."""
+    until = f"until the end of {last_day(one['until'])}" if one["until"] else "until it is taken back"
+    whose = f"{one['advertiser'] or 'any advertiser'}, {one['category'] or 'any category'}"
+    version = f", version {one['version']}" if one["version"] else ""
+    return f"{whose}, given {format_time(one['given'])[:10]}, {until}{version}"
+
+
 def batch_lines(answer: Answer) -> Iterator[str]:
     """Batches that were changed."""
     for one in answer["batches"]:

@@ -54,6 +54,7 @@ SCOPE = Choice("all, advertiser, signature, provider, port or category.", ("all"
 VALUE = Text("Which advertiser, signature …; all has none.", 200)
 SOURCE = Choice("Who says so: officer, complaint, import or hotline (an app, too).", SOURCES, shown="officer")
 LASTS = Seconds("How long (180d); for good if it is not said.", 0.0, FOR_S_MAX)
+CHECK = Flag("Say what would be stored; store nothing.")
 UNTIL = Amount("Until when, in seconds since 1970.", 0.0, 4e9, internal=True)
 
 NAME_FIELDS = {"advertiser": str, "signature": str, "about": str, "about_zh": str}
@@ -253,6 +254,7 @@ class Suppressions(
         why: Why,
         remove: Annotated[bool, Flag("Take these numbers off the lists of this scope and value instead.")] = False,
         file: Annotated[str, Text("The file's name.", 255)] = "-",
+        check: Annotated[bool, CHECK] = False,
     ) -> Answer:
         """Take a list in, of any size: all of it or, with any bad row, nothing. In force and on disk when the command ends."""
         from proxy.relay.effects.list_import import ListImport
@@ -261,6 +263,8 @@ class Suppressions(
         if not keys:
             raise CommandRefused("keys: must be a list of what the numbers refuse")
         refusals = [on_line(one.line, partial(refusal_of, gate, one)) for one in keys]
+        if check:
+            return {"would": named_rows(gate, refusals), "enforced": enforced(gate.relay.rules)}
         if gate.away:
             raise CommandRefused(gate.away)
         if gate.listing is not None:
@@ -345,7 +349,7 @@ def refusal_of(gate: Gate, terms: RefusalTerms) -> OptOut:
     if until and until <= now:
         raise CommandRefused("until: is over already")
     if until > now + FOR_S_MAX:
-        raise CommandRefused(f"until: must be a number from 0 to {now + FOR_S_MAX:g}")
+        raise CommandRefused("until: is more than 20 years away: write 'for good'")
     if (scope == "all") is bool(value):
         raise CommandRefused("scope all has no value" if value else f"scope {scope} needs a value (--value)")
     if value:
