@@ -105,6 +105,14 @@ def moment(text: str) -> tuple[float, bool]:
 _WRITTEN = re.compile(r"(\d{4})\s*[-/.年]?\s*(\d{1,2})\s*(?:月|[-/.月]\s*(\d{1,2})日?|(\d{2}))?", re.ASCII)
 
 
+def month_span(month: str) -> tuple[float, float]:
+    """When a month (``2026-11``) begins and ends. ValueError."""
+    since = moment(f"{month}-01")[0]
+    until = Window("month", 0).end(since)
+    assert until is not None
+    return since, float(until)
+
+
 def iso_date(written: str) -> str:
     """A month or a day as tables write it (``2026/5``, ``20260503``, ``2026年5月3日``) as 2026-05 or 2026-05-03; other texts as they are."""
     found = _WRITTEN.fullmatch(written.strip())
