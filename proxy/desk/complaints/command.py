@@ -163,7 +163,8 @@ def _write(file: Path, cases: Iterable[Mapping[str, Any]], lang: str) -> None:
 
 
 @command(
-    "complaint answer", Program(at="complaint/answer-sheet", permission=Permission.TAKE_OUT, out="--out", media=CSV, only=("id", "why", "lang")),
+    "complaint answer",
+    Program(at="complaint/answer-sheet", permission=Permission.TAKE_OUT, out="--out", media=CSV, only=("id", "why", "lang")),
     example='gate106 complaint answer 17 --file 答复-17.pdf --why "sent by the portal of 12321"',
 )  # fmt: skip
 def answer(
@@ -191,6 +192,5 @@ def answer(
     except OSError as error:
         terminal.fail(f"{sent}: {error.strerror or error}")
     done = terminal.ask(config, control, "complaint.answer", id=id_, file=sent.name[-WORD_MAX:], sha256=digest, why=why)
-    terminal.print_answer(
-        done | {"sha256": digest}, json, [f"case {done['id']}: answered with {sent.name}", f"{digest}  {sent.name}"]
-    )
+    lines = [f"case {done['id']}: answered with {sent.name}", f"{digest}  {sent.name}"]
+    terminal.print_answer({**done, "sha256": digest}, json, lines)

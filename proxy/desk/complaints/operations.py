@@ -161,7 +161,10 @@ def _counts(answer: Answer) -> Iterator[str]:
     yield from table_lines(
         heads,
         (
-            (one["provider"] or "-", one["came"], *(one["states"].get(state, 0) for state in STATES), *_kept(one["forward"]), *_kept(one["answer"]))
+            (
+                one["provider"] or "-", one["came"], *(one["states"].get(state, 0) for state in STATES), *_kept(one["forward"]),
+                *_kept(one["answer"]),
+            )
             for one in answer["counts"]
         ),
         "no complaint came then",
@@ -253,8 +256,8 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
     # -- seen
 
     @operation(
-        Permission.LOOK, answer={"cases": [CASE], "more": int, "overdue": {"forward": int, "answer": int}, "unanswered": int}, get=True, text=_rows,
-        example="gate106 complaint list --state open --overdue",
+        Permission.LOOK, answer={"cases": [CASE], "more": int, "overdue": {"forward": int, "answer": int}, "unanswered": int}, get=True,
+        text=_rows, example="gate106 complaint list --state open --overdue",
     )  # fmt: skip
     async def list_(
         self,
@@ -284,12 +287,9 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         if export:
             about = f"{len(found)} cases {' '.join(filter(None, (state, provider, signature, advertiser)))}".rstrip()
             await record_command(self._gate, call, export, "", about)
-        by_date = (
-            (lambda case: case.answer_by)
-            if unanswered
-            else lambda case: case.answer_by if case.state == OPEN else -case.decided
+        found.sort(
+            key=lambda one: (one.state != OPEN, one.answer_by if unanswered or one.state == OPEN else -one.decided, one.id)
         )
-        found.sort(key=lambda case: (case.state != OPEN, by_date(case), case.id))
         late, unanswered_open = self._book.overdue(now)
         return {
             "cases": [self._with_clocks(case) for case in found[skip : skip + limit]],
