@@ -7,20 +7,17 @@ Chinese is set in STSong-Light, a font that PDF readers supply, so none is embed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from typing import Any
-from xml.sax.saxutils import escape
 
 from reportlab.graphics.shapes import Drawing, Line, Rect, String
 from reportlab.lib import colors
-from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
-from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from proxy.console.offline_charts import words_of
@@ -40,72 +37,38 @@ BARS_MAX = 15
 
 def paper(view: View, language: str = "zh") -> bytes:
     """The whole document; ``language``: zh or en."""
-    page = _Paper(view, words_of(WORDS, language))
-    return document(f"{page.translated('Sheet of the day')} {view.day}", page.parts())
-
-
-def document(title: str, parts: Iterable[Any]) -> bytes:
-    """A PDF of these parts below its title."""
     pdfmetrics.registerFont(UnicodeCIDFont(FONT))
     out = BytesIO()
-    made = SimpleDocTemplate(
+    page = _Paper(view, words_of(WORDS, language))
+    title = f"{page.translated('Sheet of the day')} {view.day}"
+    document = SimpleDocTemplate(
         out, pagesize=A4, leftMargin=18 * mm, rightMargin=18 * mm, topMargin=16 * mm, bottomMargin=16 * mm, title=title,
         author="gate106", invariant=1,
     )  # fmt: skip
-    made.build([paragraph(title, _BIG), *parts])
+    document.build(list(page.parts(title)))
     return out.getvalue()
-
-
-_BIG = ParagraphStyle("big", fontName=FONT, fontSize=17, leading=22)
-HEAD = ParagraphStyle(
-    "head", fontName=FONT, fontSize=11, leading=15, spaceBefore=10, spaceAfter=4, textColor=SOFT, keepWithNext=1
-)
-SMALL = ParagraphStyle("small", fontName=FONT, fontSize=8.5, leading=12, textColor=SOFT, wordWrap="CJK")
-_CELL = ParagraphStyle("cell", fontName=FONT, fontSize=9, leading=12, wordWrap="CJK")
-_NUMBER = ParagraphStyle("number", parent=_CELL, alignment=TA_RIGHT)
-
-
-def paragraph(text: str, style: ParagraphStyle) -> Paragraph:
-    """Text without markup."""
-    return Paragraph(escape(printable(text)), style)
-
-
-def grid(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[bool], *, small: bool, total: bool) -> Table:
-    """A table whose cells wrap; columns are as wide as their longest cell asks for. ``total``: the last row is one."""
-    size = 7 if small else 9
-    styles = [
-        ParagraphStyle("cell", parent=_NUMBER if number else _CELL, fontSize=size, leading=size * 1.35) for number in numbers
-    ]
-    asked = [
-        max(stringWidth(cell, FONT, size) for cell in (head, *(row[place] for row in rows))) + 12
-        for place, head in enumerate(heads)
-    ]
-    asked = [min(one, WIDTH / 3) for one in asked]
-    widths = [one * WIDTH / sum(asked) for one in asked]
-    cells = [[paragraph(cell, style) for cell, style in zip(row, styles, strict=True)] for row in (heads, *rows)]
-    table = Table(cells, colWidths=widths, repeatRows=1)
-    lines = [("LINEABOVE", (0, -1), (-1, -1), 0.8, SOFT)] if total else []
-    table.setStyle(TableStyle([
-        ("LINEBELOW", (0, 0), (-1, -1), 0.3, LINE), ("LINEBELOW", (0, 0), (-1, 0), 0.8, SOFT), ("LEFTPADDING", (0, 0), (-1, -1), 3),
-        ("RIGHTPADDING", (0, 0), (-1, -1), 3), ("TOPPADDING", (0, 0), (-1, -1), 1), ("BOTTOMPADDING", (0, 0), (-1, -1), 3), *lines,
-    ]))  # fmt: skip
-    return table
 
 
 class _Paper:
     def __init__(self, view: View, say: Callable[[str], str]) -> None:
         self._view, self._say = view, say
+        self._big = ParagraphStyle("big", fontName=FONT, fontSize=17, leading=22)
+        self._head = ParagraphStyle(
+            "head", fontName=FONT, fontSize=11, leading=15, spaceBefore=10, spaceAfter=4, textColor=SOFT
+        )
+        self._small = ParagraphStyle("small", fontName=FONT, fontSize=8.5, leading=12, textColor=SOFT)
 
     def translated(self, english: str) -> str:
         return printable(self._say(english))[:NAME_CHARS]
 
-    def parts(self) -> Iterator[Any]:
+    def parts(self, title: str) -> Iterator[Any]:
         view, sheet, translated = self._view, self._view.sheet, self.translated
+        yield Paragraph(title, self._big)
         rules = " ".join(one for one in sheet.revisions if one)  # hexadecimal digits
         yield Paragraph(
             f"{translated('submits, a long message counts each part')} · {translated('numbers below')} {view.least} "
             f"{translated('are not told')} · {translated('rules in force')} {rules}",
-            SMALL,
+            self._small,
         )
         yield Spacer(0, 4 * mm)
         totals = [*(f"{sheet.total(fate):,}" for fate in FATES), shown(sheet.optouts.total(), view.least)]
@@ -131,13 +94,15 @@ class _Paper:
             yield self._table(heads, cells)
         yield self._headed("Head of the journal")
         if not view.heads:
-            yield Paragraph(f"{translated('not signed yet')} ({translated('signed once the day is rolled')})", SMALL)
+            yield Paragraph(f"{translated('not signed yet')} ({translated('signed once the day is rolled')})", self._small)
         for head in view.heads:
             digest = head.digest if head.digest.isalnum() else ""  # hexadecimal digits
-            yield Paragraph(f"{translated('node')} {head.node}, {translated('up to record')} {head.last}: {digest}", SMALL)
+            yield Paragraph(
+                f"{translated('node')} {head.node}, {translated('up to record')} {head.last}: {digest}", self._small
+            )
 
     def _headed(self, english: str) -> Paragraph:
-        return Paragraph(self.translated(english), HEAD)
+        return Paragraph(self.translated(english), self._head)
 
     def _table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], *, first_left: bool = True) -> Table:
         cells = [
