@@ -153,9 +153,9 @@ def _month_lines(made: month_report.MonthReport, language: str) -> Iterator[str]
 def _write_month(made: month_report.MonthReport, language: str, html: Path | None, pdf: Path | None, xlsx: Path | None) -> None:
     if html is None and pdf is None and xlsx is None:
         return
-    from proxy.desk.reports import month_files
+    from proxy.desk.reports import month_files, month_pdf
 
-    for path, kind in ((html, month_files.html), (pdf, month_files.pdf), (xlsx, month_files.xlsx)):
+    for path, kind in ((html, month_files.html), (pdf, month_pdf.paper), (xlsx, month_files.xlsx)):
         if path is not None:
             _write(path, kind(made, language))
 

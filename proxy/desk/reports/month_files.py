@@ -1,55 +1,28 @@
-"""Writes the report of a month as HTML, PDF and XLSX.
+"""Writes the report of a month as HTML and XLSX.
 
 In: a MonthReport, a language. Out: bytes. Never: a figure that is not in its tables; markup or a formula read from a name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import openpyxl
 from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 
 from proxy.console.offline_charts import Column, columns, rendered
-from proxy.desk.reports import report_pdf
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT
-from proxy.desk.reports.month_report import NOTHING_HERE, Cell, MonthReport, Share, Table, notes_of, texts, title_of
+from proxy.desk.reports.month_report import NOTHING_HERE, Cell, MonthReport, Share, notes_of, shown, texts, title_of
 from proxy.i18n.phrases import in_language
 from proxy.model.redact import printable
 
 TEMPLATE = Path(__file__).with_name("reports_month_offline.html")
 CLASSES = {SENT: "allowed", REFUSED: "refused", DEFERRED: "otherwise"}
 SHEET_TITLE_MAX, COLUMN_MAX = 31, 40
-WIDE = 9
-"""Columns from which a table's letters are smaller on paper."""
-
-
-class ShownTable(NamedTuple):
-    """A table in one language."""
-
-    title: str
-    heads: list[str]
-    rows: list[list[str]]
-    total: list[str]
-    note: str
-    numbers: list[bool]
-    """Which columns hold numbers."""
-
-
-def shown(table: Table, language: str) -> ShownTable:
-    cells = [*table.rows, table.total] if table.total else table.rows
-    numbers = [
-        any(isinstance(row[place], (int, float)) for row in cells) and not any(row[place] and isinstance(row[place], str) for row in table.rows)
-        for place in range(len(table.heads))
-    ]  # fmt: skip
-    return ShownTable(
-        in_language(table.title, language), texts(table.heads, language), [texts(row, language) for row in table.rows],
-        texts(table.total, language), in_language(table.note, language), numbers,
-    )  # fmt: skip
 
 
 def html(month: MonthReport, language: str) -> bytes:
@@ -75,25 +48,6 @@ def html(month: MonthReport, language: str) -> bytes:
 
 def _number(cell: Cell) -> int:
     return cell if isinstance(cell, int) else 0
-
-
-def pdf(month: MonthReport, language: str) -> bytes:
-    return report_pdf.document(in_language(title_of(month), language), _parts(month, language))
-
-
-def _parts(month: MonthReport, language: str) -> Iterator[Any]:
-    for note in notes_of(month):
-        yield report_pdf.paragraph(in_language(note, language), report_pdf.SMALL)
-    for table in month.tables():
-        one = shown(table, language)
-        yield report_pdf.paragraph(one.title, report_pdf.HEAD)
-        if one.rows:
-            whole = [*one.rows, one.total] if one.total else one.rows
-            yield report_pdf.grid(one.heads, whole, one.numbers, small=len(one.heads) >= WIDE, total=bool(one.total))
-        else:
-            yield report_pdf.paragraph(in_language(NOTHING_HERE, language), report_pdf.SMALL)
-        if one.note:
-            yield report_pdf.paragraph(one.note, report_pdf.SMALL)
 
 
 def xlsx(month: MonthReport, language: str) -> bytes:

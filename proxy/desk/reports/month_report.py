@@ -405,6 +405,30 @@ def texts(row: Iterable[Cell], language: str) -> list[str]:
     return [cell_text(cell, language) for cell in row]
 
 
+class ShownTable(NamedTuple):
+    """A table in one language."""
+
+    title: str
+    heads: list[str]
+    rows: list[list[str]]
+    total: list[str]
+    note: str
+    numbers: list[bool]
+    """Which columns hold numbers."""
+
+
+def shown(table: Table, language: str) -> ShownTable:
+    cells = [*table.rows, table.total] if table.total else table.rows
+    numbers = [
+        any(isinstance(row[place], (int, float)) for row in cells) and not any(row[place] and isinstance(row[place], str) for row in table.rows)
+        for place in range(len(table.heads))
+    ]  # fmt: skip
+    return ShownTable(
+        in_language(table.title, language), texts(table.heads, language), [texts(row, language) for row in table.rows],
+        texts(table.total, language), in_language(table.note, language), numbers,
+    )  # fmt: skip
+
+
 def as_dict(month: MonthReport, language: str) -> dict[str, Any]:
     """What ``gate106 report --month … --json`` prints: of each table its cells by English heading, and as they are shown in a language."""
     return {

@@ -10,7 +10,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from proxy.desk.reports import month_files
+from proxy.desk.reports import month_files, month_pdf
 from proxy.desk.reports.controlled_rounding import rounded, rounded_table
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT, SPEEDS, UNREAD, DayReport, ReportedOutcome
 from proxy.desk.reports.month_report import DeskFacts, MonthReport, Table, as_dict, notes_of, texts
@@ -167,7 +167,7 @@ def test_it_is_written_in_chinese_and_english_and_a_name_stays_a_text() -> None:
         assert title in page
         assert word in page
         assert "=1+1&lt;b&gt;" in page
-        assert month_files.pdf(month, language).startswith(b"%PDF-")
+        assert month_pdf.paper(month, language).startswith(b"%PDF-")
         book = openpyxl.load_workbook(BytesIO(month_files.xlsx(month, language)))
         cells = {cell.value: cell for sheet in book for row in sheet.iter_rows() for cell in row}
         assert cells["=1+1<b>"].data_type == "s"
