@@ -89,7 +89,11 @@ def _month(
 ) -> month_report.MonthReport:
     from proxy.archive.audit import audit_run
 
-    (since, until), gates = time_windows.month_span(month), gates_of(settings, journal)
+    try:
+        since, until = time_windows.month_span(month)
+    except ValueError as error:
+        fail(f"--month: {error}")
+    gates = gates_of(settings, journal)
     earlier = time_windows.local(since - 1)[:7]
     sheet, days = _days(gates, since, until)
     if not sheet.records:

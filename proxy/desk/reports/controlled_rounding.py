@@ -1,4 +1,6 @@
-"""Rounds the counts of tables so that totals add up and small counts are hidden.
+"""Rounds counts of tables such that totals still add up.
+
+Small counts are hidden.
 
 Controlled rounding, a method of statistical offices for tables of counts about persons (Handbook on Statistical Disclosure Control, §5.5:
 https://sdctools.github.io/HandbookSDC/05-frequency-tables.html). Every count becomes a multiple of a base, up or down, so that each column

@@ -18,7 +18,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.platypus import KeepTogether, Paragraph, SimpleDocTemplate, Table, TableStyle
 
-from proxy.desk.reports.month_report import NOTHING_HERE, MonthReport, ShownTable, notes_of, shown, title_of
+from proxy.desk.reports.month_report import NOTHING_HERE, MonthReport, TableInLanguage, notes_of, shown, title_of
 from proxy.desk.reports.report_pdf import LINE, SOFT, WIDTH
 from proxy.i18n.phrases import in_language
 from proxy.model.redact import printable
@@ -51,14 +51,14 @@ def _paragraph(text: str, style: ParagraphStyle) -> Paragraph:
     return Paragraph(escape(printable(text)), style)
 
 
-def _parts(table: ShownTable, nothing: str) -> Iterator[Any]:
+def _parts(table: TableInLanguage, nothing: str) -> Iterator[Any]:
     parts = [_paragraph(table.title, _HEAD), _grid(table) if table.rows else _paragraph(nothing, _SMALL)]
     if table.note:
         parts.append(_paragraph(table.note, _SMALL))
     yield from parts if len(table.rows) > TOGETHER_MAX else [KeepTogether(parts)]
 
 
-def _grid(table: ShownTable) -> Table:
+def _grid(table: TableInLanguage) -> Table:
     """Cells wrap; a column is as wide as its longest cell asks for."""
     size = SMALL_SIZE if len(table.heads) >= WIDE else SIZE
     lines: list[Sequence[str]] = [table.heads, *table.rows, *([table.total] if table.total else [])]

@@ -106,11 +106,22 @@ class MonthReport:
             for (name, count), (_, past) in zip(now.summary(), (before or now).summary(), strict=True)
         ]
         if (desk := self.desk) is not None:
-            for name, state in ((Bilingual("complaints", "投诉"), ""), (Bilingual("valid complaints", "有效投诉"), "valid")):
-                counts = (_cases(desk.complaints, state), _cases(desk.complaints_before, state))
-                rows.append(_compared(name, *counts))
-            begun = sum(self.since <= one["since"] < self.until for one in desk.penalties)
-            rows.append((Bilingual("penalties that came into force", "生效的处罚"), begun, None, None))
+            past = desk.complaints_before
+            begun = [
+                sum(one.since <= penalty["since"] < one.until for penalty in desk.penalties) for one in (self, self.before)
+            ]
+            rows += [
+                _compared(Bilingual("complaints", "投诉"), _cases(desk.complaints), _cases(past)),
+                _compared(Bilingual("valid complaints", "有效投诉"), _cases(desk.complaints, "valid"), _cases(past, "valid")),
+                *(
+                    _compared(name, *(sum(one[term].get("in-time", 0) for one in counts) for counts in (desk.complaints, past)))
+                    for term, name in (
+                        ("forward", Bilingual("complaints forwarded in time", "按期转办的投诉")),
+                        ("answer", Bilingual("complaints answered in time", "按期答复的投诉")),
+                    )
+                ),
+                _compared(Bilingual("penalties that came into force", "生效的处罚"), *begun),
+            ]
         return Table("summary", Bilingual("Summary", "概况"), (Bilingual("", "项目"), *_COMPARED), rows)
 
     def _optouts(self, now: RoundedCounts, before: RoundedCounts | None) -> list[Table]:
@@ -330,10 +341,11 @@ def _penalties(month: MonthReport, desk: DeskFacts) -> Table:
     """Those that were in force at some time of the month."""
     rows: list[tuple[Cell, ...]] = []
     for one in sorted(desk.penalties, key=lambda one: (one["since"], one["id"])):
-        ended = one["until"] if one["state"] in UNSETTLED else min(one["until"], one["events"][-1]["time"])
+        ended = next((event["time"] for event in reversed(one["events"]) if event["what"] == one["state"]), one["until"])
+        ended = one["until"] if one["state"] in UNSETTLED else min(one["until"], ended)
         if one["since"] and one["since"] < month.until and ended > month.since:
             rows.append((
-                one["id"], one["of"], _word(one["step"]), local(one["since"])[:10], local(ended)[:10], _word(one["state"]), one["basis"],
+                str(one["id"]), one["of"], _word(one["step"]), local(one["since"])[:10], local(ended)[:10], _word(one["state"]), one["basis"],
             ))  # fmt: skip
     heads = (
         Bilingual("penalty", "编号"), Bilingual("of", "对象"), Bilingual("step", "处罚"), Bilingual("from", "起"), Bilingual("to", "止"),
@@ -405,7 +417,7 @@ def texts(row: Iterable[Cell], language: str) -> list[str]:
     return [cell_text(cell, language) for cell in row]
 
 
-class ShownTable(NamedTuple):
+class TableInLanguage(NamedTuple):
     """A table in one language."""
 
     title: str
@@ -417,13 +429,13 @@ class ShownTable(NamedTuple):
     """Which columns hold numbers."""
 
 
-def shown(table: Table, language: str) -> ShownTable:
+def shown(table: Table, language: str) -> TableInLanguage:
     cells = [*table.rows, table.total] if table.total else table.rows
     numbers = [
         any(isinstance(row[place], (int, float)) for row in cells) and not any(row[place] and isinstance(row[place], str) for row in table.rows)
         for place in range(len(table.heads))
     ]  # fmt: skip
-    return ShownTable(
+    return TableInLanguage(
         in_language(table.title, language), texts(table.heads, language), [texts(row, language) for row in table.rows],
         texts(table.total, language), in_language(table.note, language), numbers,
     )  # fmt: skip

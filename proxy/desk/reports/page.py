@@ -1,4 +1,4 @@
-"""Shows the report of a day or a month, and the journal's signed heads.
+"""Shows the reports of a day and a month, and signed heads.
 
 In: a day, or a month. Out: messages sent, refused and deferred, by reason, provider, province, category and signature; opt-outs; the journal's
 heads; of a month what month_report.py has. Never: a number of a person, a text; a count so small that it points to a person.

@@ -130,10 +130,14 @@ def desk(**more: Any) -> DeskFacts:
     other = {"provider": "", "came": 1, "states": {"open": 1}, "forward": {"waiting": 1}, "answer": {"waiting": 1}}
     penalty = {
         "id": 3, "of": "jia", "step": "throttle", "since": SINCE - 86_400, "until": SINCE + 86_400, "state": "over", "basis": "合同第 12 条",
-        "events": [{"time": SINCE + 86_400}],
+        "events": [{"time": SINCE + 86_400, "what": "over"}],
     }  # fmt: skip
     later = penalty | {"id": 4, "since": UNTIL, "until": UNTIL + 9, "state": "in-force"}
-    lifted = penalty | {"id": 5, "state": "lifted", "events": [{"time": SINCE - 60}]}
+    lifted = penalty | {
+        "id": 5,
+        "state": "lifted",
+        "events": [{"time": SINCE - 60, "what": "lifted"}, {"time": SINCE + 9, "what": "appealed"}],
+    }
     path = {"prefix": "1069001", "provider": "jia", "state": "dead", "advertisements_since_proof": 90, "proven_at": 0.0}
     given: dict[str, Any] = {
         "at": UNTIL, "complaints": [counts, other], "complaints_before": [counts], "penalties": [penalty, later, lifted],
@@ -152,7 +156,7 @@ def test_complaints_due_dates_penalties_and_ports_are_exact_and_add_up() -> None
         table = of_name(tables, name)
         assert all(whole(row[1:6]) == row[6] for row in (*table.rows, table.total)), name
         assert table.total[6] == 8
-    assert [row[0] for row in of_name(tables, "penalties").rows] == [3]
+    assert [row[0] for row in of_name(tables, "penalties").rows] == ["3"]
     assert [row[:4] for row in of_name(tables, "dead_ports").rows] == [("1069001", "jia", "dead", 90)]
 
 
