@@ -72,16 +72,19 @@ def once(journals: Journals, now: float) -> list[dict[str, Any]]:
     return [as_row(one) for one in _all_of(audit, journals)]
 
 
-def sent_after_optouts(journals: Journals, since: float, until: float) -> int:
-    """How many advertisements were sent in a period after a reply had asked to stop them. CannotAudit."""
+def sent_after_optouts(journals: Journals, since: float, until: float, within_s: float | None = None) -> int | None:
+    """How many advertisements were sent in a period after a reply had asked to stop them; None: it took longer than ``within_s``.
+    CannotAudit."""
     audit = Audit(journals.disks, journals.nodes, since, since, [0] * len(journals.disks))
-    return sum(one.against.sent.at < until for one in _all_of(audit, journals))
+    found = _all_of(audit, journals, within_s)
+    return None if audit.behind else sum(one.against.sent.at < until for one in found)
 
 
-def _all_of(audit: Audit, journals: Journals) -> list[Finding]:
+def _all_of(audit: Audit, journals: Journals, within_s: float | None = None) -> list[Finding]:
+    now_s = time.monotonic()
     try:
-        found = audit.read_on(time.monotonic())
-        if audit.behind:
+        found = audit.read_on(now_s, None if within_s is None else now_s + within_s)
+        if audit.behind and (within_s is None or audit.unreadable):
             raise CannotAudit(_spoilt(journals))
     except (OSError, JournalError) as error:
         raise CannotAudit(in_words(error)) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
     from proxy.config import Settings
     from proxy.desk.reports.daily_report import DayReport, NamesOf
+    from proxy.desk.reports.kept_days import KeptDays
 
 REPEATS_S = 900
 """Reading begins this long before the day: repeats refer to refusals before midnight."""
@@ -47,6 +49,9 @@ def report(
         int, Integer("Smaller counts are hidden; those of a month are rounded to multiples of it.", 1, 1_000_000)
     ] = 10,
     lang: Annotated[str | None, Choice("zh or en; default: of the locale, zh where it is neither.", ("zh", "en"))] = None,
+    audit_s: Annotated[
+        float | None, typer.Option("--audit-within", hidden=True, help="Seconds for the second reading of opt-outs, for pages.")
+    ] = None,
     control: Control = None,
     json: Json = False,
 ) -> None:
@@ -61,7 +66,7 @@ def report(
     if month is not None:
         if day is not None:
             fail("report: --day or --month, not both")
-        made = _month(settings, month, least, config, journal, control)
+        made = _month(settings, month, least, config, journal, control, audit_s)
         _write_month(made, language, html, pdf, xlsx)
         print_answer(month_report.as_dict(made, language), json, _month_lines(made, language))
         return
@@ -85,9 +90,16 @@ def report(
 
 
 def _month(
-    settings: Settings, month: str, base: int, config: Path, journal: Path | None, control: Path | None
+    settings: Settings,
+    month: str,
+    base: int,
+    config: Path,
+    journal: Path | None,
+    control: Path | None,
+    audit_s: float | None,
 ) -> month_report.MonthReport:
     from proxy.archive.audit import audit_run
+    from proxy.desk.reports.kept_days import KeptDays
 
     try:
         since, until = time_windows.month_span(month)
@@ -95,26 +107,40 @@ def _month(
         fail(f"--month: {error}")
     gates = gates_of(settings, journal)
     earlier = time_windows.local(since - 1)[:7]
-    sheet, days = _days(gates, since, until)
+    disks = [disk_of(gate.journal, gate.sealing) for gate in gates]
+    kept = (
+        KeptDays(settings.archive.folder, disks, time.time()) if journal is None and settings.archive.folder.is_dir() else None
+    )
+    sheet, days = _days(gates, since, until, kept)
     if not sheet.records:
         fail(f"{journal or settings.journal}: the journal has nothing of that month")
-    before, _ = _days(gates, *time_windows.month_span(earlier))
+    before, _ = _days(gates, *time_windows.month_span(earlier), kept)
     try:
-        after_optout = audit_run.sent_after_optouts(audit_run.journals_of(config, journal), since, until)
+        after_optout = kept.find_audit(since, until) if kept is not None else None
+        if after_optout is None:
+            after_optout = audit_run.sent_after_optouts(audit_run.journals_of(config, journal), since, until, audit_s)
+            if kept is not None and after_optout is not None:
+                kept.keep_audit(since, until, after_optout)
     except audit_run.CannotAudit as error:
         fail(error)
     desk = _desk(control or settings.control, month, earlier)
     return month_report.MonthReport(month, since, until, sheet, days, before, desk, after_optout, base)
 
 
-def _days(gates: Sequence[Settings], since: float, until: float) -> tuple[DayReport, dict[str, Counter[str]]]:
+def _days(
+    gates: Sequence[Settings], since: float, until: float, kept: KeptDays | None
+) -> tuple[DayReport, dict[str, Counter[str]]]:
     """The sum of its days, and the fates of each."""
     from proxy.desk.reports.daily_report import FATES, DayReport
 
     whole, days = DayReport(since, until), dict[str, Counter[str]]()
     counted = _counter(gates)
-    for midnight in range(int(since), int(until), DAY_S):
-        sheet = counted(midnight, midnight + DAY_S)
+    for midnight in range(int(since), min(int(until), int(time.time()) + 1), DAY_S):
+        sheet = kept.find(midnight, midnight + DAY_S) if kept is not None else None
+        if sheet is None:
+            sheet = counted(midnight, midnight + DAY_S)
+            if kept is not None:
+                kept.keep(sheet)
         if sheet.records:
             whole.add(sheet)
             days[time_windows.local(midnight)[:10]] = Counter({fate: sheet.total(fate) for fate in FATES})

@@ -398,6 +398,11 @@ def notes_of(month: MonthReport) -> list[Bilingual]:
             f"为避免指向个人，短信与退订的条数按 {base} 取整，且各表合计一致（受控取整，《统计披露控制手册》第5.5节）。"
             f"每格与实际相差小于 {base}；取整后为零的行不列出。投诉、处罚与端口为实际数。",
         ))  # fmt: skip
+    if month.after_optout is None:
+        found.append(Bilingual(
+            "What was sent after an opt-out is missing: looking for it takes longer than a page may (gate106 report --month does it).",
+            "缺少退订后仍然放行的条数：复核日志用时超过页面所限，请用命令行 gate106 report --month 生成。",
+        ))  # fmt: skip
     if month.desk is None:
         found.append(Bilingual(
             "Complaints, penalties and ports are missing: no gate answered.", "缺少投诉、处罚与端口：网关没有应答。",

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from proxy.desk.backtest.commit_groups import JournalGroup
+from proxy.desk.reports.daily_report import DayCounter, DayReport
+from proxy.policy import time_windows
 from tests.commands import app
 from tests.desk.backtest.test_command import folder  # noqa: F401 # a fixture: six messages of a day, of which two were refused
 
@@ -78,3 +82,34 @@ def test_what_cannot_be_done_is_one_line(folder: Path, more: tuple[str, ...], sa
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert said in done.stderr
+
+
+def test_finished_days_of_a_month_are_read_once_for_as_long_as_their_segments_are_the_same(
+    folder: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (folder / "archive").mkdir()
+    read: list[str] = []
+    counts = DayCounter.read
+
+    def noted(self: DayCounter, groups: Iterable[JournalGroup]) -> DayReport:
+        read.append(time_windows.local(self.sheet.since)[:10])
+        return counts(self, groups)
+
+    monkeypatch.setattr(DayCounter, "read", noted)
+    first = asked(folder, "--month", "2025-11", "--json")
+    assert {DAY, "2025-11-01", "2025-11-30", "2025-10-01"} <= set(read), first.stderr
+    read.clear()
+    assert asked(folder, "--month", "2025-11", "--json").stdout == first.stdout
+    assert read == []
+    (kept,) = (folder / "archive").glob("day-counts-*")
+    assert kept.stat().st_mode & 0o077 == 0
+    assert all(one.stat().st_mode & 0o077 == 0 for one in kept.iterdir())
+    (kept / f"{DAY}.json").write_text('{"of": 1}')
+    assert asked(folder, "--month", "2025-11", "--json").stdout == first.stdout
+    assert read == [DAY]
+    (last, *_) = sorted((folder / "journal").iterdir(), reverse=True)
+    with last.open("ab") as segment:
+        segment.write(bytes(8))
+    assert asked(folder, "--month", "2025-11", "--json").stdout == first.stdout
+    assert DAY in read[1:]

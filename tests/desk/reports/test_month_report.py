@@ -116,6 +116,7 @@ def test_the_month_before_stands_beside_it_as_its_own_report_has_it() -> None:
     assert beside == before
     alone = of_name(was.tables(), "by_provider").rows[0]
     assert alone[5:] == (None, None)
+    assert "缺少退订后仍然放行的条数" in "".join(texts(notes_of(was), "zh"))
     assert "日志中没有上月的记录，不作环比。" in texts(notes_of(was), "zh")
 
 
