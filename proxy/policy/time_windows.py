@@ -31,6 +31,7 @@ _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": DAY_S, "w": 7 * DAY_S}
 _IN_CHINESE = {"s": "秒", "m": "分钟", "h": "小时", "d": "天"}
 CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|(24):(00)")
 _OFFSET = re.compile(r"([+-])([01][0-9]):([0-5][0-9])")
+MONTH = re.compile("20[0-9]{2}-(?:0[1-9]|1[0-2])")
 WHEN = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}(?::\d{2})?)(Z|[+-]\d{2}:\d{2})?)?")
 
 
@@ -123,6 +124,16 @@ def table_moment(text: str) -> tuple[float, bool]:
 
 
 _WRITTEN = re.compile(r"(\d{4})\s*[-/.年]?\s*(\d{1,2})\s*(?:月|[-/.月]\s*(\d{1,2})日?|(\d{2}))?", re.ASCII)
+
+
+def month_span(month: str) -> tuple[float, float]:
+    """When a month (``2026-11``) begins and ends. ValueError."""
+    if not MONTH.fullmatch(month):
+        raise ValueError(f"'{month[:40]}' is no month (like 2026-11)")
+    since = moment(f"{month}-01")[0]
+    until = Window("month", 0).end(since)
+    assert until is not None
+    return since, float(until)
 
 
 def iso_date(written: str) -> str:

@@ -272,6 +272,8 @@ def erased(world: World) -> Example:
 EXAMPLES: Mapping[str, tuple[Callable[[World], Example], ...]] = {
     "binds": (plain,),
     "binds.kick": (kicked,),
+    "complaint.answer": (lambda world: Example({"id": decided(world), "file": "reply.pdf", "sha256": "ab" * 32}),),
+    "complaint.count": (lambda world: Example({"month": "2026-11"}),),
     "complaint.decide": (
         lambda world: Example({"id": case(world), "state": "invalid"}),
         lambda world: Example({"id": case(world), "state": "valid", "suppress": "provider"}),

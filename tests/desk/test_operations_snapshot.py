@@ -27,11 +27,11 @@ NO_LONGER = {"gate106 subject show --why": "an empty reason is none: the default
 """Options that lost a default."""
 
 ADDED = {
-    "filing.tasks": "SEE", "recycled.approve": "APPROVE", "recycled.list": "SEE", "recycled.reject": "APPROVE", "recycled.withdraw": "ENTER", "regions": "SEE",
+    "complaint.answer": "ENTER", "complaint.count": "SEE", "filing.tasks": "SEE", "recycled.approve": "APPROVE", "recycled.list": "SEE", "recycled.reject": "APPROVE", "recycled.withdraw": "ENTER", "regions": "SEE",
     "regions.number": "SEE",
 }  # fmt: skip
 """Operations that came later."""
-ALSO_ANSWERED = {"Bind required": ["waiting"]}
+ALSO_ANSWERED = {"Bind required": ["waiting"], "Case required": ["answered"]}
 """Fields that answers have had since."""
 
 
