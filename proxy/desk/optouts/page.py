@@ -197,7 +197,7 @@ async def import_consents(request: PageRequest) -> Response:
     return request.go("/optouts/consents", request.t("consents_in", file=answer["file"], numbers=numbers, batches=batches))
 
 
-@page.post("consents/{number}/review", wants=Permission.ENTER, again=consents)
+@page.post("consents/{number}/review", wants=Permission.REVIEW, again=consents)
 async def review(request: PageRequest) -> Response:
     verdict = "accepted" if request.form("verdict") == "accepted" else "rejected"
     return await _batch(request, "consent.review", "reviewed", verdict=verdict)
