@@ -68,6 +68,7 @@ PATHS: Mapping[str, Permission | None] = {
     "/optouts": Permission.ENTER,
     "/provider": Permission.OWN,
     "/provider/penalties": Permission.OWN,
+    "/provider/precheck": Permission.OWN,
     "/provider/refusals": Permission.OWN,
     "/provider/rules": Permission.OWN,
     "/provider/tasks": Permission.OWN,

@@ -11,6 +11,7 @@ from proxy.policy import time_windows
 from proxy.policy.condition import All, Test, Tree
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.registry import Registry
+from proxy.policy.time_windows import TimeTest
 
 ACTIVE_KEYS = ("from", "to", "campaign")
 TRIAL_KEYS = ("until", "from", "for")
@@ -18,9 +19,18 @@ TRIAL_KEYS = ("until", "from", "for")
 
 def is_to_come(when: Tree, since: float, until: float) -> bool:
     """Whether a rule (with its date conditions) is never active from ``since`` to ``until``, but will be later."""
+    return any(not time.holds(since) and until <= time.changes(since) < time_windows.NEVER for time in active_times(when))
+
+
+def is_over(when: Tree, now: float) -> bool:
+    """Whether a rule's dates are over."""
+    return any(not time.holds(now) and time.changes(now) >= time_windows.NEVER for time in active_times(when))
+
+
+def active_times(when: Tree) -> list[TimeTest]:
+    """A rule's own dates: none, or one condition."""
     parts = when.parts if isinstance(when, All) else (when,)
-    times = [one.time for one in parts if isinstance(one, Test) and one.word == "active" and one.time is not None]
-    return any(not time.holds(since) and until <= time.changes(since) < time_windows.NEVER for time in times)
+    return [one.time for one in parts if isinstance(one, Test) and one.word == "active" and one.time is not None]
 
 
 def read_active(node: Node, registry: Registry) -> Test:
