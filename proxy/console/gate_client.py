@@ -98,7 +98,7 @@ class GateClient:
             raise CannotAsk(errors.strip().removeprefix("gate106: ") or "it ended without a word")
         return Ran(code, out)
 
-    async def own(self, token: str, path: str, given: Mapping[str, Any] | None = None, **query: str) -> dict[str, Any]:
+    async def own(self, token: str, path: str, given: Mapping[str, Any] | None = None, /, **query: str) -> dict[str, Any]:
         """JSON of the gate's HTTP, by the provider's token. ``given``: what is posted."""
         found: dict[str, Any] = json.loads(await asyncio.to_thread(self._own, token, path, query, given=given))
         return found
@@ -124,8 +124,8 @@ class GateClient:
         connection = http.client.HTTPConnection(reached, port, timeout=OWN_S)
         who = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            at, body = f"{path}?{urlencode(query)}" if query else path, None if given is None else json.dumps(given)
-            connection.request("GET" if body is None else "POST", at, body, who)
+            at, posted = f"{path}?{urlencode(query)}" if query else path, None if given is None else json.dumps(given)
+            connection.request("GET" if posted is None else "POST", at, posted, who)
             answer = connection.getresponse()
             body = answer.read(OUT_BYTES_MAX)
         except (OSError, http.client.HTTPException, ValueError) as error:

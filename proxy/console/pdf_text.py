@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -27,7 +26,7 @@ _JOINERS = dict.fromkeys(map(ord, "\u200d\ufe0e\ufe0f"))
 def register() -> tuple[TTFont, TTFont]:
     """Reads both fonts, once a process: some 0.1 s."""
     fonts = (
-        TTFont(FONT, str(files(paperang_p2_fonts_cjk) / "fonts" / "wqy-microhei.ttc")),
+        TTFont(FONT, str(Path(paperang_p2_fonts_cjk.__path__[0]) / "fonts" / "wqy-microhei.ttc")),
         TTFont(RARE, str(Path(__file__).with_name("rare_han.ttf"))),
     )
     for font in fonts:

@@ -8,7 +8,8 @@ import zlib
 import pytest
 
 from proxy.console import pdf_text
-from tests.desk.evidence.test_evidence_pdf import PENALTY, evidence_pdf
+from proxy.desk.evidence import evidence_pdf
+from tests.desk.evidence.test_evidence_pdf import PENALTY
 
 RARE = "䶮㛃㼆㴔𬭚𬬭𫖮𬱖𬍛𨱏𬶏"
 """Of names and places, all in the national table of 2013."""
