@@ -95,7 +95,7 @@ def test_from_a_file_to_a_message_and_back(harness: Harness, tmp_path: Path) -> 
         "review", "1", "--verdict", "accepted", "--why", "x", code=2
     )
     refused = harness.said("review", "1", "--verdict", "accepted", "--why", "x", code=2, token="token of zhao")
-    assert "takes the role officer or admin, and zhao is viewer" in refused
+    assert "takes the role officer or approver or admin, and zhao is viewer" in refused
     harness.said("review", "1", "--verdict", "accepted", "--why", "the form is signed", token="token of wang")
     assert harness.statuses(LI, WANG, ZHAO) == [0, 0, MISSING]
 

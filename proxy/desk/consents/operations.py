@@ -249,7 +249,7 @@ class ConsentOperations(Operations, group="consent", help="Consents of people: b
     # -- what becomes of batches
 
     @operation(
-        Permission.ENTER, answer=CHANGED, record="consent-event", text=batch_lines,
+        Permission.REVIEW, answer=CHANGED, record="consent-event", text=batch_lines,
         example='gate106 consent review 7 8 --verdict accepted --why "the form is signed"',
     )  # fmt: skip
     async def review(

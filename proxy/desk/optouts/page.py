@@ -226,7 +226,7 @@ def _consent_words(request: PageRequest, file: Path) -> list[str]:
     return ["consent", "import", str(file), *(f"--{name}={word}" for name, word in said.items()), "--json"]
 
 
-@page.post("consents/{number}/review", wants=Permission.ENTER, again=consents)
+@page.post("consents/{number}/review", wants=Permission.REVIEW, again=consents)
 async def review(request: PageRequest) -> Response:
     verdict = "accepted" if request.form("verdict") == "accepted" else "rejected"
     return await _batch(request, "consent.review", "reviewed", verdict=verdict)

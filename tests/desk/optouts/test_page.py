@@ -160,7 +160,11 @@ def test_consents_come_without_proof_get_it_and_somebody_else_looks_at_it(world:
     )
     answer = here.post(f"/optouts/consents/{number}/review", verdict="accepted", **form)
     assert (answer.status_code, "凭证须由另一人审核" in answer.text) == (409, True)
-    assert browser("tang").post(f"/optouts/consents/{number}/review", verdict="accepted", **form).status_code == 303
+    approver = browser("lin")
+    listed = approver.get("/optouts/consents", state="unreviewed").text
+    assert f'action="/optouts/consents/{number}/review"' in listed
+    assert f'action="/optouts/consents/{number}/withdraw"' not in listed, "an approver enters nothing"
+    assert approver.post(f"/optouts/consents/{number}/review", verdict="accepted", **form).status_code == 303
     person = browser("wu")
     assert person.get("/optouts", to=CLARA).status_code == 403
     assert "证明已认可" in here.get("/optouts", to=CLARA).text
