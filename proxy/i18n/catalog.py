@@ -14,6 +14,7 @@ file there is used without registration. One line has both languages:
     {number}        any text: it is left as it is
     {fault:said}    a sentence or a noun of the catalogs
     {all:each}      several of them, with a semicolon between each and the next
+    {which:counts}  ``recipient-cap 3, marketing 5/0/1``: words of COUNTED with numbers; names stay
     {which:names}   names, "or" or "and" between them
     {state:case}    a word of a closed list: CLOSED
     {found:any}     one of the catalogs' sentences where they have it, else left as it is
@@ -62,15 +63,23 @@ DIMENSIONS: Mapping[str, str] = {
 """Dimensions of orders and opt-outs."""
 CLOSED: Mapping[str, Mapping[str, str]] = {
     "answer": labels.ANSWERS, "case": labels.CASES, "consent": labels.CONSENTS, "penalty": labels.PENALTIES, "feed": labels.FEEDS,
-    "reason": labels.REASONS,
+    "reason": labels.REASONS, "event": labels.EVENTS, "fate": labels.FATES, "says": {"yes": "是", "no": "否"},
+    "end": labels.ENDS, "change": {"added": "新增", "changed": "修改"}, "how": labels.HOW,
+    "dimension": DIMENSIONS | {"reason": "原因"},
     "receipt": labels.RECEIPTS, "role": ROLES, "scope": labels.SCOPES, "step": labels.STEPS, "word": WORDS,
 }  # fmt: skip
 """Closed lists of the gate's own words, with their Chinese."""
 
-SAID, ANY, NAMES, KEY, FIELD, LINE, ABOUT, EACH = "said", "any", "names", "key", "field", "line", "about", "each"
+COUNTED: Mapping[str, str] = {
+    **WORDS, **labels.REASONS, **labels.ANSWERS, **labels.GONE, "(none)": "（无）", "(the gate)": "（网关）", "(below)": "（合并）",
+}  # fmt: skip
+"""Words that a line counts."""
+
+SAID, ANY, NAMES, KEY, FIELD, LINE, ABOUT, EACH, COUNTS = "said", "any", "names", "key", "field", "line", "about", "each", "counts"
 _SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _QUOTES = "'\""
 _BETWEEN = re.compile("( or | and )")
+_COUNT = re.compile(r"(.+?):? ([-\d,./<%–]+)")
 _SURROGATE = re.compile("[\ud800-\udfff]")  # half a surrogate pair: no sentence of the gate contains one
 _CHINESE = re.compile("[\u4e00-\u9fff“”]")
 _BARE = r"[^\s:'\"]+"
@@ -82,6 +91,11 @@ FITS: Mapping[str, str] = {KEY: _BARE, FIELD: _BARE, LINE: r"\d+", ABOUT: f"{_ON
 def _about(dimension: str, values: str) -> str:
     words = WORDS if dimension in ("category", "subcategory") else {}
     return f"{DIMENSIONS[dimension]} {'或'.join(words.get(one, one) for one in values.split(' or '))}"
+
+
+def _counted(one: str) -> str:
+    pair = _COUNT.fullmatch(one)
+    return one if pair is None else f"{COUNTED.get(pair[1], pair[1])} {pair[2]}"
 
 
 class Slot(NamedTuple):
@@ -216,6 +230,8 @@ class SentenceReader:
             return "；".join(chinese for chinese, _ in found), all(known for _, known in found)
         if kind == ABOUT:
             return "、".join(_about(*one.split(" ", 1)) for one in value.split(" and ")), True
+        if kind == COUNTS:
+            return "，".join(map(_counted, value.split(", "))), True
         if kind == NAMES or kind in CLOSED:
             words = _BETWEEN.split(value)  # of closed lists, too, there may be several
             known = {**CLOSED.get(kind, {}), " or ": "或", " and ": "、"}

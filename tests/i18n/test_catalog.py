@@ -22,6 +22,7 @@ from proxy.i18n.catalog import (
     ANY,
     CLOSED,
     COMPARISONS_MAX,
+    COUNTS,
     EACH,
     NAMES,
     SAID,
@@ -134,7 +135,7 @@ def test_both_wordings_have_the_same_places_to_fill_in(path: Path) -> None:
         assert len(names) == len(set(names)), english
         once = {"same", "command"}  # what stands in a command that pages do not name
         assert set(names) - once == set(re.findall(r"\{(\w+)(?::\w+)?\}", chinese)) - once, english
-        assert {slot.kind for slot in phrase.slots} <= {"", SAID, ANY, EACH, NAMES, *catalog.FITS, *CLOSED}, english
+        assert {slot.kind for slot in phrase.slots} <= {"", SAID, ANY, EACH, COUNTS, NAMES, *catalog.FITS, *CLOSED}, english
         assert not CHINESE.search(re.sub("【signature】|（|\\(端口, .*\\)|清明|江苏|微|薇|威", "", english)), english
         literal = re.sub(r"\{\w+(:\w+)?\}|--?\w+|^optouts|^day|^hour|^skip|^limit|^lang|^format|^by", "", chinese)
         assert CHINESE.search(literal) or not re.search("[A-Za-z]", literal), chinese

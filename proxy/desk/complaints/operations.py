@@ -32,7 +32,7 @@ from proxy.operations.declaration import Answer, Button, Lines, Operations, oper
 from proxy.operations.journal_writes import record_command
 from proxy.operations.parameters import Amount, Choice, Flag, Id, Integer, Reason, Recipient, Seconds, Text, Why
 from proxy.operations.schemas import SharedSchema, record_fields
-from proxy.operations.terminal import format_time, last_day, note, table_lines
+from proxy.operations.terminal import event_line, format_time, last_day, note, table_lines
 from proxy.policy.registries.holidays import Holidays
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 from proxy.state.record.packed_facts import SCOPES
@@ -133,7 +133,7 @@ def _whole(answer: Answer) -> Iterator[str]:
     )
     yield f"  clocks   {forwarded}; to be answered by {last_day(answer['answer_by'])}"
     for event in answer["events"]:
-        yield f"  {format_time(event['time'])}  {event['what']}  {event['who']}: {event['why']}"
+        yield event_line(event)
 
 
 def _decided(answer: Answer) -> list[str]:

@@ -16,7 +16,7 @@ from proxy.desk.consents.consent_text import consent_lines
 from proxy.desk.consents.operations import change_person
 from proxy.desk.data_subjects.recycled_operations import WithRecycled, end_numbers
 from proxy.desk.suppression import operations as suppress
-from proxy.i18n.text import Bilingual
+from proxy.i18n.phrases import WORDS, Bilingual
 from proxy.journal.records.complaints import Case
 from proxy.journal.records.consents import ConsentChange
 from proxy.model.message import SUBCATEGORIES, Category
@@ -55,10 +55,14 @@ def subject_lines(answer: Mapping[str, Any], *, chinese: bool = False) -> Iterat
     for one in answer["received"]:
         yield f"{to}: a message on {format_time(one['at'])}: {one['category']} {one['subcategory']} of {one['about'] or 'nobody known'}"
     for one in answer["refusals"]:
-        over = "" if one["in_force"] else ", over"
-        yield f"{to}: refused {one['about']}, by {one['source']} on {format_time(one['since'])} ({one['kept']}{over})"
+        over, kept = "" if one["in_force"] else ", over", "名单" if one["kept"] == "list" else "个人记录"
+        since, source = format_time(one["since"]), WORDS.get(one["source"], one["source"])
+        yield Bilingual(
+            f"{to}: refused {one['about']}, by {one['source']} on {since} ({one['kept']}{over})",
+            f"{to}：{since} 起拒收{one['about_zh']}，{source}（{kept}{'，已过期' if over else ''}）",
+        )
         if chinese:
-            yield f"{to}: {format_time(one['since'])} 起拒收{one['about_zh']}" + ("" if one["in_force"] else "(已过期)")
+            yield f"{to}: {since} 起拒收{one['about_zh']}" + ("" if one["in_force"] else "(已过期)")
     yield from consent_lines(answer)
     for one in answer["asked_for_consent"]:
         yield f"{to}: asked for consent by {one['about']}"

@@ -14,7 +14,7 @@ import typer
 
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Program, command
-from proxy.operations.terminal import Json, as_json, choose_language, fail, languages, print_line, settings_of, warn
+from proxy.operations.terminal import Json, as_json, fail, print_line, printed_language, settings_of, warn
 
 
 @command("check", Program(permission=Permission.SEE, only=()), example="gate106 check rules/")
@@ -23,10 +23,6 @@ def check(
         Path | None, typer.Argument(help="The folder with rules; default rules/, or what the settings say.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="Compare with these settings, too.")] = None,
-    lang: Annotated[
-        str,
-        typer.Option("--lang", metavar="[zh|en]", autocompletion=languages, help="The language of what is wrong."),
-    ] = "en",
     json: Json = False,
 ) -> None:
     """Lint rules, compare registries and run tests; every problem as file:line. Exit 1 if there is any; warnings do not count."""
@@ -35,7 +31,7 @@ def check(
     from proxy.policy.loading.check import check as check_rules
     from proxy.policy.loading.problem import NO_RULE, Problem
 
-    language = choose_language(lang)
+    language = printed_language()
     found = settings_of(config, language)
     named = "" if rules or found is None else f"{config}:{line_of('rules', config)}: rules: "
     rules = rules or (found.rules if found else Path("rules"))

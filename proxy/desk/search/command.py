@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from proxy.i18n.catalog import COUNTED
+from proxy.i18n.labels import FATES, RECEIPTS
+from proxy.i18n.phrases import Bilingual, both
 from proxy.model.redact import mask_numbers
 from proxy.model.roles import Permission
 from proxy.operations import terminal
@@ -24,10 +27,9 @@ if TYPE_CHECKING:
     from proxy.archive.search import HistoryEvent, Hit, SearchResult
     from proxy.archive.secret_keys import ArchiveKeys
     from proxy.config import ArchiveLocations
-    from proxy.i18n.text import Bilingual
 
 DAY_S = 86_400.0
-Names = Mapping[str, "Bilingual"]
+Names = Mapping[str, Bilingual]
 """States of events that say a signature's hash → the same with its name."""
 NO_NAMES: Names = {}
 
@@ -189,13 +191,21 @@ def _lines(
     for hit, number in reversed(list(zip(found.hits, numbers, strict=True))):
         why = f" {hit.reason}" + (f" ({hit.rules})" if hit.rules else "") if hit.reason else ""
         long = f", {len(hit.sequences)} of {hit.parts} parts" if hit.parts > 1 else ""
-        yield f"{format_time(hit.at)}  {number}  {hit.provider} {hit.port}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]"
-        yield f"    {shown(hit.text)}"
+        about = f"{format_time(hit.at)}  {number}  {hit.provider} {hit.port}"
+        yield Bilingual(
+            f"{about}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]",
+            f"{about}  {_zh(hit.category)}  {_zh(hit.verdict)}{why.replace(hit.reason, _zh(hit.reason), 1)}  "
+            f"[{hit.name}{long and f'，{len(hit.sequences)}/{hit.parts} 段'}]",
+        )
+        yield both(f"    {shown(hit.text)}")
         for fate in hit.fates:
-            yield f"    {format_time(fate.at)}  {_fate(fate)}"
+            yield Bilingual(f"    {format_time(fate.at)}  {_fate(fate)}", f"    {format_time(fate.at)}  {_fate(fate, _zh)}")
     for fate in found.events:
-        state = f"{names.get(fate.state, fate.state)} {shown(fate.text)}"
-        yield f"{format_time(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {state}".rstrip()
+        at, name, text = format_time(fate.at), names.get(fate.state, both(fate.state)), shown(fate.text)
+        yield Bilingual(
+            f"{at}  {fate.what}  {fate.provider} {fate.port}  {name} {text}".rstrip(),
+            f"{at}  {_zh(fate.what)}  {fate.provider} {fate.port}  {_zh(name.zh)} {text}".rstrip(),
+        )
     if found.more:
         yield f"and more: these are the newest {limit} (--limit, or a narrower time)"
     if not found.hits:
@@ -203,8 +213,13 @@ def _lines(
     yield from coverage_lines(found, proved)
 
 
-def _fate(fate: HistoryEvent) -> str:
-    said = f"{fate.what} {fate.state}"
+def _zh(word: str) -> str:
+    """A word of the closed lists of messages and what became of them."""
+    return COUNTED.get(word) or FATES.get(word) or RECEIPTS.get(word, word)
+
+
+def _fate(fate: HistoryEvent, word: Callable[[str], str] = str) -> str:
+    said = f"{word(fate.what)} {word(fate.state)}"
     if fate.status:
         said += f" 0x{fate.status:02X}"
     return f"{said}  id {fate.message_id}" if fate.message_id else said
