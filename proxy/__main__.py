@@ -111,7 +111,10 @@ def top(
     language: Annotated[
         str | None,
         typer.Option(
-            "--lang", metavar="[zh|en]", envvar=LANG, autocompletion=languages,
+            "--lang",
+            metavar="[zh|en]",
+            envvar=LANG,
+            autocompletion=languages,
             help="The language of what is printed, also behind a command. Default: of the locale.",
         ),
     ] = None,

@@ -64,8 +64,8 @@ DIMENSIONS: Mapping[str, str] = {
 CLOSED: Mapping[str, Mapping[str, str]] = {
     "answer": labels.ANSWERS, "case": labels.CASES, "consent": labels.CONSENTS, "penalty": labels.PENALTIES, "feed": labels.FEEDS,
     "reason": labels.REASONS, "event": labels.EVENTS, "fate": labels.FATES, "says": {"yes": "是", "no": "否"},
-    "end": labels.ENDS, "change": {"added": "新增", "changed": "修改"}, "how": labels.HOW,
-    "dimension": DIMENSIONS | {"reason": "原因"},
+    "end": labels.ENDS, "change": {"added": "新增", "changed": "修改", "removed": "删除"}, "how": labels.HOW,
+    "dimension": {**DIMENSIONS, "reason": "原因"},
     "receipt": labels.RECEIPTS, "role": ROLES, "scope": labels.SCOPES, "step": labels.STEPS, "word": WORDS,
 }  # fmt: skip
 """Closed lists of the gate's own words, with their Chinese."""
@@ -75,7 +75,17 @@ COUNTED: Mapping[str, str] = {
 }  # fmt: skip
 """Words that a line counts."""
 
-SAID, ANY, NAMES, KEY, FIELD, LINE, ABOUT, EACH, COUNTS = "said", "any", "names", "key", "field", "line", "about", "each", "counts"
+SAID, ANY, NAMES, KEY, FIELD, LINE, ABOUT, EACH, COUNTS = (
+    "said",
+    "any",
+    "names",
+    "key",
+    "field",
+    "line",
+    "about",
+    "each",
+    "counts",
+)
 _SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _QUOTES = "'\""
 _BETWEEN = re.compile("( or | and )")
@@ -84,7 +94,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")  # half a surrogate pair: no sentence
 _CHINESE = re.compile("[\u4e00-\u9fff“”]")
 _BARE = r"[^\s:'\"]+"
 _ONE = f"(?:{'|'.join(DIMENSIONS)}) {_BARE}(?: or {_BARE})*"
-FITS: Mapping[str, str] = {KEY: _BARE, FIELD: _BARE, LINE: r"\d+", ABOUT: f"{_ONE}(?: and {_ONE})*"}
+FITS: Mapping[str, str] = {KEY: _BARE, FIELD: _BARE, LINE: r"\d+(?:,\d{3})*", ABOUT: f"{_ONE}(?: and {_ONE})*"}
 """The pattern of a slot by kind; other kinds match any text."""
 
 
@@ -111,6 +121,7 @@ class Phrase:
         self.slots = [Slot(name, kind) for name, kind in _SLOT.findall(english)]
         literal = _SLOT.sub("\0", english).split("\0")
         self.first, self.last = literal[0].removesuffix("'"), literal[-1].removeprefix("'")
+        self.core = max(literal, key=len).strip("'")
         self.known = len(_SLOT.sub("", english))  # characters outside the slots: the more there are, the surer a match is
         self.starts_with_slot = bool(self.slots) and english.startswith("{") and self.slots[0].kind in ("", ANY)
         """Whether it begins with a slot for any text: then a prefix such as a file name could be taken for a part of it."""
@@ -119,7 +130,9 @@ class Phrase:
 
     def may_match(self, text: str) -> bool:
         """A quick check before ``values``."""
-        return text == self.english if not self.slots else text.startswith(self.first) and text.endswith(self.last)
+        if not self.slots:
+            return text == self.english
+        return self.core in text and text.startswith(self.first) and text.endswith(self.last)
 
     def values(self, text: str) -> Iterator[tuple[str, ...]]:
         """What may stand in the slots of a text that ``may_match`` this: with the first as short as can be, then as long; nothing where it is

@@ -14,23 +14,29 @@ HEADS: Mapping[str, str] = {
     "about": "对象", "account": "账号", "address": "地址", "advertisements": "营销短信", "answer by": "答复期限", "answered": "已回复",
     "answers": "回复的短信", "batch": "批次", "begun": "开始", "by": "经办人", "carrier": "运营商", "case": "案件", "day": "日期",
     "digest": "摘要", "due": "期限", "expected": "应有回复", "false": "误报", "fastest ms": "最快毫秒", "for": "用途",
-    "forward by": "转办期限", "from": "来源", "hits": "命中", "holds": "暂停营销", "id": "编号", "in flight": "未应答", "keywords": "关键词",
-    "label": "标签", "last minute": "最近一分钟", "last probe": "上次探测", "last proof": "上次证实", "licence": "资质", "message": "短信",
+    "forward by": "转办期限", "from": "来源", "hits": "命中", "holds": "暂停营销", "id": "编号", "in flight": "未应答",
+    "keywords": "关键词",
+    "label": "标签", "last minute": "最近一分钟", "last probe": "上次探测", "last proof": "上次证实", "licence": "资质",
+    "message": "短信",
     "mode": "模式", "name": "名称", "new": "新增", "newest": "最新", "node": "节点", "number": "号码", "numbers": "号码数", "of": "对象",
-    "prefix": "前缀", "read as code": "读作验证码", "records up to": "记录截至", "reference": "来源编号", "replies": "回复数", "row": "行",
-    "rule": "规则", "says": "判定", "segments": "号段数", "senders": "签名数", "since": "自", "since proof": "证实后营销", "surely": "肯定",
-    "suspended": "暂停", "texts": "文案数", "tps": "条/秒", "turned": "改判", "type": "类型", "unread": "未读字节", "until the end of": "至当日止",
-    "version": "文案版本", "waiting": "待处理", "weight": "权重", "what": "事项", "when": "时间", "where": "位置", "who": "经办人",
+    "prefix": "前缀", "read as code": "读作验证码", "records up to": "记录截至", "reference": "来源编号", "replies": "回复数",
+    "row": "行",
+    "rule": "规则", "says": "判定", "segments": "号段数", "senders": "签名数", "since": "自", "since proof": "证实后营销",
+    "surely": "肯定",
+    "suspended": "暂停", "texts": "文案数", "tps": "条/秒", "turned": "改判", "type": "类型", "unread": "未读字节",
+    "until the end of": "至当日止", "version": "文案版本", "waiting": "待处理", "weight": "权重", "what": "事项", "when": "时间",
+    "where": "位置", "who": "经办人",
     "window": "窗口", "with likely": "含很可能", "word": "词", "words": "词句",
 }  # fmt: skip
 """Headings of printed tables."""
 STATES: Mapping[str, str] = {
-    **labels.CASES, **labels.PENALTIES, **labels.FEEDS, **labels.CONSENTS, "up": "已连接", "down": "已断开", "drained": "已排空",
+    **labels.CONSENTS, **labels.FEEDS, **labels.PENALTIES, **labels.CASES, "up": "已连接", "down": "已断开", "drained": "已排空",
     "draining": "正在排空", "proven": "已证实", "unproven": "未证实", "silent": "没有回复", "dead": "不通", "waiting": "等待回复",
     "not-sent": "未发出", "ended": "中断", "failed": "没有回复",
 }  # fmt: skip
 TASKS: Mapping[str, str] = {
-    "refused": "报备被驳回", "letter-missing": "缺授权书", "review": "待复审", "filing-expires": "报备到期", "signature-expires": "签名到期",
+    "refused": "报备被驳回", "letter-missing": "缺授权书", "review": "待复审", "filing-expires": "报备到期",
+    "signature-expires": "签名到期",
     "licence-expires": "资质到期",
 }  # fmt: skip
 _OVERDUE, _DONE = " overdue", {"done": "已转办"}
@@ -40,12 +46,14 @@ CELLS: Mapping[str, Mapping[str, str]] = {
     "advertiser": _ANY, "forward by": _DONE, "what": TASKS, "due": {"at once": "立即"}, "words": {"(unreadable)": "（读不出）"},
     "holds": {"nothing": "无", "refused": "已拒收", "ended": "已结束"},
     "says": {"yes": "是", "no": "否", "yes, standing": "是，长期", "no, standing": "否，长期"}, "label": WORDS, "source": WORDS,
-    "for": {"marketing": "营销", "otp": "验证码", "notice": "通知", "surely": "肯定"}, "type": {
-        "transmitter": "发送", "receiver": "接收", "transceiver": "收发",
+    "for": {
+        "ad": "营销用语", "price": "价格", "call": "行动号召", "topic": "话题", "notice": "通知用语", "otp": "验证码用语",
+        "warning": "防诈提示", "link": "链接", "opt-out": "退订方式", "evasion": "伪装写法", "none": "中性词", "consent": "征求同意",
     },
+    "type": {"transmitter": "发送", "receiver": "接收", "transceiver": "收发"},
 }  # fmt: skip
 """Closed lists by heading."""
-SENTENCES = frozenset({"about", "of", "suspended", "holds", "step", "mode", "answers"})
+SENTENCES = frozenset({"about", "of", "suspended", "holds", "step", "mode", "says"})
 """Headings whose cells may be sentences of the catalogs."""
 
 
@@ -62,4 +70,6 @@ def cell(heading: str, text: str, language: str) -> str:
         return word
     if text.endswith(_OVERDUE) and heading in ("due", "until the end of"):
         return cell(heading, text.removesuffix(_OVERDUE), language) + " 已逾期"
+    if heading == "why":
+        return labels.reason_in_chinese(text)
     return in_language(text, language) if heading in SENTENCES else text

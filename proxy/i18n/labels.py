@@ -3,6 +3,7 @@
 Documents, pages and refusals show the Chinese label first and the English word beside it. Never: a stranger's text, whatever it looks like.
 """
 
+import re
 from collections.abc import Mapping
 
 from proxy.i18n.phrases import WORDS
@@ -35,8 +36,10 @@ CONSENTS: Mapping[str, str] = {
     "accepted": "证明已认可", "rejected": "证明未认可", "withdrawn": "已撤回",
 }  # fmt: skip
 EVENTS: Mapping[str, str] = {
-    **CASES, **PENALTIES, "valid": "认定有效", "invalid": "认定无效", "duplicate": "认定重复", "not-ours": "认定非本网", "filed": "立案", "matched": "匹配短信", "forwarded": "转办", "reopened": "重新打开", "suppressed": "停止营销",
+    **CASES, **PENALTIES, "valid": "认定有效", "invalid": "认定无效", "duplicate": "认定重复", "not-ours": "认定非本网",
+    "filed": "立案", "matched": "匹配短信", "forwarded": "转办", "reopened": "重新打开", "suppressed": "停止营销",
     "stopped": "停发", "evidence": "导出证据", "forgotten": "删除个人信息", "vouched": "认领", "approved": "批准", "appealed": "申诉",
+    "proposed": "提出", "rejected": "驳回", "lifted": "解除",
     "accepted": "生效", "rolled-back": "回退", "kept-out": "未采用",
 }  # fmt: skip
 """What happened with a case, a penalty, a set of rules."""
@@ -81,6 +84,14 @@ REASONS: Mapping[str, str] = {
     "journal-down": "日志写不了(磁盘满或只读)", "judge-error": "网关自身故障",
 }  # fmt: skip
 """The reasons of rules/README.md: those of rules, then those of the gate itself."""
+
+
+_OF_CASE = re.compile(r"^case (\d+): ")
+
+
+def reason_in_chinese(why: str) -> str:
+    """What somebody wrote as the reason; "case 3: ", which the desk puts before it, in Chinese."""
+    return _OF_CASE.sub(r"案件 \1：", why)
 
 
 def both(word: str | None, of: Mapping[str, str] = WORDS) -> str:

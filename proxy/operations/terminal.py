@@ -51,7 +51,10 @@ TOKEN_BYTES_MAX = 4096
 
 def fail(text: object) -> NoReturn:
     """One line on stderr, exit 2."""
-    warn(f"gate106: {in_words(text) if isinstance(text, OSError) else text}")
+    from proxy.i18n.text import Bilingual
+
+    said = Bilingual(PROGRAM + text, PROGRAM + text.zh) if isinstance(text, Bilingual) else None
+    warn(said or f"{PROGRAM}{in_words(text) if isinstance(text, OSError) else text}")
     raise typer.Exit(2)
 
 
@@ -77,8 +80,7 @@ def note_unknown(config: Path, provider: str | None) -> None:
 
 def warn(line: object) -> None:
     """Prints a line on stderr, without control characters."""
-    said = str(line).removeprefix(PROGRAM)
-    typer.echo(printable(PROGRAM * (said != line) + in_words_of_reader(said), " "), err=True)
+    typer.echo(printable(in_words_of_reader(line if isinstance(line, str) else str(line)), " "), err=True)
 
 
 def choose_language(language: str | None) -> str:
@@ -131,7 +133,7 @@ def in_words_of_reader(line: str) -> str:
 
     if isinstance(line, Bilingual):
         return line.zh
-    bare = line.lstrip(" ")
+    bare = line.lstrip(" ").removeprefix(PROGRAM)
     return line[: len(line) - len(bare)] + in_language(bare, "zh")
 
 
@@ -163,6 +165,7 @@ def settings_of(config: Path | None, language: str = "") -> Settings | None:
 def refuse_settings(error: SettingsError, language: str = "", advice: str = "") -> NoReturn:
     """Every mistake is a line on stderr in this language (else in that of what is printed), the last one with ``advice``; exit 2."""
     from proxy.i18n.catalog import in_language
+    from proxy.i18n.phrases import both
 
     language = language or printed_language()
 
@@ -170,7 +173,7 @@ def refuse_settings(error: SettingsError, language: str = "", advice: str = "") 
         where, _, what = problem.partition(": ")
         said = re.sub(r"^[\w.\[\]]+: ", "", what)  # the setting's name stays as it is
         behind = advice if number == len(error.problems) else ""
-        warn(f"gate106: {where}: {what.removesuffix(said)}{in_language(said, language)}{behind}")
+        warn(both(f"gate106: {where}: {what.removesuffix(said)}{in_language(said + behind, language)}"))
     raise typer.Exit(2) from None
 
 
@@ -253,12 +256,16 @@ def last_day(until: float) -> str:
 
 def event_line(event: Mapping[str, Any]) -> Bilingual:
     """What happened with a case or a penalty."""
+    from proxy.i18n.catalog import in_language
     from proxy.i18n.labels import EVENTS
     from proxy.i18n.text import Bilingual
 
     at, what, why = format_time(event["time"]), event["what"], event["why"]
-    rest = f"  {event['who']}" + (f": {why}" if why else "")
-    return Bilingual(f"  {at}  {what}{rest}", f"  {at}  {EVENTS.get(what, what)}{rest}")
+    who = f"  {event['who']}"
+    return Bilingual(
+        f"  {at}  {what}{who}" + (f": {why}" if why else ""),
+        f"  {at}  {EVENTS.get(what, what)}{who}" + (f"：{in_language(why, 'zh')}" if why else ""),
+    )
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]], nothing: str) -> None:
@@ -274,7 +281,9 @@ def table_lines(heads: Sequence[str], rows: Iterable[Sequence[object]], nothing:
 
     language = printed_language()
     shown = [columns.head(one, language) for one in heads]
-    lines = [[printable(columns.cell(head, str(cell), language)) for head, cell in zip(heads, row, strict=True)] for row in rows]
+    lines = [
+        [printable(columns.cell(head, str(cell), language)) for head, cell in zip(heads, row, strict=True)] for row in rows
+    ]
     if not lines:
         yield nothing
         return

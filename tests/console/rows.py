@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ rules:
   - {id: night, say: 夜间不发, when: {category: marketing, time: "22:00-08:00"}, then: reject, reason: quiet-hours, mode: off}
 """
 SIGNATURES = "青禾,青禾贸易公司\n"
+CHINA = timezone(timedelta(hours=8))
 WHY = "合规检查"
 
 
@@ -38,6 +39,10 @@ def before(gate: Gate) -> None:
     gate.write_rules(RULES)
     (gate.rules / "registries").mkdir(exist_ok=True)
     (gate.rules / "registries" / "signatures.csv").write_text(SIGNATURES)
+
+
+def _(*commands: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    return commands
 
 
 class Filled:
@@ -88,7 +93,7 @@ class Filled:
         self.says("journal", "roll")
 
     def _complaints(self) -> None:
-        now = datetime.now()
+        now = datetime.now(CHINA)
         rows = [f"T-{n},{PEOPLE[n]},1069001,{now:%Y-%m-%d %H:%M},双11优惠券满300减50" for n in range(6)]
         rows += [f"T-9,{PEOPLE[7][:3]}****{PEOPLE[7][-4:]},,{now - timedelta(days=40):%Y-%m-%d %H:%M},"]
         file = self.world.gate.folder / "投诉.csv"
@@ -100,12 +105,12 @@ class Filled:
         self.says("complaint", "match", "1", "--message", message, "--why", WHY)
         self.says("complaint", "forward", "1", "--why", WHY)
         self.says("complaint", "decide", "1", "valid", "--suppress", "provider", "--for", "180d", "--why", WHY)
-        for number, words in (("2", ("invalid",)), ("3", ("duplicate", "--of", "1")), ("4", ("not-ours",))):
-            self.says("complaint", "decide", number, *words, "--why", WHY)
+        for number, decision in (("2", ("invalid",)), ("3", ("duplicate", "--of", "1")), ("4", ("not-ours",))):
+            self.says("complaint", "decide", number, *decision, "--why", WHY)
         self.says("complaint", "withdraw", "5", "--why", WHY)
         self.says("complaint", "reopen", "2", "--why", WHY)
         self.says("complaint", "sweep", "1", "--stop", "signature", "--for", "24h", "--why", WHY)
-        for words in (("show", "1"), ("show", "7"), ("list",), ("list", "--state", "open", "--overdue"), ("match", "7")):
+        for words in _(("show", "1"), ("show", "7"), ("list",), ("list", "--state", "open", "--overdue"), ("match", "7")):
             self.says("complaint", *words)
         self.says("complaint", "export", self.world.gate.folder / "案件.csv")
 
@@ -115,14 +120,20 @@ class Filled:
     def _penalties(self) -> None:
         ask = self.ask
         terms: dict[str, Any] = {"provider": "jia", "why": WHY, "basis": "合作协议第七条"}
-        for step, more in (("warn", {}), ("throttle", {"to": 0.5}), ("suspend-marketing", {}), ("suspend-all", {}), ("warn", {})):
+        for step, more in (
+            ("warn", {}),
+            ("throttle", {"to": 0.5}),
+            ("suspend-marketing", {}),
+            ("suspend-all", {}),
+            ("warn", {}),
+        ):
             ask("tang", "penalty.propose", step=step, **terms, **more)
-        for words in (("approve", "1"), ("reject", "3", "--why", WHY), ("lift", "1", "--why", WHY), ("approve", "2")):
+        for words in _(("approve", "1"), ("reject", "3", "--why", WHY), ("lift", "1", "--why", WHY), ("approve", "2")):
             self.says("penalty", *words, who="lin")
         self.says("penalty", "appeal", "2", "--why", WHY)
         self.says("penalty", "withdraw", "4", "--why", WHY, who="tang")
         self.says("penalty", "propose", "--signature", "青禾", "--step", "warn", "--why", WHY)
-        for words in (("list",), ("show", "1"), ("show", "2"), ("show", "5")):
+        for words in _(("list",), ("show", "1"), ("show", "2"), ("show", "5")):
             self.says("penalty", *words)
         self.says("penalty", "write-letter", "2", "--out", self.world.gate.folder / "函.pdf")
 
@@ -131,21 +142,23 @@ class Filled:
         for scope, value in (
             ("all", ""), ("provider", "jia"), ("signature", "青禾"), ("advertiser", "青禾贸易公司"), ("category", "loan"), ("port", "1069001"),
         ):  # fmt: skip
-            self.says("suppress", "add", "--to", PEOPLE[8], "--scope", scope, *(("--value", value) if value else ()), "--why", WHY)
+            self.says(
+                "suppress", "add", "--to", PEOPLE[8], "--scope", scope, *(("--value", value) if value else ()), "--why", WHY
+            )
         self.says("suppress", "remove", "--to", PEOPLE[8], "--scope", "port", "--why", WHY)
         (folder / "名单.csv").write_text(f"{PEOPLE[9]}\n{PEOPLE[10]}\n")
         self.says("suppress", "import", folder / "名单.csv", "--source", "complaint", "--for", "180d", "--why", WHY)
-        for words in (("show", "--to", PEOPLE[8]), ("show", "--to", PEOPLE[9]), ("show", "--to", PEOPLE[18]), ("list",)):
+        for words in _(("show", "--to", PEOPLE[8]), ("show", "--to", PEOPLE[9]), ("show", "--to", PEOPLE[18]), ("list",)):
             self.says("suppress", *words)
         self.says("suppress", "export", "--out", folder / "导出.csv", "--why", WHY)
         (folder / "同意.csv").write_text(f"number,given\n{PEOPLE[11]},2026-11-01\n{PEOPLE[12]},2026-11-02\n")
         (folder / "凭证.pdf").write_bytes(b"%PDF-")
-        given = ("--source", "app", "--advertiser", "青禾贸易公司", "--given", "2026-11-01", "--why", WHY)
+        given = ("--source", "网页", "--advertiser", "青禾贸易公司", "--given", "2026-11-01", "--why", WHY)
         self.says("consent", "import", folder / "同意.csv", *given)
         self.says("consent", "import", folder / "同意.csv", "--proof", folder / "凭证.pdf", *given)
         self.says("consent", "review", "3", "--verdict", "accepted", "--why", WHY)
         self.says("consent", "withdraw", "--to", PEOPLE[12], "--advertiser", "青禾贸易公司", "--why", WHY)
-        for words in (("list",), ("list-tasks",), ("show", "--to", PEOPLE[11]), ("show", "--to", PEOPLE[12])):
+        for words in _(("list",), ("list-tasks",), ("show", "--to", PEOPLE[11]), ("show", "--to", PEOPLE[12])):
             self.says("consent", *words)
         self.says("consent", "export", "--out", folder / "同意导出.csv", "--why", WHY)
         (folder / "放号.csv").write_text(f"number,date\n{PEOPLE[13]},2026-11-01\n")
@@ -158,7 +171,12 @@ class Filled:
         self.says("optout", "decide", rows[0]["row"], "--yes", "--why", WHY)
         for one in rows[1:2]:
             self.says("optout", "decide", one["row"], "--no", "--standing", "--why", WHY)
-        for words in (("list-doubtful", "--state", "decided"), ("list-doubtful", "--state", "standing"), ("list-paths",), ("list-probes",)):
+        for words in _(
+            ("list-doubtful", "--state", "decided"),
+            ("list-doubtful", "--state", "standing"),
+            ("list-paths",),
+            ("list-probes",),
+        ):
             self.says("optout", *words)
         self.says("optout", "trace", "--to", PEOPLE[1])
         self.says("optout", "audit")
@@ -169,19 +187,27 @@ class Filled:
 
     def _orders(self) -> None:
         self.says("stop", "--province", "上海", "--category", "marketing", "--for", "24h", "--why", WHY)
-        self.says("stop", "--provider", "yi", "--dry-run", "--why", WHY)
+        self.says("stop", "--provider", "yi", "--dry-run", "--watch", "1s", "--why", WHY)
         self.says("binds", "suspend", "--provider", "bing", "--category", "marketing", "--for", "2h", "--why", WHY)
         self.says("shadow", "start", "--for", "30m", "--why", WHY)
         self.says("links", "drain", "bj/1", "--for", "2h", "--why", WHY)
-        for words in (("stop", "list"), ("links",), ("binds",), ("links", "enable", "bj/1", "--why", WHY), ("shadow", "end", "--why", WHY)):
+        for words in _(
+            ("stop", "list"),
+            ("links",),
+            ("binds",),
+            ("links", "enable", "bj/1", "--why", WHY),
+            ("shadow", "end", "--why", WHY),
+        ):
             self.says(*words)
-        for words in (("--to", PEOPLE[1]), ("--verdict", "reject"), ("--text", "没有这样的"), ("--provider", "jia", "--prove")):
+        for words in _(
+            ("--to", PEOPLE[1]), ("--verdict", "reject"), ("--text", "没有这样的"), ("--provider", "jia", "--prove")
+        ):
             self.says("find", *words)
         self.says("report")
         self.says("regions", "show")
         self.says("regions", "find", "13800210500")
         self.says("filing", "list-tasks", "--days", "60")
-        for words in (("list-heads",), ("verify",), ("expire", "--dry-run"), ("show", "1", "--count", "2")):
+        for words in _(("list-heads",), ("verify",), ("expire", "--dry-run"), ("show", "1", "--count", "2")):
             self.says("journal", *words)
         self.says("provider", "list-refusals", "jia")
         self.says("lexicon", "propose", "--since", "7d")

@@ -28,6 +28,7 @@ def check(
     """Lint rules, compare registries and run tests; every problem as file:line. Exit 1 if there is any; warnings do not count."""
     from proxy.config.reader import line_of
     from proxy.i18n.catalog import in_language
+    from proxy.i18n.phrases import both
     from proxy.policy.loading.check import check as check_rules
     from proxy.policy.loading.problem import NO_RULE, Problem
 
@@ -37,7 +38,7 @@ def check(
     rules = rules or (found.rules if found else Path("rules"))
     if not rules.is_dir():
         absent = in_language(f"{rules}: no such folder (name the folder that holds your rules)", language)
-        fail(f"{named}{absent}")
+        fail(both(f"{named}{absent}"))
     report = check_rules(rules, found.providers if found else None, time.time())
     if not (report.rules or report.problems or (found and found.rules_may_be_empty)):  # `serve` does not begin with it
         (report.problems if found else report.warnings).append(Problem(str(rules), 1, NO_RULE))
@@ -49,9 +50,9 @@ def check(
         as_json(report.as_dict())
         raise typer.Exit(1 if report.problems else 0)
     for problem in report.problems:
-        warn(f"{problem.file}:{problem.line}: {in_language(problem.text, language)}")
+        warn(both(f"{problem.file}:{problem.line}: {in_language(problem.text, language)}"))
     for doubt in report.warnings:
-        warn(f"{doubt.file}:{doubt.line}: {in_language(f'warning: {doubt.text}', language)}")
+        warn(both(f"{doubt.file}:{doubt.line}: {in_language(f'warning: {doubt.text}', language)}"))
     beside = f", {len(report.warnings)} warnings" if report.warnings else ""
     if report.unknown_region:
         print_line(in_language(f"the region of {100 * report.unknown_region:.1f} % of numbers in use is unknown", language))

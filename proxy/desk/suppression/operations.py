@@ -142,7 +142,13 @@ def _refusals(answer: Answer) -> Iterator[str]:
 
 def _lists(answer: Answer) -> Iterable[str]:
     rows = (
-        (in_words_of_reader(Bilingual(one["about"], one["about_zh"])), one["source"], one["numbers"], format_time(one["newest"]), format_time(one["until"]))
+        (
+            in_words_of_reader(Bilingual(one["about"], one["about_zh"])),
+            one["source"],
+            one["numbers"],
+            format_time(one["newest"]),
+            format_time(one["until"]),
+        )
         for one in answer["lists"]
     )
     return table_lines(("about", "source", "numbers", "newest", "until"), rows, "there are no lists")
