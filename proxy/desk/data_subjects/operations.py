@@ -72,8 +72,11 @@ def subject_lines(answer: Mapping[str, Any], *, chinese: bool = False) -> Iterat
     for one in answer["doubtful_replies"]:
         yield f"{to}: answered {one['port']} on {format_time(one['at'])}, which may be a refusal: {one['text']}"
     for one in answer["complaints"]:
-        whose, case = f"on {format_time(one['came'])} ({one['source']} {one['reference']})", f"case {one['id']}, {one['state']}"
-        yield f"{to}: complained of {one['provider']} {whose}: {case}" if one["provider"] else f"{to}: complained {whose}: {case}"
+        whose = f"on {format_time(one['came'])} ({one['source']} {one['reference']})"
+        case = f"case {one['id']}, {one['state']}"
+        yield (
+            f"{to}: complained of {one['provider']} {whose}: {case}" if one["provider"] else f"{to}: complained {whose}: {case}"
+        )
     if answer["forgotten"]:
         yield f"{to}: was forgotten, and gets no marketing"
     yield f"{to}: messages, answers and refusals are in the journal for {answer['journal_days']} days (gate106 find)"
