@@ -58,6 +58,7 @@ FEATURES: Mapping[str, Sequence[str]] = {
     "stop": ("operator_orders",),
     "subject": ("data_subjects",),
     "suppress": ("suppression",),
+    "today": ("today",),
     "token": (),
     "trace": ("connections",),
 }
@@ -83,7 +84,7 @@ SECTIONS = {
     ),
     "A running gate": ("binds", "links", "stop", "shadow", "trace"),
     "People": ("suppress", "optout", "consent", "subject", "recycled"),
-    "The desk": ("find", "complaint", "penalty", "provider", "evidence", "report"),
+    "The desk": ("today", "find", "complaint", "penalty", "provider", "evidence", "report"),
     "The journal": ("journal",),
 }  # fmt: skip
 """Commands by what they are about, as ``--help`` lists them."""

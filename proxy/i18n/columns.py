@@ -18,7 +18,7 @@ HEADS: Mapping[str, str] = {
     "keywords": "关键词",
     "label": "标签", "last minute": "最近一分钟", "last probe": "上次探测", "last proof": "上次证实", "licence": "资质",
     "message": "短信",
-    "mode": "模式", "name": "名称", "new": "新增", "newest": "最新", "node": "节点", "number": "号码", "numbers": "号码数", "of": "对象",
+    "messages": "短信", "mode": "模式", "name": "名称", "new": "新增", "newest": "最新", "node": "节点", "number": "号码", "numbers": "号码数", "of": "对象",
     "prefix": "前缀", "read as code": "读作验证码", "records up to": "记录截至", "reference": "来源编号", "replies": "回复数",
     "row": "行",
     "rule": "规则", "says": "判定", "segments": "号段数", "senders": "签名数", "since": "自", "since proof": "证实后营销",
@@ -50,6 +50,7 @@ CELLS: Mapping[str, Mapping[str, str]] = {
         "ad": "营销用语", "price": "价格", "call": "行动号召", "topic": "话题", "notice": "通知用语", "otp": "验证码用语",
         "warning": "防诈提示", "link": "链接", "opt-out": "退订方式", "evasion": "伪装写法", "none": "中性词", "consent": "征求同意",
     },
+    "messages": {**WORDS, "optouts": "退订"},
     "type": {"transmitter": "发送", "receiver": "接收", "transceiver": "收发"},
 }  # fmt: skip
 """Closed lists by heading."""
