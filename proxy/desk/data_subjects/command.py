@@ -66,7 +66,7 @@ def export(
     answer["messages"], answer["missing"] = _messages(to, answer["to"], config, whole=unmasked)
     if answer["messages"] is None:
         warn(
-            "gate106: note: there is no journal at rest yet: the messages of the last hour or so are not in it (gate106 journal roll)"
+            "gate106: there is no journal at rest yet: the messages of the last hour or so are not in it (gate106 journal roll)"
         )
     from proxy.operations.files.bundle import write_bundle
 

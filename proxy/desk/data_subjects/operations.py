@@ -17,7 +17,8 @@ from proxy.desk.consents.consent_text import consent_lines
 from proxy.desk.consents.operations import change_person
 from proxy.desk.data_subjects.recycled_operations import WithRecycled, end_numbers
 from proxy.desk.suppression import operations as suppress
-from proxy.i18n.text import Bilingual
+from proxy.i18n.catalog import in_language
+from proxy.i18n.phrases import WORDS, Bilingual
 from proxy.journal.records.complaints import Case
 from proxy.journal.records.consents import ConsentChange
 from proxy.journal.records.erasure_requests import PROPOSED, STATES, ErasureRequest
@@ -32,7 +33,7 @@ from proxy.operations.declaration import Answer, Button, Operations, operation
 from proxy.operations.journal_writes import record_command
 from proxy.operations.parameters import Choice, Flag, Id, Text, To, Why, require_why
 from proxy.operations.schemas import SharedSchema
-from proxy.operations.terminal import format_time, table_lines
+from proxy.operations.terminal import format_time, in_words_of_reader, table_lines
 from proxy.state.lists.suppression_lists import ERASED
 from proxy.state.record import record
 
@@ -95,25 +96,36 @@ def subject_lines(answer: Mapping[str, Any], *, chinese: bool = False) -> Iterat
     to = answer["to"]
     yield f"{to}: {answer['region']}"
     for one in answer["received"]:
-        yield f"{to}: a message on {format_time(one['at'])}: {one['category']} {one['subcategory']} of {one['about'] or 'nobody known'}"
+        yield f"{to}: a message on {format_time(one['at'])}: {one['category']} {one['subcategory']} of {_whom(one)}"
     for one in answer["refusals"]:
-        over = "" if one["in_force"] else ", over"
-        yield f"{to}: refused {one['about']}, by {one['source']} on {format_time(one['since'])} ({one['kept']}{over})"
+        over, kept = "" if one["in_force"] else ", over", "名单" if one["kept"] == "list" else "个人记录"
+        since, source = format_time(one["since"]), WORDS.get(one["source"], one["source"])
+        yield Bilingual(
+            f"{to}: refused {one['about']}, by {one['source']} on {since} ({one['kept']}{over})",
+            f"{to}：{since} 起拒收{one['about_zh']}，{source}（{kept}{'，已过期' if over else ''}）",
+        )
         if chinese:
-            yield f"{to}: {format_time(one['since'])} 起拒收{one['about_zh']}" + ("" if one["in_force"] else "(已过期)")
+            yield f"{to}: {since} 起拒收{one['about_zh']}" + ("" if one["in_force"] else "(已过期)")
     yield from consent_lines(answer)
     for one in answer["asked_for_consent"]:
-        yield f"{to}: asked for consent by {one['about']}"
+        yield f"{to}: asked for consent by {_whom(one)}"
     for one in answer["texts_of_whom_they_refused"]:
-        yield f"{to}: refused {one['about']}, who said: {one['text']}"
+        yield f"{to}: refused {_whom(one)}, who said: {one['text']}"
     for one in answer["doubtful_replies"]:
         yield f"{to}: answered {one['port']} on {format_time(one['at'])}, which may be a refusal: {one['text']}"
     for one in answer["complaints"]:
-        about = f"of {one['provider']} " if one["provider"] else ""
-        yield f"{to}: complained {about}on {format_time(one['came'])} ({one['source']} {one['reference']}): case {one['id']}, {one['state']}"
+        whose = f"on {format_time(one['came'])} ({one['source']} {one['reference']})"
+        case = f"case {one['id']}, {one['state']}"
+        yield (
+            f"{to}: complained of {one['provider']} {whose}: {case}" if one["provider"] else f"{to}: complained {whose}: {case}"
+        )
     if answer["forgotten"]:
         yield f"{to}: was forgotten, and gets no marketing"
     yield f"{to}: messages, answers and refusals are in the journal for {answer['journal_days']} days (gate106 find)"
+
+
+def _whom(one: Mapping[str, Any]) -> str:
+    return in_words_of_reader(Bilingual(one["about"], one["about_zh"])) or "nobody known"
 
 
 def _erased(answer: Answer) -> Iterator[str]:
@@ -129,8 +141,12 @@ def _erased(answer: Answer) -> Iterator[str]:
 
 def _stays(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for one in rows:
-        until = f"until {format_time(one['until'])}" if one["until"] else "for good"
-        yield f"    stays {until}: {one['what']} ({one['why']})"
+        until = format_time(one["until"]) if one["until"] else ""
+        what, why = (in_language(one[name], "zh") for name in ("what", "why"))
+        yield Bilingual(
+            f"    stays {f'until {until}' if until else 'for good'}: {one['what']} ({one['why']})",
+            f"    {f'保留至 {until}' if until else '长期保留'}：{what}（{why}）",
+        )
 
 
 def _nobody_else(answer: Answer) -> Iterator[str]:

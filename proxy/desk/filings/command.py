@@ -68,7 +68,7 @@ def import_(
 
 
 def _counted(sheet: FilingFile, *, would: bool) -> list[str]:
-    said = ", ".join(f"{table}: {sheet.added[table]} new, {sheet.changed[table]} changed" for table in sheet.added)
+    said = "; ".join(f"{table}: {sheet.added[table]} new, {sheet.changed[table]} changed" for table in sheet.added)
     return [f"{sheet.name}: {sheet.read} rows; {'would be ' if would and said else ''}{said or 'nothing changes'}"]
 
 

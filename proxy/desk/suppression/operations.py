@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from proxy.config.yaml_file import unknown
+from proxy.i18n.phrases import WORDS, Bilingual
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages, operator_actions
 from proxy.model.message import SUBCATEGORIES, Category
@@ -29,7 +30,7 @@ from proxy.operations.journal_writes import change_recipient, record_command
 from proxy.operations.number_chunks import put_in_force, receive_numbers
 from proxy.operations.parameters import Amount, Choice, Flag, Rows, Seconds, Text, To, Why, on_line
 from proxy.operations.schemas import SharedSchema
-from proxy.operations.terminal import format_time, table_lines
+from proxy.operations.terminal import format_time, in_words_of_reader, table_lines
 from proxy.state.lists.suppression_lists import LISTS_MAX, TooManyLists
 from proxy.state.record import record
 from proxy.state.record.packed_facts import SCOPES, VALUE_BYTES_MAX
@@ -113,10 +114,18 @@ def with_journal_names(answer: Mapping[str, Any], given: Mapping[str, Any], conf
 # -- answers as text
 
 
-def _words(one: Mapping[str, Any]) -> str:
+def _words(one: Mapping[str, Any]) -> Bilingual:
     """An opt-out of an answer, for people."""
-    until = f", until {format_time(one['until'])}" if one["until"] else ""
-    return f"{one['about']}, by {one['source']} since {format_time(one['since'])}{until}"
+    since, until = format_time(one["since"]), format_time(one["until"]) if one["until"] else ""
+    return Bilingual(
+        f"{one['about']}, by {one['source']} since {since}" + (f", until {until}" if until else ""),
+        f"{one['about_zh']}，{WORDS.get(one['source'], one['source'])}，自 {since}" + (f"，至 {until}" if until else ""),
+    )
+
+
+def _with_words(answer: Answer, one: Mapping[str, Any], english: str = "", chinese: str = "") -> Bilingual:
+    words = _words(one)
+    return Bilingual(f"{answer['to']}: {english}{words}", f"{answer['to']}：{chinese}{words.zh}")
 
 
 def unenforced(answer: Answer) -> Iterable[str]:
@@ -125,14 +134,22 @@ def unenforced(answer: Answer) -> Iterable[str]:
 
 def _refusals(answer: Answer) -> Iterator[str]:
     for one in answer["refusals"]:
-        yield f"{answer['to']}: {_words(one)} ({one['kept']}){'' if one['in_force'] else ': over'}"
+        words, over = _with_words(answer, one), not one["in_force"]
+        kept = "名单" if one["kept"] == "list" else "个人记录"
+        yield Bilingual(f"{words} ({one['kept']}){': over' * over}", f"{words.zh}（{kept}）{'：已过期' * over}")
     if not answer["refusals"]:
         yield f"{answer['to']}: nothing is suppressed"
 
 
 def _lists(answer: Answer) -> Iterable[str]:
     rows = (
-        (one["about"], one["source"], one["numbers"], format_time(one["newest"]), format_time(one["until"]))
+        (
+            in_words_of_reader(Bilingual(one["about"], one["about_zh"])),
+            one["source"],
+            one["numbers"],
+            format_time(one["newest"]),
+            format_time(one["until"]),
+        )
         for one in answer["lists"]
     )
     return table_lines(("about", "source", "numbers", "newest", "until"), rows, "there are no lists")
@@ -148,7 +165,7 @@ class Suppressions(
 
     @operation(
         Permission.ENTER, answer={"to": str, "added": [REFUSAL], "enforced": bool}, record="suppressed", notes=unenforced,
-        text=lambda answer: (f"{answer['to']}: {_words(one)}" for one in answer["added"]),
+        text=lambda answer: (_with_words(answer, one) for one in answer["added"]),
         example='gate106 suppress add --to 13800210500 --scope provider --value jia --for 180d --why "case 4711"',
     )  # fmt: skip
     async def add(
@@ -165,7 +182,7 @@ class Suppressions(
 
     @operation(
         Permission.ENTER, answer={"to": str, "removed": [REFUSAL]}, record="suppressed", complete=with_journal_names,
-        text=lambda answer: (f"{answer['to']}: removed {_words(one)}" for one in answer["removed"]),
+        text=lambda answer: (_with_words(answer, one, "removed ", "已撤销 ") for one in answer["removed"]),
         example='gate106 suppress remove --to 13800210500 --scope provider --value jia --why "withdrawn"',
     )  # fmt: skip
     async def remove(
