@@ -28,7 +28,7 @@ NO_LONGER = {"gate106 subject show --why": "an empty reason is none: the default
 
 ADDED = {
     "filing.tasks": "SEE", "recycled.approve": "APPROVE", "recycled.list": "SEE", "recycled.reject": "APPROVE", "recycled.withdraw": "ENTER", "regions": "SEE",
-    "regions.number": "SEE",
+    "regions.number": "SEE", "rules.set-mode": "ENTER",
 }  # fmt: skip
 """Operations that came later."""
 ALSO_ANSWERED = {"Bind required": ["waiting"]}

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from proxy.console.jobs import Jobs
+from proxy.desk.revisions.draft_store import FOLDER
 from proxy.i18n.catalog import in_language
 from proxy.policy import time_windows
 from tests.console.world import AD, Browser, World, hidden
@@ -37,6 +39,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def desk(two: World) -> Open:
+    shutil.rmtree(two.gate.folder / "revisions" / FOLDER, ignore_errors=True)  # no draft of another test
     return lambda name, language="zh": Browser(two, name, language)
 
 
