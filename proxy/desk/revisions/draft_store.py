@@ -1,6 +1,7 @@
 """Keeps each person's draft of the rules.
 
-It is kept until it is proposed or thrown away. A draft is some files, each with the text that it was made of. If a file changes meanwhile, both changes are merged line by line.
+It is kept until it is proposed or thrown away. A draft is some files, each with the text that it was made of. If a file changes meanwhile,
+both changes are merged line by line.
 
 In: a folder, a person's name, files by name. Out: the draft on today's files. Never: a draft in force, or seen by another person.
 """
@@ -42,7 +43,7 @@ class DraftStore:
         """``current``: the text of a file today; empty if there is none."""
         try:
             found = {name: DraftedFile(*texts) for name, texts in json.loads(self._path(who).read_bytes()).items()}
-        except (FileNotFoundError, ValueError, TypeError):  # none, or no longer readable
+        except (FileNotFoundError, ValueError, TypeError, AttributeError):  # none, or no longer readable
             return Draft({}, [])
         files: dict[str, DraftedFile] = {}
         moved = []

@@ -73,7 +73,7 @@ async def write(request: PageRequest) -> Response:
         made = await _made(request)
     except rule_wizard.IncompleteForm as error:
         described = await request.asking.sandbox.describe(await base_of(request))
-        form = {name: request.form(name) for name in request.form_data}
+        form = _filled_in(request)
         kind = form["kind"] if form.get("kind") in rule_wizard.KINDS else "ban"
         return _form(request, described, kind, 422, form=form, problem=request.t(str(error.args[0])))
     draft = await keep(request, made["base"], {made["file"]: made["text"]})
@@ -204,6 +204,12 @@ def _now(request: PageRequest) -> str:
     return time_windows.local(request.app.wall())[:16]
 
 
+def _filled_in(request: PageRequest) -> dict[str, str]:
+    """The form; what was ticked in one text, with blanks between."""
+    several = {name: " ".join(map(str, request.form_data.getlist(name))) for name in ("category", "subcategory")}
+    return {name: request.form(name) for name in request.form_data} | several
+
+
 async def _made(request: PageRequest) -> dict[str, Any]:
     """The file with the rule in it, as the form says. Unclear where it does not."""
     base, sandbox = request.form("base"), request.asking.sandbox
@@ -212,9 +218,10 @@ async def _made(request: PageRequest) -> dict[str, Any]:
     if not described["revision"]:
         raise rule_wizard.IncompleteForm("draft_broken")
     provinces = [one for one in request.form_data.getlist("province") if isinstance(one, str)]
-    form = {name: request.form(name) for name in request.form_data}
     now = _now(request)
-    one = rule_wizard.read_form(form, provinces, described["provinces"], now)
+    one = rule_wizard.read_form(
+        _filled_in(request), provinces, described["provinces"], now, described["campaigns"], described["holidays"]
+    )
     name = rule_wizard.new_id(one, {rule["rule"] for rule in described["rules"]}, now)
     file = rule_wizard.FILES[one.kind] if rule_wizard.FILES[one.kind] in described["files"] else rule_wizard.NEW_FILE
     rule, test = rule_wizard.rule_of(one, name), rule_wizard.test_of(one, name, now)
@@ -246,6 +253,7 @@ def _form(request: PageRequest, described: dict[str, Any], kind: str, status: in
     provinces, ticked = rule_wizard.in_order(described["provinces"]), request.form_data.getlist("province")
     return request.render(
         "drafts_new.html", status, told=described, provinces=provinces, ticked=ticked, kind=kind, kinds=rule_wizard.KINDS,
+        days=rule_wizard.DAYS,
         **more,
     )  # fmt: skip
 

@@ -6,12 +6,14 @@ touched: a rule that is written otherwise than usual is refused (ValueError).
 
 from __future__ import annotations
 
+import contextlib
 import re
 import unicodedata
 from collections.abc import Mapping
 
 from proxy.desk.revisions.rule_text import rules_files
 from proxy.policy.loading.draft import MODES
+from proxy.policy.loading.problem import RulesError
 from proxy.policy.loading.source import Node, read
 from proxy.policy.recipient_share import WORD
 
@@ -27,8 +29,9 @@ def switched(files: Mapping[str, bytes], rule: str, mode: str, share: str) -> tu
     for name, data in rules_files(files):
         if (found := _rule(data, rule)) is None:
             continue
-        text = "\n".join(_written(data.decode().split("\n"), found, wanted))
-        now = _rule(text.encode(), rule)
+        now, text = None, "\n".join(_written(data.decode().split("\n"), found, wanted))
+        with contextlib.suppress(RulesError):
+            now = _rule(text.encode(), rule)
         if now is None or {word: _value(now, word) for word in wanted} != wanted or _others(now) != _others(found):
             raise ValueError(f"{name}:{found.line}: rule '{rule}' is written so that only an editor can change its mode")
         return name, text

@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,8 @@ class SandboxRules:
             "tests": list(tests_of(loaded, report.problems)),
             "files": {name: data.decode("utf-8", "replace") for name, data in yaml_files(loaded.files)},
             "provinces": sorted({name for name, _ in loaded.rules.regions.places if name}),
+            "campaigns": {name: _days(spans) for name, spans in sorted(loaded.rules.registry.campaigns.items())},
+            "holidays": sorted(loaded.rules.registry.holidays.names),
             "subcategories": [name for name in SUBCATEGORIES if name], "providers": [one.name for one in self.settings.providers],
         }  # fmt: skip
 
@@ -206,6 +208,11 @@ class SandboxRules:
     def _load(self, folder: Path, instead: tuple[tuple[str, str], ...]) -> Loaded:
         files = {name: text.encode("utf-8", "replace") for name, text in instead}
         return load_all(folder, category_tag=self.settings.category_tag, instead=files)
+
+
+def _days(spans: Iterable[tuple[float, float]]) -> list[str]:
+    """Spans of a campaign, both days included."""
+    return [f"{time_windows.local(first)[:10]} – {time_windows.local(last - 1)[:10]}" for first, last in spans]
 
 
 def _text(files: Mapping[str, bytes], name: str) -> str:
