@@ -354,6 +354,7 @@ EXAMPLES: Mapping[str, tuple[Callable[[World], Example], ...]] = {
     "rules.reject": (lambda world: Example({"revision": proposal(world)}),),
     "rules.reload": (plain,),
     "rules.rollback": (rolled_back,),
+    "rules.set-mode": (lambda world: Example({"rule": "beijing-ban", "mode": "shadow"} if in_force(world) else {}),),
     "rules.take": (taken,),
     "rules.withdraw": (lambda world: Example({"revision": proposal(world)}, who="chen"),),
     "shadow": (lambda world: Example({"for_s": 60.0}),),

@@ -28,7 +28,7 @@ NO_LONGER = {"gate106 subject show --why": "an empty reason is none: the default
 
 ADDED = {
     "complaint.answer": "ENTER", "complaint.count": "SEE", "filing.tasks": "SEE", "recycled.approve": "APPROVE", "recycled.list": "SEE", "recycled.reject": "APPROVE", "recycled.withdraw": "ENTER", "regions": "SEE",
-    "regions.number": "SEE", "subject.approve": "APPROVE", "subject.list-requests": "SEE", "subject.reject": "APPROVE", "subject.withdraw": "ENTER",
+    "regions.number": "SEE", "rules.set-mode": "ENTER", "subject.approve": "APPROVE", "subject.list-requests": "SEE", "subject.reject": "APPROVE", "subject.withdraw": "ENTER",
 }  # fmt: skip
 """Operations that came later."""
 OTHERS_TOO = {"consent.review": "REVIEW"}

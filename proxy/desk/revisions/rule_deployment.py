@@ -24,6 +24,7 @@ import structlog
 from proxy.config import Settings
 from proxy.desk.revisions.lost_rules import SETTLED_S, lost_rules
 from proxy.desk.revisions.rule_revisions import Impossible, RevisionHistory
+from proxy.desk.revisions.rule_switch import switched
 from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.journal.records.revisions import Revised
@@ -295,6 +296,16 @@ class RuleDeployment:
                 revision, base, who, why, changed, self._folder, time.time(), four_eyes=self._four_eyes
             )
             return await self._commit(event, found)
+
+    async def set_mode(self, rule: str, mode: str, share: str, who: str, why: str) -> Revised:
+        """One rule switched, in the set that waits or is in force."""
+        base = self.revisions.now.proposed or self.revisions.now.in_force
+        try:
+            files = await asyncio.to_thread(self.kept.files, base)
+            file, text = await asyncio.to_thread(switched, files, rule, mode, share)
+        except (ValueError, OSError) as error:
+            raise CommandRefused(str(error)) from None
+        return await self.push(base, {file: text.encode()}, who, why)
 
     async def roll_back(self, revision: str, who: str, why: str) -> Revised:
         async with self._deciding(alone=True):

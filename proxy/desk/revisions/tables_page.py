@@ -1,7 +1,7 @@
 """Edits registries and lists of words, and proposes the changes.
 
 In: a set's files; a row that is added, changed, ended or removed; a whole file. Out: rows that fit a search; the problems that
-``gate106 check`` finds; a proposal. Never: a list of people; a draft kept: it lives in its author's browser.
+``gate106 check`` finds; a proposal. Never: a list of people.
 """
 
 from __future__ import annotations
@@ -22,7 +22,18 @@ from proxy.console import forms
 from proxy.console.gate_client import CannotAsk
 from proxy.console.page import Page, PageRequest
 from proxy.desk.revisions import table_rows
-from proxy.desk.revisions.drafting import DRAFT_BYTES_MAX, base_of, checked, draft_text, push
+from proxy.desk.revisions.drafting import (
+    DRAFT_BYTES_MAX,
+    Draft,
+    base_of,
+    checked,
+    draft_of,
+    draft_text,
+    in_the_way,
+    keep,
+    keep_form,
+    push,
+)  # fmt: skip
 from proxy.desk.revisions.rule_text import difference
 from proxy.model.message import CATEGORY_WORDS
 from proxy.model.roles import Permission
@@ -67,8 +78,8 @@ async def show(request: PageRequest) -> Response:
 
 @page.get("one")
 async def one(request: PageRequest) -> Response:
-    base, file = await base_of(request), request.query.get("file", "")
-    return await _table(request, base, file, await _before(request, base, file), search=request.query.get("q", ""))
+    draft, file = await _draft(request), request.query.get("file", "")
+    return await _table(request, draft, file, await _before(request, draft.base, file), search=request.query.get("q", ""))
 
 
 @page.get("file")
@@ -107,33 +118,38 @@ async def change(request: PageRequest) -> Response:
     try:
         if request.form("do") == "import" and file == TEMPLATES:
             listed, columns = await _listed(request), table_rows.columns_of(file)
-            draft, _ = table_rows.merged(file, text, [[one[name] for name in columns] for one in listed["rows"]])
-            return await _table(request, base, file, before, draft, listed=listed)
-        return await _table(request, base, file, before, await _made(request, file, text, before), search=request.form("q"))
+            text, _ = table_rows.merged(file, text, [[one[name] for name in columns] for one in listed["rows"]])
+            return await _table(request, await keep(request, base, {file: text}), file, before, listed=listed)
+        draft = await keep(request, base, {file: await _made(request, file, text, before)})
+        return await _table(request, draft, file, before, search=request.form("q"))
     except _CannotMake as error:
-        return await _table(request, base, file, before, text, problem=str(error), status=422)
+        draft = await keep(request, base, {file: text})
+        return await _table(request, draft, file, before, problem=str(error), status=422)
 
 
 @page.post("check", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
 async def check(request: PageRequest) -> Response:
     try:
-        return request.part("check", "tables_one.html", wrong="", **await checked(request, TABLE_FILE))
+        draft = await keep_form(request, TABLE_FILE)
+        return request.part("check", "tables_one.html", wrong="", draft=draft, **await checked(request, draft))
     except CannotAsk as error:
         return request.part("check", "tables_one.html", 409, wrong=str(error))
 
 
 @page.post("propose", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
 async def propose(request: PageRequest) -> Response:
-    base, file, text = request.form("base"), request.form("file"), draft_text(request)
+    base, file = await base_of(request), request.form("file")
+    draft = await keep_form(request, TABLE_FILE)
     before = await _before(request, base, file)
-    answer = await checked(request, TABLE_FILE)
-    if answer["broken"] or (answer["failing"] and not request.form("seen")):
-        problem = request.t("broken_first" if answer["broken"] else "see_first")
-        return await _table(request, base, file, before, text, problem=problem, status=422)
+    if draft.base != base:  # others decided meanwhile
+        draft = await draft_of(request, base)
+        return await _table(request, draft, file, before, problem=request.t("base_moved"), status=409)
+    if problem := in_the_way(request, draft, await checked(request, draft)):
+        return await _table(request, draft, file, before, problem=problem, status=422)
     try:
-        event = await push(request, base, {file: text})
+        event = await push(request, draft)
     except CannotAsk as error:
-        return await _table(request, base, file, before, text, problem=str(error), status=409)
+        return await _table(request, draft, file, before, problem=str(error), status=409)
     if event["proposed"]:
         return request.go("/proposal", request.t("proposed"))
     return request.go("/tables", request.t("in_force_now", revision=event["in_force"][:8]))
@@ -151,6 +167,11 @@ async def again(request: PageRequest) -> Response:
 
 class _CannotMake(Exception):
     """The change cannot be made; the text says why."""
+
+
+async def _draft(request: PageRequest) -> Draft:
+    """The draft of whoever may have one."""
+    return await draft_of(request) if request.may(Permission.ENTER) else Draft(await base_of(request), {}, [])
 
 
 async def _before(request: PageRequest, base: str, file: str) -> str:
@@ -249,16 +270,16 @@ def _seen(file: str, text: str, search: str) -> dict[str, Any]:
 
 
 async def _table(
-    request: PageRequest, base: str, file: str, before: str, text: str | None = None, problem: str = "", search: str = "",
+    request: PageRequest, draft: Draft, file: str, before: str, problem: str = "", search: str = "",
     status: int = 200, listed: dict[str, Any] | None = None,
 ) -> Response:  # fmt: skip
-    """``text``: the draft, where there is one. ``listed``: what a template list has brought into it."""
-    text = before if text is None else text
+    """``listed``: what a template list has brought into the draft."""
+    text = draft.files.get(file, before)
     lines = list(difference(before.encode(), text.encode())) if text != before else []
     now = await request.ask("rules")
     return request.render(
-        "tables_one.html", status, now=now, base=base, file=file, text=text, problem=problem, why=request.form("why"), row=None, listed=listed,
-        opened=False, wrong="",
+        "tables_one.html", status, now=now, draft=draft, base=draft.base, file=file, text=text, problem=problem, why=request.form("why"),
+        row=None, listed=listed, opened=False, wrong="",
         **_form(file), **_seen(file, text, search),
         files=[{"file": file, "rows": lines[:DIFFERENCE_SHOWN], "more": len(lines) > DIFFERENCE_SHOWN}] if lines else [],
     )  # fmt: skip

@@ -94,6 +94,13 @@ def test_wherever_rules_and_tests_stand_in_a_file_it_finds_them(before: str, tmp
         ({"kind": "ban", "since": "soon"}, ["北京"], "no_moment"),
         ({"kind": "ban", "since": "2026-11-26T18:00", "until": "2026-11-26T17:00"}, ["北京"], "until_before"),
         ({"kind": "ban", "subcategory": "x}"}, ["北京"], "unclear_kind"),
+        ({"kind": "ban", "category": ""}, ["北京"], "no_category"),
+        ({"kind": "ban", "category": "marketing mail"}, ["北京"], "unclear_kind"),
+        ({"kind": "ban", "then": "drop"}, ["北京"], "unclear_kind"),
+        ({"kind": "ban", "campaign": "双12"}, ["北京"], "unclear_kind"),
+        ({"kind": "ban", "trial": "11%"}, ["北京"], "unclear_kind"),
+        ({"kind": "quiet", "days": "国庆"}, [], "unclear_kind"),
+        ({"kind": "quiet", "then": "defer", "defer_until": "八点"}, [], "no_hours"),
         ({"kind": "ban", "since": "2026-11-26T17:40"}, ["北京"], "since_past"),
         ({"kind": "ban", "since": "2026-11-25T00:00", "trial": "24h"}, ["北京"], "since_past"),
         ({"kind": "ban", "until": "2026-11-26T17:00"}, ["北京"], "until_before"),
@@ -159,3 +166,49 @@ def test_whatever_is_typed_stays_one_text_of_one_rule(tmp_path_factory: Any, bas
     assert rule.id == "ban-20261126"
     assert (rule.limits, rule.mode, rule.exempt) == ((), "enforce", False)
     assert rule.say
+
+
+def shipped_with(form: dict[str, str]) -> tuple[str, Bench]:
+    """The sentence, and the shipped rules of registries with this rule alone."""
+    registry = load_all(SHIPPED).rules.registry
+    one = rule_wizard.read_form(form, [], rule_wizard.ORDER, NOW, registry.campaigns, registry.holidays.names)
+    text = rule_wizard.with_rule("", rule_wizard.rule_of(one, "it"), rule_wizard.test_of(one, "it", NOW))
+    empty = {path.name: b"rules: []\n" for path in SHIPPED.glob("*.yaml")}
+    loaded = load_all(SHIPPED, instead={**empty, "desk.yaml": text.encode()})
+    assert check_loaded(loaded, SHIPPED).problems == []
+    return rule_wizard.sentence(one), Bench(loaded.rules)
+
+
+def test_two_categories_share_a_cap_in_the_dates_of_a_campaign() -> None:
+    form = {"kind": "cap", "count": "1", "subcategory": "loan game", "campaign": "双11"}
+    said, bench = shipped_with(form)
+    assert said == "双11期间, 同一号码每天合计最多收1条营销短信(贷款、游戏)"
+    loan, game = "【测试】贷款额度已批, 低息借款 拒收请回复R", "【测试】传奇游戏上线送元宝 拒收请回复R"
+    assert bench.says(loan, at="2027-11-11 10:00") == "allow"
+    assert bench.says(game, at="2027-11-11 11:00") == "reject it"
+    assert bench.says(at="2027-11-11 12:00") == "allow", "another sort of marketing"
+    assert bench.says(game, at="2027-11-13 10:00") == bench.says(loan, at="2027-11-13 10:01") == "allow", "the campaign is over"
+    with pytest.raises(rule_wizard.IncompleteForm, match="campaign_dates"):
+        shipped_with({**form, "until": "2027-11-20T00:00"})
+
+
+def test_what_comes_at_night_is_put_off_to_the_hour_that_is_said() -> None:
+    hours = {"quiet_from": "21：00", "quiet_to": "8:00", "then": "defer", "defer_until": "８：30"}
+    said, bench = shipped_with({"kind": "quiet", "category": "marketing notice", **hours})
+    assert said == "所有号码在 21:00 到次日 08:00 不收营销短信、通知短信, 顺延到 08:30"
+    verdict = bench.send(at="2026-11-11 22:00")
+    assert (verdict.outcome.word, verdict.breaches[0].not_before) == ("defer", moment("2026-11-12 08:30")[0])
+
+
+def test_quiet_hours_of_a_holiday_are_no_other_day_s() -> None:
+    said, bench = shipped_with({"kind": "quiet", "days": "国庆", "quiet_from": "00:00", "quiet_to": "10:00", "then": "defer"})
+    assert said == "所有号码在国庆的 00:00 到 10:00 不收营销短信, 顺延"
+    verdict = bench.send(at="2026-10-02 09:00")
+    assert (verdict.outcome.word, verdict.breaches[0].not_before) == ("defer", moment("2026-10-02 10:00")[0])
+    assert bench.says(at="2026-10-02 10:00") == bench.says(at="2026-10-12 09:00") == "allow"
+
+
+def test_a_share_decides_for_some_and_is_in_shadow_for_the_others() -> None:
+    _, bench = shipped_with({"kind": "quiet", "trial": "50%"})
+    (rule,) = bench.rules.rules
+    assert (rule.mode, rule.share_ppm) == ("shadow", 500_000)

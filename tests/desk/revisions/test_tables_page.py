@@ -8,12 +8,14 @@ from __future__ import annotations
 import html
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proxy.desk.revisions.draft_store import FOLDER
 from proxy.operations import client
 from tests.console.world import AD, Browser, World, hidden, token_of
 from tests.e2e.gate import SHANGHAI, run
@@ -68,6 +70,7 @@ def with_rules(gate: Any) -> None:
 
 @pytest.fixture
 def desk(two: World) -> Open:
+    shutil.rmtree(two.gate.folder / "revisions" / FOLDER, ignore_errors=True)  # no draft of another test
     return lambda name, language="zh": Browser(two, name, language)
 
 
