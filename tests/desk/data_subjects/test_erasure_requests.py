@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -14,10 +13,7 @@ from proxy.journal.records import messages
 from proxy.journal.records.erasure_requests import ErasureRequest
 from proxy.model.approvals import Impossible
 from proxy.model.roles import Asker, NotAllowed, Role
-from proxy.operations.client import CannotAsk
 from proxy.state.lists.desk_records import DeskRecords
-from tests.console.world import AD, Browser, World
-from tests.e2e.gate import SHANGHAI
 
 NOW = 1_800_000_000.0
 PERSON = 13_800_210_500
