@@ -62,7 +62,7 @@ DIMENSIONS: Mapping[str, str] = {
 """Dimensions of orders and opt-outs."""
 CLOSED: Mapping[str, Mapping[str, str]] = {
     "answer": labels.ANSWERS, "case": labels.CASES, "consent": labels.CONSENTS, "penalty": labels.PENALTIES, "feed": labels.FEEDS,
-    "reason": labels.REASONS,
+    "request": labels.REQUESTS, "reason": labels.REASONS,
     "receipt": labels.RECEIPTS, "role": ROLES, "scope": labels.SCOPES, "step": labels.STEPS, "word": WORDS,
 }  # fmt: skip
 """Closed lists of the gate's own words, with their Chinese."""
