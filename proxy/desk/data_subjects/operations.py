@@ -324,7 +324,7 @@ class DataSubjects(
             raise CommandRefused(f"{problem}: without a key nobody would know the person again, and they would get marketing")
         request, sequence = gate.erasure_requests.begin(id_, call.asker, call.known, call.who, gate.now())
         if request.state != PROPOSED:
-            outcome = await self._forget(request.number, call.who, f"{request.name} by {request.author}: {request.why}")
+            outcome = await self._forget(request.number, call.who, request.why)
             packed = jsonlib.dumps(outcome, ensure_ascii=False).encode()
             sequence = gate.erasure_requests.done(request, packed, call.who, gate.now())
         return await self._settled(id_, sequence)
