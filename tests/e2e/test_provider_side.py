@@ -164,7 +164,10 @@ def test_a_provider_sees_its_own_and_nothing_else(harness: Harness, tmp_path: Pa
     assert [status for status, _ in answers] == [status for _, _, status in texts]
     told = answers[0][1]
     assert (told["verdict"], told["category"]) == ("reject", "marketing")
-    assert [(one["reason"], one["where"]) for one in told["against"]] == [("suspended", []), ("region-ban", ["北京"])]
+    assert [(one["reason"], one["say"], one["where"]) for one in told["against"]] == [
+        ("suspended", "", []),
+        ("region-ban", "北京不发营销", ["北京"]),
+    ], "an order's words may be about others"
     assert told["depends"] == ["not-permitted"], "nobody learns whose wish it was"
     assert answers[1][1] == {"error": "from: 1069002 is none of the ports of jia"}
     flood = [harness.posts("/provider/precheck", "of yi", {"from": "1069002", "text": "x"})[0] for _ in range(3)]

@@ -146,10 +146,11 @@ class OwnEndpoints:
         rules, content = self._gate.relay.rules, Content(text, "readable" if text else "empty", b"")
         found = forecast(rules, sender, content, now)
         facts = rules.facts(sender, rules.reader.read(content).traits, now)
+        told = {one.id: one.say for one in rules.rules}  # an order's words may name other providers
         against = [
             {
                 "reason": one.reason,
-                "say": one.say,
+                "say": told.get(one.rule, ""),
                 "hint": {lang: hint(one.reason, lang) for lang in LANGUAGES},
                 "where": list(one.where),
             }
