@@ -197,6 +197,14 @@ def test_a_provider_is_told_of_rule_changes_that_concern_it_once_they_are_approv
     jia, yi = (harness.asks("/provider/rules", f"of {name}")[1] for name in ("jia", "yi"))
     assert (jia["changes"][0]["event"], jia["changes"][0]["rules"]) == ("approved", ["rule later: added", "rule past: added"])
     assert "rule yi-only: added" in yi["changes"][0]["rules"]
+    harness.write_rules((RULES + added.lstrip("\n")).replace("乙不发", "乙一律不发"))
+    harness.done("rules", "reload")
+    waits = json.loads(harness.done("rules", "list-changes", "--json"))["events"][0]
+    monkeypatch.setenv("GATE106_TOKEN", "of wang")
+    harness.done("rules", "approve", waits["revision"])
+    monkeypatch.delenv("GATE106_TOKEN")
+    assert harness.asks("/provider/rules", "of yi")[1]["changes"][0]["rules"] == ["rule yi-only: changed"]
+    assert harness.asks("/provider/rules", "of jia")[1]["changes"] == jia["changes"], "a change of another's rule alone is none"
     rules = {one["rule"]: one for one in jia["rules"]}
     assert rules.keys() == {"refused", "beijing", "later"}, "of others alone, and over: none of its rules"
     assert (rules["beijing"]["dates"], rules["beijing"]["to_come"]) == ("", False)
