@@ -1,4 +1,4 @@
-"""Keeps people's requests to be erased until a second person has decided; pure.
+"""Keeps requests to be erased until a second person has decided; pure.
 
 In: a number, decisions, the time. Out: journal records, the requests as they are; or Impossible. Never: the clock, a person's record
 (operations.py stops marketing at the request and erases after the approval); a request that lapses: the person waits for an answer.
@@ -62,6 +62,16 @@ class ErasureRequests:
         (number,) = self._store.following(1)
         request = ErasureRequest(now, number, person, 0.0, PROPOSED, mask(person), author, who, why, "", b"")
         self._make_room()
+        return request, self._put(request)
+
+    def carried_out(
+        self, person: int, outcome: bytes, author: str, who: str, why: str, now: float
+    ) -> tuple[ErasureRequest, int]:
+        """A person was erased without a second person, where the settings list nobody: for the receipt."""
+        self._make_room()
+        (number,) = self._store.following(1)
+        state = erasure_requests.APPROVED
+        request = ErasureRequest(now, number, 0, now, state, mask(person), author, who, why, "", outcome)
         return request, self._put(request)
 
     def begin(self, number: int, asker: Asker, known: Collection[str], who: str, now: float) -> tuple[ErasureRequest, int]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from typing import Any
 
-from reportlab.graphics.shapes import Drawing, Line, Rect, String
+from reportlab.graphics.shapes import STATE_DEFAULTS, Drawing, Line, Rect, String
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
@@ -34,6 +34,7 @@ BARS_MAX = 15
 def paper(view: View, language: str = "zh") -> bytes:
     """The whole document; ``language``: zh or en."""
     register()
+    STATE_DEFAULTS["fontName"] = FONT  # else drawings name Helvetica, which nobody embeds
     out = BytesIO()
     page = _Paper(view, words_of(WORDS, language))
     title = f"{page.translated('Sheet of the day')} {view.day}"

@@ -152,6 +152,7 @@ def test_nobody_is_in_it_and_strangers_words_are_escaped(harness: Harness) -> No
     assert str(SHANGHAI)[:8] not in whole
     assert "满100减50" not in whole
     assert paper(view, "zh") == pdf, "the same sheet is the same file"
+    assert len(re.findall(rb"/Type /Font\b", pdf)) == len(re.findall(rb"/FontFile2", pdf)), "each font is embedded"
 
 
 def test_small_counts_are_not_told(harness: Harness) -> None:
