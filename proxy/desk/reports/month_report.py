@@ -435,11 +435,7 @@ class TableInLanguage(NamedTuple):
 
 
 def shown(table: Table, language: str) -> TableInLanguage:
-    cells = [*table.rows, table.total] if table.total else table.rows
-    numbers = [
-        any(isinstance(row[place], (int, float)) for row in cells) and not any(row[place] and isinstance(row[place], str) for row in table.rows)
-        for place in range(len(table.heads))
-    ]  # fmt: skip
+    numbers = [not any(isinstance(row[place], str) for row in table.rows) for place in range(len(table.heads))]
     return TableInLanguage(
         in_language(table.title, language), texts(table.heads, language), [texts(row, language) for row in table.rows],
         texts(table.total, language), in_language(table.note, language), numbers,
@@ -459,11 +455,7 @@ def as_dict(month: MonthReport, language: str) -> dict[str, Any]:
                 "heads": [str(head) for head in one.heads],
                 "rows": [[_plain(cell) for cell in row] for row in one.rows],
                 "total": [_plain(cell) for cell in one.total],
-                "shown": {
-                    "title": in_language(one.title, language), "heads": texts(one.heads, language),
-                    "rows": [texts(row, language) for row in one.rows], "total": texts(one.total, language),
-                    "note": in_language(one.note, language),
-                },
+                "shown": shown(one, language)._asdict(),
             }
             for one in month.tables()
         },
