@@ -1,4 +1,4 @@
-"""Keeps the counts of finished days beside the archive.
+"""Caches the counts of finished days beside the archive.
 
 So that a report of a month reads each day of the journal once. The same for what the second reading of opt-outs found in a finished month.
 
@@ -34,7 +34,7 @@ COUNTS = ("marketing_by", "optouts", "speeds", "entered")
 NUMBERS = ("records", "restored", "first", "last")
 
 
-class KeptDays:
+class DayCountCache:
     def __init__(self, folder: Path, disks: Sequence[OsDisk], now: float) -> None:
         """``disks``: the journals that are counted together."""
         self._disks, self._now = disks, now
