@@ -31,7 +31,7 @@ FORM = 1
 """Of the files: another number makes all days be counted again."""
 AUDIT = "-optouts"
 COUNTS = ("marketing_by", "optouts", "speeds", "entered")
-NUMBERS = ("records", "restored", "first", "last")
+NUMBERS = ("records", "restored", "slowest_s", "first", "last")
 
 
 class DayCountCache:
