@@ -58,6 +58,18 @@ class Sandbox:
         found: dict[str, str | None] = await self._ask("tables", revision=revision)
         return found
 
+    async def draft(self, revision: str, who: str) -> dict[str, Any]:
+        found: dict[str, Any] = await self._ask("draft", revision=revision, who=who)
+        return found
+
+    async def keep_draft(self, revision: str, who: str, files: Mapping[str, str | None]) -> dict[str, Any]:
+        found: dict[str, Any] = await self._ask("keep_draft", revision=revision, who=who, files=files)
+        return found
+
+    async def switched(self, revision: str, instead: Mapping[str, str], rule: str, mode: str, share: str) -> tuple[str, str]:
+        file, text = await self._ask("switched", revision=revision, instead=instead, rule=rule, mode=mode, share=share)
+        return file, text
+
     async def spread(self, revision: str, instead: Mapping[str, str], into: Path) -> str:
         return str(await self._ask("spread", revision=revision, instead=instead, into=str(into)))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import NamedTuple
@@ -101,6 +102,25 @@ def moment(text: str) -> tuple[float, bool]:
     except ValueError:
         raise ValueError(f"'{text}' is no date of the calendar") from None
     return (day if day.tzinfo else day.replace(tzinfo=ZONE)).timestamp(), match[2] is not None
+
+
+_DAY = r"(?:(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})日?|(\d{4})(\d{2})(\d{2}))"
+_TIME = r"(?:(\d{1,2})\s*[:时点]\s*(\d{1,2})(?:[:分]\s*(\d{1,2})秒?(?:\.\d+)?)?分?|(\d{2})(\d{2})(\d{2})?)"
+_IN_TABLES = re.compile(rf"{_DAY}(?:(?:[\sT]+|(?<=日)|(?<=\d{{8}})){_TIME}(?:\+08:00)?)?", re.ASCII)
+
+
+def table_moment(text: str) -> tuple[float, bool]:
+    """The same of a cell of a table, in any usual spelling: 2027/6/30, 2027年6月30日 8点05分, 20270630."""
+    if WHEN.fullmatch(text):
+        return moment(text)
+    written = unicodedata.normalize("NFKC", text).strip()
+    found = _IN_TABLES.fullmatch(written)
+    if not found:
+        return moment(written)
+    year, month, day, *packed_day, hour, minute, second, packed_hour, packed_minute, packed_second = found.groups("")
+    date = "-".join(packed_day) if not year else f"{year}-{month:0>2}-{day:0>2}"
+    clock = [packed_hour, packed_minute, packed_second] if packed_hour else [hour, minute, second]
+    return moment(f"{date} {':'.join(f'{part:0>2}' for part in clock)}" if any(clock) else date)
 
 
 _WRITTEN = re.compile(r"(\d{4})\s*[-/.年]?\s*(\d{1,2})\s*(?:月|[-/.月]\s*(\d{1,2})日?|(\d{2}))?", re.ASCII)

@@ -6,6 +6,8 @@ a counter.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from proxy.model.counters import GateCounters
 from proxy.model.message import Counters, Message, Order, Outcome, Verdict
 from proxy.model.recipient import Recipient
@@ -13,10 +15,15 @@ from proxy.policy.judge import judge
 from proxy.policy.reply_paths import Paths
 from proxy.policy.ruleset import RuleSet
 
+NO_RULES: Mapping[str, float] = {}
+
 
 class CandidateRules:
-    def __init__(self, rules: RuleSet, tally: GateCounters) -> None:
-        self.rules = self.base = rules
+    def __init__(self, rules: RuleSet, tally: GateCounters, as_begun: Mapping[str, float] = NO_RULES) -> None:
+        """``as_begun``: see there."""
+        self.rules = self.base = rules.as_begun(as_begun) if as_begun else rules
+        self.as_begun = as_begun
+        """Rules that are tried as if they decided already, each with the time from which it does."""
         self._tally = tally
         self.judged = 0
         """Messages judged since it was proposed, or since the start."""

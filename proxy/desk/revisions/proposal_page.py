@@ -30,6 +30,7 @@ async def _show(request: PageRequest, problem: str = "") -> Response:
         why=next((one["why"] for one in events if (one["event"], one["revision"]) == ("proposed", waits["revision"])), ""),
         rules=changed(before["rules"], after["rules"]), before={one["rule"]: one for one in before["rules"]},
         failing=new_problems(before, after), wrong=sum(bool(one["wrong"]) for one in after["tests"]), tests=after["tests"],
+        at=request.app.wall(),
         files=await sandbox.differs(now["revision"], waits["revision"]),
     )  # fmt: skip
 
