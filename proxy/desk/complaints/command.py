@@ -17,7 +17,7 @@ from proxy.operations.declaration import CSV, Program, command
 from proxy.operations.parameters import DURATION, Choice, Flag, Reason, Text
 from proxy.operations.terminal import CONFIG, Config, Control, Json
 
-Sheet = Annotated[str, Choice("The language of the sheet.", tuple(LANGUAGES))]
+Sheet = Annotated[str | None, Choice("The language of the sheet; zh where nothing is said.", tuple(LANGUAGES))]
 LINE_ROWS = 100
 DAY_S = 86_400.0
 EXPORT_ROWS, MOVED_UP = 1000, 100
@@ -131,7 +131,7 @@ def export(
     state: Annotated[str | None, Choice("Only these.", tuple(STATES))] = None,
     provider: Annotated[str | None, Text("Only of this provider.")] = None,
     unanswered: Annotated[bool, Flag("Only decided ones, no answer to whose source is noted.")] = False,
-    lang: Sheet = "zh",
+    lang: Sheet = None,
     config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Write cases to a file: reference, decision, by whom, why. Numbers are masked."""
@@ -148,7 +148,7 @@ def export(
         if not answer["more"] or not news:
             break
         skip += EXPORT_ROWS - MOVED_UP
-    _write(file, cases.values(), lang)
+    _write(file, cases.values(), lang or "zh")
     terminal.print_answer({"file": str(file), "cases": len(cases)}, json, [f"{file}: {len(cases)} cases"])
 
 
@@ -172,7 +172,7 @@ def answer(
     why: Annotated[str, Reason()],
     file: Annotated[Path | None, typer.Option("--file", help="What was sent: it is kept with the case, and its SHA-256 is noted.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the answer as a sheet (CSV, XLSX) to send, and note that one.")] = None,
-    lang: Sheet = "zh",
+    lang: Sheet = None,
     config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Note that the source of a decided case (12321) was answered, with the file that was sent: the second clock stops."""
@@ -189,7 +189,7 @@ def answer(
     if case["state"] == OPEN:
         terminal.fail(f"case {case['id']} is open: decide it first (gate106 complaint decide {case['id']})")
     if out is not None:
-        _write(out, [case], lang)
+        _write(out, [case], lang or "zh")
     try:
         digest = answer_files.keep(places_of(config).archive.folder, sent, time.time())
         done = terminal.ask(config, control, "complaint.answer", id=id_, file=sent.name[-WORD_MAX:], sha256=digest, why=why)
