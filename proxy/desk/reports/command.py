@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
     from proxy.config import Settings
     from proxy.desk.reports.daily_report import DayReport, NamesOf
-    from proxy.desk.reports.kept_days import KeptDays
+    from proxy.desk.reports.day_count_cache import DayCountCache
 
 REPEATS_S = 900
 """Reading begins this long before the day: repeats refer to refusals before midnight."""
@@ -45,9 +45,7 @@ def report(
     html: Annotated[Path | None, typer.Option("--html", help="Write it as a page that opens offline.")] = None,
     pdf: Annotated[Path | None, typer.Option("--pdf", help="Write it as a PDF.")] = None,
     xlsx: Annotated[Path | None, typer.Option("--xlsx", help="Write a month as a spreadsheet, a sheet for each table.")] = None,
-    least: Annotated[
-        int, Integer("Smaller counts are hidden; those of a month are rounded to multiples of it.", 1, 1_000_000)
-    ] = 10,
+    least: Annotated[int, Integer("Smaller counts are hidden.", 1, 1_000_000)] = 10,
     lang: Annotated[str | None, Choice("zh or en; default: of the locale, zh where it is neither.", ("zh", "en"))] = None,
     audit_s: Annotated[
         float | None, typer.Option("--audit-within", hidden=True, help="Seconds for the second reading of opt-outs, for pages.")
@@ -66,6 +64,9 @@ def report(
     if month is not None:
         if day is not None:
             fail("report: --day or --month, not both")
+        for path, ending in ((html, ".html"), (pdf, ".pdf"), (xlsx, ".xlsx")):
+            if path is not None and path.suffix.lower() != ending:
+                fail(f"--{ending[1:]}: {path}: name it {ending}")
         made = _month(settings, month, least, config, journal, control, audit_s)
         _write_month(made, language, html, pdf, xlsx)
         print_answer(month_report.as_dict(made, language), json, _month_lines(made, language))
@@ -92,28 +93,30 @@ def report(
 def _month(
     settings: Settings,
     month: str,
-    base: int,
+    least: int,
     config: Path,
     journal: Path | None,
     control: Path | None,
     audit_s: float | None,
 ) -> month_report.MonthReport:
     from proxy.archive.audit import audit_run
-    from proxy.desk.reports.kept_days import KeptDays
+    from proxy.desk.reports.day_count_cache import DayCountCache
 
     try:
         since, until = time_windows.month_span(month)
-    except ValueError as error:
-        fail(f"--month: {error}")
+    except ValueError:
+        fail(f"--month: '{month}' is no month (like 2026-11; a day is --day 2026-11-11)")
     gates = gates_of(settings, journal)
     earlier = time_windows.local(since - 1)[:7]
     disks = [disk_of(gate.journal, gate.sealing) for gate in gates]
     kept = (
-        KeptDays(settings.archive.folder, disks, time.time()) if journal is None and settings.archive.folder.is_dir() else None
+        DayCountCache(settings.archive.folder, disks, time.time())
+        if journal is None and settings.archive.folder.is_dir()
+        else None
     )
     sheet, days = _days(gates, since, until, kept)
     if not sheet.records:
-        fail(f"{journal or settings.journal}: the journal has nothing of that month")
+        fail(f"{journal or settings.journal}: the journal has nothing of that month ({month})")
     before, _ = _days(gates, *time_windows.month_span(earlier), kept)
     try:
         after_optout = kept.find_audit(since, until) if kept is not None else None
@@ -124,11 +127,11 @@ def _month(
     except audit_run.CannotAudit as error:
         fail(error)
     desk = _desk(control or settings.control, month, earlier)
-    return month_report.MonthReport(month, since, until, sheet, days, before, desk, after_optout, base)
+    return month_report.MonthReport(month, since, until, sheet, days, before, desk, after_optout, least)
 
 
 def _days(
-    gates: Sequence[Settings], since: float, until: float, kept: KeptDays | None
+    gates: Sequence[Settings], since: float, until: float, kept: DayCountCache | None
 ) -> tuple[DayReport, dict[str, Counter[str]]]:
     """The sum of its days, and the fates of each."""
     from proxy.desk.reports.daily_report import FATES, DayReport

@@ -1,4 +1,4 @@
-"""Keeps the counts of finished days beside the archive.
+"""Caches the counts of finished days beside the archive.
 
 So that a report of a month reads each day of the journal once. The same for what the second reading of opt-outs found in a finished month.
 
@@ -26,15 +26,16 @@ from proxy.desk.backtest.commit_groups import JUMP_S, segments_between
 from proxy.desk.reports.daily_report import DayReport, ReportedOutcome
 from proxy.journal.disk import OsDisk
 from proxy.policy.time_windows import local
+from proxy.runtime.atomic_files import give_to_owner
 
 FORM = 1
 """Of the files: another number makes all days be counted again."""
 AUDIT = "-optouts"
 COUNTS = ("marketing_by", "optouts", "speeds", "entered")
-NUMBERS = ("records", "restored", "first", "last")
+NUMBERS = ("records", "restored", "slowest_s", "first", "last")
 
 
-class KeptDays:
+class DayCountCache:
     def __init__(self, folder: Path, disks: Sequence[OsDisk], now: float) -> None:
         """``disks``: the journals that are counted together."""
         self._disks, self._now = disks, now
@@ -74,10 +75,13 @@ class KeptDays:
 
     def _write(self, path: Path, held: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):
-            self._folder.mkdir(mode=0o700, exist_ok=True)
+            if not self._folder.is_dir():
+                self._folder.mkdir(mode=0o700, exist_ok=True)
+                give_to_owner(self._folder)
             half, name = tempfile.mkstemp(dir=self._folder)
             with os.fdopen(half, "w", encoding="utf-8") as file:
                 json.dump(held, file, ensure_ascii=False)
+            give_to_owner(Path(name))
             Path(name).replace(path)
 
     def _path(self, since: float, what: str = "") -> Path:
