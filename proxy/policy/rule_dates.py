@@ -20,47 +20,18 @@ TRIAL_KEYS = ("until", "from", "for")
 
 def is_to_come(when: Tree, since: float, until: float) -> bool:
     """Whether a rule (with its date conditions) is never active from ``since`` to ``until``, but will be later."""
-    return any(not time.holds(since) and until <= time.changes(since) < time_windows.NEVER for time in dates_of(when))
+    return any(not time.holds(since) and until <= time.changes(since) < time_windows.NEVER for time in active_times(when))
 
 
 def is_over(when: Tree, now: float) -> bool:
     """Whether a rule's dates are over."""
-    return any(not time.holds(now) and time.changes(now) >= time_windows.NEVER for time in dates_of(when))
+    return any(not time.holds(now) and time.changes(now) >= time_windows.NEVER for time in active_times(when))
 
 
-def active_from_to(when: Tree) -> tuple[float, float]:
-    """When a rule is active for the first time, and when for good no more; 0: no date says so."""
-    for time in dates_of(when):
-        last = _last_edge(time)
-        begins = 0.0 if time.holds(-time_windows.NEVER) else time.changes(-time_windows.NEVER)
-        return begins, 0.0 if time.holds(last) else last
-    return 0.0, 0.0
-
-
-def as_begun(when: Tree) -> Tree:
-    """A rule's conditions as if its dates had begun already; they end when they do."""
-    return All(tuple(_begun(one) for one in (when.parts if isinstance(when, All) else (when,))))
-
-
-def _begun(part: Tree) -> Tree:
-    if not isinstance(part, Test) or part.word != "active" or (time := part.time) is None:
-        return part
-    ends = _last_edge(time)
-    test = time_windows.between([(-time_windows.NEVER, time_windows.NEVER if time.holds(ends) else ends)], time.words)
-    return replace(part, holds=test.holds, time=test)
-
-
-def dates_of(when: Tree) -> list[TimeTest]:
-    """The condition that ``active`` of a rule is, if it has one."""
+def active_times(when: Tree) -> list[TimeTest]:
+    """A rule's own dates: none, or one condition."""
     parts = when.parts if isinstance(when, All) else (when,)
     return [one.time for one in parts if isinstance(one, Test) and one.word == "active" and one.time is not None]
-
-
-def _last_edge(time: TimeTest, at: float = -time_windows.NEVER) -> float:
-    """The last moment at which dates begin or end."""
-    while (later := time.changes(at)) < time_windows.NEVER:
-        at = later
-    return at
 
 
 def read_active(node: Node, registry: Registry) -> Test:
@@ -108,6 +79,35 @@ def _span(item: Node, keys: dict[str, Node], what: str) -> tuple[float, float]:
     if last <= first:
         raise item.fault(f"{what}: to is before from (swap them)")
     return first, last
+
+
+def active_from_to(when: Tree) -> tuple[float, float]:
+    """When a rule is active for the first time, and when for good no more; 0: no date says so."""
+    for time in active_times(when):
+        last = _last_edge(time)
+        begins = 0.0 if time.holds(-time_windows.NEVER) else time.changes(-time_windows.NEVER)
+        return begins, 0.0 if time.holds(last) else last
+    return 0.0, 0.0
+
+
+def as_begun(when: Tree) -> Tree:
+    """A rule's conditions as if its dates had begun already; they end when they do."""
+    return All(tuple(_begun(one) for one in (when.parts if isinstance(when, All) else (when,))))
+
+
+def _begun(part: Tree) -> Tree:
+    if not isinstance(part, Test) or part.word != "active" or (time := part.time) is None:
+        return part
+    ends = _last_edge(time)
+    test = time_windows.between([(-time_windows.NEVER, time_windows.NEVER if time.holds(ends) else ends)], time.words)
+    return replace(part, holds=test.holds, time=test)
+
+
+def _last_edge(time: TimeTest, at: float = -time_windows.NEVER) -> float:
+    """The last moment at which dates begin or end."""
+    while (later := time.changes(at)) < time_windows.NEVER:
+        at = later
+    return at
 
 
 def read_trial(node: Node) -> float:

@@ -100,7 +100,7 @@ def as_dict(answer: BacktestResult) -> dict[str, Any]:
     ]
     return {
         "rules": {"folder": str(answer.request.rules), "revision": answer.revision, "in_force": answer.in_force},
-        "as_begun": list(answer.as_begun),
+        "as_begun": list(answer.as_begun), "says": {name: answer.says[name] for name in _named(answer) if name in answer.says},
         "window": {"from": iso(answer.since), "to": iso(answer.until)}, "messages": found.messages, "parts": parts,
         "then": {word: then[word] for word in OUTCOMES}, "now": {word: now[word] for word in OUTCOMES}, "differences": found.total,
         **kinds, "shadow": dict(found.shadow.most_common()), "hours": list(hours(answer)), "examples": examples,
@@ -108,6 +108,12 @@ def as_dict(answer: BacktestResult) -> dict[str, Any]:
         "notes": list(notes(answer)), "seconds": round(answer.seconds, 3), "processes": answer.processes,
         "messages_per_second": round(parts / answer.seconds) if answer.seconds else 0,
     }  # fmt: skip
+
+
+def _named(answer: BacktestResult) -> list[str]:
+    """Ids of the rules that the result names."""
+    found = answer.differences
+    return sorted({*answer.as_begun, *found.shadow, *(rule for kind in KINDS for rule in found.by(kind, "rule"))})
 
 
 def _example(one: MaskedExample) -> dict[str, Any]:

@@ -107,6 +107,8 @@ class BacktestResult:
     """Rules that are active at no moment of it, and will be later."""
     as_begun: tuple[str, ...] = ()
     """Rules that were judged as if they had begun before, and were on trial no more."""
+    says: Mapping[str, str] = field(default_factory=dict)
+    """What each rule says in a sentence, by id."""
 
     @property
     def same(self) -> bool:
@@ -199,7 +201,7 @@ def backtest(request: BacktestRequest, processes: int = 1, progress: Callable[[f
     return BacktestResult(
         request, rules.revision, span.in_force, found, since, span.ends, span.begins, span.whole, time.monotonic() - began, shares,
         unknown, window_s(rules), from_store, tuple(one.id for one in rules.rules if is_to_come(one.when, since, span.ends)),
-        as_begun,
+        as_begun, {one.id: one.say for one in rules.rules if one.say},
     )  # fmt: skip
 
 

@@ -28,8 +28,6 @@ from proxy.model.redact import as_json
 from proxy.model.roles import Asker
 from proxy.operations.http import HttpRoute
 from proxy.policy import time_windows
-from proxy.policy.evaluation_plan import Rule
-from proxy.policy.rule_dates import active_from_to
 
 PAGE_MAX = 10_000
 CHILD_S = 25.0
@@ -92,7 +90,7 @@ class OwnEndpoints:
         return _json({"penalties": penalties, "orders": [{name: one[name] for name in ORDER_SHOWN_FIELDS} for one in own]})
 
     async def _rules(self, _: Request) -> Response:
-        """Which rules hold, in words and by date, and what changed lately: nothing of who changed it, nor of the words they look for."""
+        """Which rules hold, in words, and what changed lately: nothing of who changed it, nor of the words they look for."""
         gate = self._gate
         events = [one for one in gate.rule_deployment.revisions.events if one.event in IN_FORCE][-NOTICES:]
         changes = [
@@ -104,7 +102,7 @@ class OwnEndpoints:
             for one in reversed(events)
         ]
         enforced = [one for one in gate.relay.rules.rules if one.enforced_ppm]
-        rules = [{"rule": one.id, "say": one.say, "basis": one.basis, **_dates(one)} for one in enforced]
+        rules = [{"rule": one.id, "say": one.say, "basis": one.basis} for one in enforced]
         return _json({"revision": gate.relay.rules.revision, "rules": rules, "changes": changes})
 
     async def _refusals(self, request: Request) -> Response:
@@ -138,11 +136,6 @@ class OwnEndpoints:
         if code:
             return _json({"error": errors}, 503)
         return Response(out, media_type="text/csv; charset=utf-8" if csv else "application/json")
-
-
-def _dates(rule: Rule) -> dict[str, float]:
-    """From when a rule decides, its trial included, and until when; 0: no date says so."""
-    return {"from": rule.decides_from, "until": active_from_to(rule.when)[1]}
 
 
 def _not_in_the_calendar(moment: str) -> str:

@@ -37,7 +37,7 @@ async def refusals(request: PageRequest) -> Response:
 async def rules(request: PageRequest) -> Response:
     answer = await request.own("/provider/rules")
     changes = [{"at": one["at"], "rules": [_changed(text) for text in one["rules"]]} for one in answer["changes"]]
-    return request.render("own_rules.html", rules=answer["rules"], changes=changes, at=request.app.wall())
+    return request.render("own_rules.html", rules=answer["rules"], changes=changes)
 
 
 def _changed(text: str) -> tuple[str, str]:

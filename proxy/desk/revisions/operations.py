@@ -125,7 +125,8 @@ def _in_force(answer: Answer) -> Iterator[str]:
             f"{waits['milder']:,} that were refused" + (f"; it failed {waits['errors']:,} times" if waits["errors"] else "")
         )
         if waits["as_begun"]:
-            yield f"  hypothetical: as if these rules decided already, which they do later: {', '.join(waits['as_begun'])}"
+            later = ", ".join(one["rule"] for one in waits["as_begun"])
+            yield f"  hypothetical: as if these rules decided already, which they do later: {later}"
     for one in answer["orders"]:
         yield f"{one['name']}: {about(one)}, until {format_time(one['until'])} ({one['who']}: {one['why']})"
     yield from table_lines(

@@ -76,8 +76,13 @@ async def _one(request: PageRequest, problem: str = "") -> Response:
 async def history(request: PageRequest) -> Response:
     now = await request.ask("rules")
     events = (await request.ask("rules.history", last=EVENTS_MAX))["events"]
+    described = await request.asking.sandbox.describe(now["revision"])
     return request.render(
-        "rules_history.html", now=now, events=compared(events)[:EVENTS], earlier=earlier(events, now["revision"])
+        "rules_history.html",
+        says={one["rule"]: one["say"] for one in described["rules"] if one["say"]},
+        now=now,
+        events=compared(events)[:EVENTS],
+        earlier=earlier(events, now["revision"]),
     )
 
 

@@ -386,8 +386,8 @@ class RuleDeployment:
 
     def _propose(self, found: Loaded, in_force: Contents) -> None:
         """What the set in force has not is tried as if it had begun: a rule of next week would object to nothing today."""
-        self._waiting, new = found, new_rules(in_force, found.contents)
-        dated = {rule.id: rule.decides_from for rule in found.rules.rules if rule.id in new and rule.decides_from}
+        self._waiting, new, now = found, new_rules(in_force, found.contents), time.time()
+        dated = {rule.id: rule.decides_from for rule in found.rules.rules if rule.id in new and rule.decides_from > now}
         self.proposal = CandidateRules(found.rules, self._tally, dated)
 
     def _forget_files(self) -> None:
@@ -433,7 +433,10 @@ class RuleDeployment:
         waits = None if proposal is None else {
             "revision": now.proposed, "author": now.author, "since": now.time, "rules": len(proposal.rules.rules),
             "judged": proposal.judged, "stricter": proposal.stricter, "milder": proposal.milder, "errors": proposal.errors,
-            "as_begun": sorted(name for name, begins in proposal.as_begun.items() if begins > time.time()),
+            "as_begun": [
+                {"rule": rule.id, "say": rule.say}
+                for rule in proposal.rules.rules if proposal.as_begun.get(rule.id, 0.0) > time.time()
+            ],
         }  # fmt: skip
         return {
             "problem": self.problem, "proposed": waits, "kept_out": now.kept_out, "four_eyes": self._four_eyes,

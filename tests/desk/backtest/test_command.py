@@ -56,7 +56,7 @@ def asked(folder: Path, *more: object) -> Result:
     return CliRunner().invoke(app, ["backtest", "--config", str(folder / "gate106.yaml"), *map(str, more)])
 
 
-BAN = "  - {id: ban-sh, when: {province: 上海}, DATES then: reject, reason: region-ban}\n"
+BAN = "  - {id: ban-sh, say: 上海不发, when: {province: 上海}, DATES then: reject, reason: region-ban}\n"
 
 
 def with_ban(folder: Path, dates: str) -> Path:
@@ -89,7 +89,7 @@ def test_a_rule_of_next_week_is_judged_as_if_it_were_in_force_and_the_result_say
     told = json.loads(asked(folder, "--rules", new, "--json").stdout)
     assert (told["newly_refused"]["by_rule"], told["as_begun"]) == ({"ban-sh": 4}, ["ban-sh"]), "of six two were refused then"
     note = "hypothetical, for these rules decide later and are judged as if they did already: ban-sh"
-    assert told["notes"] == [note]
+    assert (told["notes"], told["says"]) == ([note], {"ban-sh": "上海不发"})
     assert asked(folder, "--rules", new, "--html", folder / "page.html", "--lang", "zh").exit_code == 1
     assert (
         "假设结果：以下规则尚未到执行时间" in (folder / "page.html").read_text(encoding="utf-8").partition('class="tiles"')[0]
