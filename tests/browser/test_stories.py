@@ -192,8 +192,17 @@ def test_a_signature_is_registered_and_another_ends(street: Street, visit: Come,
 )
 def test_a_mistake_is_taught_in_the_reader_s_language_while_it_is_typed(language: str, said: str, visit: Come) -> None:
     chen = visit("chen", language).open("/drafts/edit")
-    chen.page.fill("textarea[name=text]", "rules:\n  - {id: a, wen: {category: otp}}\n")
+    chen.page.locator(".cm-content").click()
+    chen.page.keyboard.press("Control+a")
+    chen.page.keyboard.insert_text("rules:\n  - {id: a, wen: {category: otp}}\n")
     expect(chen.page.locator("#check .wrong")).to_contain_text(said, timeout=20_000)
+    expect(chen.page.locator(".cm-line:has(.cm-error-text)")).to_have_text("  - {id: a, wen: {category: otp}}")
+    expect(chen.page.locator(".cm-lint-marker-error")).to_have_count(1)
     assert chen.axe() == []
     chen.page.locator("#check .wrong button").click()
-    assert chen.page.evaluate("document.activeElement.name") == "text", "its line is where one goes on typing"
+    chen.page.keyboard.insert_text("  - {id: a, when: {category: otp}, then: reject, reason: keyword}")
+    expect(chen.page.locator("#check .wrong")).to_have_count(0, timeout=20_000)
+    assert "{id: a, when" in chen.open("/drafts/edit").page.locator(".cm-content").inner_text(), "the draft is kept"
+    chen.page.locator("#drafted button").click()
+    chen.page.wait_for_url("**/rules")
+    assert "{id: a, when" not in chen.open("/drafts/edit").page.locator(".cm-content").inner_text()

@@ -27,6 +27,7 @@ PATHS = {
     "number": "999",
     "id": "999",
     "name": "nowhere",
+    "rule": "nowhere",
     "revision": "0" * 16,
     "kind": "page",
     "step": "reopen",
@@ -188,6 +189,7 @@ def test_a_draft_s_mistakes_are_taught_in_chinese_while_it_is_written(desk: Desk
         answer = here.post("/drafts/check", **form)
         assert words in shown(answer.text), shown(answer.text)
         assert not english(answer.text), english(answer.text)
+    here.post("/drafts/discard")
     tried = here.post("/drafts/try", **draft(here), try_to="4001234567", try_from="1069001", try_text=AD)
     assert "400 客服号码，不是个人号码" in problems(tried)
 

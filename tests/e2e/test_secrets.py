@@ -308,6 +308,7 @@ INVOCATIONS: dict[str, list[str]] = {
     "gate106 rules import-templates": ["templates.csv", "--why", "x", "--token-file", "secrets/li.token"],
     "gate106 rules withdraw": ["0123456789abcdef", "--why", "x", "--token-file", "secrets/li.token"],
     "gate106 rules rollback": ["--why", "x"],
+    "gate106 rules set-mode": ["daily-cap", "off", "--why", "x", "--token-file", "secrets/li.token"],
     "gate106 rules take": ["--why", "x"],
 }  # fmt: skip
 ASKS_NO_GATE = {

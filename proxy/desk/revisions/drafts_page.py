@@ -83,6 +83,8 @@ async def write(request: PageRequest) -> Response:
 @page.post("switch")
 async def switch(request: PageRequest) -> Response:
     """Into the draft with a rule in another mode."""
+    if not request.form("mode"):
+        raise CannotAsk(request.t("unclear_kind"))
     draft, rule = await draft_of(request), request.form("rule")
     file, text = await request.asking.sandbox.switched(
         draft.base, draft.files, rule, request.form("mode"), request.form("share")
