@@ -63,6 +63,7 @@ DIMENSIONS: Mapping[str, str] = {
 """Dimensions of orders and opt-outs."""
 CLOSED: Mapping[str, Mapping[str, str]] = {
     "answer": labels.ANSWERS, "case": labels.CASES, "consent": labels.CONSENTS, "penalty": labels.PENALTIES, "feed": labels.FEEDS,
+    "request": labels.REQUESTS,
     "reason": labels.REASONS, "event": labels.EVENTS, "fate": labels.FATES, "says": {"yes": "是", "no": "否"},
     "end": labels.ENDS, "change": {"added": "新增", "changed": "修改", "removed": "删除"}, "how": labels.HOW,
     "dimension": {**DIMENSIONS, "reason": "原因"},

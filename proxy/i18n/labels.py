@@ -21,6 +21,13 @@ PENALTIES: Mapping[str, str] = {
 FEEDS: Mapping[str, str] = {
     "proposed": "待批准", "approved": "已批准", "rejected": "未通过", "withdrawn": "已撤回", "lapsed": "逾期未批, 已失效",
 }  # fmt: skip
+REQUESTS: Mapping[str, str] = {"proposed": "待复核", "approved": "已删除", "rejected": "不予删除", "withdrawn": "已撤回"}
+"""Of people who ask to be erased."""
+ERASED: Mapping[str, str] = {
+    "refusals": "拒收记录", "consents_and_lists": "同意和名单", "withdrawn": "撤回同意的记录", "asked_for_consent": "征求同意的记录",
+    "texts": "所拒收一方的短信内容", "numbers_in_complaints": "投诉中的号码",
+}  # fmt: skip
+"""What is gone of a person who was erased."""
 ANSWERS: Mapping[str, str] = {
     "accepted": "运营商已接收", "taken-back": "运营商拒绝, 不计数", "unknown": "无应答, 计数", "late-accepted": "运营商迟到接收",
     "late-taken-back": "运营商迟到拒绝, 不计数", "still-unknown": "拒绝, 先前可能已送达: 计数",

@@ -1,4 +1,4 @@
-"""Keeps people's requests to be erased until a second person has decided; pure.
+"""Keeps requests to be erased until a second person has decided; pure.
 
 In: a number, decisions, the time. Out: journal records, the requests as they are; or Impossible. Never: the clock, a person's record
 (operations.py stops marketing at the request and erases after the approval); a request that lapses: the person waits for an answer.

@@ -91,8 +91,7 @@ def _decided(answer: Answer) -> Iterator[str]:
         yield from _stays(answer.get("stays", ()))
 
 
-def subject_lines(answer: Mapping[str, Any], *, chinese: bool = False) -> Iterator[str]:
-    """``chinese``: whom they refused once more, for the person who reads it."""
+def subject_lines(answer: Mapping[str, Any]) -> Iterator[str]:
     to = answer["to"]
     yield f"{to}: {answer['region']}"
     for one in answer["received"]:
@@ -104,8 +103,6 @@ def subject_lines(answer: Mapping[str, Any], *, chinese: bool = False) -> Iterat
             f"{to}: refused {one['about']}, by {one['source']} on {since} ({one['kept']}{over})",
             f"{to}：{since} 起拒收{one['about_zh']}，{source}（{kept}{'，已过期' if over else ''}）",
         )
-        if chinese:
-            yield f"{to}: {since} 起拒收{one['about_zh']}" + ("" if one["in_force"] else "(已过期)")
     yield from consent_lines(answer)
     for one in answer["asked_for_consent"]:
         yield f"{to}: asked for consent by {_whom(one)}"
@@ -149,7 +146,9 @@ def _stays(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         )
 
 
-def _nobody_else(answer: Answer) -> Iterator[str]:
+def _warnings(answer: Answer) -> Iterator[str]:
+    if answer.get("request"):
+        yield from suppress.unenforced(answer)
     if answer.get("request") and not answer["confirmers"]:
         yield (
             "gate106: nobody else may confirm it: add a second person with the role approver to the settings "
@@ -244,8 +243,8 @@ class DataSubjects(
     # -- forgotten
 
     @operation(
-        Permission.ENTER, answer={"to": str, "gone": object, "stays": [object], "request?": int, "confirmers?": [str]},
-        record=("person", "erasure-requested"), text=_erased, notes=_nobody_else,
+        Permission.ENTER, answer={"to": str, "gone": object, "stays": [object], "request?": int, "confirmers?": [str], "enforced?": bool},
+        record=("person", "erasure-requested"), text=_erased, notes=_warnings,
         example='gate106 subject erase --to 13800210500 --why "asked for it in writing, 2026-11-11"',
     )  # fmt: skip
     async def erase(self, call: Call, to: To, why: Why) -> Answer:
@@ -262,8 +261,10 @@ class DataSubjects(
         gate.relay.refusals.forget(to)
         request, sequence = gate.erasure_requests.propose(to, call.asker.name, call.who, why, now)
         await gate.safe(sequence)
-        confirmers = call.others_who_may(Permission.APPROVE)
-        return {"to": str(Number(to)), "gone": {}, "stays": [], "request": request.id, "confirmers": confirmers}
+        return {
+            "to": str(Number(to)), "gone": {}, "stays": [], "request": request.id, "confirmers": call.others_who_may(Permission.APPROVE),
+            "enforced": suppress.enforced(gate.relay.rules),
+        }  # fmt: skip
 
     async def _forget(self, person: int, who: str, why: str) -> dict[str, Any]:
         """What is gone and what stays."""
@@ -292,17 +293,23 @@ class DataSubjects(
             "stays": [
                 {
                     "what": "64 bits of the number under a key: so that no marketing is sent",
+                    "what_zh": "号码加密后的 64 位标记: 用于不再向该号码发送营销",
                     "why": "个人信息保护法 47; 通信短信息服务管理规定 (no marketing after refusal)",
+                    "why_zh": "个人信息保护法第47条; 通信短信息服务管理规定(拒收后不得再发)",
                     "until": 0,
                 },
                 {
                     "what": f"when and of which kind the last {record.Record(after).held} messages were, for caps",
+                    "what_zh": f"最近 {record.Record(after).held} 条短信的时间和类别, 用于限制条数",
                     "why": "limits per person hold for who was forgotten, too",
+                    "why_zh": "每人收信条数的限制对已删除的人同样有效",
                     "until": newest + window_s if newest else now,
                 },
                 {
                     "what": "the journal: messages, refusals, this request (gate106 journal erase takes out what need not stay)",
+                    "what_zh": "日志: 短信、拒收和本次要求的记录",
                     "why": f"通信短信息服务管理规定: records are kept at least 6 months (retention.days: {days})",
+                    "why_zh": f"通信短信息服务管理规定: 记录至少保存6个月(设置为 {days} 天)",
                     "until": now + days * DAY_S,
                 },
                 *([_cases_stay(complaints, now)] if complaints else []),
@@ -333,7 +340,7 @@ class DataSubjects(
             raise CommandRefused(f"{problem}: without a key nobody would know the person again, and they would get marketing")
         request, sequence = gate.erasure_requests.begin(id_, call.asker, call.known, call.who, gate.now())
         if request.state != PROPOSED:
-            outcome = await self._forget(request.number, call.who, f"{request.name} by {request.author}: {request.why}")
+            outcome = await self._forget(request.number, call.who, request.why)
             packed = jsonlib.dumps(outcome, ensure_ascii=False).encode()
             sequence = gate.erasure_requests.done(request, packed, call.who, gate.now())
         return await self._settled(id_, sequence)
@@ -405,7 +412,9 @@ def _complaint(case: Case, *, whole: bool) -> dict[str, Any]:
 def _cases_stay(count: int, now: float) -> dict[str, Any]:
     return {
         "what": f"{count} complaints and what was decided, under the digits that are shown",
+        "what_zh": f"{count} 件投诉及其认定, 只留可显示的几位号码",
         "why": f"how a complaint was answered has to be shown: {KEEP_S / DAY_S:.0f} days from its decision on",
+        "why_zh": f"须能说明投诉如何答复: 自认定起 {KEEP_S / DAY_S:.0f} 天",
         "until": now + KEEP_S,
     }
 

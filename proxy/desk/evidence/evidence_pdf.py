@@ -18,7 +18,20 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from proxy.console.pdf_text import FONT, markup, plain, register
-from proxy.i18n.labels import ANSWERS, CASES, CONSENTS, ENDS, PENALTIES, REASONS, RECEIPTS, SCOPES, STEPS, both
+from proxy.i18n.labels import (
+    ANSWERS,
+    CASES,
+    CONSENTS,
+    ENDS,
+    ERASED,
+    PENALTIES,
+    REASONS,
+    RECEIPTS,
+    REQUESTS,
+    SCOPES,
+    STEPS,
+    both,
+)
 from proxy.model.redact import printable
 from proxy.policy import time_windows
 from proxy.policy.explanation.lines import FEATURES
@@ -55,6 +68,11 @@ def evidence(fields: Mapping[str, Any]) -> bytes:
 def letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now: float) -> bytes:
     """To a provider about a penalty, with the complaints it rests on as annex."""
     return _document(f"处罚通知书 Notice of penalty {penalty['id']}", _letter(penalty, cases, now))
+
+
+def receipt(request: Mapping[str, Any], now: float) -> bytes:
+    """To a person who asked to be erased: what was done, what is gone, what stays and why."""
+    return _document(f"个人信息删除回执 Receipt {request['id']}", _receipt(request, now))
 
 
 def _document(title: str, parts: Iterator[Any]) -> bytes:
@@ -198,6 +216,34 @@ def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now:
     yield _table(heads, rows, "没有 None", (2, 4, 5, 4, 4, 3, 3))
     if len(cases) > CASES_MAX:
         yield _paragraph(f"另有 {len(cases) - CASES_MAX} 件 more", _SOFT)
+
+
+def _receipt(request: Mapping[str, Any], now: float) -> Iterator[Any]:
+    decided = _when(request["decided"])
+    done = {
+        "proposed": "正在由第二人复核, 复核后另发回执.",
+        "approved": f"经第二人复核, 已于 {decided} 删除.",
+        "rejected": f"已于 {decided} 决定不予删除: {request['decision']}. 如有异议, 请书面提出.",
+        "withdrawn": f"该要求已于 {decided} 撤回: {request['decision']}.",
+    }[request["state"]]
+    yield from _paragraphs(f"致: 号码 {request['to']} 的机主")
+    yield _paragraph(f"编号: {request['id']} | 日期: {_when(now)[:10]} | 状态: {REQUESTS[request['state']]}", _SOFT)
+    yield Spacer(0, 2 * mm)
+    yield from _paragraphs(
+        f"您要求删除个人信息, 我们于 {_when(request['time'])} 收到. 该号码自那时起登记为不接收营销短信.",
+        done,
+    )
+    if "gone" in request:
+        yield _paragraph("已删除 Erased", _HEAD)
+        yield _pairs([(ERASED.get(name, name), f"{count}") for name, count in request["gone"].items()])
+        yield _paragraph("依法保留 Kept by law", _HEAD)
+        kept = [
+            (one.get("what_zh", one["what"]), one.get("why_zh", one["why"]), _when(one["until"]) or "长期")
+            for one in request["stays"]
+        ]
+        yield _table(("内容 what", "依据 why", "保留至 until"), kept, "没有 None", (5, 5, 3))
+    yield Spacer(0, 6 * mm)
+    yield _paragraph("经办单位 (盖章): ____________________ | 经办人: ______________ | 日期: ______________", _TEXT)
 
 
 def _not_in_force(penalty: Mapping[str, Any]) -> str:

@@ -27,6 +27,7 @@ from proxy.desk.revisions.operations import WithRevisions
 from proxy.i18n.phrases import LANGUAGES, in_language
 from proxy.i18n.refusal_hints import hint
 from proxy.model.message import Content, Sender
+from proxy.model.number import masked_repr
 from proxy.model.redact import as_json
 from proxy.model.roles import Asker
 from proxy.operations.authorization import CommandRefused
@@ -60,6 +61,7 @@ FORMS = {
 }  # fmt: skip
 
 
+@masked_repr
 class PrecheckedText(NamedTuple):
     from_: Annotated[str, Text("The port (source address).", 20)]
     text: Annotated[str, Text("What the message says.", TEXT_MAX)]

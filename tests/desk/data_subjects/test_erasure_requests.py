@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from proxy.desk.data_subjects import erasure_requests
+from proxy.desk.data_subjects import operations as subjects
 from proxy.desk.data_subjects.erasure_requests import ErasureRequests
+from proxy.desk.evidence import evidence_pdf
+from proxy.i18n.catalog import in_language
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
 from proxy.journal.records.erasure_requests import ErasureRequest
 from proxy.model.approvals import Impossible
 from proxy.model.roles import Asker, NotAllowed, Role
+from proxy.operations.client import CannotAsk
 from proxy.state.lists.desk_records import DeskRecords
+from tests.console.world import AD, Browser, World
+from tests.desk.evidence.test_evidence_pdf import texts
+from tests.e2e.gate import SHANGHAI
 
 NOW = 1_800_000_000.0
 PERSON = 13_800_210_500
@@ -111,3 +121,94 @@ def test_old_requests_make_room_and_those_that_wait_never_do(desk: Desk, monkeyp
 def test_a_number_is_masked_where_a_request_is_printed(desk: Desk) -> None:
     assert str(PERSON) not in repr(desk.propose())
     assert unpack(ErasureRequest, pack(desk.propose(PERSON + 1))).number == PERSON + 1
+
+
+# -- at the gate
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    rules = "rules:\n  - {id: refused, when: {category: marketing, suppressed: true}, then: reject, reason: suppressed}\n"
+    found = World(tmp_path_factory.mktemp("requests"), lambda gate: gate.write_rules(rules))
+    try:
+        yield found
+    finally:
+        found.stop()
+
+
+def test_marketing_stops_at_the_request_and_another_person_confirms_in_the_browser(world: World) -> None:
+    anna = SHANGHAI.format(71)
+    chen, lin = Browser(world, "chen"), Browser(world, "lin")
+    assert world.send("jia", anna, AD) == 0
+    assert f'href="/requests?to={anna}"' in chen.get("/optouts", to=anna).text
+    answer = chen.post("/requests/erase", to=anna, why="来函要求")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/requests")
+    assert world.send("jia", anna, AD) == 0x420, "before anybody has confirmed it"
+    page = chen.get("/requests").text
+    assert "已登记为不接收营销" in page
+    assert "待另一人复核" in page
+    assert anna not in page, "the page lists digits only"
+    number = re.findall(r"/requests/(\d+)/withdraw", page)[0]
+    assert f"/requests/{number}/approve" not in page
+    assert chen.post(f"/requests/{number}/approve").status_code == 403
+    draft = chen.get(f"/requests/{number}/receipt.pdf")
+    assert (draft.headers["content-type"], draft.content[:5]) == ("application/pdf", b"%PDF-")
+    assert lin.post(f"/requests/{number}/approve").headers["location"] == "/requests"
+    page = lin.get("/requests").text
+    assert "已删除，请把回执交给本人" in page
+    (told,) = [one for one in world.ask("lin", "subject.list-requests")["requests"] if one["id"] == int(number)]
+    assert (told["state"], told["gone"]["refusals"]) == ("approved", 1), "the refusal of the request is gone, too"
+    assert [one["until"] == 0 for one in told["stays"]] == [True, False, False]
+    assert lin.get(f"/requests/{number}/receipt.pdf").content != draft.content
+    assert world.ask("lin", "subject.show", to=anna)["forgotten"] is True
+    assert world.send("jia", anna, AD) == 0x420
+
+
+def test_the_answer_names_who_may_confirm_it_and_who_is_alone_is_told_whom_to_add(world: World) -> None:
+    answer = world.ask("tang", "subject.erase", to=SHANGHAI.format(72), why="x")
+    assert answer["confirmers"] == ["lin", "song"], "not the one who asked, nor who may not"
+    assert list(subjects._warnings(answer)) == []
+    (warning,) = subjects._warnings(answer | {"confirmers": []})
+    assert "add a second person with the role approver" in warning
+    assert in_language(warning, "zh").startswith("gate106：没有其他人能复核")
+
+
+def test_a_rejected_request_leaves_what_is_known_and_the_stop_of_marketing(world: World) -> None:
+    bob = SHANGHAI.format(73)
+    number = str(world.ask("chen", "subject.erase", to=bob, why="x")["request"])
+    with pytest.raises(CannotAsk, match=r"waits already"):
+        world.ask("tang", "subject.erase", to=bob, why="x")
+    world.ask("lin", "subject.reject", id=number, why="not the owner")
+    shown = world.ask("chen", "subject.show", to=bob)
+    assert (shown["forgotten"], [one["scope"] for one in shown["refusals"]]) == (False, ["all"])
+    assert world.send("jia", bob, AD) == 0x420
+
+
+def test_the_receipt_says_in_chinese_what_is_gone_and_what_stays() -> None:
+    stays = {"what": "the journal", "what_zh": "日志", "why": "kept", "why_zh": "至少保存6个月", "until": 2e9}
+    request = {
+        "id": 3, "to": "138****0500", "time": 1e9, "decided": 1e9 + 60, "state": "approved", "decision": "", "gone": {"refusals": 1},
+        "stays": [stays, stays | {"until": 0}],
+    }  # fmt: skip
+    drawn = texts(evidence_pdf._receipt(request, 2e9))
+    assert any("登记为不接收营销短信" in one for one in drawn)
+    assert "经第二人复核, 已于 2001-09-09 09:47:40 删除." in drawn
+    assert {"拒收记录", "日志", "至少保存6个月", "2033-05-18 11:33:20", "长期"} <= set(drawn)
+    waits = {name: one for name, one in request.items() if name not in ("gone", "stays")} | {"state": "proposed"}
+    assert not any("已删除" in one for one in texts(evidence_pdf._receipt(waits, 2e9))), "nothing is, yet"
+    refused = waits | {"state": "rejected", "decision": "不是机主"}
+    assert any("决定不予删除: 不是机主" in one for one in texts(evidence_pdf._receipt(refused, 2e9)))
+
+
+def test_a_person_gets_a_copy_in_chinese(world: World) -> None:
+    carl = SHANGHAI.format(74)
+    world.send("jia", carl, AD)
+    taken = Browser(world, "chen").post("/requests/copy", to=carl, why="来函要求")
+    assert taken.status_code == 200, taken.text
+    with zipfile.ZipFile(io.BytesIO(taken.content)) as packed:
+        page = packed.read("person.html").decode()
+    text = re.sub(r"<style.*?</style>|<[^>]*>", " ", page, flags=re.DOTALL)
+    assert "您收到的短信" in text
+    assert "上海" in text
+    assert not re.search(r"[a-z]{4,}", text), "no foreign word but names"
+    assert Browser(world, "lin").post("/requests/copy", to=carl, why="x").status_code == 403
