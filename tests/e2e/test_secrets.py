@@ -259,6 +259,7 @@ INVOCATIONS: dict[str, list[str]] = {
     "gate106 subject erase": ["--to", "13800210500", "--why", "x"],
     "gate106 recycled import": ["recycled.csv", "--why", "x"],
     "gate106 recycled list": [],
+    "gate106 today": [],
     "gate106 recycled approve": ["1"],
     "gate106 recycled reject": ["1", "--why", "x"],
     "gate106 recycled withdraw": ["1", "--why", "x"],
