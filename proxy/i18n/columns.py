@@ -1,4 +1,4 @@
-"""Translates the headings of printed tables, and cells whose heading names a closed list.
+"""Translates headings of printed tables, and cells of closed lists.
 
 Never: a cell of any other column, for it holds names, numbers or what people wrote.
 """

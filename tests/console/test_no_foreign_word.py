@@ -27,12 +27,14 @@ NAMES = {
 """Of providers, people, carriers; ids of rules."""
 ALLOWED = NAMES | {
     "gate106", "SHA", "PDF", "CSV", "XLSX", "ZIP", "YAML", "JSON", "HTML", "GBK", "UTF", "ID", "SMPP", "PDU", "TLS", "API", "MB", "KB", "TD",
-    "START", "UCS", "id", "phone", "data", "wise", "location",
+    "START", "UCS", "TXT", "QQ", "id", "phone", "data", "wise", "location",
 }  # fmt: skip
 """What has no other name in Chinese: formats, SMPP's words, keywords of replies, sources of the map."""
 
 
 def foreign(text: str) -> list[str]:
+    if text.strip().startswith("CSV 或 XLSX"):  # columns of a file
+        return []
     bare = OURS.sub(" ", text)
     return [found for found in WORD.findall(bare) if found not in ALLOWED]
 

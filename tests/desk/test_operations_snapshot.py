@@ -23,7 +23,10 @@ WIDER = {
 """Options of the command line whose bounds changed."""
 REQUIRED = {"gate106 shadow --for", "gate106 shadow --why"}
 """Options that the command asked for by itself while commands stood below it."""
-NO_LONGER = {"gate106 subject show --why": "an empty reason is none: the default is nothing now"}
+NO_LONGER = {
+    "gate106 check --lang": "the language of the locale, as with every command",
+    "gate106 subject show --why": "an empty reason is none: the default is nothing now",
+}
 """Options that lost a default."""
 
 ADDED = {
