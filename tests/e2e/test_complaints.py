@@ -274,7 +274,7 @@ def test_an_export_has_all_cases_however_many_there_are(gate: Gate):
     out = gate.folder / "out.csv"
     assert told(gate, "complaint", "export", out)["cases"] == 1900
     with out.open(encoding="utf-8-sig") as file:
-        assert {row["reference"] for row in csv.DictReader(file)} == {f"R{number}" for number in range(1, 1901)}
+        assert {row["投诉编号"] for row in csv.DictReader(file)} == {f"R{number}" for number in range(1, 1901)}
 
 
 def free(gate: Gate) -> Conversation | None:

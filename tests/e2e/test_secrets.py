@@ -289,6 +289,9 @@ INVOCATIONS: dict[str, list[str]] = {
     "gate106 complaint forward": ["1", "--why", "x"],  # it is matched to nothing
     "gate106 complaint decide": ["1", "invalid", "--suppress", "all", "--why", "x"],
     "gate106 complaint withdraw": ["1", "--why", "x"],
+    "gate106 complaint answer": ["1", "--out", "answer.csv", "--why", "x"],
+    "gate106 complaint take-answer": ["1", "--out", "again.csv", "--why", "x"],
+    "gate106 complaint count": ["--month", "2026-11"],
     "gate106 complaint reopen": ["1", "--why", "x"],
     "gate106 complaint sweep": ["1"],
     "gate106 complaint export": ["cases.csv"],

@@ -1,4 +1,4 @@
-"""Implements ``gate106 complaint`` import, match, sweep, export and answer."""
+"""Implements ``gate106 complaint`` import, match, sweep, export and answers."""
 
 from __future__ import annotations
 
@@ -170,27 +170,65 @@ def _write(file: Path, cases: Iterable[Mapping[str, Any]], lang: str) -> None:
 def answer(
     id_: Annotated[str, CASE_ID],
     why: Annotated[str, Reason()],
-    file: Annotated[Path | None, typer.Option("--file", help="What was sent; its name and SHA-256 are noted, it stays where it is.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="What was sent: it is kept with the case, and its SHA-256 is noted.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the answer as a sheet (CSV, XLSX) to send, and note that one.")] = None,
     lang: Sheet = "zh",
     config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Note that the source of a decided case (12321) was answered, with the file that was sent: the second clock stops."""
-    import hashlib
+    import time
+
+    from proxy.desk.complaints import answer_files
+    from proxy.operations.client import CannotAsk
+    from proxy.operations.files.journal_access import places_of
 
     sent = file or out
     if sent is None or (file is not None and out is not None):
         terminal.fail("answer: say --file (what was sent) or --out (write the answer as a sheet)")
+    case = terminal.ask(config, control, "complaint.show", id=id_)
+    if case["state"] == OPEN:
+        terminal.fail(f"case {case['id']} is open: decide it first (gate106 complaint decide {case['id']})")
     if out is not None:
-        case = terminal.ask(config, control, "complaint.show", id=id_)
-        if case["state"] == OPEN:
-            terminal.fail(f"case {case['id']} is open: decide it first (gate106 complaint decide {case['id']})")
         _write(out, [case], lang)
     try:
-        with sent.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError as error:
-        terminal.fail(f"{sent}: {error.strerror or error}")
-    done = terminal.ask(config, control, "complaint.answer", id=id_, file=sent.name[-WORD_MAX:], sha256=digest, why=why)
+        digest = answer_files.keep(places_of(config).archive.folder, sent, time.time())
+        done = terminal.ask(config, control, "complaint.answer", id=id_, file=sent.name[-WORD_MAX:], sha256=digest, why=why)
+    except (OSError, answer_files.CannotKeep) as error:
+        terminal.fail(f"{sent}: {error.strerror}" if isinstance(error, OSError) and error.strerror else error)
+    except CannotAsk:
+        if out is not None:
+            out.unlink()
+        raise
     lines = [f"case {done['id']}: answered with {sent.name}", f"{digest}  {sent.name}"]
     terminal.print_answer({**done, "sha256": digest}, json, lines)
+
+
+@command(
+    "complaint take-answer", example='gate106 complaint take-answer 17 --out 答复-17.pdf --why "the complainant asks again"'
+)
+def take_answer(
+    id_: Annotated[str, CASE_ID],
+    why: Annotated[str, Reason()],
+    out: Annotated[Path, typer.Option("--out", help="The file to write; it must not be there yet.")],
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
+    """Write the file with which the source of a case was answered. It may contain whole numbers: the journal keeps who took it."""
+    from proxy.desk.complaints import answer_files
+    from proxy.operations.files.journal_access import places_of, record_access
+    from proxy.runtime import hardening
+
+    case = terminal.ask(config, control, "complaint.show", id=id_)
+    name, digest = answer_files.answer_of(case)
+    if not name:
+        terminal.fail(f"case {case['id']} was not answered yet (gate106 complaint answer {case['id']})")
+    places = places_of(config)
+    record_access(places, control, "complaint take-answer", f"case {case['id']}", why=why, unmasked=True)
+    try:
+        data = answer_files.find(places.archive.folder, digest)
+        with hardening.create_private_file(out) as file:
+            file.write(data)
+    except answer_files.CannotKeep as error:
+        terminal.fail(f"{name}: {error}")
+    except OSError as error:
+        terminal.fail(f"{out}: {error.strerror or error}")
+    terminal.print_answer({"file": str(out), "name": name, "sha256": digest}, json, [f"{out}: {name}, {len(data):,} bytes"])

@@ -5,12 +5,14 @@ Never: a message taken for the one that was meant unless a person says so; a who
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from starlette.responses import Response
 
 from proxy.console import forms
 from proxy.console.page import Page, PageRequest, whole_number
+from proxy.desk.complaints.answer_files import answer_of
 from proxy.desk.complaints.operations import FINDINGS, STOPPED_BY, Complaints
 from proxy.journal.records.complaints import STATES
 from proxy.journal.records.penalties import LADDER
@@ -152,6 +154,16 @@ async def answer(request: PageRequest) -> Response:
         )
     await forms.run_with_uploads(request, ["file"], lambda came: [*argv, f"--file={came['file']}"])
     return _to(request, "answer_noted")
+
+
+@page.post("case/{id}/answer/file", wants=Permission.TAKE_OUT, again=case)
+async def answer_file(request: PageRequest) -> Response:
+    """The file with which the source was answered, again."""
+    number, why = request.path("id"), request.form("why")
+    name, _ = answer_of(await request.ask("complaint.show", id=number))
+    argv = ["complaint", "take-answer", number, f"--why={why}", "--json"]
+    ending = Path(name).suffix if Path(name).suffix.isascii() else ""
+    return await forms.download_of(request, f"case-{number}-answer{ending}", lambda out: [*argv, f"--out={out}"])
 
 
 forms.add_buttons(page, Complaints, case)

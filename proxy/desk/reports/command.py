@@ -45,9 +45,7 @@ def report(
     html: Annotated[Path | None, typer.Option("--html", help="Write it as a page that opens offline.")] = None,
     pdf: Annotated[Path | None, typer.Option("--pdf", help="Write it as a PDF.")] = None,
     xlsx: Annotated[Path | None, typer.Option("--xlsx", help="Write a month as a spreadsheet, a sheet for each table.")] = None,
-    least: Annotated[
-        int, Integer("Smaller counts are hidden; those of a month are rounded to multiples of it.", 1, 1_000_000)
-    ] = 10,
+    least: Annotated[int, Integer("Smaller counts are hidden.", 1, 1_000_000)] = 10,
     lang: Annotated[str | None, Choice("zh or en; default: of the locale, zh where it is neither.", ("zh", "en"))] = None,
     audit_s: Annotated[
         float | None, typer.Option("--audit-within", hidden=True, help="Seconds for the second reading of opt-outs, for pages.")
@@ -92,7 +90,7 @@ def report(
 def _month(
     settings: Settings,
     month: str,
-    base: int,
+    least: int,
     config: Path,
     journal: Path | None,
     control: Path | None,
@@ -124,7 +122,7 @@ def _month(
     except audit_run.CannotAudit as error:
         fail(error)
     desk = _desk(control or settings.control, month, earlier)
-    return month_report.MonthReport(month, since, until, sheet, days, before, desk, after_optout, base)
+    return month_report.MonthReport(month, since, until, sheet, days, before, desk, after_optout, least)
 
 
 def _days(

@@ -1,21 +1,22 @@
-"""Lays a month out as tables whose totals add up.
+"""Lays a month out as tables whose totals are exact.
 
 In: the days of a month and of the month before, counted; what the desk says of complaints, penalties and ports. Out: tables of cells, which
-page, PDF, sheet and JSON show. Never: a number of a person, a text; a count of messages or opt-outs that is not rounded.
+page, PDF, sheet and JSON show. Never: a number of a person, a text; a count of messages or opt-outs that is small, or follows from others.
 
-Counts of messages and opt-outs are about persons and rounded (controlled_rounding.py). Complaints, penalties and ports are the desk's own
-papers and counted exactly.
+Counts of messages and opt-outs are about persons: small ones are hidden, and stand together in one row (cell_suppression.py). Complaints,
+penalties and ports are the desk's own papers and counted as they are.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from proxy.desk.reports.controlled_rounding import rounded, rounded_column, rounded_table, sums
+from proxy.desk.reports.cell_suppression import ALL, hidden_in_table
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT, SPEEDS, UNREAD, DayReport
+from proxy.desk.reports.disclosure_control import LEAST
 from proxy.desk.reports.report_text import UNKNOWN
 from proxy.i18n.labels import CASES, PENALTIES, REASONS, STEPS
 from proxy.i18n.phrases import WORDS, Bilingual, in_language
@@ -23,7 +24,7 @@ from proxy.journal.records.complaints import STATES
 from proxy.journal.records.penalties import UNSETTLED
 from proxy.policy.time_windows import local
 
-BASE = 10
+HIDDEN = "…"
 PATHS = ("silent", "dead")
 TERMS: Mapping[str, str] = {
     "in-time": "按期", "late": "逾期办结", "overdue": "逾期未办", "waiting": "未到期", "not-needed": "无需",
@@ -79,28 +80,24 @@ class MonthReport:
     desk: DeskFacts | None = None
     after_optout: int | None = None
     """Marketing that was sent after a reply had asked to stop it; None: not looked for."""
-    base: int = BASE
+    least: int = LEAST
 
     def tables(self) -> list[Table]:
-        now, before = RoundedCounts(self.sheet, self.base), RoundedCounts(self.before, self.base)
-        compared = self.before.records > 0
-        found = [self._summary(now, before if compared else None)]
+        now = MonthCounts(self.sheet, self.least)
+        before = MonthCounts(self.before, self.least) if self.before.records else None
+        found = [self._summary(now, before)]
         for name, title in (
             ("provider", Bilingual("By provider", "按通道商")), ("category", Bilingual("By category", "按类别")),
             ("province", Bilingual("By province", "按归属省")), ("reason", Bilingual("By reason", "按原因")),
         ):  # fmt: skip
-            found.append(_by(name, title, now, before if compared else None))
-        rows = rounded_table(self.days, FATES, now.totals, self.base)
-        found.append(
-            Table(
-                "by_day", Bilingual("By day", "按日"), (Bilingual("day", "日期"), *_FATES),
-                [(day, *_fates(rows[day], FATES)) for day in sorted(rows)], (_TOTAL, *sums(rows.values(), FATES)),
-            )
-        )  # fmt: skip
-        found += [_unknown(now), *self._optouts(now, before if compared else None)]
+            found.append(_by(name, title, now, before))
+        days = CountTable(self.days, FATES, self.least)
+        rows = [(day, *(days.cell(day, column) for column in (*FATES, ALL))) for day in sorted(self.days)]
+        found.append(_table("by_day", Bilingual("By day", "按日"), (Bilingual("day", "日期"), *_FATES), rows, [days], [FATES]))
+        found += [_unknown(now), *self._optouts(now, before)]
         return [*found, *(_desk_tables(self, now, self.desk) if self.desk is not None else ())]
 
-    def _summary(self, now: RoundedCounts, before: RoundedCounts | None) -> Table:
+    def _summary(self, now: MonthCounts, before: MonthCounts | None) -> Table:
         rows: list[tuple[Cell, ...]] = [
             _compared(name, count, past if before is not None else None)
             for (name, count), (_, past) in zip(now.summary(), (before or now).summary(), strict=True)
@@ -124,35 +121,36 @@ class MonthReport:
             ]
         return Table("summary", Bilingual("Summary", "概况"), (Bilingual("", "项目"), *_COMPARED), rows)
 
-    def _optouts(self, now: RoundedCounts, before: RoundedCounts | None) -> list[Table]:
-        past, past_total = (before.optouts(), before.optout_total) if before is not None else ({}, None)
-        ads, optouts = now.ads(), now.optouts()
+    def _optouts(self, now: MonthCounts, before: MonthCounts | None) -> list[Table]:
+        counts, ads = now.optouts, now.ads
+        past = before.optouts if before is not None else None
         rows: list[tuple[Cell, ...]] = []
-        for name in sorted({*optouts, *past}, key=lambda name: (-optouts.get(name, 0), name)):
-            count, was, sent = optouts.get(name, 0), past.get(name, 0), ads.get(name, 0)
-            if count or was:
-                rate = _rate(count, sent, 10_000, now.base)
-                rows.append((_named("provider", name), count, sent, rate, *_change(count, was if before is not None else None)))
-        total, sent = now.optout_total, now.ads_total
-        others = sum(count for name, count in ads.items() if not optouts.get(name) and not past.get(name))
-        if others:
-            rows.append((Bilingual("providers without opt-outs", "没有退订的通道商"), 0, others, None, None, None))
+        for name in _names(counts, past, ads):
+            count, sent, was = counts.cell(name), ads.cell(name), past.cell(name) if past is not None else None
+            rows.append((_named("provider", name), count, sent, _rate(count, sent, 10_000, now.least), *_change(count, was)))
         heads = (
             Bilingual("provider", "通道商"),
             Bilingual("opt-outs by reply", "回复退订"),
             Bilingual("advertisements", "营销短信"),
         )
-        speeds = now.speeds()
+        total, speeds = counts.total(), self.sheet.speeds
         note = ""
         if self.after_optout is not None:
             note = Bilingual(
                 f"Marketing that was still sent after a reply had asked to stop it, by a second reading of the journal: {self.after_optout:,}",
                 f"退订之后仍然放行的营销短信（由日志独立复核）：{self.after_optout:,} 条",
             )
+        together = [(counts.hidden_sum(), ads.hidden_sum(), None, past.hidden_sum() if past is not None else None, None)]
+        if not any(one.hidden[ALL] for one in (counts, ads, past) if one is not None):
+            together = []
         return [
             Table(
-                "optouts", Bilingual("Opt-outs", "退订"), (*heads, Bilingual("per 10,000", "每万条"), *_COMPARED[1:]), rows,
-                (_TOTAL, total, sent, _rate(total, sent, 10_000, now.base), *_change(total, past_total)),
+                "optouts", Bilingual("Opt-outs", "退订"), (*heads, Bilingual("per 10,000", "每万条"), *_COMPARED[1:]),
+                [*rows, *((_TOGETHER, *cells) for cells in together)],
+                (
+                    _TOTAL, total, ads.total(), _rate(total, ads.total(), 10_000, now.least),
+                    *_change(total, past.total() if past is not None else None),
+                ),
             ),
             Table(
                 "optout_speed", Bilingual("How soon opt-outs by reply were in force", "回复退订生效用时"),
@@ -163,54 +161,63 @@ class MonthReport:
         ]  # fmt: skip
 
 
-@dataclass
-class RoundedCounts:
-    """The counts of a month, rounded; all tables of it share ``totals``."""
+class CountTable:
+    """Counts by row and column, of which small ones are hidden."""
 
-    sheet: DayReport
-    base: int
-    totals: dict[str, int] = field(init=False)
+    def __init__(self, rows: Mapping[str, Mapping[str, int]], columns: Sequence[str], least: int) -> None:
+        self.rows, self._columns = rows, columns
+        self.hidden = hidden_in_table(rows, columns, least, last=(UNREAD, UNKNOWN))
 
-    def __post_init__(self) -> None:
-        self.totals = {fate: rounded(self.sheet.total(fate), self.base) for fate in FATES}
-        self.optout_total = rounded(self.sheet.optouts.total(), self.base)
-        self.ads_total = rounded(self.sheet.marketing_by.total(), self.base)
+    def count(self, name: str, column: str = ALL) -> int:
+        row = self.rows.get(name, {})
+        return sum(row.get(one, 0) for one in self._columns) if column == ALL else row.get(column, 0)
 
-    def by(self, name: str) -> dict[str, Counter[str]]:
+    def cell(self, name: str, column: str = ALL) -> Cell:
+        return HIDDEN if name in self.hidden[column] else self.count(name, column)
+
+    def total(self, column: str = ALL) -> int:
+        return sum(self.count(name, column) for name in self.rows)
+
+    def hidden_sum(self, column: str = ALL) -> int:
+        return sum(self.count(name, column) for name in self.hidden[column])
+
+
+class MonthCounts:
+    """What is counted of messages and opt-outs in a month."""
+
+    def __init__(self, sheet: DayReport, least: int) -> None:
+        self.sheet, self.least = sheet, least
+        self.tables = {name: self._by(name) for name in _HEADS}
+        rows: dict[str, Counter[str]] = {}
+        for key, count in sheet.submits.items():
+            if key.province == UNKNOWN:
+                rows.setdefault(key.provider, Counter())[key.fate] += count
+        self.unknown = CountTable({name: {ALL: row.total()} for name, row in rows.items()}, (ALL,), least)
+        self.optouts = CountTable({name: {ALL: count} for name, count in sheet.optouts.items()}, (ALL,), least)
+        self.ads = CountTable({name: {ALL: count} for name, count in sheet.marketing_by.items()}, (ALL,), least)
+
+    def _by(self, name: str) -> CountTable:
         columns, rows = _columns(name), dict[str, Counter[str]]()
         for key, count in self.sheet.submits.items():
             if key.fate in columns:
                 rows.setdefault(getattr(key, name), Counter())[key.fate] += count
-        return rounded_table(rows, columns, self.totals, self.base)
+        return CountTable(rows, columns, self.least)
 
-    def unknown(self) -> dict[str, Counter[str]]:
-        """Submits to numbers of unknown region, by provider."""
-        totals = self.by("province").get(UNKNOWN, Counter[str]())
-        rows: dict[str, Counter[str]] = {}
-        for key, count in self.sheet.submits.items():
-            if key.province == UNKNOWN:
-                rows.setdefault(key.provider, Counter())[key.fate] += count
-        return rounded_table(rows, FATES, totals, self.base) if rows else {}
+    @property
+    def unknown_total(self) -> Cell:
+        """As the table by province shows it."""
+        return self.tables["province"].cell(UNKNOWN)
 
-    def optouts(self) -> dict[str, int]:
-        return rounded_column(self.sheet.optouts, self.optout_total, self.base)
-
-    def speeds(self) -> dict[str, int]:
-        return rounded_column(self.sheet.speeds, self.optout_total, self.base)
-
-    def ads(self) -> dict[str, int]:
-        return rounded_column(self.sheet.marketing_by, self.ads_total, self.base)
-
-    def summary(self) -> list[tuple[Bilingual, int]]:
-        sheet, base = self.sheet, self.base
+    def summary(self) -> list[tuple[Bilingual, Cell]]:
+        sheet = self.sheet
         return [
-            (Bilingual("submitted", "提交"), sum(self.totals.values())),
-            *((head, self.totals[fate]) for fate, head in zip(FATES, _FATES, strict=False)),
-            (Bilingual("advertisements sent", "放行的营销短信"), self.ads_total),
-            (Bilingual("to numbers of unknown region", "归属地未知"), sum(row.total() for row in self.unknown().values())),
-            (Bilingual("opt-outs by reply", "回复退订"), self.optout_total),
-            (Bilingual("opt-outs entered otherwise", "其他途径登记的退订"), rounded(sheet.entered.total(), base)),
-            (Bilingual("replies that asked to go on", "回复恢复接收"), rounded(sheet.restored, base)),
+            (Bilingual("submitted", "提交"), sum(sheet.total(fate) for fate in FATES)),
+            *((head, sheet.total(fate)) for fate, head in zip(FATES, _FATES, strict=False)),
+            (Bilingual("advertisements sent", "放行的营销短信"), self.ads.total()),
+            (Bilingual("to numbers of unknown region", "归属地未知"), self.unknown_total),
+            (Bilingual("opt-outs by reply", "回复退订"), self.optouts.total()),
+            (Bilingual("opt-outs entered otherwise", "其他途径登记的退订"), sheet.entered.total()),
+            (Bilingual("replies that asked to go on", "回复恢复接收"), sheet.restored),
         ]
 
 
@@ -219,9 +226,13 @@ def _columns(name: str) -> tuple[str, ...]:
     return (REFUSED, DEFERRED) if name == "reason" else FATES
 
 
-_TOTAL = Bilingual("total", "合计")
+_TOTAL, _TOGETHER = Bilingual("total", "合计"), Bilingual("sum of the cells shown as …", "以“…”合并的数之和")
 _FATES = (Bilingual("sent", "放行"), Bilingual("refused", "拒绝"), Bilingual("deferred", "暂缓"), Bilingual("all", "合计"))
 _COMPARED = (Bilingual("this month", "本月"), Bilingual("month before", "上月"), Bilingual("change", "环比"))
+_HEADS: Mapping[str, Bilingual] = {
+    "provider": Bilingual("provider", "通道商"), "category": Bilingual("category", "类别"), "province": Bilingual("province", "归属省"),
+    "reason": Bilingual("reason", "原因"),
+}  # fmt: skip
 
 
 def _word(name: str) -> Bilingual:
@@ -229,65 +240,91 @@ def _word(name: str) -> Bilingual:
     return Bilingual(name.replace("-", " ") if name in TERMS else name or "(none)", _WORDS.get(name, name))
 
 
-def _fates(row: Mapping[str, int], columns: Iterable[str]) -> list[int]:
-    cells = [row.get(column, 0) for column in columns]
-    return [*cells, sum(cells)]
-
-
-def _change(count: int, past: int | None) -> tuple[Cell, Cell]:
-    """What it was, and by which share it changed."""
-    return past, Share((count - past) / past) if past else None
-
-
-def _compared(name: Bilingual, count: int, past: int | None) -> tuple[Cell, ...]:
-    return name, count, *_change(count, past)
-
-
-def _rate(part: int, whole: int, of: int, base: int) -> float | None:
-    """None where the whole is so small that its rounding would show."""
-    return part / whole * of if whole >= 10 * base else None
-
-
-def _by(name: str, title: Bilingual, now: RoundedCounts, before: RoundedCounts | None) -> Table:
-    columns = _columns(name)
-    rows, past = now.by(name), before.by(name) if before is not None else {}
-    cells: list[tuple[Cell, ...]] = []
-    for one in (*rows, *(one for one in past if one not in rows)):
-        counts = _fates(rows.get(one, Counter()), columns)
-        was = past.get(one, Counter[str]()).total() if before is not None else None
-        cells.append((_named(name, one), *counts, *_change(counts[-1], was)))
-    total = sums(rows.values(), columns)
-    was = sum(row.total() for row in past.values()) if before is not None else None
-    heads = (_HEADS[name], *(head for fate, head in zip((*FATES, "all"), _FATES, strict=True) if fate in (*columns, "all")))
-    return Table(f"by_{name}", title, (*heads, *_COMPARED[1:]), cells, (_TOTAL, *total, *_change(total[-1], was)))
-
-
-_HEADS: Mapping[str, Bilingual] = {
-    "provider": Bilingual("provider", "通道商"), "category": Bilingual("category", "类别"), "province": Bilingual("province", "归属省"),
-    "reason": Bilingual("reason", "原因"),
-}  # fmt: skip
-
-
 def _named(field_name: str, one: str) -> Bilingual:
     """A provider is never a word of a list, whatever it is called."""
     return _word(one) if not one or field_name != "provider" else Bilingual(one, one)
 
 
-def _unknown(now: RoundedCounts) -> Table:
-    rows, of = now.unknown(), now.by("provider")
-    cells: list[tuple[Cell, ...]] = [
-        (_named("provider", name), row.total(), _share(row.total(), of.get(name, Counter[str]()).total(), now.base))
-        for name, row in rows.items()
-    ]
-    total, whole = sum(row.total() for row in rows.values()), sum(now.totals.values())
+def _names(*tables: CountTable | None) -> list[str]:
+    """The rows of tables that stand beside each other: the largest shown ones of the first first, the hidden last."""
+    found = {name for one in tables if one is not None for name in one.rows}
+    first = tables[0]
+    assert first is not None
+    return sorted(
+        found, key=lambda name: (name in first.hidden[ALL], 0 if name in first.hidden[ALL] else -first.count(name), name)
+    )
+
+
+def _change(count: Cell, past: Cell) -> tuple[Cell, Cell]:
+    """What it was, and by which share it changed; nothing where one of them is hidden."""
+    known = isinstance(count, int) and isinstance(past, int) and past
+    return past, Share((count - past) / past) if known else None  # type: ignore[operator]
+
+
+def _compared(name: Bilingual, count: Cell, past: Cell) -> tuple[Cell, ...]:
+    return name, count, *_change(count, past)
+
+
+def _rate(part: Cell, whole: Cell, of: int, least: int) -> float | None:
+    """None where one is hidden, or the whole is small."""
+    return part / whole * of if isinstance(part, int) and isinstance(whole, int) and whole >= least * 10 else None
+
+
+def _table(
+    name: str, title: Bilingual, heads: Sequence[Bilingual], rows: Sequence[Sequence[Cell]], tables: Sequence[CountTable | None],
+    columns: Sequence[Sequence[str]],
+) -> Table:  # fmt: skip
+    """With the sums of hidden cells, and the total. ``tables``: of this month and the one before; ``columns``: of each."""
+    together, total, is_hidden = list[Cell](), list[Cell](), False
+    for table, those in zip(tables, columns, strict=True):
+        for column in (*those, ALL):
+            together.append(table.hidden_sum(column) if table is not None else None)
+            total.append(table.total(column) if table is not None else None)
+            is_hidden |= table is not None and bool(table.hidden[column])
+    if len(tables) > 1:
+        together.append(None)
+        total[-1:] = _change(*total[-2:])
+    last = [(_TOGETHER, *together)] if is_hidden else []
+    return Table(name, title, heads, [*rows, *last], (_TOTAL, *total))
+
+
+def _by(name: str, title: Bilingual, now: MonthCounts, before: MonthCounts | None) -> Table:
+    columns, table = _columns(name), now.tables[name]
+    past = before.tables[name] if before is not None else None
+    rows: list[tuple[Cell, ...]] = []
+    for one in _names(table, past):
+        counts = [table.cell(one, column) for column in (*columns, ALL)]
+        rows.append((_named(name, one), *counts, *_change(counts[-1], past.cell(one) if past is not None else None)))
+    heads = (_HEADS[name], *(head for fate, head in zip((*FATES, ALL), _FATES, strict=True) if fate in (*columns, ALL)))
+    return _table(f"by_{name}", title, (*heads, *_COMPARED[1:]), rows, [table, past], [columns, ()])
+
+
+def _unknown(now: MonthCounts) -> Table:
+    """By provider; nothing where the table by province hides how many there are."""
     heads = (_HEADS["provider"], Bilingual("to numbers of unknown region", "归属地未知"), Bilingual("share", "占比"))
-    title = Bilingual("Numbers of unknown region", "归属地未知的号码")
-    return Table("unknown_region", title, heads, cells, (_TOTAL, total, _share(total, whole, now.base)))
+    title, of = Bilingual("Numbers of unknown region", "归属地未知的号码"), now.tables["provider"]
+    if not isinstance(now.unknown_total, int):
+        few = Bilingual(
+            f"Fewer than {now.least}, or hidden so that such a count is.", f"少于 {now.least} 条，或为隐去小数而不单列。"
+        )
+        return Table("unknown_region", title, heads, [], (), few)
+    rows: list[tuple[Cell, ...]] = []
+    for name in _names(now.unknown):
+        count = now.unknown.cell(name)
+        rows.append((_named("provider", name), count, _share(_rate(count, of.cell(name), 1, now.least))))
+    if now.unknown.hidden[ALL]:
+        rows.append((_TOGETHER, now.unknown.hidden_sum(), None))
+    return Table(
+        "unknown_region",
+        title,
+        heads,
+        rows,
+        (_TOTAL, now.unknown_total, _share(_rate(now.unknown_total, of.total(), 1, now.least))),
+    )
 
 
-def _share(part: int, whole: int, base: int) -> Share | None:
-    found = _rate(part, whole, 1, base)
-    return None if found is None else Share(min(found, 1.0))
+def _share(rate: float | None) -> Share | None:
+    return None if rate is None else Share(rate)
 
 
 # -- the desk
@@ -297,19 +334,19 @@ def _cases(counts: Iterable[Mapping[str, Any]], state: str = "") -> int:
     return sum(one["states"].get(state, 0) if state else one["came"] for one in counts)
 
 
-def _desk_tables(month: MonthReport, now: RoundedCounts, desk: DeskFacts) -> list[Table]:
-    sent = {name: row[SENT] for name, row in now.by("provider").items()}
+def _desk_tables(month: MonthReport, now: MonthCounts, desk: DeskFacts) -> list[Table]:
+    sent = now.tables["provider"]
     past = {one["provider"]: one["came"] for one in desk.complaints_before}
     known = {one["provider"]: one for one in desk.complaints}
     rows: list[tuple[Cell, ...]] = []
     for name in (*known, *(name for name in past if name not in known)):
         states, came = (known[name]["states"], known[name]["came"]) if name in known else ({}, 0)
-        valid = _rate(states.get("valid", 0), sent.get(name, 0), 1_000_000, now.base)
+        valid = _rate(states.get("valid", 0), sent.cell(name, SENT), 1_000_000, now.least)
         rows.append((
             _named("provider", name), came, *(states.get(state, 0) for state in STATES), valid, *_change(came, past.get(name, 0)),
         ))  # fmt: skip
     total = (_cases(desk.complaints), *(_cases(desk.complaints, state) for state in STATES))
-    in_a_million = _rate(_cases(desk.complaints, "valid"), now.totals[SENT], 1_000_000, now.base)
+    in_a_million = _rate(_cases(desk.complaints, "valid"), sent.total(SENT), 1_000_000, now.least)
     heads = (
         _HEADS["provider"], Bilingual("came", "收到"), *map(_word, STATES), Bilingual("valid in a million sent", "有效投诉（每百万条）"),
         *_COMPARED[1:],
@@ -382,7 +419,7 @@ def title_of(month: MonthReport) -> Bilingual:
 
 def notes_of(month: MonthReport) -> list[Bilingual]:
     """What a reader must know of the figures."""
-    sheet, base = month.sheet, month.base
+    sheet, least = month.sheet, month.least
     spans = [f"{local(one.first)[:16]} – {local(one.last)[:16]}" for one in (sheet, month.before) if one.records]
     found = [Bilingual(f"Records of the journal: {spans[0]}.", f"所据日志记录：{spans[0]}。")]
     if month.before.records:
@@ -390,13 +427,13 @@ def notes_of(month: MonthReport) -> list[Bilingual]:
     else:
         found.append(Bilingual("The journal has nothing of the month before.", "日志中没有上月的记录，不作环比。"))
     found.append(Bilingual("Submits are counted: a long message counts once for each part.", "按提交计数，长短信每段计一条。"))
-    if base > 1:
+    if least > 1:
         found.append(Bilingual(
-            f"So that no figure points to a person, counts of messages and opt-outs are rounded to multiples of {base}, and all totals add up "
-            "(controlled rounding: Handbook on Statistical Disclosure Control, §5.5). "
-            f"A cell differs from its count by less than {base}; rows that become 0 are left out. Complaints, penalties and ports are exact.",
-            f"为避免指向个人，短信与退订的条数按 {base} 取整，且各表合计一致（受控取整，《统计披露控制手册》第5.5节）。"
-            f"每格与实际相差小于 {base}；取整后为零的行不列出。投诉、处罚与端口为实际数。",
+            f"So that no figure points to a person, counts of messages and opt-outs below {least} are hidden (…), and with them others of "
+            "their column from which they would follow. One row has the sum of the hidden cells of each column; all totals are exact "
+            "(cell suppression: Handbook on Statistical Disclosure Control). Complaints, penalties, ports and times are shown as they are.",
+            f"为避免指向个人，小于 {least} 的短信与退订条数以“…”隐去，同列可据以推算的数一并隐去；各列隐去的数合并为一行，合计均为实际数"
+            "（单元格隐去，见《统计披露控制手册》）。投诉、处罚、端口与用时为实际数。",
         ))  # fmt: skip
     if month.after_optout is None:
         found.append(Bilingual(
@@ -435,11 +472,10 @@ class TableInLanguage(NamedTuple):
 
 
 def shown(table: Table, language: str) -> TableInLanguage:
-    cells = [*table.rows, table.total] if table.total else table.rows
     numbers = [
-        any(isinstance(row[place], (int, float)) for row in cells) and not any(row[place] and isinstance(row[place], str) for row in table.rows)
+        not any(isinstance(cell := row[place], str) and cell != HIDDEN for row in table.rows)
         for place in range(len(table.heads))
-    ]  # fmt: skip
+    ]
     return TableInLanguage(
         in_language(table.title, language), texts(table.heads, language), [texts(row, language) for row in table.rows],
         texts(table.total, language), in_language(table.note, language), numbers,
@@ -450,7 +486,7 @@ def as_dict(month: MonthReport, language: str) -> dict[str, Any]:
     """What ``gate106 report --month … --json`` prints: of each table its cells by English heading, and as they are shown in a language."""
     return {
         "month": month.month,
-        "base": month.base,
+        "least": month.least,
         "records": {"first": month.sheet.first, "last": month.sheet.last},
         "records_before": {"first": month.before.first, "last": month.before.last},
         "sent_after_optout": month.after_optout,
@@ -459,11 +495,7 @@ def as_dict(month: MonthReport, language: str) -> dict[str, Any]:
                 "heads": [str(head) for head in one.heads],
                 "rows": [[_plain(cell) for cell in row] for row in one.rows],
                 "total": [_plain(cell) for cell in one.total],
-                "shown": {
-                    "title": in_language(one.title, language), "heads": texts(one.heads, language),
-                    "rows": [texts(row, language) for row in one.rows], "total": texts(one.total, language),
-                    "note": in_language(one.note, language),
-                },
+                "shown": shown(one, language)._asdict(),
             }
             for one in month.tables()
         },

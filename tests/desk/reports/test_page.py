@@ -85,7 +85,7 @@ def test_a_month_is_shown_beside_the_one_before_and_taken_away_in_three_kinds(wo
     text = here.part("/reports/month/sheet", month=month).text
     for said in (
         "按通道商",
-        "受控取整",
+        "单元格隐去",
         "日志中没有上月的记录",
         "投诉期限：答复来源方（12321）",
         "退订通路不通的端口",
