@@ -29,6 +29,8 @@ CALENDAR_S = {"minute": 60, "hour": 3600, "day": DAY_S, "week": 7 * DAY_S, "mont
 DURATION = re.compile(r"([1-9][0-9]{0,8})([smhdw])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": DAY_S, "w": 7 * DAY_S}
 _IN_CHINESE = {"s": "秒", "m": "分钟", "h": "小时", "d": "天"}
+_UNITS_SPOKEN = {"秒": "s", "分钟": "m", "分": "m", "小时": "h", "时": "h", "天": "d", "日": "d", "周": "w", "星期": "w"}
+_SPOKEN = re.compile(rf"([1-9][0-9]{{0,8}})\s*个?({'|'.join(_UNITS_SPOKEN)})")
 CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|(24):(00)")
 _OFFSET = re.compile(r"([+-])([01][0-9]):([0-5][0-9])")
 WHEN = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}(?::\d{2})?)(Z|[+-]\d{2}:\d{2})?)?")
@@ -87,7 +89,9 @@ def duration(text: str) -> int:
     """Seconds of ``59s 24h 7d``; ValueError otherwise."""
     match = DURATION.fullmatch(text)
     if not match:
-        raise ValueError(f"'{text}' is no duration (like 59s, 30m, 24h, 7d)")
+        spoken = _SPOKEN.fullmatch(text)
+        example = f"write {spoken[1]}{_UNITS_SPOKEN[spoken[2]]}" if spoken else "like 59s, 30m, 24h, 7d"
+        raise ValueError(f"'{text}' is no duration ({example})")
     return int(match[1]) * _UNIT_S[match[2]]
 
 
