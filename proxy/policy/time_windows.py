@@ -10,7 +10,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -112,18 +112,24 @@ _TIME = r"(?:(\d{1,2})\s*[:时点]\s*(\d{1,2})(?:[:分]\s*(\d{1,2})秒?(?:\.\d+)
 _IN_TABLES = re.compile(rf"{_DAY}(?:(?:[\sT]+|(?<=日)|(?<=\d{{8}})){_TIME}(?:\+08:00)?)?", re.ASCII)
 
 
+_SERIAL = re.compile(r"[34567]\d{4}(?:\.0+)?", re.ASCII)
+"""A day as spreadsheets count it, where a cell has lost its format."""
+
+
 def table_moment(text: str) -> tuple[float, bool]:
     """The same of a cell of a table, in any usual spelling: 2027/6/30, 2027年6月30日 8点05分, 20270630."""
     if WHEN.fullmatch(text):
         return moment(text)
     written = unicodedata.normalize("NFKC", text).strip()
+    if _SERIAL.fullmatch(written):
+        return moment(str(date(1899, 12, 30) + timedelta(days=int(float(written)))))
     found = _IN_TABLES.fullmatch(written)
     if not found:
         return moment(written)
     year, month, day, *packed_day, hour, minute, second, packed_hour, packed_minute, packed_second = found.groups("")
-    date = "-".join(packed_day) if not year else f"{year}-{month:0>2}-{day:0>2}"
+    written_day = "-".join(packed_day) if not year else f"{year}-{month:0>2}-{day:0>2}"
     clock = [packed_hour, packed_minute, packed_second] if packed_hour else [hour, minute, second]
-    return moment(f"{date} {':'.join(f'{part:0>2}' for part in clock)}" if any(clock) else date)
+    return moment(f"{written_day} {':'.join(f'{part:0>2}' for part in clock)}" if any(clock) else written_day)
 
 
 _WRITTEN = re.compile(r"(\d{4})\s*[-/.年]?\s*(\d{1,2})\s*(?:月|[-/.月]\s*(\d{1,2})日?|(\d{2}))?", re.ASCII)

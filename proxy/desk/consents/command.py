@@ -85,7 +85,7 @@ def import_(
         args["source"] = next(iter(sources), "")
         if len(sources) > 1:
             return f"its rows name several sources ({', '.join(sorted(sources))[:100]}): make a file of each"
-        return next((words for words, said in _UNSAID if not all(map(said, people.by))), "")
+        return "; ".join(words for words, said in _UNSAID if not all(map(said, people.by)))
 
     answer = upload_numbers(
         file, terminal.socket_of(config, control), "consent.import", "batches", args,
@@ -164,7 +164,7 @@ def _sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        terminal.fail(f"{path}: {error.strerror or error}")
+        terminal.fail(f"--proof: {path}: {error.strerror or error}")
 
 
 def _span(numbers: Sequence[int]) -> str:
