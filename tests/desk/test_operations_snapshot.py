@@ -21,7 +21,7 @@ WIDER = {
     "gate106 journal heads --days": "1000 instead of 366, as the API had it",
 }
 """Options of the command line whose bounds changed."""
-REQUIRED = {"gate106 shadow --for", "gate106 shadow --why"}
+REQUIRED = {"gate106 shadow --for", "gate106 shadow --why", "gate106 consent import --source"}
 """Options that the command asked for by itself while commands stood below it."""
 NO_LONGER = {
     "gate106 subject show --why": "an empty reason is none: the default is nothing now",

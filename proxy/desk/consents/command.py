@@ -75,8 +75,11 @@ def import_(
     from proxy.operations.files.upload import check_lines, upload_numbers
     from proxy.policy.registries.table_words import CONSENTS
 
-    end = UNSAID if until is None else _end(until, "--until")
-    default = NumberTerms(advertiser.strip(), category, _day(given, "--given"), end, version, source)
+    try:
+        end = UNSAID if until is None else _end(until, "--until")
+        default = NumberTerms(advertiser.strip(), category, _moment(given, "--given") if given else 0, end, version, source)
+    except ValueError as error:
+        terminal.fail(error)
     digest = _sha256(proof) if proof is not None else None
     args = {"provider": provider, "proof": digest, "due_days": due, "file": file.name[:255], "why": why}
 
@@ -148,15 +151,6 @@ def _end(text: str, name: str) -> float:
     at = end_of(name, text)
     rest = (at + time_windows.OFFSET_S) % time_windows.DAY_S
     return at - rest + time_windows.DAY_S if at and rest else at
-
-
-def _day(text: str | None, flag: str) -> int:
-    if text is None:
-        return 0
-    try:
-        return _moment(text, flag)
-    except ValueError as error:
-        terminal.fail(error)
 
 
 def _sha256(path: Path) -> str:
