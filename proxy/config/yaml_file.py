@@ -151,13 +151,17 @@ _MARKS = {
     "［": "[",
     "］": "]",
     "＃": "#",
+    "\u3000": "a space",
 }
 """What a Chinese keyboard gives for the marks of YAML."""
 
 
+FOREIGN_MARK = re.compile(f"[{''.join(_MARKS)}]")
+
+
 def _mistyped(word: str) -> str:
     """Advice for a word that contains a wrong colon or comma, or lacks a space after ``-``."""
-    if found := re.search(f"[{''.join(_MARKS)}]", word):
+    if found := FOREIGN_MARK.search(word):
         return f" ({found[0]} is no mark of YAML: write {_MARKS[found[0]]})"
     return " (a space is missing behind the -)" if re.match(r"-\w", word) else ""
 
@@ -323,7 +327,7 @@ def _is_gbk(raw: bytes) -> bool:
 
 TAGGED = "tags (!…) are not understood here: a text that begins with ! needs quotes"  # not quoted: it may be a password
 _NOT_CLOSED = ("found unexpected end of stream", "did not find expected ',' or ']'", "did not find expected ',' or '}'")
-_FOREIGN = re.compile(r"""^[\s-]*(?:(["']?)[A-Za-z_][\w-]*\1\s*：|[A-Za-z_][\w-]*:\s*[｛［])|[｝］]\s*$""")
+_FOREIGN = re.compile(r"""^[\s-]*(?:(["']?)[A-Za-z_][\w-]*\1\s*：|[A-Za-z_][\w-]*:[ \t]*[｛［\u3000])|[｝］]\s*$|^ *\u3000""")
 
 
 def _foreign_mark(text: str, line: int) -> tuple[int, str] | None:
@@ -333,11 +337,29 @@ def _foreign_mark(text: str, line: int) -> tuple[int, str] | None:
         return len(lines), "， is no mark of YAML: write a comma"
     for at in range(len(lines) - 1, max(-1, len(lines) - 1 - FOREIGN_LINES_MAX), -1):
         if _FOREIGN.search(lines[at]):
-            mark = next(one for one in lines[at] if one in "：｛｝［］")
+            mark = next(one for one in lines[at] if one in "：｛｝［］\u3000")
             return at + 1, f"{mark} is no mark of YAML: write {_MARKS[mark]}"
     return None
 
 
+def with_ascii_marks(text: str, line: int) -> str:
+    """A line with the marks of YAML in place of those of a Chinese keyboard: the fewest with which reading does not stop there; empty if
+    that does not help."""
+    lines = text.split("\n")
+    before = lines[line - 1] if line <= len(lines) else ""
+    places = [place for place, one in enumerate(before) if one in _ASCII]
+    for count in range(1, min(len(places), FOREIGN_LINES_MAX) + 1):
+        changed = "".join(_ASCII[one] if place in places[:count] else one for place, one in enumerate(before)).rstrip()
+        try:
+            load("\n".join([*lines[: line - 1], changed, *lines[line:]]))
+        except YamlError as fault:
+            if fault.line <= line:
+                continue
+        return changed
+    return ""
+
+
+_ASCII = {"：": ": ", "，": ", ", "｛": "{", "｝": "}", "［": "[", "］": "]", "＃": "#", "\u3000": " "}
 FOREIGN_LINES_MAX = 20
 _MEANT = {
     "found a tab character that violates indentation": "indent with spaces, not with tabs",

@@ -85,13 +85,22 @@ def spell_in_chinese(seconds: int) -> str:
     return f"{spelt[:-1]} {_IN_CHINESE[spelt[-1]]}"
 
 
+class SpokenDuration(ValueError):
+    """A duration in Chinese, and as it is to be written."""
+
+    def __init__(self, text: str, meant: str) -> None:
+        super().__init__(f"'{text}' is no duration (write {meant})")
+        self.meant = meant
+
+
 def duration(text: str) -> int:
     """Seconds of ``59s 24h 7d``; ValueError otherwise."""
     match = DURATION.fullmatch(text)
     if not match:
         spoken = _SPOKEN.fullmatch(text)
-        example = f"write {spoken[1]}{_UNITS_SPOKEN[spoken[2]]}" if spoken else "like 59s, 30m, 24h, 7d"
-        raise ValueError(f"'{text}' is no duration ({example})")
+        if spoken:
+            raise SpokenDuration(text, spoken[1] + _UNITS_SPOKEN[spoken[2]])
+        raise ValueError(f"'{text}' is no duration (like 59s, 30m, 24h, 7d)")
     return int(match[1]) * _UNIT_S[match[2]]
 
 

@@ -21,24 +21,30 @@ Value = None | bool | int | float | str | list["Node"] | dict[str, "Node"]
 class Node:
     """A scalar, a list of Nodes or a mapping of words to Nodes, with its line (a mapping's value: the line of its key)."""
 
-    __slots__ = ("value", "line", "mend")
+    __slots__ = ("value", "line", "mend", "text_around")
 
-    def __init__(self, value: Value, line: int, mend: str = "") -> None:
+    def __init__(self, value: Value, line: int, mend: str = "", text_around: str = "") -> None:
         self.value = value
         self.line = line
         self.mend = mend
         """Of a text with marks that a Chinese keyboard gives for those of YAML: what is wrong with it, and what to write."""
+        self.text_around = text_around
+        """The text of the file."""
 
-    def fault(self, text: str) -> RuleFault:
-        """What is wrong here, to be raised."""
-        return RuleFault(self.line, text)
+    def fault(self, text: str, written: str = "", meant: str = "") -> RuleFault:
+        """What is wrong here, to be raised. ``meant``: what to write in place of ``written``: the whole line is offered."""
+        return RuleFault(self.line, text + (self._offer(lambda line: line.replace(written, meant, 1)) if meant else ""))
+
+    def _offer(self, mend: Callable[[str], str]) -> str:
+        line = next(iter(self.text_around.split("\n")[self.line - 1 : self.line]), "")
+        return f": write `{mended}`" if line and (mended := mend(line)) not in ("", line) else ""
 
     def parsed(self, what: str, read: Callable[[str], Found]) -> Found:
         """What ``read`` makes of the text; where it raises a ValueError, that is the fault."""
         try:
             return read(self.text(what))
         except ValueError as fault:
-            raise self.fault(f"{what}: {fault}") from None
+            raise self.fault(f"{what}: {fault}", self.text(what), getattr(fault, "meant", "")) from None
 
     def mapping(self, what: str, allowed: Iterable[str], faults: Faults | None = None) -> dict[str, Node]:
         """The mapping, every key of it in ``allowed``. With ``faults`` other keys are noted there and left out."""
@@ -51,7 +57,10 @@ class Node:
         noted = Faults() if faults is None else faults
         for key, item in strange.items():
             with noted:
-                raise item.fault(f"{what}: {unknown_word('key', key, known)}")
+                text = f"{what}: {unknown_word('key', key, known)}"
+                if yaml_file.FOREIGN_MARK.search(key):
+                    text += item._offer(lambda _, item=item: yaml_file.with_ascii_marks(item.text_around, item.line))  # type: ignore[misc]
+                raise item.fault(text, key, english(key, known))
         if faults is None:
             noted.settle()
         return {key: item for key, item in self.value.items() if key not in strange}
@@ -83,7 +92,7 @@ class Node:
         """One of a closed list of words."""
         written = self.text(what, digits=True)
         if written not in (known := list(allowed)) and (written := closed(written)) not in known:
-            raise self.fault(f"{what}: {unknown_word(kind, written, known)}")
+            raise self.fault(f"{what}: {unknown_word(kind, written, known)}", str(self.value), english(written, known))
         return written
 
     def words(self, what: str, allowed: Iterable[str], kind: str = "value") -> list[str]:
@@ -135,7 +144,7 @@ _SPOKEN: Mapping[str, str] = {
 """Words of the language as people may say them beside their Chinese names."""
 
 
-def _english(written: str, known: Collection[str]) -> str:
+def english(written: str, known: Collection[str]) -> str:
     """The word that a Chinese one means, of those that may stand here; empty if none does."""
     named = ((word, chinese) for words in (WORDS, FIELDS) for word, chinese in words.items())
     spoken = ((word, one) for word, ones in _SPOKEN.items() for one in ones.split())
@@ -149,7 +158,7 @@ def closed(text: str) -> str:
 
 def unknown_word(kind: str, written: str, known: Collection[str]) -> str:
     """The fault; of a Chinese word it names the English one."""
-    found = _english(written, known)
+    found = english(written, known)
     return f"unknown {kind} '{written}' (did you mean '{found}'?)" if found else yaml_file.unknown(kind, written, known)
 
 
@@ -157,11 +166,13 @@ def read(text: bytes, file: str, rest: Rest = no_yield) -> Node:
     """The file as a Node; raises RulesError with the one problem that makes it unreadable."""
     if len(text) > yaml_file.FILE_BYTES_MAX:
         raise RulesError([Problem(file, 1, "too large (put long lists into lists/*.csv)")])
+    decoded = ""
     try:
         decoded = yaml_file.decoded(text, file)
         document = yaml_file.load(decoded, file, rest)
     except yaml_file.YamlError as fault:
-        raise RulesError([Problem(file, fault.line, fault.text)]) from None
+        offered = yaml_file.with_ascii_marks(decoded, fault.line) if "is no mark of YAML" in fault.text else ""
+        raise RulesError([Problem(file, fault.line, fault.text + (f": write `{offered}`" if offered else ""))]) from None
     return _Nodes(document, decoded, rest).node(document.value, ())
 
 
@@ -173,13 +184,13 @@ class _Nodes:
         line = self.document.line(place)
         if isinstance(value, list):
             items = enumerate(with_yield_points(value, self.rest))
-            return Node([self.node(item, (*place, index)) for index, item in items], line)
+            return Node([self.node(item, (*place, index)) for index, item in items], line, "", self.text)
         if isinstance(value, dict):
             self.rest()
-            return Node(self._mapping(value, place), line)
+            return Node(self._mapping(value, place), line, "", self.text)
         if isinstance(value, str) and not value.isascii():
             return self._text(value, place, line)
-        return Node(value, line)
+        return Node(value, line, "", self.text)
 
     def _mapping(self, value: dict[str, yaml_file.Value], place: yaml_file.Place) -> dict[str, Node]:
         """Keys are closed words, but for the names of lists."""
@@ -201,13 +212,13 @@ class _Nodes:
         if own_line and self._mended(value, place):
             mark = "，" if "，" in value else value[0] + value[-1]
             mend = (
-                f"{mark} is no mark of YAML: write {self._mended_line(own_line)} (ASCII quotes around it mean the characters)"
+                f"{mark} is no mark of YAML: write `{self._mended_line(own_line)}` (ASCII quotes around it mean the characters)"
             )
             return Node(value, own_line, mend)
-        folded = closed(value)
+        folded = closed(value).strip()
         if key in FREE:
-            return Node(folded if folded in _IN_FREE else value, line)
-        return Node(cast("Value", yaml_file.plain_value(folded)) if own_line else folded, line)
+            return Node(folded if folded in _IN_FREE else value, own_line or line, "", self.text)
+        return Node(cast("Value", yaml_file.plain_value(folded)) if own_line else folded, own_line or line, "", self.text)
 
     def _mended(self, value: str, place: yaml_file.Place) -> list[str]:
         """A text in Chinese quotes, or an item of a list with a Chinese comma, as it is to be written; empty where neither is."""
@@ -218,12 +229,16 @@ class _Nodes:
 
     def _mended_line(self, line: int) -> str:
         """The whole line as it is to be written."""
-        whole = next(iter(self.text.split("\n")[line - 1 : line]), "").strip()
+        whole = next(iter(self.text.split("\n")[line - 1 : line]), "").rstrip()
         for place in self._unquoted_by_line.get(line, ()):
             value = str(self.document.at(place))
             if not _is_untouched(place) and (written := self._mended(value, place)):
-                dashed = whole == f"- {value}"
-                whole = " / ".join(f"- {one}" for one in written) if dashed else whole.replace(value, ", ".join(written), 1)
+                dashed = re.fullmatch(rf"( *- ){re.escape(value)}", whole)
+                whole = (
+                    "` and `".join(f"{dashed[1]}{one}" for one in written)
+                    if dashed
+                    else whole.replace(value, ", ".join(written), 1)
+                )
         return whole
 
     @cached_property

@@ -44,6 +44,8 @@ FOLDED = [
     ("notice: ｍｉｓｓｉｎｇ", "notice: missing"),
     ("signature: ｎｏｎｅ", "signature: none"),
     ("suppressed: ｔｒｕｅ", "suppressed: true"),
+    ("time: 21:00～08:00", "time: 21:00-08:00"),
+    ("province: 北京　", "province: 北京"),
     ("calendar: {holiday: ｔｒｕｅ, before: １０：００}", 'calendar: {holiday: true, before: "10:00"}'),
 ]  # fmt: skip
 
@@ -68,18 +70,18 @@ def test_numbers_of_a_limit_fold_and_a_quoted_one_stays_a_text(faults: Faults) -
 
 
 REFUSED = [
-    ("signature: “京选”", "signature: “” is no mark of YAML: write when: {signature: \"京选\"}"),
-    ("signature: ‘京选’", "signature: ‘’ is no mark of YAML: write when: {signature: \"京选\"}"),
-    ("text: “好礼”", "text: “” is no mark of YAML: write when: {text: \"好礼\"}"),
-    ("signature: [甲店，乙店]", "signature: ， is no mark of YAML: write when: {signature: [甲店, 乙店]}"),
-    ("text: {words: [“好礼”，“免费”]}", "text: words: ， is no mark of YAML: write when: {text: {words: [\"好礼\", \"免费\"]}}"),
-    ("province: [江苏，浙江]", "province: ， is no mark of YAML: write when: {province: [江苏, 浙江]}"),
-    ("category: “marketing”", "category: “” is no mark of YAML: write when: {category: \"marketing\"}"),
-    ("category：marketing", "when: unknown key 'category：marketing' (： is no mark of YAML: write a colon and a space)"),
-    ("category: 营销", "category: unknown category '营销' (did you mean 'marketing'?)"),
-    ("类别: marketing", "when: unknown key '类别' (did you mean 'category'?)"),
+    ("signature: “京选”", "signature: “” is no mark of YAML: write `    when: {signature: \"京选\"}`"),
+    ("signature: ‘京选’", "signature: ‘’ is no mark of YAML: write `    when: {signature: \"京选\"}`"),
+    ("text: “好礼”", "text: “” is no mark of YAML: write `    when: {text: \"好礼\"}`"),
+    ("signature: [甲店，乙店]", "signature: ， is no mark of YAML: write `    when: {signature: [甲店, 乙店]}`"),
+    ("text: {words: [“好礼”，“免费”]}", "text: words: ， is no mark of YAML: write `    when: {text: {words: [\"好礼\", \"免费\"]}}`"),
+    ("province: [江苏，浙江]", "province: ， is no mark of YAML: write `    when: {province: [江苏, 浙江]}`"),
+    ("category: “marketing”", "category: “” is no mark of YAML: write `    when: {category: \"marketing\"}`"),
+    ("category：marketing", "when: unknown key 'category：marketing' (： is no mark of YAML: write a colon and a space): write `    when: {category: marketing}`"),
+    ("category: 营销", "category: unknown category '营销' (did you mean 'marketing'?): write `    when: {category: marketing}`"),
+    ("类别: marketing", "when: unknown key '类别' (did you mean 'category'?): write `    when: {category: marketing}`"),
     ("day: 周六", "day: unknown day '周六' (did you mean 'sat'?)"),
-    ("provider_age: {below: 30天}", "provider_age: '30天' is no duration (write 30d)"),
+    ("provider_age: {below: 30天}", "provider_age: '30天' is no duration (write 30d): write `    when: {provider_age: {below: 30d}}`"),
 ]  # fmt: skip
 
 
@@ -99,8 +101,26 @@ def test_a_chinese_action_window_and_key_name_the_english_words(faults: Faults) 
 def test_the_line_to_write_is_right_as_a_whole(faults: Faults) -> None:
     found = faults(RULE % "signature: “京选”, text: [好礼，免费]")
     assert len(found) == 2
-    line = found[0].partition("write ")[2].partition(" (ASCII")[0]
+    line = found[0].partition("write `    ")[2].partition("`")[0]
     assert faults(RULE.replace("when: {%s}", line)) == []
+
+
+OFFERED = [
+    ("    when：{category: marketing, province: 北京}", "    when: {category: marketing, province: 北京}"),
+    ("    when: ｛category：marketing，province: 北京｝", "    when: {category: marketing, province: 北京}"),
+    ("    when:　{category: marketing, province: 北京}", "    when: {category: marketing, province: 北京}"),
+]
+
+
+@pytest.mark.parametrize(("typed", "line"), OFFERED, ids=range(len(OFFERED)))
+def test_marks_of_yaml_are_offered_in_the_whole_line(faults: Faults, typed: str, line: str) -> None:
+    (fault,) = faults(RULE.replace("    when: {%s}", typed))
+    assert (fault[:2], fault.partition("`")[2].rstrip("`")) == ("5:", line)
+
+
+def test_two_lines_are_offered_for_an_item_that_stands_for_two(faults: Faults) -> None:
+    (fault,) = faults("rules:\n  - id: a\n    when:\n      text:\n        - 甲，乙\n    then: reject\n    reason: keyword\n")
+    assert "write `        - 甲` and `        - 乙`" in fault
 
 
 def test_ascii_quotes_mean_the_characters(faults: Faults) -> None:
