@@ -82,7 +82,7 @@ MISTAKES = [
     ("unknown-reason.yaml", "unknown-reason.yaml:5: reason: unknown reason 'keywords' (did you mean 'keyword'?)"),
     ("unknown-rule-in-exemption.yaml", "unknown-rule-in-exemption.yaml:9: exempt: unknown rule or reason 'keywrd' (did you mean 'keyword'?)"),
     ("unknown-rule-in-test.yaml", "unknown-rule-in-test.yaml:8: test: want: unknown rule 'aa' (did you mean 'a'?)"),
-    ("unknown-subcategory.yaml", "unknown-subcategory.yaml:3: subcategory: unknown sub-category '贷款' (one of loan, estate, medical, gambling, securities, recruiting, debt, consent-request, alcohol, game, none)"),
+    ("unknown-subcategory.yaml", "unknown-subcategory.yaml:3: subcategory: unknown sub-category '贷款' (did you mean 'loan'?): write `    when: {subcategory: loan}`"),
     ("unreachable-behind-an-exemption.yaml", "unreachable-behind-an-exemption.yaml:2: rule 'a' can never apply: exemption 'b' (rules/unreachable-behind-an-exemption.yaml:6) switches it off wherever it would (narrow it, or drop the rule)"),
     ("unreachable-behind-another.yaml", "unreachable-behind-another.yaml:6: rule 'b' never decides: all that it is about is refused before by 'a' (rules/unreachable-behind-another.yaml:2) (drop one of the two, or switch it off)"),
     ("unreachable-category.yaml", "unreachable-category.yaml:2: rule 'a' can never apply: suppressed holds for marketing only, and the category is another (for lists that mean everything: recipient_in) (drop one of the conditions)"),

@@ -57,6 +57,8 @@ def upload_numbers(
     file whose rows are good. ``check``: the gate says what it would store, and stores nothing."""
     with upload_progress(file) as progress:
         people = read_all(file, progress, read, "imported")
+        for line in people.notes:
+            note(f"{file.name}:{line}: a total or a remark, no row: left out")
         if fault := unfit(people):
             fail(f"{file}: {fault}: nothing was imported")
         if check:
