@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
     from proxy.config import Settings
     from proxy.desk.reports.daily_report import DayReport, NamesOf
-    from proxy.desk.reports.kept_days import KeptDays
+    from proxy.desk.reports.kept_days import DayCountCache
 
 REPEATS_S = 900
 """Reading begins this long before the day: repeats refer to refusals before midnight."""
@@ -97,7 +97,7 @@ def _month(
     audit_s: float | None,
 ) -> month_report.MonthReport:
     from proxy.archive.audit import audit_run
-    from proxy.desk.reports.kept_days import KeptDays
+    from proxy.desk.reports.kept_days import DayCountCache
 
     try:
         since, until = time_windows.month_span(month)
@@ -107,7 +107,9 @@ def _month(
     earlier = time_windows.local(since - 1)[:7]
     disks = [disk_of(gate.journal, gate.sealing) for gate in gates]
     kept = (
-        KeptDays(settings.archive.folder, disks, time.time()) if journal is None and settings.archive.folder.is_dir() else None
+        DayCountCache(settings.archive.folder, disks, time.time())
+        if journal is None and settings.archive.folder.is_dir()
+        else None
     )
     sheet, days = _days(gates, since, until, kept)
     if not sheet.records:
@@ -126,7 +128,7 @@ def _month(
 
 
 def _days(
-    gates: Sequence[Settings], since: float, until: float, kept: KeptDays | None
+    gates: Sequence[Settings], since: float, until: float, kept: DayCountCache | None
 ) -> tuple[DayReport, dict[str, Counter[str]]]:
     """The sum of its days, and the fates of each."""
     from proxy.desk.reports.daily_report import FATES, DayReport

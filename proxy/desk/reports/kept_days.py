@@ -34,7 +34,7 @@ COUNTS = ("marketing_by", "optouts", "speeds", "entered")
 NUMBERS = ("records", "restored", "first", "last")
 
 
-class KeptDays:
+class DayCountCache:
     def __init__(self, folder: Path, disks: Sequence[OsDisk], now: float) -> None:
         """``disks``: the journals that are counted together."""
         self._disks, self._now = disks, now

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from proxy.desk.suppression.operations import CHECK, SOURCES, VALUE, unenforced
+from proxy.i18n.phrases import WORDS, Bilingual
 from proxy.model.roles import Permission
 from proxy.operations.declaration import CSV, Program, command
 from proxy.operations.files.upload import CHECKED, IGNORE
@@ -71,9 +72,12 @@ def import_(
     print_answer(answer, json, [f"{file.name}: {answer['rows']} rows, {answer['numbers']} numbers, {done}"])
 
 
-def _terms(one: Mapping[str, Any]) -> str:
-    until = f"until {format_time(one['until'])}" if one["until"] else "for good"
-    return f"{one['about']}, {one['source']}, {until}"
+def _terms(one: Mapping[str, Any]) -> Bilingual:
+    until, source = format_time(one["until"]) if one["until"] else "", one["source"]
+    return Bilingual(
+        f"{one['about']}, {source}, {f'until {until}' if until else 'for good'}",
+        f"{one['about_zh']}，{WORDS.get(source, source)}，{f'至 {until}' if until else '长期'}",
+    )
 
 
 @command(
