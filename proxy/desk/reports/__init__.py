@@ -8,5 +8,5 @@ In: the journal of that time, the region of each number. Out: counts, as JSON, t
     kept_days.py  the counts of finished days, so that a month reads each once
     report_text.py  the report as text and JSON, and the words of page and PDF in two languages
     offline_html.py, report_pdf.py                        the report as an HTML page and as a PDF
-    page.py        the console's page                command.py        ``gate106 report``
+    page.py, month_page.py   the console's pages                command.py        ``gate106 report``
 """

@@ -64,6 +64,9 @@ def report(
     if month is not None:
         if day is not None:
             fail("report: --day or --month, not both")
+        for path, ending in ((html, ".html"), (pdf, ".pdf"), (xlsx, ".xlsx")):
+            if path is not None and path.suffix.lower() != ending:
+                fail(f"--{ending[1:]}: {path}: name it {ending}")
         made = _month(settings, month, least, config, journal, control, audit_s)
         _write_month(made, language, html, pdf, xlsx)
         print_answer(month_report.as_dict(made, language), json, _month_lines(made, language))
@@ -101,8 +104,8 @@ def _month(
 
     try:
         since, until = time_windows.month_span(month)
-    except ValueError as error:
-        fail(f"--month: {error}")
+    except ValueError:
+        fail(f"--month: '{month}' is no month (like 2026-11; a day is --day 2026-11-11)")
     gates = gates_of(settings, journal)
     earlier = time_windows.local(since - 1)[:7]
     disks = [disk_of(gate.journal, gate.sealing) for gate in gates]
@@ -113,7 +116,7 @@ def _month(
     )
     sheet, days = _days(gates, since, until, kept)
     if not sheet.records:
-        fail(f"{journal or settings.journal}: the journal has nothing of that month")
+        fail(f"{journal or settings.journal}: the journal has nothing of that month ({month})")
     before, _ = _days(gates, *time_windows.month_span(earlier), kept)
     try:
         after_optout = kept.find_audit(since, until) if kept is not None else None

@@ -20,7 +20,7 @@ from proxy.desk.reports.month_report import NOTHING_HERE, Cell, MonthReport, Sha
 from proxy.i18n.phrases import in_language
 from proxy.model.redact import printable
 
-TEMPLATE = Path(__file__).with_name("reports_month_offline.html")
+TEMPLATE = Path(__file__).with_name("month_offline.html")
 CLASSES = {SENT: "allowed", REFUSED: "refused", DEFERRED: "otherwise"}
 SHEET_TITLE_MAX, COLUMN_MAX = 31, 40
 

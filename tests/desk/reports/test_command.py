@@ -72,8 +72,9 @@ def test_a_month_is_told_in_words_for_programs_and_as_files_beside_the_month_bef
         (("--day", "soon"), "--day: 'soon' is no day (like 2026-11-11)"),
         (("--day", "2025-11-12"), "the journal has nothing of that day"),
         ((), "the journal has nothing of that day"),  # yesterday
-        (("--month", "2025-12"), "the journal has nothing of that month"),
-        (("--month", "2025-13"), "--month: '2025-13' is no month (like 2026-11)"),
+        (("--month", "2025-12"), "the journal has nothing of that month (2025-12)"),
+        (("--month", "2025-13"), "--month: '2025-13' is no month (like 2026-11; a day is --day 2026-11-11)"),
+        (("--month", "2025-11", "--xlsx", "month.pdf"), "--xlsx: month.pdf: name it .xlsx"),
         (("--month", "2025-11", "--day", DAY), "report: --day or --month, not both"),
         (("--day", DAY, "--xlsx", "x.xlsx"), "report: --xlsx is of a --month"),
         (("--day", DAY, "--journal", "/nowhere"), "/nowhere: no such folder"),
