@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_what_waits_for_me_is_what_i_may_do_and_did_not_propose(world: World, br
 
 
 def test_today_stands_beside_yesterday_and_the_same_day_last_week() -> None:
-    days = [
+    days: list[dict[str, Any]] = [
         {"since": 0.0, "counts": {"allow": 90, "reject": 20, "optouts": 3}},
         {"since": 0.0, "counts": {"allow": 100, "defer": 10}},
         {"since": 0.0, "counts": None},
