@@ -1,4 +1,5 @@
-// What HTML alone cannot: `/` leads to the search field, some buttons ask first, dialogs take the focus, the menu closes on small screens.
+// What HTML alone cannot: `/` leads to the search field, some buttons ask first, dialogs take the focus, the menu closes on small screens, long pages
+// have links to their headings.
 "use strict";
 (function () {
   const small = window.matchMedia("(max-width: 860px)");
@@ -94,6 +95,31 @@
       if (text.value !== kept && !sent) event.preventDefault();
     });
   });
+
+  // A page of more than two screens gets links to its headings, and to its top.
+  const jump = document.querySelector("nav.jump");
+  function fillJump() {
+    if (!jump) return;
+    const main = document.getElementById("content");
+    jump.hidden = main.scrollHeight - jump.offsetHeight <= 2 * window.innerHeight;
+    if (jump.hidden) return;
+    const heads = Array.from(main.querySelectorAll("h2")).filter(function (one) { return one.checkVisibility(); });
+    const links = heads.map(function (one, place) {
+      one.id = one.id || "part-" + place;
+      const words = Array.from(one.childNodes).find(function (node) { return node.textContent.trim(); });
+      return [one.id, words ? words.textContent.trim() : one.id];
+    });
+    jump.replaceChildren();
+    links.concat([["content", jump.dataset.top]]).forEach(function (link) {
+      const made = document.createElement("a");
+      made.href = "#" + link[0];
+      made.textContent = link[1];
+      jump.append(made);
+    });
+  }
+  window.addEventListener("load", fillJump);
+  window.addEventListener("resize", fillJump);
+  document.addEventListener("htmx:afterSettle", fillJump);
 
   // A page that the browser kept is as old as it looks: buttons work again.
   window.addEventListener("pageshow", function (event) {
