@@ -128,7 +128,7 @@ class SandboxRules:
     def draft(self, revision: str, who: str) -> dict[str, Any]:
         """A person's draft, carried over to a set: the texts of its files, and those of which others changed the same lines."""
         _, found = self._drafts(self._files(revision), who)
-        return {"files": {name: one.text for name, one in found.files.items()}, "moved": found.moved}
+        return {"files": {name: one.after for name, one in found.files.items()}, "moved": found.moved}
 
     def keep_draft(self, revision: str, who: str, files: Mapping[str, str | None]) -> dict[str, Any]:
         """Changes files of a person's draft, which were edited on this set; ``None`` throws one away."""
@@ -137,7 +137,7 @@ class SandboxRules:
         for name, text in files.items():
             if text is None:
                 found.files.pop(name, None)
-            elif name not in found.files or found.files[name].text != text:
+            elif name not in found.files or found.files[name].after != text:
                 found.files[name] = DraftedFile(_text(base, name), text)
         try:
             store.keep(who, found.files)
