@@ -346,10 +346,10 @@ def with_ascii_marks(text: str, line: int) -> str:
     """A line with the marks of YAML in place of those of a Chinese keyboard: the fewest with which reading does not stop there; empty if
     that does not help."""
     lines = text.split("\n")
-    before = lines[line - 1] if line <= len(lines) else ""
-    places = [place for place, one in enumerate(before) if one in _ASCII]
-    for count in range(1, min(len(places), FOREIGN_LINES_MAX) + 1):
-        changed = "".join(_ASCII[one] if place in places[:count] else one for place, one in enumerate(before)).rstrip()
+    before = lines[line - 1] if line <= len(lines) and len(text) <= MENDED_CHARACTERS_MAX else ""
+    ends = [place + 1 for place, one in enumerate(before) if one in _ASCII][:FOREIGN_LINES_MAX]
+    for end in ends:
+        changed = (ascii_marks(before[:end]) + before[end:]).rstrip()
         try:
             load("\n".join([*lines[: line - 1], changed, *lines[line:]]))
         except YamlError as fault:
@@ -359,6 +359,12 @@ def with_ascii_marks(text: str, line: int) -> str:
     return ""
 
 
+def ascii_marks(text: str) -> str:
+    return "".join(_ASCII.get(one, one) for one in text)
+
+
+MENDED_CHARACTERS_MAX = 1_000_000
+"""Of a file that is read again, to see whether a line is right so."""
 _ASCII = {"：": ": ", "，": ", ", "｛": "{", "｝": "}", "［": "[", "］": "]", "＃": "#", "\u3000": " "}
 FOREIGN_LINES_MAX = 20
 _MEANT = {

@@ -45,7 +45,7 @@ MISTAKES = [
     ("anchor-bomb.yaml", 'anchor-bomb.yaml:1: aliases repeat more than 20000 values'),
     ("bad-date.yaml", "bad-date.yaml:4: active: '2026-02-29' is no date of the calendar"),
     ("bracket-left-open.yaml", "bracket-left-open.yaml:3: did not find expected ',' or ']' (a [ is not closed, or a comma is missing)"),
-    ("chinese-colon.yaml", "chinese-colon.yaml:3: when: unknown key 'category：marketing' (： is no mark of YAML: write a colon and a space)"),
+    ("chinese-colon.yaml", "chinese-colon.yaml:3: when: unknown key 'category：marketing' (： is no mark of YAML: write a colon and a space): write `    when: {category: marketing}`"),
     ("colon-in-text.yaml", 'colon-in-text.yaml:3: mapping values are not allowed in this context (a text with a colon needs quotes; or the line stands too deep)'),
     ("contradicting-exemptions.yaml", "contradicting-exemptions.yaml:6: rule 'b' keeps 'a', which 'c' (rules/contradicting-exemptions.yaml:10) switches off for the same messages (make one of the two say what is meant)"),
     ("contradicting-notices.yaml", "contradicting-notices.yaml:6: rule 'b' contradicts 'a' (rules/contradicting-notices.yaml:2): one refuses what the other asks for, nothing passes (drop one of the two)"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar, cast
 
@@ -21,23 +21,23 @@ Value = None | bool | int | float | str | list["Node"] | dict[str, "Node"]
 class Node:
     """A scalar, a list of Nodes or a mapping of words to Nodes, with its line (a mapping's value: the line of its key)."""
 
-    __slots__ = ("value", "line", "mend", "text_around")
+    __slots__ = ("value", "line", "mend", "lines")
 
-    def __init__(self, value: Value, line: int, mend: str = "", text_around: str = "") -> None:
+    def __init__(self, value: Value, line: int, mend: str = "", lines: Sequence[str] = ()) -> None:
         self.value = value
         self.line = line
         self.mend = mend
         """Of a text with marks that a Chinese keyboard gives for those of YAML: what is wrong with it, and what to write."""
-        self.text_around = text_around
-        """The text of the file."""
+        self.lines = lines
+        """Those of the file."""
 
     def fault(self, text: str, written: str = "", meant: str = "") -> RuleFault:
         """What is wrong here, to be raised. ``meant``: what to write in place of ``written``: the whole line is offered."""
-        return RuleFault(self.line, text + (self._offer(lambda line: line.replace(written, meant, 1)) if meant else ""))
+        return RuleFault(self.line, text + (self._offer(written, meant) if meant else ""))
 
-    def _offer(self, mend: Callable[[str], str]) -> str:
-        line = next(iter(self.text_around.split("\n")[self.line - 1 : self.line]), "")
-        return f": write `{mended}`" if line and (mended := mend(line)) not in ("", line) else ""
+    def _offer(self, written: str, meant: str) -> str:
+        line = next(iter(self.lines[self.line - 1 : self.line]), "").rstrip()
+        return f": write `{line.replace(written, meant, 1)}`" if written in line else ""
 
     def parsed(self, what: str, read: Callable[[str], Found]) -> Found:
         """What ``read`` makes of the text; where it raises a ValueError, that is the fault."""
@@ -58,9 +58,8 @@ class Node:
         for key, item in strange.items():
             with noted:
                 text = f"{what}: {unknown_word('key', key, known)}"
-                if yaml_file.FOREIGN_MARK.search(key):
-                    text += item._offer(lambda _, item=item: yaml_file.with_ascii_marks(item.text_around, item.line))  # type: ignore[misc]
-                raise item.fault(text, key, english(key, known))
+                in_ascii = yaml_file.ascii_marks(key)
+                raise item.fault(text, key, in_ascii if in_ascii != key else english(key, known))
         if faults is None:
             noted.settle()
         return {key: item for key, item in self.value.items() if key not in strange}
@@ -178,19 +177,19 @@ def read(text: bytes, file: str, rest: Rest = no_yield) -> Node:
 
 class _Nodes:
     def __init__(self, document: yaml_file.Document, text: str, rest: Rest) -> None:
-        self.document, self.text, self.rest = document, text, rest
+        self.document, self.lines, self.rest = document, text.split("\n"), rest
 
     def node(self, value: yaml_file.Value, place: yaml_file.Place) -> Node:
         line = self.document.line(place)
         if isinstance(value, list):
             items = enumerate(with_yield_points(value, self.rest))
-            return Node([self.node(item, (*place, index)) for index, item in items], line, "", self.text)
+            return Node([self.node(item, (*place, index)) for index, item in items], line, "", self.lines)
         if isinstance(value, dict):
             self.rest()
-            return Node(self._mapping(value, place), line, "", self.text)
+            return Node(self._mapping(value, place), line, "", self.lines)
         if isinstance(value, str) and not value.isascii():
             return self._text(value, place, line)
-        return Node(value, line, "", self.text)
+        return Node(value, line, "", self.lines)
 
     def _mapping(self, value: dict[str, yaml_file.Value], place: yaml_file.Place) -> dict[str, Node]:
         """Keys are closed words, but for the names of lists."""
@@ -217,8 +216,8 @@ class _Nodes:
             return Node(value, own_line, mend)
         folded = closed(value).strip()
         if key in FREE:
-            return Node(folded if folded in _IN_FREE else value, own_line or line, "", self.text)
-        return Node(cast("Value", yaml_file.plain_value(folded)) if own_line else folded, own_line or line, "", self.text)
+            return Node(folded if folded in _IN_FREE else value, own_line or line, "", self.lines)
+        return Node(cast("Value", yaml_file.plain_value(folded)) if own_line else folded, own_line or line, "", self.lines)
 
     def _mended(self, value: str, place: yaml_file.Place) -> list[str]:
         """A text in Chinese quotes, or an item of a list with a Chinese comma, as it is to be written; empty where neither is."""
@@ -229,7 +228,7 @@ class _Nodes:
 
     def _mended_line(self, line: int) -> str:
         """The whole line as it is to be written."""
-        whole = next(iter(self.text.split("\n")[line - 1 : line]), "").rstrip()
+        whole = next(iter(self.lines[line - 1 : line]), "").rstrip()
         for place in self._unquoted_by_line.get(line, ()):
             value = str(self.document.at(place))
             if not _is_untouched(place) and (written := self._mended(value, place)):
