@@ -204,7 +204,9 @@ def answer(
 
 
 @command(
-    "complaint take-answer", example='gate106 complaint take-answer 17 --out 答复-17.pdf --why "the complainant asks again"'
+    "complaint take-answer",
+    Program(permission=Permission.TAKE_OUT, out="--out", media="application/octet-stream"),
+    example='gate106 complaint take-answer 17 --out 答复-17.pdf --why "the complainant asks again"',
 )
 def take_answer(
     id_: Annotated[str, CASE_ID],

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
     from proxy.config import Settings
     from proxy.desk.reports.daily_report import DayReport, NamesOf
-    from proxy.desk.reports.kept_days import DayCountCache
+    from proxy.desk.reports.day_count_cache import DayCountCache
 
 REPEATS_S = 900
 """Reading begins this long before the day: repeats refer to refusals before midnight."""
@@ -100,7 +100,7 @@ def _month(
     audit_s: float | None,
 ) -> month_report.MonthReport:
     from proxy.archive.audit import audit_run
-    from proxy.desk.reports.kept_days import DayCountCache
+    from proxy.desk.reports.day_count_cache import DayCountCache
 
     try:
         since, until = time_windows.month_span(month)

@@ -71,6 +71,8 @@ class DayReport:
     """What went out and a shadow rule would have stopped, by rule and what it wants."""
     speeds: Counter[str] = field(default_factory=Counter)
     """Replies that refused, by how soon that was in force: SPEEDS."""
+    slowest_s: int = 0
+    """The longest of these times."""
     entered: Counter[str] = field(default_factory=Counter)
     """Refusals that did not come by reply, by source."""
     restored: int = 0
@@ -102,6 +104,7 @@ class DayReport:
             self.revisions[revision] = self.revisions.get(revision, 0) + submits
         self.records += other.records
         self.restored += other.restored
+        self.slowest_s = max(self.slowest_s, other.slowest_s)
         self.first, self.last = min(self.first or other.first, other.first or self.first), max(self.last, other.last)
 
     def total(self, fate: str) -> int:
@@ -216,6 +219,7 @@ class DayCounter:
             if self._one_reply.begins(opt_out):
                 self.sheet.optouts[opt_out.provider] += 1
                 took_s = int(opt_out.time) - opt_out.opt_out.time
+                self.sheet.slowest_s = max(self.sheet.slowest_s, took_s)
                 self.sheet.speeds[next(word for word, below_s in SPEEDS if took_s < below_s or not below_s)] += 1
 
     def _rule(self, revision: str, number: int) -> str:

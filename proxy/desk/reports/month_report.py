@@ -19,7 +19,7 @@ from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT, SPEE
 from proxy.desk.reports.disclosure_control import LEAST
 from proxy.desk.reports.report_text import UNKNOWN
 from proxy.i18n.labels import CASES, PENALTIES, REASONS, STEPS
-from proxy.i18n.phrases import WORDS, Bilingual, in_language
+from proxy.i18n.phrases import NOTHING, WORDS, Bilingual, in_language, joined
 from proxy.journal.records.complaints import STATES
 from proxy.journal.records.penalties import UNSETTLED
 from proxy.policy.time_windows import local
@@ -134,12 +134,18 @@ class MonthReport:
             Bilingual("advertisements", "营销短信"),
         )
         total, speeds = counts.total(), self.sheet.speeds
-        note = ""
+        took_s = self.sheet.slowest_s
+        note = (
+            Bilingual(f"The slowest took less than {took_s + 1:,} s.", f"最慢的用时不到 {took_s + 1:,} 秒。")
+            if total
+            else NOTHING
+        )
         if self.after_optout is not None:
-            note = Bilingual(
+            sent = Bilingual(
                 f"Marketing that was still sent after a reply had asked to stop it, by a second reading of the journal: {self.after_optout:,}",
                 f"退订之后仍然放行的营销短信（由日志独立复核）：{self.after_optout:,} 条",
             )
+            note = joined(Bilingual(" ", ""), (note, sent))
         together = [(counts.hidden_sum(), ads.hidden_sum(), None, past.hidden_sum() if past is not None else None, None)]
         if not any(one.hidden[ALL] for one in (counts, ads, past) if one is not None):
             together = []

@@ -104,6 +104,7 @@ def test_how_soon_opt_outs_were_in_force_adds_up_and_other_channels_are_told_apa
     harness.journal.write(now)
     sheet = sheet_of(harness)
     assert sheet.speeds == {"under 1 s": 3, "1 to 10 s": 2, "10 s to 1 min": 1, "1 min to 1 h": 1, "over 1 h": 1}
+    assert sheet.slowest_s == 90_000
     assert (sheet.speeds.total(), sheet.entered, sheet.restored) == (sheet.optouts.total(), {"hotline": 1}, 1)
     both = DayReport(DAY, DAY)
     both.add(sheet)

@@ -1,4 +1,4 @@
-"""Keeps the counts of finished days beside the archive.
+"""Caches the counts of finished days beside the archive.
 
 So that a report of a month reads each day of the journal once. The same for what the second reading of opt-outs found in a finished month.
 
@@ -31,7 +31,7 @@ FORM = 1
 """Of the files: another number makes all days be counted again."""
 AUDIT = "-optouts"
 COUNTS = ("marketing_by", "optouts", "speeds", "entered")
-NUMBERS = ("records", "restored", "first", "last")
+NUMBERS = ("records", "restored", "slowest_s", "first", "last")
 
 
 class DayCountCache:
