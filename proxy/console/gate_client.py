@@ -103,9 +103,6 @@ class GateClient:
         found: dict[str, Any] = json.loads(await asyncio.to_thread(self._own, token, path, query, given=given))
         return found
 
-    async def own_csv(self, token: str, path: str, **query: str) -> str:
-        return (await asyncio.to_thread(self._own, token, path, query | {"format": "csv"})).decode()
-
     async def ready(self) -> dict[str, Any]:
         """The gate's ``/readyz``: ``why`` it is not ready, and ``notes`` of what to fix."""
         found: dict[str, Any] = json.loads(await asyncio.to_thread(self._own, "", "/readyz", {}, (200, 503)))

@@ -163,9 +163,6 @@ class PageRequest:
     async def own(self, path: str, given: Mapping[str, Any] | None = None, /, **query: str) -> dict[str, Any]:
         return await self.asking.own(self.session.token, path, given, **query)
 
-    async def own_csv(self, path: str, **query: str) -> str:
-        return await self.asking.own_csv(self.session.token, path, **query)
-
     # -- answers
 
     def render(self, template: str = "", status: int = 0, **values: Any) -> Response:

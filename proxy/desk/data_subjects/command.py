@@ -121,7 +121,7 @@ def _messages(to: str, shown: str, config: Path, *, whole: bool) -> tuple[list[d
 
 @command(
     "subject write-receipt",
-    Program(at="subject/receipt", permission=Permission.LOOK, out="--out", media=PDF),
+    Program(permission=Permission.LOOK, out="--out", media=PDF),
     example="gate106 subject write-receipt 3 --out receipt.pdf",
 )
 def receipt(

@@ -64,6 +64,16 @@ class ErasureRequests:
         self._make_room()
         return request, self._put(request)
 
+    def carried_out(
+        self, person: int, outcome: bytes, author: str, who: str, why: str, now: float
+    ) -> tuple[ErasureRequest, int]:
+        """A person was erased without a second person, where the settings list nobody: for the receipt."""
+        self._make_room()
+        (number,) = self._store.following(1)
+        state = erasure_requests.APPROVED
+        request = ErasureRequest(now, number, 0, now, state, mask(person), author, who, why, "", outcome)
+        return request, self._put(request)
+
     def begin(self, number: int, asker: Asker, known: Collection[str], who: str, now: float) -> tuple[ErasureRequest, int]:
         """A person agrees. Its state says what follows: approved, after the person was erased and ``done``; proposed, if a second person must
         agree with this one. The sequence is 0 where nothing was written."""

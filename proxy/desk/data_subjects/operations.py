@@ -72,6 +72,10 @@ def request_row(request: ErasureRequest) -> dict[str, Any]:
     return row | {"to": request.shown} | (jsonlib.loads(request.outcome) if request.outcome else {})
 
 
+def _packed(outcome: Mapping[str, Any]) -> bytes:
+    return jsonlib.dumps(outcome, ensure_ascii=False).encode()
+
+
 def _requests(answer: Answer) -> Iterator[str]:
     rows = (
         (
@@ -126,7 +130,7 @@ def _whom(one: Mapping[str, Any]) -> str:
 
 
 def _erased(answer: Answer) -> Iterator[str]:
-    if answer.get("request"):
+    if "confirmers" in answer:
         yield f"{answer['to']}: gets no marketing from now on; request {answer['request']} waits for a second person"
         if answer["confirmers"]:
             yield f"    may confirm it: {', '.join(answer['confirmers'])} (gate106 subject approve {answer['request']})"
@@ -134,6 +138,7 @@ def _erased(answer: Answer) -> Iterator[str]:
     gone = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in answer["gone"].items())
     yield f"{answer['to']}: forgotten ({gone})"
     yield from _stays(answer["stays"])
+    yield f"    a receipt for the person: gate106 subject write-receipt {answer['request']} --out receipt.pdf"
 
 
 def _stays(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
@@ -147,9 +152,9 @@ def _stays(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _warnings(answer: Answer) -> Iterator[str]:
-    if answer.get("request"):
+    if "confirmers" in answer:
         yield from suppress.unenforced(answer)
-    if answer.get("request") and not answer["confirmers"]:
+    if answer.get("confirmers") == []:
         yield (
             "gate106: nobody else may confirm it: add a second person with the role approver to the settings "
             "(people; `gate106 token make` makes the token)"
@@ -243,7 +248,7 @@ class DataSubjects(
     # -- forgotten
 
     @operation(
-        Permission.ENTER, answer={"to": str, "gone": object, "stays": [object], "request?": int, "confirmers?": [str], "enforced?": bool},
+        Permission.ENTER, answer={"to": str, "gone": object, "stays": [object], "request": int, "confirmers?": [str], "enforced?": bool},
         record=("person", "erasure-requested"), text=_erased, notes=_warnings,
         example='gate106 subject erase --to 13800210500 --why "asked for it in writing, 2026-11-11"',
     )  # fmt: skip
@@ -255,7 +260,12 @@ class DataSubjects(
         if problem := await self._pseudonyms.opened():
             raise CommandRefused(f"{problem}: without a key nobody would know the person again, and they would get marketing")
         if not call.strict:
-            return {"to": str(Number(to)), **await self._forget(to, call.who, why)}
+            outcome = await self._forget(to, call.who, why)
+            request, sequence = gate.erasure_requests.carried_out(
+                to, _packed(outcome), call.asker.name, call.who, why, gate.now()
+            )
+            await gate.safe(sequence)
+            return {"to": str(Number(to)), **outcome, "request": request.id}
         gate.erasure_requests.check_new(to)
         await suppress.change_record(gate, to, (OptOut("all", "", int(now), "hotline", 0),), None, call.who, why)
         gate.relay.refusals.forget(to)
@@ -341,8 +351,7 @@ class DataSubjects(
         request, sequence = gate.erasure_requests.begin(id_, call.asker, call.known, call.who, gate.now())
         if request.state != PROPOSED:
             outcome = await self._forget(request.number, call.who, request.why)
-            packed = jsonlib.dumps(outcome, ensure_ascii=False).encode()
-            sequence = gate.erasure_requests.done(request, packed, call.who, gate.now())
+            sequence = gate.erasure_requests.done(request, _packed(outcome), call.who, gate.now())
         return await self._settled(id_, sequence)
 
     @operation(

@@ -43,7 +43,7 @@ async def copy(request: PageRequest) -> Response:
 @page.post("erase", wants=Permission.ENTER, again=_list)
 async def erase(request: PageRequest) -> Response:
     answer = await request.ask("subject.erase", to=request.form("to"), why=request.form("why"))
-    if "request" not in answer:
+    if "confirmers" not in answer:
         return request.go("/requests", request.t("erased_now", to=answer["to"]))
     if not answer["enforced"]:
         request.session.add_notice("warn", request.t("not_enforced"))

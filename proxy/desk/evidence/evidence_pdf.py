@@ -219,10 +219,10 @@ def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now:
 
 
 def _receipt(request: Mapping[str, Any], now: float) -> Iterator[Any]:
-    decided = _when(request["decided"])
+    decided, alone = _when(request["decided"]), request["who"].partition(" (")[0] == request["author"]
     done = {
         "proposed": "正在由第二人复核, 复核后另发回执.",
-        "approved": f"经第二人复核, 已于 {decided} 删除.",
+        "approved": f"{'' if alone else '经第二人复核, '}已于 {decided} 删除.",
         "rejected": f"已于 {decided} 决定不予删除: {request['decision']}. 如有异议, 请书面提出.",
         "withdrawn": f"该要求已于 {decided} 撤回: {request['decision']}.",
     }[request["state"]]

@@ -5,6 +5,8 @@ In: the provider's own token. Out: the gate's answers over HTTP, as tables. Neve
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import Any
 
 from starlette.responses import Response
@@ -12,6 +14,7 @@ from starlette.responses import Response
 from proxy.console.forms import safe_name
 from proxy.console.page import Page, PageRequest
 from proxy.desk.revisions.comparison import in_words
+from proxy.model.redact import csv_cell, printable
 from proxy.model.roles import Permission
 from proxy.operations.client import CannotAsk
 from proxy.policy import time_windows
@@ -19,6 +22,7 @@ from proxy.policy import time_windows
 page = Page("own", "/own", wants=Permission.OWN, place=1)
 
 LIMIT = 50
+COLUMNS = ("at", "message", "account", "from", "to", "category", "signature", "reason", "hint", "status", "part", "parts")
 CSV_PAGE, CSV_ROWS_MAX = 10_000, 200_000
 """Of one file; each page is a reading of the journal."""
 
@@ -58,13 +62,21 @@ async def refusals(request: PageRequest) -> Response:
 @page.get("refusals.csv")
 async def refusals_file(request: PageRequest) -> Response:
     """All refusals of the day, or those for one reason."""
-    parts, day = ["\ufeff"], _day(request)  # with the mark by which spreadsheets know UTF-8
+    file, t, day = io.StringIO(), request.t, _day(request)
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(t(f"csv.{name}") for name in COLUMNS)
     for skip in range(0, CSV_ROWS_MAX, CSV_PAGE):
         query = {"day": day, "skip": str(skip), "limit": str(CSV_PAGE), "lang": request.lang, **_only(request)}
-        parts.append(await request.own_csv("/provider/refusals", **query))
-        if parts[-1].count("\n") - (not skip) < CSV_PAGE:  # the first page has a line of names
+        answer = await request.own("/provider/refusals", **query)
+        for one in answer["refusals"]:
+            told = one | {"at": time_windows.local(one["at"]), "status": f"0x{one['status']:03X}"}
+            told |= {kind: t.of(kind, one[kind]) for kind in ("category", "reason")}
+            writer.writerow(csv_cell(printable(str(told[name]))) for name in COLUMNS)
+        if answer["next"] is None:
             head = {"Content-Disposition": f'attachment; filename="{safe_name(f"refusals-{day}.csv")}"'}
-            return Response("".join(parts), media_type="text/csv; charset=utf-8", headers=head)
+            return Response(
+                f"\ufeff{file.getvalue()}", media_type="text/csv; charset=utf-8", headers=head
+            )  # spreadsheets know UTF-8 by it
     raise CannotAsk(f"more than {CSV_ROWS_MAX} refusals: ask for each hour over HTTP (/provider/refusals?hour=…)")
 
 

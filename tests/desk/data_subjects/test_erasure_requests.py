@@ -187,13 +187,15 @@ def test_a_rejected_request_leaves_what_is_known_and_the_stop_of_marketing(world
 def test_the_receipt_says_in_chinese_what_is_gone_and_what_stays() -> None:
     stays = {"what": "the journal", "what_zh": "日志", "why": "kept", "why_zh": "至少保存6个月", "until": 2e9}
     request = {
-        "id": 3, "to": "138****0500", "time": 1e9, "decided": 1e9 + 60, "state": "approved", "decision": "", "gone": {"refusals": 1},
+        "id": 3, "to": "138****0500", "time": 1e9, "decided": 1e9 + 60, "state": "approved", "author": "chen", "who": "lin (uid 1, pid 2)", "decision": "", "gone": {"refusals": 1},
         "stays": [stays, stays | {"until": 0}],
     }  # fmt: skip
     drawn = texts(evidence_pdf._receipt(request, 2e9))
     assert any("登记为不接收营销短信" in one for one in drawn)
     assert "经第二人复核, 已于 2001-09-09 09:47:40 删除." in drawn
     assert {"拒收记录", "日志", "至少保存6个月", "2033-05-18 11:33:20", "长期"} <= set(drawn)
+    alone = texts(evidence_pdf._receipt(request | {"who": "chen (uid 1, pid 2)"}, 2e9))
+    assert "已于 2001-09-09 09:47:40 删除." in alone, "where the settings list nobody there is no second person"
     waits = {name: one for name, one in request.items() if name not in ("gone", "stays")} | {"state": "proposed"}
     assert not any("已删除" in one for one in texts(evidence_pdf._receipt(waits, 2e9))), "nothing is, yet"
     refused = waits | {"state": "rejected", "decision": "不是机主"}

@@ -85,7 +85,12 @@ def test_it_sees_its_refusals_by_reason_and_takes_them_as_a_file(browser: Open) 
     taken = here.get("/own/refusals.csv", reason="region-ban")
     assert taken.headers["content-type"] == "text/csv; charset=utf-8"
     (row,) = csv.DictReader(taken.text.removeprefix("\ufeff").splitlines())
-    assert (row["message"], row["reason"], row["hint"]) == (message, "region-ban", "该类短信不得发往该地区")
+    assert (row["编号"], row["类别"], row["原因"], row["处理办法"]) == (
+        message,
+        "营销",
+        "该省号码不得接收",
+        "该类短信不得发往该地区",
+    )
     assert here.get("/own/refusals.csv", day="yesterday").status_code == 409
 
 
