@@ -66,6 +66,10 @@ class Sandbox:
         found: dict[str, Any] = await self._ask("keep_draft", revision=revision, who=who, files=files)
         return found
 
+    async def draft_again(self, revision: str, who: str, before: str, proposed: str) -> dict[str, Any]:
+        found: dict[str, Any] = await self._ask("draft_again", revision=revision, who=who, before=before, proposed=proposed)
+        return found
+
     async def switched(self, revision: str, instead: Mapping[str, str], rule: str, mode: str, share: str) -> tuple[str, str]:
         file, text = await self._ask("switched", revision=revision, instead=instead, rule=rule, mode=mode, share=share)
         return file, text
