@@ -206,3 +206,23 @@ def test_a_mistake_is_taught_in_the_reader_s_language_while_it_is_typed(language
     chen.page.locator("#drafted button").click()
     chen.page.wait_for_url("**/rules")
     assert "{id: a, when" not in chen.open("/drafts/edit").page.locator(".cm-content").inner_text()
+
+
+def test_a_search_is_saved_by_name_and_a_list_is_previewed_before_it_is_stored(visit: Come, tmp_path: Path) -> None:
+    chen = visit("chen").open("/find?verdict=reject&to=13800210500&province=上海")
+    chen.page.fill(".saved input", "上海拒发")
+    chen.page.click(".saved form button")
+    link = chen.open("/find").page.locator(".saved a")
+    assert (link.inner_text(), "138" in (link.get_attribute("href") or "")) == ("上海拒发", False)
+    chen.follow(link.click).sees("上海")
+    chen.page.click(".saved li button")
+    assert chen.page.locator(".saved a").count() == 0
+    (tmp_path / "名单.csv").write_bytes("手机号,来源,有效期至,备注\n13800210501,投诉,2040/6/30,x\n".encode("gbk"))
+    chen.open("/optouts/lists").page.click("summary.button.main")
+    chen.page.set_input_files("input[name=file]", tmp_path / "名单.csv")
+    chen.page.fill("input[name=why]", "12321")
+    chen.page.click("button:has-text('预览')")
+    chen.sees("以下各列无法识别")
+    assert chen.axe() == []
+    chen.page.check("input[name=ignore][value=备注]")
+    chen.follow(chen.page.locator("#seen button.main").click).sees("1 个号码")

@@ -121,6 +121,37 @@
   window.addEventListener("resize", fillJump);
   document.addEventListener("htmx:afterSettle", fillJump);
 
+  // Saved searches: queries of one user in this browser, by name, without the number of a person.
+  document.querySelectorAll("[data-saved]").forEach(function (box) {
+    const key = "gate106.searches." + box.dataset.saved;
+    const form = box.querySelector("form");
+    let saved = {};
+    try { saved = JSON.parse(localStorage.getItem(key)) || {}; } catch (error) { saved = {}; }
+    function show() {
+      const rows = Object.keys(saved).sort().map(function (name) {
+        const row = box.querySelector("template").content.firstElementChild.cloneNode(true);
+        row.querySelector("a").textContent = name;
+        row.querySelector("a").href = "/find?" + new URLSearchParams(saved[name]);
+        row.querySelector("button").addEventListener("click", function () { delete saved[name]; keep(); });
+        return row;
+      });
+      box.querySelector("ul").replaceChildren(...rows);
+      box.hidden = !rows.length && !form;
+    }
+    function keep() {
+      localStorage.setItem(key, JSON.stringify(saved));
+      show();
+    }
+    if (form) form.addEventListener("submit", function (event) {
+      event.preventDefault();
+      const asked = Array.from(new URLSearchParams(window.location.search)).filter(function (one) { return one[1] && one[0] !== "to" && one[0] !== "skip"; });
+      saved[form.elements.name.value.trim()] = asked;
+      form.reset();
+      keep();
+    });
+    show();
+  });
+
   // A page that the browser kept is as old as it looks: buttons work again.
   window.addEventListener("pageshow", function (event) {
     if (event.persisted) window.location.reload();
