@@ -67,7 +67,7 @@ CLOSED: Mapping[str, Mapping[str, str]] = {
     "request": labels.REQUESTS,
     "reason": labels.REASONS, "event": labels.EVENTS, "fate": labels.FATES, "says": {"yes": "是", "no": "否"},
     "end": labels.ENDS, "change": {"added": "新增", "changed": "修改", "removed": "删除"}, "how": labels.HOW,
-    "dimension": {**DIMENSIONS, "reason": "原因"},
+    "dimension": {**DIMENSIONS, "reason": "原因", "day": "日期"},
     "receipt": labels.RECEIPTS, "role": ROLES, "scope": labels.SCOPES, "step": labels.STEPS, "word": WORDS,
 }  # fmt: skip
 """Closed lists of the gate's own words, with their Chinese."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxy.archive.query import LIMIT_MAX, SKIP_MAX
-from proxy.i18n.catalog import COUNTED
+from proxy.i18n.catalog import CLOSED, COUNTED
 from proxy.i18n.labels import FATES, RECEIPTS
 from proxy.i18n.phrases import Bilingual, both
 from proxy.model.message import CATEGORY_WORDS
@@ -305,7 +305,11 @@ def _lines(
     if found.facets is not None:
         yield f"{found.facets.total} messages fit{'' if found.facets.complete else ' among the newest records that were counted'}"
         for name, counts in found.facets.counts.items():
-            yield f"  {name}: " + ", ".join(f"{value} {count}" for value, count in facet_values(name, counts))
+            values = facet_values(name, counts)
+            yield Bilingual(
+                f"  {name}: " + ", ".join(f"{value} {count}" for value, count in values),
+                f"  {CLOSED['dimension'].get(name, name)}：" + "，".join(f"{_zh(value)} {count}" for value, count in values),
+            )
     if not found.hits:
         yield "no message fits"
     yield from coverage_lines(found, proved)

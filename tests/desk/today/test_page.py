@@ -52,6 +52,17 @@ def test_what_waits_for_me_is_what_i_may_do_and_did_not_propose(world: World, br
         world.ask("lin", "penalty.reject", id=str(made["id"]), why="over")
 
 
+def test_a_request_to_be_erased_waits_for_approvers_and_is_said_once(world: World, browser: Open) -> None:
+    number = str(world.ask("chen", "subject.erase", to=BEIJING.format(88), why="x")["request"])
+    try:
+        for who, mine in (("lin", True), ("chen", False)):
+            text = browser(who).part("/today/waits").text
+            assert ("项删除要求等待复核" in section(text, "等我处理")) is mine, who
+            assert text.count("删除要求") == 1, who
+    finally:
+        world.ask("lin", "subject.reject", id=number, why="over")
+
+
 def test_today_stands_beside_yesterday_and_the_same_day_last_week() -> None:
     days: list[dict[str, Any]] = [
         {"since": 0.0, "counts": {"allow": 90, "reject": 20, "optouts": 3}},
