@@ -13,9 +13,21 @@ from proxy.model.roles import Permission
 from proxy.operations.declaration import CSV, Program, command
 from proxy.operations.files.upload import CHECKED, IGNORE
 from proxy.operations.parameters import DURATION, Choice, Flag, Text, Why
-from proxy.operations.terminal import CONFIG, Config, Control, Json, format_time, print_answer, seconds, socket_of, warn
+from proxy.operations.terminal import (
+    CONFIG,
+    Config,
+    Control,
+    Json,
+    format_time,
+    last_day,
+    print_answer,
+    seconds,
+    socket_of,
+    warn,
+)
 from proxy.policy.registries.table_words import SOURCES as SAID_BY
 from proxy.policy.registries.table_words import UNSAID, word_of
+from proxy.policy.time_windows import DAY_S, OFFSET_S
 
 SOURCE_WORDS = (*SOURCES, *(SAID_BY[one][0] for one in SOURCES))
 
@@ -72,7 +84,9 @@ def import_(
 
 
 def _terms(one: Mapping[str, Any]) -> str:
-    until = f"until {format_time(one['until'])}" if one["until"] else "for good"
+    day = (one["until"] + OFFSET_S) % DAY_S == 0
+    end = f"the end of {last_day(one['until'])}" if day else format_time(one["until"])
+    until = f"until {end}" if one["until"] else "for good"
     return f"{one['about']}, {one['source']}, {until}"
 
 
