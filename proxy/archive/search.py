@@ -186,9 +186,10 @@ class _SearchRun:
         hopeful = self._candidate_files(table_filters.query_words(self._question))
         while (step := list(islice(hopeful, FILES_A_STEP))) and len(rows) <= COUNTED_ROWS_MAX:
             rows += self._rows([one.path for one in step], where, self._values, _COUNTED, COUNTED_ROWS_MAX + 1, tail=False)
-        self.passed_over = 0
         if len(rows) <= COUNTED_ROWS_MAX and not self._question.to:
             self._matching = {row["filename"] for row in rows}
+        else:
+            self.passed_over = 0  # the files are searched once more
         complete, rows = len(rows) <= COUNTED_ROWS_MAX, sorted(rows, key=_when, reverse=True)[:COUNTED_ROWS_MAX]
         sealed = {row["person"]: row["sealed"] for row in rows}
         numbers = self._keys.unseal_all(list(sealed.values()))
