@@ -170,6 +170,7 @@ class _SearchRun:
         self._engine.register("tail", sources.table(keys))
         self._thorough = thorough
         self.passed_over = 0
+        self._matching: set[str] | None = None  # files with all that matches, once that was counted
         self.cut = False  # whether a person has more rows than are read: matching messages are complete, others not
         self._fits, self._values = question.fits()
         self._enough = question.skip + question.limit + 1
@@ -185,7 +186,10 @@ class _SearchRun:
         hopeful = self._candidate_files(table_filters.query_words(self._question))
         while (step := list(islice(hopeful, FILES_A_STEP))) and len(rows) <= COUNTED_ROWS_MAX:
             rows += self._rows([one.path for one in step], where, self._values, _COUNTED, COUNTED_ROWS_MAX + 1, tail=False)
-        self.passed_over = 0
+        if len(rows) <= COUNTED_ROWS_MAX and not self._question.to:
+            self._matching = {row["filename"] for row in rows}
+        else:
+            self.passed_over = 0  # the files are searched once more
         complete, rows = len(rows) <= COUNTED_ROWS_MAX, sorted(rows, key=_when, reverse=True)[:COUNTED_ROWS_MAX]
         sealed = {row["person"]: row["sealed"] for row in rows}
         numbers = self._keys.unseal_all(list(sealed.values()))
@@ -284,6 +288,8 @@ class _SearchRun:
         """Files that may hold all these words, the newest first."""
         believed = words and not self._thorough
         for one in self._files:
+            if self._matching is not None and str(one.path) not in self._matching:
+                continue
             if believed and one.filtered and not table_filters.may_contain(one.path, one.file, words):
                 self.passed_over += 1
             else:

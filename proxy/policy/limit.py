@@ -166,7 +166,7 @@ def _window(node: Node) -> time_windows.Window:
     try:
         seconds = time_windows.duration(written)
     except ValueError as fault:
-        if isinstance(fault, time_windows.SpokenDuration):
+        if isinstance(fault, time_windows.ChineseDuration):
             raise node.fault(f"limit: per: {fault}", written, fault.meant) from None
         what = unknown_word("window", written, time_windows.CALENDAR_S)
         text = f"limit: per: {what}, or a duration like 59s, 24h, 7d"

@@ -86,7 +86,7 @@ def spell_in_chinese(seconds: int) -> str:
     return f"{spelt[:-1]} {_IN_CHINESE[spelt[-1]]}"
 
 
-class SpokenDuration(ValueError):
+class ChineseDuration(ValueError):
     """A duration in Chinese, and as it is to be written."""
 
     def __init__(self, text: str, meant: str) -> None:
@@ -100,7 +100,7 @@ def duration(text: str) -> int:
     if not match:
         spoken = _SPOKEN.fullmatch(text)
         if spoken:
-            raise SpokenDuration(text, spoken[1] + _UNITS_SPOKEN[spoken[2]])
+            raise ChineseDuration(text, spoken[1] + _UNITS_SPOKEN[spoken[2]])
         raise ValueError(f"'{text}' is no duration (like 59s, 30m, 24h, 7d)")
     return int(match[1]) * _UNIT_S[match[2]]
 

@@ -14,9 +14,21 @@ from proxy.model.roles import Permission
 from proxy.operations.declaration import CSV, Program, command
 from proxy.operations.files.upload import CHECKED, IGNORE
 from proxy.operations.parameters import DURATION, Choice, Flag, Text, Why
-from proxy.operations.terminal import CONFIG, Config, Control, Json, format_time, print_answer, seconds, socket_of, warn
+from proxy.operations.terminal import (
+    CONFIG,
+    Config,
+    Control,
+    Json,
+    format_time,
+    last_day,
+    print_answer,
+    seconds,
+    socket_of,
+    warn,
+)
 from proxy.policy.registries.table_words import SOURCES as SAID_BY
 from proxy.policy.registries.table_words import UNSAID, word_of
+from proxy.policy.time_windows import DAY_S, OFFSET_S
 
 SOURCE_WORDS = (*SOURCES, *(SAID_BY[one][0] for one in SOURCES))
 
@@ -73,10 +85,12 @@ def import_(
 
 
 def _terms(one: Mapping[str, Any]) -> Bilingual:
-    until, source = format_time(one["until"]) if one["until"] else "", one["source"]
+    day = (one["until"] + OFFSET_S) % DAY_S == 0
+    until, source = last_day(one["until"]) if day else format_time(one["until"]), one["source"]
+    english, chinese = (f"until the end of {until}", f"至 {until} 止") if day else (f"until {until}", f"至 {until}")
     return Bilingual(
-        f"{one['about']}, {source}, {f'until {until}' if until else 'for good'}",
-        f"{one['about_zh']}，{WORDS.get(source, source)}，{f'至 {until}' if until else '长期'}",
+        f"{one['about']}, {source}, {english if one['until'] else 'for good'}",
+        f"{one['about_zh']}，{WORDS.get(source, source)}，{chinese if one['until'] else '长期'}",
     )
 
 
