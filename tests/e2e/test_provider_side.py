@@ -165,7 +165,10 @@ def test_a_provider_sees_its_own_and_nothing_else(harness: Harness, tmp_path: Pa
     assert [status for status, _ in answers] == [status for _, _, status in texts]
     told = answers[0][1]
     assert (told["verdict"], told["category"]) == ("reject", "marketing")
-    assert [(one["reason"], one["where"]) for one in told["against"]] == [("suspended", []), ("region-ban", ["北京"])]
+    assert [(one["reason"], one["say"], one["where"]) for one in told["against"]] == [
+        ("suspended", "", []),
+        ("region-ban", "北京不发营销", ["北京"]),
+    ], "an order's words may be about others"
     assert told["depends"] == ["not-permitted"], "nobody learns whose wish it was"
     assert answers[1][1] == {"error": "from: 1069002 is none of the ports of jia"}
     flood = [harness.posts("/provider/precheck", "of yi", {"from": "1069002", "text": "x"})[0] for _ in range(3)]
@@ -195,6 +198,14 @@ def test_a_provider_is_told_of_rule_changes_that_concern_it_once_they_are_approv
     jia, yi = (harness.asks("/provider/rules", f"of {name}")[1] for name in ("jia", "yi"))
     assert (jia["changes"][0]["event"], jia["changes"][0]["rules"]) == ("approved", ["rule later: added", "rule past: added"])
     assert "rule yi-only: added" in yi["changes"][0]["rules"]
+    harness.write_rules((RULES + added.lstrip("\n")).replace("乙不发", "乙一律不发"))
+    harness.done("rules", "reload")
+    waits = json.loads(harness.done("rules", "list-changes", "--json"))["events"][0]
+    monkeypatch.setenv("GATE106_TOKEN", "of wang")
+    harness.done("rules", "approve", waits["revision"])
+    monkeypatch.delenv("GATE106_TOKEN")
+    assert harness.asks("/provider/rules", "of yi")[1]["changes"][0]["rules"] == ["rule yi-only: changed"]
+    assert harness.asks("/provider/rules", "of jia")[1]["changes"] == jia["changes"], "a change of another's rule alone is none"
     rules = {one["rule"]: one for one in jia["rules"]}
     assert rules.keys() == {"refused", "beijing", "later"}, "of others alone, and over: none of its rules"
     assert (rules["beijing"]["dates"], rules["beijing"]["to_come"]) == ("", False)

@@ -119,14 +119,12 @@ class OwnEndpoints:
         look for, nor of rules about other providers alone."""
         gate, whose, now = self._gate, _provider(request), self._gate.now()
         rules = gate.relay.rules.rules
-        others = {f"rule {one.id}: " for one in rules if not _concerns(one.when, whose)}
-        changes = [
-            {
-                "at": one.time, "revision": one.revision, "event": one.event,
-                "rules": [change for change in one.changes if change.partition(": ")[0] + ": " not in others],
-            }
-            for one in reversed(gate.rule_deployment.revisions.put_in_force[-NOTICES:])
-        ]  # fmt: skip
+        others = {f"rule {one.id}" for one in rules if not _concerns(one.when, whose)}
+        changes = list[dict[str, Any]]()
+        for event in reversed(gate.rule_deployment.revisions.put_in_force[-NOTICES:]):
+            own = [change for change in event.changes if change.partition(": ")[0] not in others]
+            if own or not event.changes:  # lists and registries may be about anybody
+                changes.append({"at": event.time, "revision": event.revision, "event": event.event, "rules": own})
         held = (one for one in rules if one.enforced_ppm and _concerns(one.when, whose) and not is_over(one.when, now))
         told = [{"rule": one.id, "say": one.say, "basis": one.basis, **_dates_of(one, now)} for one in held]
         return _json({"revision": gate.relay.rules.revision, "rules": told, "changes": changes})
@@ -146,10 +144,11 @@ class OwnEndpoints:
         rules, content = self._gate.relay.rules, Content(text, "readable" if text else "empty", b"")
         found = forecast(rules, sender, content, now)
         facts = rules.facts(sender, rules.reader.read(content).traits, now)
+        told = {one.id: one.say for one in rules.rules}  # an order's words may name other providers
         against = [
             {
                 "reason": one.reason,
-                "say": one.say,
+                "say": told.get(one.rule, ""),
                 "hint": {lang: hint(one.reason, lang) for lang in LANGUAGES},
                 "where": list(one.where),
             }
