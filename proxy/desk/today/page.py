@@ -29,6 +29,8 @@ COMPARED = {
     "submitted": ("allow", "defer", "reject"), "passed": ("allow",), "refused": ("reject", "defer"), "optouts": ("optouts",),
 }  # fmt: skip
 """Rows of the comparison, and what each counts."""
+WAITS = "waits for a second person"
+"""What notes say of tasks that the page lists itself."""
 KEPT_OUT = "rules: the folder's set"
 """How the note begins that the page has words of its own for."""
 
@@ -61,7 +63,7 @@ async def waits(request: PageRequest) -> Response:
     ready, rules = await asyncio.gather(request.asking.ready(), request.ask("rules"))
     return request.part(
         "waits", why=ready["why"],
-        notes=[ACCOUNT.sub("", one) for one in ready["notes"] if not (rules["kept_out"] and one.startswith(KEPT_OUT))],
+        notes=[ACCOUNT.sub("", one) for one in ready["notes"] if not (rules["kept_out"] and one.startswith(KEPT_OUT)) and WAITS not in one],
         kept_out=rules["kept_out"], waiting=await tasks(request, rules["proposed"]),
     )  # fmt: skip
 
