@@ -29,10 +29,10 @@ COMPARED = {
     "submitted": ("allow", "defer", "reject"), "passed": ("allow",), "refused": ("reject", "defer"), "optouts": ("optouts",),
 }  # fmt: skip
 """Rows of the comparison, and what each counts."""
+WAITS = "waits for a second person"
+"""What notes say of tasks that the page lists itself."""
 KEPT_OUT = "rules: the folder's set"
 """How the note begins that the page has words of its own for."""
-COUNTED = re.compile(r"(?:rules: |recycled numbers: feed |erasure: request )\w+ by .* waits for a second person since ")
-"""Notes of what ``tasks`` counts."""
 
 
 class Task(NamedTuple):
@@ -61,10 +61,9 @@ async def live(request: PageRequest) -> Response:
 async def waits(request: PageRequest) -> Response:
     """Everything that waits for a person: it changes seldom, and takes several questions."""
     ready, rules = await asyncio.gather(request.asking.ready(), request.ask("rules"))
-    notes = [one for one in ready["notes"] if not (rules["kept_out"] and one.startswith(KEPT_OUT))]
     return request.part(
         "waits", why=ready["why"],
-        notes=[ACCOUNT.sub("", one) for one in notes if not (request.may(Permission.LOOK) and COUNTED.match(one))],
+        notes=[ACCOUNT.sub("", one) for one in ready["notes"] if not (rules["kept_out"] and one.startswith(KEPT_OUT)) and WAITS not in one],
         kept_out=rules["kept_out"], waiting=await tasks(request, rules["proposed"]),
     )  # fmt: skip
 
