@@ -17,6 +17,8 @@ from tests.console.world import hidden
 
 AXE = Path(__file__).parent / "node" / "node_modules" / "axe-core" / "axe.min.js"
 GRAVE = ("serious", "critical")
+OVERTAKEN = ("htmx:afterRequest", "htmx:sendAbort")
+"""What htmx says of a request that a newer one replaced, and of no other alone."""
 LETTERS_PX_MIN = 9
 UNREADABLE = """least => [
     ...[...document.querySelectorAll('main .table')].filter(one => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1)
@@ -54,7 +56,7 @@ class Visitor:
 
     def _said(self, said: ConsoleMessage) -> None:
         """What the browser complains about; of answers that went wrong ``_answered`` knows more."""
-        if said.type == "error" and not said.text.startswith("Failed to load resource"):
+        if said.type == "error" and not said.text.startswith(("Failed to load resource", *OVERTAKEN)):
             self.faults.append(f"{said.type}: {said.text}")
 
     def _asked(self, request: Request) -> None:
