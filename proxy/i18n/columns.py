@@ -12,10 +12,10 @@ from proxy.i18n.phrases import WORDS
 HEADS: Mapping[str, str] = {
     **FIELDS,
     "about": "对象", "account": "账号", "address": "地址", "advertisements": "营销短信", "answer by": "答复期限",
-    "answered": "已回复", "answered in time": "按时答复", "answers": "回复的短信", "batch": "批次", "begun": "开始",
+    "answered": "已回复", "answered in time": "按期答复", "answers": "回复的短信", "batch": "批次", "begun": "开始",
     "by": "经办人", "came": "收到", "carrier": "运营商", "case": "案件", "day": "日期", "digest": "摘要", "due": "期限",
     "expected": "应有回复", "false": "误报", "fastest ms": "最快毫秒", "for": "用途", "forward by": "转办期限",
-    "forwarded in time": "按时转办", "from": "来源", "hits": "命中", "holds": "暂停营销", "id": "编号", "in flight": "未应答",
+    "forwarded in time": "按期转办", "from": "来源", "hits": "命中", "holds": "暂停营销", "id": "编号", "in flight": "未应答",
     "keywords": "关键词", "label": "标签", "late": "逾期", "last minute": "最近一分钟", "last probe": "上次探测",
     "last proof": "上次证实", "licence": "资质", "message": "短信", "messages": "短信", "mode": "模式", "name": "名称",
     "new": "新增", "newest": "最新", "node": "节点", "number": "号码", "numbers": "号码数", "of": "对象", "prefix": "前缀",
@@ -41,7 +41,7 @@ _OVERDUE, _DONE = " overdue", {"done": "已转办"}
 _ANY = {"any": "任何"}
 CELLS: Mapping[str, Mapping[str, str]] = {
     "state": STATES, "step": labels.STEPS, "mode": WORDS, "verdict": WORDS, "reason": labels.REASONS, "category": WORDS | _ANY,
-    "advertiser": _ANY, "forward by": _DONE, "what": TASKS, "due": {"at once": "立即"}, "words": {"(unreadable)": "（读不出）"},
+    "advertiser": _ANY, "forward by": _DONE, "answer by": {"done": "已答复"}, "what": TASKS, "due": {"at once": "立即"}, "words": {"(unreadable)": "（读不出）"},
     "holds": {"nothing": "无", "refused": "已拒收", "ended": "已结束"},
     "says": {"yes": "是", "no": "否", "yes, standing": "是，长期", "no, standing": "否，长期"}, "label": WORDS, "source": WORDS,
     "for": {

@@ -18,6 +18,7 @@ from typing import Any
 
 from proxy.desk.complaints.book import KEEP_S
 from proxy.journal.records.complaints import ANSWERED
+from proxy.runtime.atomic_files import give_to_owner
 
 BYTES_MAX = 32 << 20
 _NOTED = re.compile(r"(.+) \(sha256 ([0-9a-f:]{71})\): ")
@@ -33,7 +34,10 @@ def keep(archive: Path, file: Path, now: float) -> str:
         raise CannotKeep(f"{file.name}: larger than {BYTES_MAX >> 20} MB")
     data, folder = file.read_bytes(), _folder(archive)
     digest = hashlib.sha256(data).hexdigest()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for one in (archive, folder):
+        if not one.is_dir():
+            one.mkdir(mode=0o700, parents=True, exist_ok=True)
+            give_to_owner(one)
     for old in folder.iterdir():
         with contextlib.suppress(FileNotFoundError):
             if old.stat().st_mtime < now - KEEP_S:
@@ -43,6 +47,7 @@ def keep(archive: Path, file: Path, now: float) -> str:
         out.write(data)
         out.flush()
         os.fsync(half)
+    give_to_owner(Path(name))
     Path(name).replace(folder / digest)
     return digest
 

@@ -26,6 +26,7 @@ from proxy.desk.backtest.commit_groups import JUMP_S, segments_between
 from proxy.desk.reports.daily_report import DayReport, ReportedOutcome
 from proxy.journal.disk import OsDisk
 from proxy.policy.time_windows import local
+from proxy.runtime.atomic_files import give_to_owner
 
 FORM = 1
 """Of the files: another number makes all days be counted again."""
@@ -74,10 +75,13 @@ class DayCountCache:
 
     def _write(self, path: Path, held: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):
-            self._folder.mkdir(mode=0o700, exist_ok=True)
+            if not self._folder.is_dir():
+                self._folder.mkdir(mode=0o700, exist_ok=True)
+                give_to_owner(self._folder)
             half, name = tempfile.mkstemp(dir=self._folder)
             with os.fdopen(half, "w", encoding="utf-8") as file:
                 json.dump(held, file, ensure_ascii=False)
+            give_to_owner(Path(name))
             Path(name).replace(path)
 
     def _path(self, since: float, what: str = "") -> Path:

@@ -8,22 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from typing import Any
-from xml.sax.saxutils import escape
 
 from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.platypus import KeepTogether, Paragraph, SimpleDocTemplate, Table, TableStyle
 
+from proxy.console.pdf_text import FONT, markup, register
 from proxy.desk.reports.month_report import NOTHING_HERE, MonthReport, TableInLanguage, notes_of, shown, title_of
 from proxy.desk.reports.report_pdf import LINE, SOFT, WIDTH
 from proxy.i18n.phrases import in_language
 from proxy.model.redact import printable
 
-FONT = "STSong-Light"
 SIZE, SMALL_SIZE, WIDE = 9.0, 7.5, 9
 """Points of the letters; smaller in tables of WIDE columns and more."""
 TOGETHER_MAX = 20
@@ -35,7 +33,7 @@ _SMALL = ParagraphStyle("small", fontName=FONT, fontSize=8.5, leading=12, textCo
 
 def paper(month: MonthReport, language: str) -> bytes:
     """The whole document; ``language``: zh or en."""
-    pdfmetrics.registerFont(UnicodeCIDFont(FONT))
+    register()
     title, out = in_language(title_of(month), language), BytesIO()
     document = SimpleDocTemplate(
         out, pagesize=A4, leftMargin=18 * mm, rightMargin=18 * mm, topMargin=16 * mm, bottomMargin=16 * mm, title=title,
@@ -48,7 +46,7 @@ def paper(month: MonthReport, language: str) -> bytes:
 
 
 def _paragraph(text: str, style: ParagraphStyle) -> Paragraph:
-    return Paragraph(escape(printable(text)), style)
+    return Paragraph(markup(printable(text)), style)
 
 
 def _parts(table: TableInLanguage, nothing: str) -> Iterator[Any]:
@@ -62,10 +60,7 @@ def _grid(table: TableInLanguage) -> Table:
     """Cells wrap; a column is as wide as its longest cell asks for."""
     size = SMALL_SIZE if len(table.heads) >= WIDE else SIZE
     lines: list[Sequence[str]] = [table.heads, *table.rows, *([table.total] if table.total else [])]
-    asked = [
-        min(max(pdfmetrics.stringWidth(cell, FONT, size) for cell in column) + 10, WIDTH / 3)
-        for column in zip(*lines, strict=True)
-    ]
+    asked = [min(max(stringWidth(cell, FONT, size) for cell in column) + 10, WIDTH / 3) for column in zip(*lines, strict=True)]
     text = ParagraphStyle("cell", fontName=FONT, fontSize=size, leading=size * 1.35, wordWrap="CJK")
     number = ParagraphStyle("number", parent=text, alignment=TA_RIGHT)
     cells = [
