@@ -41,7 +41,8 @@ _OVERDUE, _DONE = " overdue", {"done": "已转办"}
 _ANY = {"any": "任何"}
 CELLS: Mapping[str, Mapping[str, str]] = {
     "state": STATES, "step": labels.STEPS, "mode": WORDS, "verdict": WORDS, "reason": labels.REASONS, "category": WORDS | _ANY,
-    "advertiser": _ANY, "forward by": _DONE, "answer by": {"done": "已答复"}, "what": TASKS, "due": {"at once": "立即"}, "words": {"(unreadable)": "（读不出）"},
+    "advertiser": _ANY, "forward by": _DONE, "answer by": {"done": "已答复"}, "what": TASKS, "due": {"at once": "立即"},
+    "words": {"(unreadable)": "（读不出）"},
     "holds": {"nothing": "无", "refused": "已拒收", "ended": "已结束"},
     "says": {"yes": "是", "no": "否", "yes, standing": "是，长期", "no, standing": "否，长期"}, "label": WORDS, "source": WORDS,
     "for": {
