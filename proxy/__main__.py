@@ -20,7 +20,7 @@ from proxy import cli
 from proxy.cli.old_spellings import in_new_spelling
 from proxy.desk.api.declarations import declared_by, declared_in, folders
 from proxy.operations.command_line import Group, add_commands
-from proxy.operations.terminal import LANG, checked_language, languages, use_token_file
+from proxy.operations.terminal import LANG, checked_language, languages, printed_language, use_language, use_token_file
 from proxy.runtime import hardening
 from proxy.runtime.build_info import build_info
 from proxy.runtime.extras import extra_of, lacking
@@ -171,14 +171,28 @@ def _behind_options(words: Sequence[str]) -> int:
     return len(words)
 
 
+def _prints_chinese(words: Sequence[str]) -> bool:
+    """Whether ``--lang``, wherever it stands, or the environment asks for Chinese: help and usage errors come before an option is read."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        flag, equals, value = word.partition("=")
+        if flag == "--lang" and (said := value if equals else following) in languages():
+            use_language(said)
+    return printed_language() == "zh"
+
+
 def main() -> None:
     """The entry point: click's usage errors exit 2 as they are; what nobody foresaw is one line, too."""
     hardening.restrict_umask()
     first = 1 + _behind_options(sys.argv[1:])
     sys.argv[first:] = in_new_spelling(sys.argv[first:])
     features = FEATURES.get(sys.argv[first]) if sys.argv[first:] else None
+    command: Any = whole(tuple(features) if features is not None else None)
+    if _prints_chinese(sys.argv[1:]):
+        from proxy.cli.chinese_help import use_chinese  # noqa: PLC0415 # only where it is asked for
+
+        command = use_chinese(command)
     try:
-        whole(tuple(features) if features is not None else None)()
+        command()
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except ModuleNotFoundError as error:

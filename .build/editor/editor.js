@@ -25,6 +25,12 @@ const look = EditorView.theme({
   ".cm-gutters": { backgroundColor: "var(--ground)", color: "var(--soft)", border: "none" },
   ".cm-activeLine": { backgroundColor: "color-mix(in srgb, var(--tint) 45%, transparent)" },
   "&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground": { background: "color-mix(in srgb, var(--accent) 28%, transparent)" },
+  // The lint extension's own marks are pictures in data: addresses, which the console's policy forbids.
+  ".cm-lintRange-error": { backgroundImage: "none", textDecoration: "underline wavy var(--bad)" },
+  ".cm-lintRange-warning": { backgroundImage: "none", textDecoration: "underline wavy var(--warn)" },
+  ".cm-lint-marker": { content: "normal !important", borderRadius: "50%", width: "9px", height: "9px", margin: "6px 2px" },
+  ".cm-lint-marker-error": { backgroundColor: "var(--bad)" },
+  ".cm-lint-marker-warning": { backgroundColor: "var(--warn)" },
   ".cm-error-text": { backgroundColor: "var(--bad-tint)" },
   ".cm-warning-text": { backgroundColor: "var(--warn-tint)" },
   ".cm-tooltip, .cm-panels": { backgroundColor: "var(--paper)", color: "var(--ink)", borderColor: "var(--line)" },
@@ -46,6 +52,15 @@ window.gate106Editor = function (area, { label, words }) {
         lineNumbers(), lintGutter(), highlightSpecialChars(), history(), drawSelection(), highlightActiveLine(), highlightSelectionMatches(),
         search({ top: true }), StreamLanguage.define(yaml), syntaxHighlighting(colours), indentUnit.of("  "), look,
         EditorState.phrases.of(words), EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
+        // Typed over a selection: the browser itself would carry its colours over as inline styles, which the console's policy forbids.
+        EditorView.domEventHandlers({
+          beforeinput(event, at) {
+            if (event.inputType !== "insertText" || !event.data || at.composing || at.state.selection.main.empty) return false;
+            event.preventDefault();
+            at.dispatch(at.state.replaceSelection(event.data), { userEvent: "input.type", scrollIntoView: true });
+            return true;
+          },
+        }),
         keymap.of([...defaultKeymap, ...historyKeymap, ...searchKeymap]),
         EditorView.updateListener.of((update) => {
           if (!update.docChanged) return;

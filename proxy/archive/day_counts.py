@@ -26,17 +26,17 @@ class DayCounts(NamedTuple):
 
 class ComparedDays(NamedTuple):
     seconds: float
-    """Of each day, from its beginning; 0 where nothing of the first day is in a table yet."""
+    """Of each day, from its beginning."""
     days: list[DayCounts]
+    """Empty where nothing of the first one is in a table yet."""
 
 
 def compared_days(archive: Path, begins: Sequence[float]) -> ComparedDays:
     """``begins``: of today, and of the days it is compared with. It ends where a node's tables of today end. Raises ManifestError, OSError,
     duckdb.Error."""
     sources = gather_sources(archive, (), Query(since=min(begins), until=begins[0] + DAY_S))
-    ends = [manifest.tables[-1].until_ms / 1000 for _, manifest in sources.manifests if manifest.tables]
-    seconds = max(0.0, min(ends, default=0.0) - begins[0])
-    if not seconds:
+    ends = [max(one.until_ms for one in manifest.tables) / 1000 for _, manifest in sources.manifests if manifest.tables]
+    if not ends or (seconds := min(ends) - begins[0]) < 0:
         return ComparedDays(0.0, [])
     first = min(manifest.tables[0].since_ms for _, manifest in sources.manifests if manifest.tables) / 1000
     return ComparedDays(

@@ -21,6 +21,7 @@ file there is used without registration. One line has both languages:
     {where:key}     a place in a file: limit, carriers[0].window
     {name:field}    an argument of a command, as forms call it, too: FIELDS
     {line:line}     a number: a line's, a case's
+    {why:written}   what somebody wrote as the reason, behind "case 3: "
     {what:about}    the scope of an order or a refusal: ``signature 甲店 and category marketing``; values hold no blanks, so no sentence fits
 
 If you change a sentence in the code, change its line in the catalog; a test reads all sentences from the source and looks them
@@ -66,7 +67,7 @@ CLOSED: Mapping[str, Mapping[str, str]] = {
     "request": labels.REQUESTS,
     "reason": labels.REASONS, "event": labels.EVENTS, "fate": labels.FATES, "says": {"yes": "是", "no": "否"},
     "end": labels.ENDS, "change": {"added": "新增", "changed": "修改", "removed": "删除"}, "how": labels.HOW,
-    "dimension": {**DIMENSIONS, "reason": "原因"},
+    "dimension": {**DIMENSIONS, "reason": "原因", "day": "日期"},
     "receipt": labels.RECEIPTS, "role": ROLES, "scope": labels.SCOPES, "step": labels.STEPS, "word": WORDS,
 }  # fmt: skip
 """Closed lists of the gate's own words, with their Chinese."""
@@ -87,6 +88,7 @@ SAID, ANY, NAMES, KEY, FIELD, LINE, ABOUT, EACH, COUNTS = (
     "each",
     "counts",
 )
+WRITTEN = "written"
 _SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _QUOTES = "'\""
 _BETWEEN = re.compile("( or | and )")
@@ -244,6 +246,8 @@ class SentenceReader:
             return "；".join(chinese for chinese, _ in found), all(known for _, known in found)
         if kind == ABOUT:
             return "、".join(_about(*one.split(" ", 1)) for one in value.split(" and ")), True
+        if kind == WRITTEN:
+            return labels.reason_in_chinese(value), True
         if kind == COUNTS:
             return "，".join(map(_counted, value.split(", "))), True
         if kind == NAMES or kind in CLOSED:

@@ -68,14 +68,11 @@ def _dates(dates: Mapping[str, str]) -> Bilingual:
 
 def _span(item: Node, keys: dict[str, Node], what: str) -> tuple[float, float]:
     first, last = -time_windows.NEVER, time_windows.NEVER
-    try:
-        if "from" in keys:
-            first, _ = time_windows.moment(keys["from"].text(f"{what}: from"))
-        if "to" in keys:
-            last, timed = time_windows.moment(keys["to"].text(f"{what}: to"))
-            last += 0 if timed else time_windows.DAY_S
-    except ValueError as fault:
-        raise item.fault(f"{what}: {fault}") from None
+    if "from" in keys:
+        first, _ = keys["from"].parsed(what, time_windows.moment)
+    if "to" in keys:
+        last, timed = keys["to"].parsed(what, time_windows.moment)
+        last += 0 if timed else time_windows.DAY_S
     if last <= first:
         raise item.fault(f"{what}: to is before from (swap them)")
     return first, last
@@ -115,12 +112,9 @@ def read_trial(node: Node) -> float:
     keys = node.mapping("trial", TRIAL_KEYS)
     if keys.keys() not in ({"until"}, {"from", "for"}):
         raise node.fault("trial: say until when (until: 2026-12-01), or from when and how long (from: 2026-11-24, for: 7d)")
-    try:
-        if "until" in keys:
-            return time_windows.moment(keys["until"].text("trial: until"))[0]
-        return time_windows.moment(keys["from"].text("trial: from"))[0] + time_windows.duration(keys["for"].text("trial: for"))
-    except ValueError as fault:
-        raise node.fault(f"trial: {fault}") from None
+    if "until" in keys:
+        return keys["until"].parsed("trial", time_windows.moment)[0]
+    return keys["from"].parsed("trial", time_windows.moment)[0] + keys["for"].parsed("trial", time_windows.duration)
 
 
 class RetryAfter(NamedTuple):

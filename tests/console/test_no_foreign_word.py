@@ -5,8 +5,10 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 
 from proxy.console.app import found_pages
 from tests.console.rows import Filled
@@ -27,12 +29,14 @@ NAMES = {
 """Of providers, people, carriers; ids of rules."""
 ALLOWED = NAMES | {
     "gate106", "SHA", "PDF", "CSV", "XLSX", "ZIP", "YAML", "JSON", "HTML", "GBK", "UTF", "ID", "SMPP", "PDU", "TLS", "API", "MB", "KB", "TD",
-    "START", "UCS", "id", "phone", "data", "wise", "location",
+    "START", "UCS", "TXT", "QQ", "id", "phone", "data", "wise", "location",
 }  # fmt: skip
 """What has no other name in Chinese: formats, SMPP's words, keywords of replies, sources of the map."""
 
 
 def foreign(text: str) -> list[str]:
+    if text.strip().startswith("CSV 或 XLSX"):  # columns of a file
+        return []
     bare = OURS.sub(" ", text)
     return [found for found in WORD.findall(bare) if found not in ALLOWED]
 
@@ -61,6 +65,7 @@ SAID = re.compile(r'(?:placeholder|aria-label|data-label|data-confirm|alt)="([^"
 ONCE = ("/find/message/", "/rules/rule/", "/tables/one/", "/find?", "/find/")
 """Of these one page is like the next."""
 PAGES_MAX = 120
+RULES = Path(__file__).parents[2] / "rules"
 
 
 def readable(text: str) -> str:
@@ -104,6 +109,22 @@ def test_no_page_has_a_foreign_word(name: str, filled: Filled) -> None:
     assert {path: lines for path, lines in wrong.items() if lines} == {}
     menu = {page.path for page in found_pages() if page.place and here.get(page.path).status_code == 200}
     assert menu <= {path.partition("?")[0] for path in found}
+
+
+@pytest.mark.parametrize("path", sorted(RULES.glob("*.yaml")), ids=lambda path: path.name)
+def test_the_shipped_rules_say_what_they_are_for_in_chinese(path: Path) -> None:
+    said = list(sentences(yaml.safe_load(path.read_text(encoding="utf-8"))))
+    assert [one for one in said if not re.search("[\u4e00-\u9fff]", one) or re.search(r"[A-Za-z]+ [a-z]+ [a-z]+", one)] == []
+    assert len(said) > 4
+
+
+def sentences(node: object) -> Iterator[str]:
+    """What rules, penalties and tests of a file say in words."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        if key in ("say", "basis", "note") and isinstance(value, str):
+            yield re.sub("gate106(?: [a-z]+)*", "", value)
+        else:
+            yield from sentences(value)
 
 
 def test_what_is_looked_for_is_found() -> None:

@@ -390,8 +390,8 @@ def test_one_bad_row_and_nothing_of_a_file_is_imported(gate: Gate, jia: Raw, tmp
     done = run("suppress", "import", file, "--config", gate.config, *listed)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
-        "list.csv:3: no recipient: 7 digits instead of 11",
-        "list.csv:5: no recipient: a landline",
+        "list.csv:3: no recipient: 7 digits instead of 11 (1380021)",
+        "list.csv:5: no recipient: a landline (010-8888 8888)",
         f"gate106: {file}: 2 bad rows of 3: nothing was imported",
     ]
     assert submit(jia, SHANGHAI.format(1)) == 0

@@ -266,6 +266,7 @@ INVOCATIONS: dict[str, list[str]] = {
     "gate106 subject write-receipt": ["1", "--out", "receipt.pdf"],
     "gate106 recycled import": ["recycled.csv", "--why", "x"],
     "gate106 recycled list": [],
+    "gate106 today": [],
     "gate106 recycled approve": ["1"],
     "gate106 recycled reject": ["1", "--why", "x"],
     "gate106 recycled withdraw": ["1", "--why", "x"],
@@ -316,6 +317,7 @@ INVOCATIONS: dict[str, list[str]] = {
     "gate106 rules import-templates": ["templates.csv", "--why", "x", "--token-file", "secrets/li.token"],
     "gate106 rules withdraw": ["0123456789abcdef", "--why", "x", "--token-file", "secrets/li.token"],
     "gate106 rules rollback": ["--why", "x"],
+    "gate106 rules set-mode": ["daily-cap", "off", "--why", "x", "--token-file", "secrets/li.token"],
     "gate106 rules take": ["--why", "x"],
 }  # fmt: skip
 ASKS_NO_GATE = {

@@ -27,6 +27,7 @@ from proxy.i18n.catalog import (
     NAMES,
     SAID,
     SENTENCE_CHARACTERS_MAX,
+    WRITTEN,
     Phrase,
     SentenceReader,
     catalog_files,
@@ -136,7 +137,9 @@ def test_both_wordings_have_the_same_places_to_fill_in(path: Path) -> None:
         assert len(names) == len(set(names)), english
         once = {"same", "command"}  # what stands in a command that pages do not name
         assert set(names) - once == set(re.findall(r"\{(\w+)(?::\w+)?\}", chinese)) - once, english
-        assert {slot.kind for slot in phrase.slots} <= {"", SAID, ANY, EACH, COUNTS, NAMES, *catalog.FITS, *CLOSED}, english
+        assert {slot.kind for slot in phrase.slots} <= {"", SAID, ANY, EACH, COUNTS, WRITTEN, NAMES, *catalog.FITS, *CLOSED}, (
+            english
+        )
         assert not CHINESE.search(
             re.sub("【signature】|（|\\(端口, .*\\)|清明|江苏|微|薇|威|个人信息保护法|通信短信息服务管理规定", "", english)
         ), english
@@ -183,7 +186,7 @@ def test_a_sentence_is_said_in_chinese_with_its_values_as_they_are() -> None:
         ("jia.csv: 2 bad rows of 9: nothing was imported", "jia.csv：共 9 行，2 行有误：没有导入"),
         (
             "stop-1: signature 青禾 and category marketing or otp, until 2026-11-27 17:49:28 (li: case 1: and more)",
-            "stop-1：签名 青禾、类别 营销或验证码，至 2026-11-27 17:49:28（li：case 1: and more）",
+            "stop-1：签名 青禾、类别 营销或验证码，至 2026-11-27 17:49:28（li：案件 1：and more）",
         ),
         ("provider jia or yi", "通道商 jia或yi"),
         (

@@ -1,4 +1,5 @@
-// What HTML alone cannot: `/` leads to the search field, some buttons ask first, dialogs take the focus, the menu closes on small screens.
+// What HTML alone cannot: `/` leads to the search field, some buttons ask first, dialogs take the focus, the menu closes on small screens, long pages
+// have links to their headings.
 "use strict";
 (function () {
   const small = window.matchMedia("(max-width: 860px)");
@@ -93,6 +94,62 @@
     window.addEventListener("beforeunload", function (event) { // typed in the last second: not kept yet
       if (text.value !== kept && !sent) event.preventDefault();
     });
+  });
+
+  // A page of more than two screens gets links to its headings, and to its top.
+  const jump = document.querySelector("nav.jump");
+  function fillJump() {
+    if (!jump) return;
+    const main = document.getElementById("content");
+    jump.hidden = main.scrollHeight - jump.offsetHeight <= 2 * window.innerHeight;
+    if (jump.hidden) return;
+    const heads = Array.from(main.querySelectorAll("h2")).filter(function (one) { return one.checkVisibility(); });
+    const links = heads.map(function (one, place) {
+      one.id = one.id || "part-" + place;
+      const words = Array.from(one.childNodes).find(function (node) { return node.textContent.trim(); });
+      return [one.id, words ? words.textContent.trim() : one.id];
+    });
+    jump.replaceChildren();
+    links.concat([["content", jump.dataset.top]]).forEach(function (link) {
+      const made = document.createElement("a");
+      made.href = "#" + link[0];
+      made.textContent = link[1];
+      jump.append(made);
+    });
+  }
+  window.addEventListener("load", fillJump);
+  window.addEventListener("resize", fillJump);
+  document.addEventListener("htmx:afterSettle", fillJump);
+
+  // Saved searches: queries of one user in this browser, by name, without the number of a person.
+  document.querySelectorAll("[data-saved]").forEach(function (box) {
+    const key = "gate106.searches." + box.dataset.saved;
+    const form = box.querySelector("form");
+    let saved = {};
+    try { saved = JSON.parse(localStorage.getItem(key)) || {}; } catch (error) { saved = {}; }
+    function show() {
+      const rows = Object.keys(saved).sort().map(function (name) {
+        const row = box.querySelector("template").content.firstElementChild.cloneNode(true);
+        row.querySelector("a").textContent = name;
+        row.querySelector("a").href = "/find?" + new URLSearchParams(saved[name]);
+        row.querySelector("button").addEventListener("click", function () { delete saved[name]; keep(); });
+        return row;
+      });
+      box.querySelector("ul").replaceChildren(...rows);
+      box.hidden = !rows.length && !form;
+    }
+    function keep() {
+      localStorage.setItem(key, JSON.stringify(saved));
+      show();
+    }
+    if (form) form.addEventListener("submit", function (event) {
+      event.preventDefault();
+      const asked = Array.from(new URLSearchParams(window.location.search)).filter(function (one) { return one[1] && one[0] !== "to" && one[0] !== "skip"; });
+      saved[form.elements.name.value.trim()] = asked;
+      form.reset();
+      keep();
+    });
+    show();
   });
 
   // A page that the browser kept is as old as it looks: buttons work again.

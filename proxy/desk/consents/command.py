@@ -75,8 +75,11 @@ def import_(
     from proxy.operations.files.upload import check_lines, upload_numbers
     from proxy.policy.registries.table_words import CONSENTS
 
-    end = UNSAID if until is None else _end(until, "--until")
-    default = NumberTerms(advertiser.strip(), category, _day(given, "--given"), end, version, source)
+    try:
+        end = UNSAID if until is None else _end(until, "--until")
+        default = NumberTerms(advertiser.strip(), category, _moment(given, "--given") if given else 0, end, version, source)
+    except ValueError as error:
+        terminal.fail(error)
     digest = _sha256(proof) if proof is not None else None
     args = {"provider": provider, "proof": digest, "due_days": due, "file": file.name[:255], "why": why}
 
@@ -85,7 +88,7 @@ def import_(
         args["source"] = next(iter(sources), "")
         if len(sources) > 1:
             return f"its rows name several sources ({', '.join(sorted(sources))[:100]}): make a file of each"
-        return next((words for words, said in _UNSAID if not all(map(said, people.by))), "")
+        return "; ".join(words for words, said in _UNSAID if not all(map(said, people.by)))
 
     answer = upload_numbers(
         file, terminal.socket_of(config, control), "consent.import", "batches", args,
@@ -150,21 +153,12 @@ def _end(text: str, name: str) -> float:
     return at - rest + time_windows.DAY_S if at and rest else at
 
 
-def _day(text: str | None, flag: str) -> int:
-    if text is None:
-        return 0
-    try:
-        return _moment(text, flag)
-    except ValueError as error:
-        terminal.fail(error)
-
-
 def _sha256(path: Path) -> str:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        terminal.fail(f"{path}: {error.strerror or error}")
+        terminal.fail(f"--proof: {path}: {error.strerror or error}")
 
 
 def _span(numbers: Sequence[int]) -> str:

@@ -65,6 +65,19 @@ def past(events: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     return found
 
 
+def beneath(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The proposals that the waiting one was made on top of, the newest first."""
+    found = []
+    for one in events:
+        if not one["proposed"]:
+            break
+        if one["event"] == "proposed":
+            found.append(one)
+            if one["how"] != "push":
+                break  # the folder's set takes the place of what waited
+    return found[1:]
+
+
 def compared(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """With the set each is to be compared with: the one in force before it."""
     found = []

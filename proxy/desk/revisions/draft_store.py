@@ -26,7 +26,7 @@ FILES_MAX, CHARACTERS_MAX = 50, 2_000_000
 class DraftedFile(NamedTuple):
     before: str
     """What it was made of."""
-    text: str
+    after: str
 
 
 class Draft(NamedTuple):
@@ -58,8 +58,8 @@ class DraftStore:
 
     def keep(self, who: str, files: dict[str, DraftedFile]) -> None:
         """Keeps these files instead of what was kept. ValueError: they are too many or too large; OSError."""
-        files = {name: one for name, one in files.items() if one.text != one.before}
-        if len(files) > FILES_MAX or sum(len(one.text) for one in files.values()) > CHARACTERS_MAX:
+        files = {name: one for name, one in files.items() if one.after != one.before}
+        if len(files) > FILES_MAX or sum(len(one.after) for one in files.values()) > CHARACTERS_MAX:
             raise ValueError(
                 f"a draft holds at most {FILES_MAX} files and {CHARACTERS_MAX:,} characters: propose it, or throw files away"
             )

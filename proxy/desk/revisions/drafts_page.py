@@ -16,7 +16,7 @@ from proxy.console.jobs import Job, scratch
 from proxy.console.page import Page, PageRequest
 from proxy.console.render import address
 from proxy.desk.revisions import rule_wizard
-from proxy.desk.revisions.comparison import new_problems
+from proxy.desk.revisions.comparison import compared, new_problems
 from proxy.desk.revisions.drafting import (
     DRAFT_BYTES_MAX,
     Draft,
@@ -31,6 +31,7 @@ from proxy.desk.revisions.drafting import (
 )  # fmt: skip
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
+from proxy.state.lists.desk_records import EVENTS_MAX
 from proxy.state.revision_store import RULES_FILE
 
 page = Page("drafts", "/drafts", wants=Permission.ENTER, under="rules")
@@ -83,6 +84,8 @@ async def write(request: PageRequest) -> Response:
 @page.post("switch")
 async def switch(request: PageRequest) -> Response:
     """Into the draft with a rule in another mode."""
+    if not request.form("mode"):
+        raise CannotAsk(request.t("unclear_kind"))
     draft, rule = await draft_of(request), request.form("rule")
     file, text = await request.asking.sandbox.switched(
         draft.base, draft.files, rule, request.form("mode"), request.form("share")
@@ -99,11 +102,21 @@ async def discard(request: PageRequest) -> Response:
     return request.go("/drafts/edit" if file and len(draft.files) > 1 else "/rules", request.t("discarded"))
 
 
+@page.post("again")
+async def again(request: PageRequest) -> Response:
+    """Into the draft with a proposal that was rejected or withdrawn."""
+    revision, events = request.form("revision"), compared((await request.ask("rules.history", last=EVENTS_MAX))["events"])
+    before = next((one["before"] for one in events if (one["event"], one["revision"]) == ("proposed", revision)), "")
+    await request.asking.sandbox.draft_again(await base_of(request), request.who, before, revision)
+    return request.go("/drafts/edit", request.t("drafted"))
+
+
+@page.get("again")
 @page.get("write")
 @page.get("switch")
 @page.get("discard")
 @page.get("propose")
-async def again(request: PageRequest) -> Response:
+async def redirect(request: PageRequest) -> Response:
     """Redirects a GET of a form's address: a return to it, or a change of language."""
     return request.go("/drafts/edit")
 

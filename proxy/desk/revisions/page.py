@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from proxy.console.forms import add_buttons
 from proxy.console.page import Page, PageRequest
-from proxy.desk.revisions.comparison import compared, earlier, past
+from proxy.desk.revisions.comparison import MADE, compared, earlier, past
 from proxy.desk.revisions.drafting import draft_of
 from proxy.desk.revisions.operations import Rules
 from proxy.model.roles import Permission
@@ -89,9 +89,10 @@ async def history(request: PageRequest) -> Response:
 @page.get("diff")
 async def diff(request: PageRequest) -> Response:
     before, after = request.query.get("from", ""), request.query.get("to", "")
-    return request.render(
-        "rules_diff.html", before=before, after=after, files=await request.asking.sandbox.differs(before, after)
-    )
+    events = (await request.ask("rules.history", last=EVENTS_MAX))["events"]
+    made = {one["revision"]: one for one in reversed(events) if one["event"] in MADE}
+    files = await request.asking.sandbox.differs(before, after)
+    return request.render("rules_diff.html", sets=[(name, made.get(name)) for name in (before, after)], files=files)
 
 
 @page.post("rollback", wants=Permission.ENTER)

@@ -21,7 +21,7 @@ from proxy.policy.recipient_share import WORD
 def switched(files: Mapping[str, bytes], rule: str, mode: str, share: str) -> tuple[str, str]:
     """(file, text). ``share``: ``10%``, of the recipients for whom a rule in shadow decides; empty: for none."""
     if mode not in MODES:
-        raise ValueError(f"a rule is {', '.join(MODES)}, not {mode!r}")
+        raise ValueError(f"'{mode}' is no mode of a rule")
     if share and mode != "shadow":
         raise ValueError("a share of recipients goes with shadow: the rule decides for them, and is in shadow for others")
     share = unicodedata.normalize("NFKC", share).replace(" ", "")

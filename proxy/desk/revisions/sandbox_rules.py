@@ -128,7 +128,7 @@ class SandboxRules:
     def draft(self, revision: str, who: str) -> dict[str, Any]:
         """A person's draft, carried over to a set: the texts of its files, and those of which others changed the same lines."""
         _, found = self._drafts(self._files(revision), who)
-        return {"files": {name: one.text for name, one in found.files.items()}, "moved": found.moved}
+        return {"files": {name: one.after for name, one in found.files.items()}, "moved": found.moved}
 
     def keep_draft(self, revision: str, who: str, files: Mapping[str, str | None]) -> dict[str, Any]:
         """Changes files of a person's draft, which were edited on this set; ``None`` throws one away."""
@@ -137,10 +137,24 @@ class SandboxRules:
         for name, text in files.items():
             if text is None:
                 found.files.pop(name, None)
-            elif name not in found.files or found.files[name].text != text:
+            elif name not in found.files or found.files[name].after != text:
                 found.files[name] = DraftedFile(_text(base, name), text)
+        return self._kept_draft(store, revision, who, found.files)
+
+    def draft_again(self, revision: str, who: str, before: str, proposed: str) -> dict[str, Any]:
+        """Adds what a proposal changed to a person's draft."""
+        old, new = self._files(before), self._files(proposed)
+        store, found = self._drafts(self._files(revision), who)
+        for name in filter(may_be_pushed, new):
+            if old.get(name) != new[name]:
+                if name in found.files:
+                    raise SandboxError(f"the draft has {name} already: propose it, or throw it away, first")
+                found.files[name] = DraftedFile(_text(old, name), _text(new, name))
+        return self._kept_draft(store, revision, who, found.files)
+
+    def _kept_draft(self, store: DraftStore, revision: str, who: str, files: dict[str, DraftedFile]) -> dict[str, Any]:
         try:
-            store.keep(who, found.files)
+            store.keep(who, files)
         except (ValueError, OSError) as error:
             raise SandboxError(f"the draft cannot be kept: {error}") from None
         return self.draft(revision, who)
@@ -230,7 +244,7 @@ def main() -> None:
     sets.begin()
     handlers: Mapping[str, Callable[..., Any]] = {
         "told": sets.describe, "tried": sets.tried, "differs": sets.differs, "tables": sets.tables, "spread": sets.spread,
-        "draft": sets.draft, "keep_draft": sets.keep_draft, "switched": sets.switched,
+        "draft": sets.draft, "keep_draft": sets.keep_draft, "draft_again": sets.draft_again, "switched": sets.switched,
     }  # fmt: skip
     for line in sys.stdin.buffer:
         request = json.loads(line)

@@ -65,7 +65,7 @@ TEMPLATES = "registries/templates.csv"
 @page.get()
 async def show(request: PageRequest) -> Response:
     """All there are, with how many rows each has."""
-    base = await base_of(request)
+    base, *_ = draft = await _draft(request)
     found = await request.asking.sandbox.tables(base)
     counted = [
         (name, len(table_rows.read(name, text).rows) if text is not None else None, name.partition("/")[0])
@@ -73,7 +73,7 @@ async def show(request: PageRequest) -> Response:
     ]
     now, described = await request.ask("rules"), await request.asking.sandbox.describe(base)
     written = sorted(name for name in described.get("files", {}) if "/" in name)
-    return request.render(tables=counted, written=written, now=now, waits=now["proposed"])
+    return request.render(tables=counted, written=written, now=now, waits=now["proposed"], drafted=draft.files)
 
 
 @page.get("one")

@@ -9,12 +9,28 @@ from typing import Annotated, Any
 import typer
 
 from proxy.desk.suppression.operations import CHECK, SOURCES, VALUE, unenforced
+from proxy.i18n.phrases import WORDS, Bilingual
 from proxy.model.roles import Permission
 from proxy.operations.declaration import CSV, Program, command
 from proxy.operations.files.upload import CHECKED, IGNORE
 from proxy.operations.parameters import DURATION, Choice, Flag, Text, Why
-from proxy.operations.terminal import CONFIG, Config, Control, Json, format_time, print_answer, seconds, socket_of, warn
-from proxy.policy.registries.table_words import UNSAID
+from proxy.operations.terminal import (
+    CONFIG,
+    Config,
+    Control,
+    Json,
+    format_time,
+    last_day,
+    print_answer,
+    seconds,
+    socket_of,
+    warn,
+)
+from proxy.policy.registries.table_words import SOURCES as SAID_BY
+from proxy.policy.registries.table_words import UNSAID, word_of
+from proxy.policy.time_windows import DAY_S, OFFSET_S
+
+SOURCE_WORDS = (*SOURCES, *(SAID_BY[one][0] for one in SOURCES))
 
 
 @command(
@@ -29,7 +45,7 @@ def import_(
     why: Why,
     scope: Annotated[str, Text("all, advertiser, signature, provider, port or category.", 40)] = "all",
     value: Annotated[str | None, VALUE] = None,
-    source: Annotated[str, Choice("Who says so, where no column does: officer, complaint, import or hotline.", SOURCES)] = "",
+    source: Annotated[str, Choice("Who says so, where no column does: officer, complaint, import or hotline.", SOURCE_WORDS)] = "",
     for_: Annotated[str | None, Text("How long (180d), or good: for good; where no column says so.", 8, f"{DURATION}|good|长期")] = None,
     remove: Annotated[bool, Flag("Take these numbers off the lists of this scope and value instead.")] = False,
     ignore: Annotated[list[str] | None, IGNORE] = None,
@@ -44,14 +60,16 @@ def import_(
 
     for_s = seconds(for_) if for_ not in ("good", "长期") else 0.0
     end = int(time.time() + for_s) if for_s else 0.0 if remove or for_s == 0.0 else UNSAID
-    default = ListedRefusal(scope, value or "", source or ("import" if remove else ""), end)
+    default = ListedRefusal(
+        scope, value or "", word_of("--source", source, SAID_BY) if source else "import" if remove else "", end
+    )
     args = {"remove": remove, "file": file.name[:255], "why": why}
 
     def unfit(people: Any) -> str:
-        if any(not one.source for one in people.by):
-            return "who says so is said neither by a column `source` nor by --source"
-        endless = any(one.until == UNSAID for one in people.by)
-        return "until when is said neither by a column `until` nor by --for (good: for good)" if endless else ""
+        sourceless, endless = (any(not one.source for one in people.by), any(one.until == UNSAID for one in people.by))
+        nobody = "who says so is said neither by a column `source` nor by --source" if sourceless else ""
+        never = "until when is said neither by a column `until` nor by --for (good: for good)" if endless else ""
+        return "; ".join(filter(None, (nobody, never)))
 
     answer = upload_numbers(
         file, socket_of(config, control), "suppress.import", "keys", args,
@@ -66,9 +84,14 @@ def import_(
     print_answer(answer, json, [f"{file.name}: {answer['rows']} rows, {answer['numbers']} numbers, {done}"])
 
 
-def _terms(one: Mapping[str, Any]) -> str:
-    until = f"until {format_time(one['until'])}" if one["until"] else "for good"
-    return f"{one['about']}, {one['source']}, {until}"
+def _terms(one: Mapping[str, Any]) -> Bilingual:
+    day = (one["until"] + OFFSET_S) % DAY_S == 0
+    until, source = last_day(one["until"]) if day else format_time(one["until"]), one["source"]
+    english, chinese = (f"until the end of {until}", f"至 {until} 止") if day else (f"until {until}", f"至 {until}")
+    return Bilingual(
+        f"{one['about']}, {source}, {english if one['until'] else 'for good'}",
+        f"{one['about_zh']}，{WORDS.get(source, source)}，{chinese if one['until'] else '长期'}",
+    )
 
 
 @command(

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from proxy.model.roles import Permission
 from proxy.operations import terminal
-from proxy.operations.declaration import command
+from proxy.operations.declaration import Program, command
 from proxy.operations.files.journal_access import places_of
 from proxy.operations.terminal import CONFIG, Config, Json, format_time
 
@@ -20,7 +21,11 @@ BACK_DAYS = (0, 1, 7)
 ROWS = ("allow", "defer", "reject", "optouts")
 
 
-@command("today", example="gate106 today")
+@command(
+    "today",
+    Program(permission=Permission.SEE, answer={"until": float, "days": [{"since": float, "counts": object}]}),
+    example="gate106 today",
+)
 def today(config: Config = CONFIG, json: Json = False) -> None:
     """Compare today's messages and opt-outs with yesterday's and with those of the same day last week, each up to the same time of day.
 

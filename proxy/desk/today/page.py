@@ -29,6 +29,8 @@ COMPARED = {
     "submitted": ("allow", "defer", "reject"), "passed": ("allow",), "refused": ("reject", "defer"), "optouts": ("optouts",),
 }  # fmt: skip
 """Rows of the comparison, and what each counts."""
+WAITS = "waits for a second person"
+"""What notes say of tasks that the page lists itself."""
 KEPT_OUT = "rules: the folder's set"
 """How the note begins that the page has words of its own for."""
 
@@ -61,7 +63,7 @@ async def waits(request: PageRequest) -> Response:
     ready, rules = await asyncio.gather(request.asking.ready(), request.ask("rules"))
     return request.part(
         "waits", why=ready["why"],
-        notes=[ACCOUNT.sub("", one) for one in ready["notes"] if not (rules["kept_out"] and one.startswith(KEPT_OUT))],
+        notes=[ACCOUNT.sub("", one) for one in ready["notes"] if not (rules["kept_out"] and one.startswith(KEPT_OUT)) and WAITS not in one],
         kept_out=rules["kept_out"], waiting=await tasks(request, rules["proposed"]),
     )  # fmt: skip
 
@@ -78,9 +80,10 @@ async def tasks(request: PageRequest, proposed: dict[str, Any] | None) -> list[T
         Task("filings", len(filings[0]), "filings", f"/filings?days=0&who={quote(request.who)}", True),
     ]
     if request.may(Permission.LOOK):
-        doubtful, cases, feeds, batches = await asyncio.gather(
+        doubtful, cases, feeds, erasures, batches = await asyncio.gather(
             request.ask("optout.doubtful", limit=0), request.ask("complaint.list", overdue=True, limit=1),
-            request.ask("recycled.list", state="proposed"), request.lines("consent", state="unreviewed"),
+            request.ask("recycled.list", state="proposed"), request.ask("subject.list-requests", state="proposed"),
+            request.lines("consent", state="unreviewed"),
         )  # fmt: skip
         proved = [
             one | {"author": one["who"].partition(" (")[0]} for line in batches[0] for one in line["batches"] if one["proof"]
@@ -96,7 +99,8 @@ async def tasks(request: PageRequest, proposed: dict[str, Any] | None) -> list[T
                 late=bool(doubtful["counts"]["overdue"]),
             ),
             *_by_another(request, "feeds", "recycled", "/recycled", feeds["feeds"], approves),
-            *_by_another(request, "proofs", "optouts", "/optouts/consents", proved, enters),
+            *_by_another(request, "erasures", "requests", "/requests", erasures["requests"], approves),
+            *_by_another(request, "proofs", "optouts", "/optouts/consents", proved, request.may(Permission.REVIEW)),
         ]
     return [one for one in found if one.number]
 

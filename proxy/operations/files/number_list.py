@@ -22,10 +22,11 @@ from typing import Any, NamedTuple, TypeVar
 
 from pyroaring import BitMap
 
+from proxy.config.yaml_file import unknown as unknown_word
 from proxy.model.number import FIRST, LAST, NotARecipient, recipient_of
 from proxy.model.redact import csv_cell as cell
-from proxy.model.redact import read_csv_cell
-from proxy.operations.files.row_files import FileFaults, encoding_of, is_regular
+from proxy.model.redact import printable, read_csv_cell
+from proxy.operations.files.row_files import TITLES_MAX, FileFaults, encoding_of, is_note, is_regular, separator_of
 from proxy.policy import time_windows
 from proxy.policy.registries.table_words import CATEGORIES, LISTS, NUMBERS, SCOPES, SOURCES, end_of, places, plain, word_of
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
@@ -61,6 +62,8 @@ class NumberFile(FileFaults):
     by: dict[Any, dict[int, BitMap]] = field(default_factory=dict)
     """Numbers by what they refuse (or agree to: desk/consents/command.py): their lower 32 bits, by the bits above."""
 
+    notes: list[int] = field(default_factory=list)
+    """Lines of totals and remarks, which are no rows."""
     first: dict[Any, int] = field(default_factory=dict)
     """Key → line of its first occurrence."""
 
@@ -107,19 +110,21 @@ def read_number_file(
         return people
     encoding = encoding_of(path)
     with path.open("rb") as raw, io.TextIOWrapper(raw, encoding, "replace", newline="") as text:
-        first = text.readline()
-        lines = itertools.chain((first,), text)
-        if _plain(first):
+        begin = [*itertools.islice(text, TITLES_MAX)]
+        lines = itertools.chain(begin, text)
+        if _plain(begin):
             _read_lines(people, lines, default, lambda: tell(raw.tell()))
         else:
-            _read_rows(people, _csv_rows(people, lines), default, table, lambda: tell(raw.tell()))
+            _read_rows(people, _csv_rows(people, lines, separator_of(begin)), default, table, lambda: tell(raw.tell()))
     tell(path.stat().st_size)
     return people
 
 
-def _plain(first: str) -> bool:
+def _plain(begin: Sequence[str]) -> bool:
     """Whether a file that begins so has one number a line."""
-    return not set(first) & set(",;\t\"'") and any(character.isdigit() for character in first)
+    first = next((line for line in begin if line.strip() and not line.startswith("#")), "")
+    spelt = unicodedata.normalize("NFKC", first).strip()
+    return bool(spelt) and not set(spelt) - set("+-() ") - set("0123456789")
 
 
 def _read_lines(people: NumberFile, lines: Iterator[str], default: Hashable, tell: Callable[[], None]) -> None:
@@ -136,7 +141,10 @@ def _read_lines(people: NumberFile, lines: Iterator[str], default: Hashable, tel
                 try:
                     numbers.append(recipient_of(cell))
                 except NotARecipient as fault:
-                    people.note(line, f"no recipient: {fault.why}")
+                    if is_note([cell]):
+                        people.notes.append(line)
+                    else:
+                        people.note(line, f"no recipient: {fault.why}{_named(cell)}")
         if numbers:
             people.rows += len(numbers)
             people.add(default, numbers)
@@ -174,9 +182,9 @@ def _sheet_rows(people: NumberFile, path: Path) -> Iterator[tuple[int, list[str]
         people.problems.append(str(fault))
 
 
-def _csv_rows(people: NumberFile, text: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
+def _csv_rows(people: NumberFile, text: Iterator[str], separator: str) -> Iterator[tuple[int, list[str]]]:
     """(line, cells)."""
-    reader, line = csv.reader(_without_nul(text)), 0
+    reader, line = csv.reader(_without_nul(text), delimiter=separator), 0
     try:
         for row in reader:
             line = reader.line_num
@@ -196,6 +204,10 @@ class _Table(NamedTuple):
         """Column → place; the number is in the first column where none is called so."""
         dropped = set(map(plain, self.ignore or ()))
         found, unknown = places(["" if plain(cell) in dropped else cell for cell in row], self.columns)
+        headings = [cell.strip() for cell in row if cell.strip()]
+        for one in self.ignore or ():
+            if plain(one) not in map(plain, headings):
+                people.note(line, f"--ignore: {unknown_word('column', one, headings)}")
         if "number" not in found:
             if 0 in found.values():
                 people.note(line, f"the first row names the columns, and none of them is the number ({NUMBERS[0]})")
@@ -216,10 +228,13 @@ def _read_rows(
     numbers = waiting.setdefault(default, [])
     append = numbers.append
     names: list[str] = []
-    for line, row in rows:
-        if not any(map(str.strip, row)) or row[0].startswith("#"):
-            continue
+    for line, row in _below_titles(
+        (one for one in rows if any(map(str.strip, one[1])) and not one[1][0].startswith("#")), table
+    ):
         cell = row[0].strip()
+        if is_note(row):
+            people.notes.append(line)
+            continue
         if not count and not people.bad and not any(character.isdigit() for character in cell):
             heads = table.heads(people, line, row)
             names, at = [name for name in heads if name != "number"], heads["number"]
@@ -240,7 +255,7 @@ def _read_rows(
                 append(recipient_of(cell))
             people.rows += 1
         except NotARecipient as fault:
-            people.note(line, f"no recipient: {fault.why}")
+            people.note(line, f"no recipient: {fault.why}{_named(row[at] if len(row) > at else '')}")
         except ValueError as fault:
             people.note(line, str(fault))
         if count % BATCH == 0:
@@ -248,6 +263,22 @@ def _read_rows(
             read.clear()
             tell()
     _empty(people, waiting)
+
+
+def _named(cell: str) -> str:
+    return f" ({printable(cell.strip()):.30})" if cell.strip() else ""
+
+
+def _below_titles(rows: Iterator[tuple[int, list[str]]], table: _Table) -> Iterator[tuple[int, list[str]]]:
+    """The rows from the headings on, where one of the first names the column of numbers and no number stands above it."""
+    begin = [*itertools.islice(rows, TITLES_MAX)]
+    for place, (_, row) in enumerate(begin):
+        if "number" in places(row, table.columns)[0]:
+            begin = begin[place:]
+            break
+        if _plain(row[:1]):
+            break
+    return itertools.chain(begin, rows)
 
 
 def _without_nul(text: Iterator[str]) -> Iterator[str]:

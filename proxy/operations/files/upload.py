@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from proxy.i18n.text import Bilingual
 from proxy.operations.parameters import List, Text
 from proxy.operations.terminal import fail, note, warn
 
@@ -57,6 +58,8 @@ def upload_numbers(
     file whose rows are good. ``check``: the gate says what it would store, and stores nothing."""
     with upload_progress(file) as progress:
         people = read_all(file, progress, read, "imported")
+        for line in people.notes:
+            note(f"{file.name}:{line}: a total or a remark, no row: left out")
         if fault := unfit(people):
             fail(f"{file}: {fault}: nothing was imported")
         if check:
@@ -97,11 +100,12 @@ def _checked(file: Path, path: Path, command: str, people: NumberFile, args: Map
     return {**told, **asked, "would": would}
 
 
-def check_lines(answer: Mapping[str, Any], terms: Callable[[Mapping[str, Any]], str]) -> Iterator[str]:
+def check_lines(answer: Mapping[str, Any], terms: Callable[[Mapping[str, Any]], Bilingual]) -> Iterator[str]:
     """What would be stored, for people."""
     yield f"{answer['file']}: {answer['rows']} rows, {answer['numbers']} numbers; nothing was stored"
     for one in answer["would"]:
-        yield f"{one['numbers']} numbers: {terms(one)}"
+        said = terms(one)
+        yield Bilingual(f"{one['numbers']} numbers: {said}", f"{one['numbers']} 个号码：{said.zh}")
     for heading in answer["unknown"]:
         yield f"the column '{heading:.60}' is not known (--ignore drops it)"
 

@@ -170,7 +170,7 @@ def test_the_answer_names_who_may_confirm_it_and_who_is_alone_is_told_whom_to_ad
     assert list(subjects._warnings(answer)) == []
     (warning,) = subjects._warnings(answer | {"confirmers": []})
     assert "add a second person with the role approver" in warning
-    assert in_language(warning, "zh").startswith("gate106：没有其他人能复核")
+    assert in_language(warning, "zh").startswith("没有其他人能复核")
 
 
 def test_a_rejected_request_leaves_what_is_known_and_the_stop_of_marketing(world: World) -> None:

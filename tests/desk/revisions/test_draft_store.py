@@ -52,7 +52,7 @@ def test_a_draft_moves_on_with_the_rules_and_ends_when_they_hold_it(tmp_path: Pa
     store.keep("chen", {"caps.yaml": DraftedFile("1\n2\n3\n", "1\n2\nmine\n")})
     assert store.read("chen", lambda _: "new\n2\n3\n").files == {"caps.yaml": DraftedFile("new\n2\n3\n", "new\n2\nmine\n")}
     conflict = store.read("chen", lambda _: "1\n2\ntheirs\n")
-    assert (conflict.moved, conflict.files["caps.yaml"].text) == (["caps.yaml"], "1\n2\nmine\n")
+    assert (conflict.moved, conflict.files["caps.yaml"].after) == (["caps.yaml"], "1\n2\nmine\n")
     assert store.read("chen", lambda _: "new\n2\nmine\n").files == {}
 
 

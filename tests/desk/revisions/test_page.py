@@ -82,7 +82,7 @@ def test_a_search_that_nothing_fits_says_so(desk: Open) -> None:
 
 def test_a_viewer_sees_rules_and_neither_drafts_nor_proposes(desk: Open) -> None:
     here = desk("wu")
-    assert "新建规则" not in here.get("/rules").text
+    assert "/drafts/" not in here.get("/rules").text
     for path in ("/drafts/new", "/drafts/edit"):
         assert here.get(path).status_code == 403
     for path in ("/drafts/propose", "/drafts/check", "/rules/rollback", "/proposal/approve"):
@@ -412,6 +412,26 @@ def test_what_others_change_meanwhile_is_kept_or_pointed_out(desk: Open) -> None
     answer = chen.post("/drafts/propose", **draft(chen), why="x")
     assert (answer.status_code, "照样提交会撤销他们的改动" in html.unescape(answer.text)) == (422, True)
     comes_into_force(given["text"])
+
+
+def test_a_rejected_proposal_goes_back_into_the_draft_with_what_came_since(desk: Open) -> None:
+    chen, tang, lin = desk("chen"), desk("tang"), desk("lin")
+    given = draft(chen)
+    chen.post("/drafts/propose", **given | {"text": "# first\n" + given["text"]}, why="第一处")
+    tang.post("/drafts/propose", **(mine := draft(tang)) | {"text": mine["text"] + "  # second\n"}, why="第二处")
+    page = html.unescape(lin.get("/proposal").text)
+    assert "第二处" in page
+    assert re.search("也包含 chen 先前提交、尚未批准的： 第一处", page), "the approver reads both reasons"
+    revision = hidden(page, "revision")
+    lin.post("/proposal/reject", revision=revision, why="再改")
+    assert "放回草稿" in chen.get("/rules/history").text
+    assert "放回草稿" not in lin.get("/rules/history").text
+    assert chen.post("/drafts/again", revision=revision).headers["location"] == "/drafts/edit"
+    assert typed(chen) == "# first\n" + given["text"] + "  # second\n"
+    twice = chen.post("/drafts/again", revision=revision)
+    assert twice.status_code == 409
+    assert f"草稿里已有 {given['file']}" in twice.text
+    assert "没有完成" in chen.post("/drafts/again", revision="f" * 16).text
 
 
 def test_a_rule_is_switched_by_a_proposal_with_a_reason(desk: Open, two: World) -> None:

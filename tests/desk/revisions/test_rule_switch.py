@@ -64,7 +64,7 @@ def test_a_share_is_given_as_people_write_it(rule: str, share: str, tmp_path: Pa
     ("rule", "mode", "share", "said"),
     [
         ("fifth", "off", "", "there is no rule 'fifth'"),
-        ("first", "maybe", "", "not 'maybe'"),
+        ("first", "maybe", "", "'maybe' is no mode"),
         ("first", "off", "10%", "goes with shadow"),
         ("second", "off", "", "only an editor can change"),
     ],
