@@ -29,7 +29,6 @@ from proxy.archive.query import LATER_S, LIMIT_MAX, Query
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.model.number import masked_repr
 from proxy.model.redact import mask_digits
-from proxy.policy import time_windows
 
 HIDDEN = "(hidden for 15 minutes)"
 FILES_A_STEP = 16  # files per step of a search without a person: after each step it may end with enough results
@@ -181,6 +180,8 @@ class _SearchRun:
 
     def count(self, province_of: ProvinceOf) -> Facets:
         """Counts the newest matching messages by FACETS. Where a province is asked for, only its persons match from then on."""
+        from proxy.policy import time_windows  # other commands need no rules
+
         where = f"person = {self._keys.person(self._question.to)} AND {self._fits}" if self._question.to else self._fits
         rows = self._rows([], where, self._values, _COUNTED, COUNTED_ROWS_MAX + 1)
         hopeful = self._candidate_files(table_filters.query_words(self._question))

@@ -18,6 +18,7 @@ from proxy.desk.consents.operations import CATEGORIES
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.roles import Permission
 from proxy.policy.explanation.naming import nameless
+from proxy.policy.registries.table_words import ANY
 from proxy.relay.effects.reply_paths import STATES as PATH_STATES
 from proxy.state.lists.consent_lists import STATES
 from proxy.state.record.packed_facts import SCOPES
@@ -183,6 +184,7 @@ async def consents(request: PageRequest, problem: str = "", **previewed: Any) ->
     lines, _ = await request.lines("consent", **filters)
     tasks, answer = await request.lines("consent.tasks", provider=filters["provider"])
     _, anybody = await request.lines("consent", advertiser="any")
+    shown = query["advertiser"].lower() in ANY
     batches = sorted((one for line in lines for one in line["batches"]), key=lambda one: -one["number"])
     if request.query.get("missing"):
         batches = [one for line in tasks for one in line["batches"]]
@@ -190,7 +192,7 @@ async def consents(request: PageRequest, problem: str = "", **previewed: Any) ->
     return request.render(
         "optouts_consents.html", batches=batches[skip : skip + LIMIT], total=len(batches), skip=skip, limit=LIMIT, query=query,
         missing=bool(request.query.get("missing")), tasks=answer, problem=problem, now=request.app.wall(),
-        states=request.choices("consent", STATES), anybody=anybody["batches"],
+        states=request.choices("consent", STATES), anybody=0 if shown else anybody["batches"],
         categories=request.choices("category", CATEGORIES), **forms.NO_PREVIEW | previewed,
     )  # fmt: skip
 
