@@ -25,8 +25,9 @@ COLUMNS = 60
 NAMED = 5
 """One minute in this many has a label: those of a clock's face."""
 ACCOUNT = re.compile(r" \(uid \d+, pid \d+\)")
+REASONS_SHOWN = 2
 COMPARED = {
-    "submitted": ("allow", "defer", "reject"), "passed": ("allow",), "refused": ("reject", "defer"), "optouts": ("optouts",),
+    "submitted": ("allow", "defer", "reject"), "passed": ("allow",), "rejected": ("reject",), "deferred": ("defer",), "optouts": ("optouts",),
 }  # fmt: skip
 """Rows of the comparison, and what each counts."""
 WAITS = "waits for a second person"
@@ -114,9 +115,14 @@ def _by_another(
 
 @page.get("today/compared")
 async def compared(request: PageRequest) -> Response:
-    """Today beside yesterday and the same day last week."""
+    """Today beside yesterday and the same day last week, each up to now; and yesterday, which is over."""
     answer = (await request.run("today", "--json", fine=(0,))).json
-    return request.part("compared", until=answer["until"], rows=_rows(answer["days"]) if answer["days"] else [])
+    tables = [
+        (word, one["until"], one["days"], _rows(one["days"]), list(one["days"][0]["reasons"].items())[:REASONS_SHOWN])
+        for word, one in (("today", answer), ("yesterday", answer["yesterday"]))
+        if one["days"]
+    ]
+    return request.part("compared", tables=tables)
 
 
 def _rows(days: list[dict[str, Any]]) -> list[tuple[str, int, list[tuple[int, str] | None]]]:

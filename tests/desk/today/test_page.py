@@ -60,7 +60,7 @@ def test_today_stands_beside_yesterday_and_the_same_day_last_week() -> None:
     ]
     assert _rows(days) == [
         ("submitted", 110, [(110, "+0%"), None]), ("passed", 90, [(100, "-10%"), None]),
-        ("refused", 20, [(10, "+100%"), None]), ("optouts", 3, [(0, ""), None]),
+        ("rejected", 20, [(0, ""), None]), ("deferred", 0, [(10, "-100%"), None]), ("optouts", 3, [(0, ""), None]),
     ]  # fmt: skip
 
 
