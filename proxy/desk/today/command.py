@@ -11,14 +11,13 @@ from proxy.model.roles import Permission
 from proxy.operations import terminal
 from proxy.operations.declaration import Program, command
 from proxy.operations.files.journal_access import places_of
-from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import CONFIG, Config, Json, format_time
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 
 if TYPE_CHECKING:
     from proxy.archive.day_counts import ComparedDays
 
-DAY = SharedSchema("DayCounts", {"since": float, "counts": object, "reasons": object})
+DAY = {"since": float, "counts": object, "reasons": object}
 BACK_DAYS = (0, 1, 7)
 """A day, the day before, the same day a week before."""
 ROWS = ("allow", "defer", "reject", "optouts")
