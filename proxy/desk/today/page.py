@@ -14,6 +14,7 @@ from proxy.console.metric_sampling import MINUTE_S, VERDICTS, Sampling, sums
 from proxy.console.page import Page, PageRequest
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
+from proxy.policy.time_windows import local
 
 page = Page("today", "/", wants=Permission.SEE, place=10)
 
@@ -117,12 +118,16 @@ def _by_another(
 async def compared(request: PageRequest) -> Response:
     """Today beside yesterday and the same day last week, each up to now; and yesterday, which is over."""
     answer = (await request.run("today", "--json", fine=(0,))).json
-    tables = [
-        (word, one["until"], one["days"], _rows(one["days"]), list(one["days"][0]["reasons"].items())[:REASONS_SHOWN])
-        for word, one in (("today", answer), ("yesterday", answer["yesterday"]))
-        if one["days"]
-    ]
+    tables = [(word, _table(one)) for word, one in (("today", answer), ("yesterday", answer["yesterday"])) if one["days"]]
     return request.part("compared", tables=tables)
+
+
+def _table(found: dict[str, Any]) -> dict[str, Any]:
+    days = found["days"]
+    return {
+        "until": local(found["until"])[11:16], "days": [local(one["since"])[5:10] for one in days], "rows": _rows(days),
+        "reasons": list(days[0]["reasons"].items())[:REASONS_SHOWN],
+    }  # fmt: skip
 
 
 def _rows(days: list[dict[str, Any]]) -> list[tuple[str, int, list[tuple[int, str] | None]]]:
