@@ -31,6 +31,8 @@ def test_each_day_is_counted_up_to_where_the_tables_of_today_end(harness: Harnes
                 )
         assert day.counts == expected
         assert sum(expected.values()) > 0
+        refused = sum(number for what, number in expected.items() if what not in ("allow", OPTOUTS))
+        assert sum(day.reasons.values()) == refused
 
 
 def test_a_day_that_is_in_no_table_yet_is_not_compared(harness: Harness, shelf: Shelf) -> None:

@@ -14,7 +14,7 @@ from tests.test_documented import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 NAMED = {
-    "serve", "demo", "check", "explain", "backtest", "find", "report", "precheck", "bench", "trace", "binds", "links", "stop", "sim carrier",
+    "serve", "demo", "check", "explain", "backtest", "find", "report", "today", "precheck", "bench", "trace", "binds", "links", "stop", "sim carrier",
     "sim provider",
 }  # fmt: skip
 """Commands whose names are older than the grammar, and stay."""

@@ -14,6 +14,7 @@ from proxy.console.metric_sampling import MINUTE_S, VERDICTS, Sampling, sums
 from proxy.console.page import Page, PageRequest
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
+from proxy.policy.time_windows import local
 
 page = Page("today", "/", wants=Permission.SEE, place=10)
 
@@ -25,8 +26,9 @@ COLUMNS = 60
 NAMED = 5
 """One minute in this many has a label: those of a clock's face."""
 ACCOUNT = re.compile(r" \(uid \d+, pid \d+\)")
+REASONS_SHOWN = 2
 COMPARED = {
-    "submitted": ("allow", "defer", "reject"), "passed": ("allow",), "refused": ("reject", "defer"), "optouts": ("optouts",),
+    "submitted": ("allow", "defer", "reject"), "passed": ("allow",), "rejected": ("reject",), "deferred": ("defer",), "optouts": ("optouts",),
 }  # fmt: skip
 """Rows of the comparison, and what each counts."""
 WAITS = "waits for a second person"
@@ -116,9 +118,18 @@ def _by_another(
 
 @page.get("today/compared")
 async def compared(request: PageRequest) -> Response:
-    """Today beside yesterday and the same day last week."""
+    """Today beside yesterday and the same day last week, each up to now; and yesterday, which is over."""
     answer = (await request.run("today", "--json", fine=(0,))).json
-    return request.part("compared", until=answer["until"], rows=_rows(answer["days"]) if answer["days"] else [])
+    tables = [(word, _table(one)) for word, one in (("today", answer), ("yesterday", answer["yesterday"])) if one["days"]]
+    return request.part("compared", tables=tables)
+
+
+def _table(found: dict[str, Any]) -> dict[str, Any]:
+    days = found["days"]
+    return {
+        "until": local(found["until"])[11:16], "days": [local(one["since"])[5:10] for one in days], "rows": _rows(days),
+        "reasons": list(days[0]["reasons"].items())[:REASONS_SHOWN],
+    }  # fmt: skip
 
 
 def _rows(days: list[dict[str, Any]]) -> list[tuple[str, int, list[tuple[int, str] | None]]]:

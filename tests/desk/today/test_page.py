@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from proxy.console.gate_client import Ran
 from proxy.desk.today.page import _rows
 from tests.console.world import AD, Browser, World
 from tests.e2e.gate import BEIJING
@@ -71,8 +74,41 @@ def test_today_stands_beside_yesterday_and_the_same_day_last_week() -> None:
     ]
     assert _rows(days) == [
         ("submitted", 110, [(110, "+0%"), None]), ("passed", 90, [(100, "-10%"), None]),
-        ("refused", 20, [(10, "+100%"), None]), ("optouts", 3, [(0, ""), None]),
+        ("rejected", 20, [(0, ""), None]), ("deferred", 0, [(10, "-100%"), None]), ("optouts", 3, [(0, ""), None]),
     ]  # fmt: skip
+
+
+def test_earlier_days_stand_there_in_words(world: World, browser: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the command answers once tables of a week are there; that takes longer than a test."""
+    days = [
+        {
+            "since": 86_400.0 * 20_000 - 28_800,
+            "counts": {"allow": 90, "reject": 20},
+            "reasons": {"region-ban": 15, "suppressed": 5},
+        }
+    ]
+    days += [
+        {"since": 86_400.0 * 19_999 - 28_800, "counts": {"allow": 100}, "reasons": {}},
+        {"since": 86_400.0 * 19_993 - 28_800, "counts": None, "reasons": {}},
+    ]
+    one = {"until": 86_400.0 * 20_000 + 21_600, "days": days}
+
+    async def run(*words: str, **how: object) -> Ran:
+        assert words[1] == "today"
+        return Ran(0, json.dumps(one | {"yesterday": one}).encode())
+
+    monkeypatch.setattr(world.asking, "run", run)
+    text = re.sub("<[^>]*>", " ", browser("wu").part("/today/compared").text)
+    for words in (
+        "今日 10-04",
+        "各日截至 14:00",
+        "昨日 10-04",
+        "上周同日",
+        "没有数据",
+        "-10%",
+        "拒绝最多：该省号码不得接收 15、号码退订了 5",
+    ):
+        assert words in " ".join(text.split()), (words, " ".join(text.split()))
 
 
 def test_before_the_first_hour_is_in_a_table_nothing_is_compared(browser: Open) -> None:
