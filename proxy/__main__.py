@@ -20,7 +20,7 @@ from proxy import cli
 from proxy.cli.old_spellings import in_new_spelling
 from proxy.desk.api.declarations import declared_by, declared_in, folders
 from proxy.operations.command_line import Group, add_commands
-from proxy.operations.terminal import use_token_file
+from proxy.operations.terminal import LANG, checked_language, languages, use_token_file
 from proxy.runtime import hardening
 from proxy.runtime.build_info import build_info
 from proxy.runtime.extras import extra_of, lacking
@@ -58,6 +58,7 @@ FEATURES: Mapping[str, Sequence[str]] = {
     "stop": ("operator_orders",),
     "subject": ("data_subjects",),
     "suppress": ("suppression",),
+    "today": ("today",),
     "token": (),
     "trace": ("connections",),
 }
@@ -83,7 +84,7 @@ SECTIONS = {
     ),
     "A running gate": ("binds", "links", "stop", "shadow", "trace"),
     "People": ("suppress", "optout", "consent", "subject", "recycled"),
-    "The desk": ("find", "complaint", "penalty", "provider", "evidence", "report"),
+    "The desk": ("today", "find", "complaint", "penalty", "provider", "evidence", "report"),
     "The journal": ("journal",),
 }  # fmt: skip
 """Commands by what they are about, as ``--help`` lists them."""
@@ -108,6 +109,16 @@ def top(
         Path | None,
         typer.Option("--token-file", envvar="GATE106_TOKEN_FILE", help="Your token, in a file that nobody else may read."),
     ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            "--lang",
+            metavar="[zh|en]",
+            envvar=LANG,
+            autocompletion=languages,
+            help="The language of what is printed, also behind a command. Default: of the locale.",
+        ),
+    ] = None,
     worker: Annotated[
         int | None,
         typer.Option("--worker", min=1, max=64, help="Of a gate of several workers: look at this one's journal, ask this one."),
@@ -125,6 +136,8 @@ def top(
     """
     if token_file is not None:
         use_token_file(token_file)
+    if language is not None:
+        os.environ[LANG] = checked_language(language)
     if worker is not None:
         os.environ["GATE106_WORKER"] = str(worker)
 
@@ -153,7 +166,7 @@ def _behind_options(words: Sequence[str]) -> int:
     for place, word in rest:
         if not word.startswith("-"):
             return place
-        if word in ("--token-file", "--worker"):
+        if word in ("--token-file", "--worker", "--lang"):
             next(rest, None)
     return len(words)
 

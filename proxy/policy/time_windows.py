@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import NamedTuple
@@ -30,6 +31,7 @@ _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": DAY_S, "w": 7 * DAY_S}
 _IN_CHINESE = {"s": "秒", "m": "分钟", "h": "小时", "d": "天"}
 CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|(24):(00)")
 _OFFSET = re.compile(r"([+-])([01][0-9]):([0-5][0-9])")
+MONTH = re.compile("20[0-9]{2}-(?:0[1-9]|1[0-2])")
 WHEN = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}(?::\d{2})?)(Z|[+-]\d{2}:\d{2})?)?")
 
 
@@ -102,7 +104,36 @@ def moment(text: str) -> tuple[float, bool]:
     return (day if day.tzinfo else day.replace(tzinfo=ZONE)).timestamp(), match[2] is not None
 
 
+_DAY = r"(?:(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})日?|(\d{4})(\d{2})(\d{2}))"
+_TIME = r"(?:(\d{1,2})\s*[:时点]\s*(\d{1,2})(?:[:分]\s*(\d{1,2})秒?(?:\.\d+)?)?分?|(\d{2})(\d{2})(\d{2})?)"
+_IN_TABLES = re.compile(rf"{_DAY}(?:(?:[\sT]+|(?<=日)|(?<=\d{{8}})){_TIME}(?:\+08:00)?)?", re.ASCII)
+
+
+def table_moment(text: str) -> tuple[float, bool]:
+    """The same of a cell of a table, in any usual spelling: 2027/6/30, 2027年6月30日 8点05分, 20270630."""
+    if WHEN.fullmatch(text):
+        return moment(text)
+    written = unicodedata.normalize("NFKC", text).strip()
+    found = _IN_TABLES.fullmatch(written)
+    if not found:
+        return moment(written)
+    year, month, day, *packed_day, hour, minute, second, packed_hour, packed_minute, packed_second = found.groups("")
+    date = "-".join(packed_day) if not year else f"{year}-{month:0>2}-{day:0>2}"
+    clock = [packed_hour, packed_minute, packed_second] if packed_hour else [hour, minute, second]
+    return moment(f"{date} {':'.join(f'{part:0>2}' for part in clock)}" if any(clock) else date)
+
+
 _WRITTEN = re.compile(r"(\d{4})\s*[-/.年]?\s*(\d{1,2})\s*(?:月|[-/.月]\s*(\d{1,2})日?|(\d{2}))?", re.ASCII)
+
+
+def month_span(month: str) -> tuple[float, float]:
+    """When a month (``2026-11``) begins and ends. ValueError."""
+    if not MONTH.fullmatch(month):
+        raise ValueError(f"'{month[:40]}' is no month (like 2026-11)")
+    since = moment(f"{month}-01")[0]
+    until = Window("month", 0).end(since)
+    assert until is not None
+    return since, float(until)
 
 
 def iso_date(written: str) -> str:

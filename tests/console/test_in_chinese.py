@@ -162,7 +162,15 @@ def test_bad_rows_are_said_one_by_one_with_file_and_line(desk: Desk) -> None:
         ("/optouts/lists/import", "list.xls", "\u00d0\u00cf", ["list.xls"]),
         ("/optouts/consents/import", "consents.csv", "number,given\n13800210500,明天\n", ["consents.csv 第 2 行：given：“明天”不是日期"]),
     ):  # fmt: skip
-        answer = here.post(path, files={"file": (name, rows.encode())}, why="一批", source="import", provider="jia")
+        terms = {
+            "why": "一批",
+            "source": "import",
+            "provider": "jia",
+            "lasts": "good",
+            "advertiser": "任何",
+            "until": "2099-12-31",
+        }
+        answer = here.post(path, files={"file": (name, rows.encode())}, **terms)
         assert answer.status_code == 409, answer.text
         for word in words:
             assert word in problems(answer), problems(answer)

@@ -191,7 +191,7 @@ def test_a_case_is_matched_by_who_decides_and_decided_with_a_suppression_that_ac
         assert listed.returncode == 0
         assert "note: unknown provider of the settings 'jai' (did you mean 'jia'?)" in listed.stderr
     sheet = openpyxl.load_workbook(gate.folder / "out.xlsx").active
-    assert next(sheet.iter_rows(values_only=True))[5] == "state"
+    assert next(sheet.iter_rows(values_only=True))[5] == "认定"
     assert sheet.max_row == 6
     assert ANNA not in str(list(sheet.values))
 

@@ -113,7 +113,7 @@ def test_nothing_that_strangers_or_colleagues_write_is_obeyed_where_it_is_shown(
                 ["suppress", "add", "--to", person, "--scope", "port", "--value", f"={ESCAPES}", *why],
                 ["suppress", "show", "--to", person],
                 ["suppress", "show", "--to", person, "--json"],
-                ["suppress", "import", "people.csv", *why],
+                ["suppress", "import", "people.csv", "--source", "import", "--for", "good", *why],
                 ["suppress", "export", "--out", "export.csv", *why],
                 ["stop", "--signature", SIGNATURE, *why],
                 ["stop", "list"],

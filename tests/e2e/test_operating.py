@@ -355,7 +355,9 @@ def test_a_list_is_in_force_when_the_command_ends_and_after_a_restart(gate: Gate
     file = tmp_path / "红名单.csv"
     people = [13800210000 + n for n in range(0, 100_000, 5)]
     file.write_bytes("\n".join(["号码,备注", *(f"{number},投诉" for number in people)]).encode("gbk"))
-    found = told(gate, "suppress", "import", file, "--source", "complaint", "--for", "30d", "--why", "12321")
+    found = told(
+        gate, "suppress", "import", file, "--source", "complaint", "--for", "30d", "--ignore", "备注", "--why", "12321"
+    )
     assert (found["rows"], found["numbers"], found["changed"]) == (20_000, 20_000, 20_000)
     assert [submit(jia, f"{people[10]}"), submit(jia, f"{people[10] + 1}")] == [NOT_PERMITTED, 0]
     assert gate.metric("gate106_suppressed_numbers", scope="all", kept="list") == 20_000
@@ -384,7 +386,8 @@ def test_a_list_is_in_force_when_the_command_ends_and_after_a_restart(gate: Gate
 def test_one_bad_row_and_nothing_of_a_file_is_imported(gate: Gate, jia: Raw, tmp_path: Path):
     file = tmp_path / "list.csv"
     file.write_text(f"{SHANGHAI.format(1)}\n\n1380021\n# a remark\n010-8888 8888\n")
-    done = run("suppress", "import", file, "--config", gate.config, "--why", "x")
+    listed = ("--source", "import", "--for", "good", "--why", "x")
+    done = run("suppress", "import", file, "--config", gate.config, *listed)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
         "list.csv:3: no recipient: 7 digits instead of 11",
@@ -393,15 +396,14 @@ def test_one_bad_row_and_nothing_of_a_file_is_imported(gate: Gate, jia: Raw, tmp
     ]
     assert submit(jia, SHANGHAI.format(1)) == 0
     assert told(gate, "suppress", "list")["lists"] == []
-    assert "No such file" in refused(gate, "suppress", "import", tmp_path / "none.csv", "--why", "x")
+    assert "No such file" in refused(gate, "suppress", "import", tmp_path / "none.csv", *listed)
     for words, says in (
-        ("brand,甲,", "unknown scope 'brand'"),
         ("provider,nobody,", "unknown provider of the settings 'nobody'"),
         ("advertiser,,", "scope advertiser needs a value"),
         ("all,,2020-01-01", "until: is over already"),
     ):
         file.write_text(f"number,scope,value,until\n{SHANGHAI.format(1)},all,,\n{SHANGHAI.format(2)},{words}\n")
-        assert refused(gate, "suppress", "import", file, "--why", "x").startswith(f"line 3: {says}")
+        assert refused(gate, "suppress", "import", file, *listed).startswith(f"line 3: {says}")
     assert told(gate, "suppress", "list")["lists"] == []
 
 

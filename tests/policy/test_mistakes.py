@@ -108,7 +108,6 @@ MISTAKES = [
     ("ports-with-tabs.csv", 'registries/ports.csv:1: one column: tabs stand between the cells: save the file with commas (prefix,province,categories,advertiser,carrier,from,to,responsible)'),
     ("preferences-not-a-recipient.csv", 'registries/preferences.csv:1: recipient: a landline'),
     ("segments-saved-as-gbk.csv", 'registries/segments.csv:2: not UTF-8: byte 0xc9, probably GBK (save the file as UTF-8)'),
-    ("signatures-columns-in-another-order.csv", 'registries/signatures.csv:1: the columns stand in another order: expected signature,advertiser,group,provider,port,state,from,to,source,link,responsible,handler,letter,use'),
     ("signatures-saved-as-gbk.csv", 'registries/signatures.csv:2: not UTF-8: byte 0xbc, probably GBK (save the file as UTF-8)'),
     ("signatures-unknown-column.csv", "registries/signatures.csv:1: unknown column 'grop' (did you mean 'group'?); expected signature,advertiser,group,provider,port,state,from,to,source,link,responsible,handler,letter,use"),
     ("signatures-with-semicolons.csv", 'registries/signatures.csv:1: one column: semicolons stand between the cells: save the file with commas (signature,advertiser,group,provider,port,state,from,to,source,link,responsible,handler,letter,use)'),

@@ -1,4 +1,4 @@
-// What HTML alone cannot: `/` leads to the search field, some buttons ask first, the menu closes on small screens.
+// What HTML alone cannot: `/` leads to the search field, some buttons ask first, dialogs take the focus, the menu closes on small screens.
 "use strict";
 (function () {
   const small = window.matchMedia("(max-width: 860px)");
@@ -21,9 +21,22 @@
       }
     }
     if (event.key === "Escape") {
-      document.querySelectorAll("details.dialog[open]").forEach(function (one) { one.open = false; });
+      document.querySelectorAll("details.dialog[open]").forEach(function (one) {
+        const inside = one.contains(document.activeElement);
+        one.open = false;
+        if (inside) one.querySelector("summary").focus();
+      });
     }
   });
+
+  // A dialog that opens takes the focus to its first field, else to its first button.
+  document.addEventListener("toggle", function (event) {
+    const dialog = event.target;
+    if (!(dialog instanceof HTMLDetailsElement) || !dialog.open || !dialog.matches(".dialog")) return;
+    const sheet = dialog.querySelector(".sheet");
+    const first = sheet.querySelector("input:not([type=hidden]):not([disabled]), select, textarea") || sheet.querySelector("button, a[href]");
+    if (first) first.focus();
+  }, true);
 
   document.addEventListener("submit", function (event) {
     const words = event.target.dataset.confirm;

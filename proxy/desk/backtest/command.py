@@ -64,7 +64,7 @@ def backtest(
     they had begun. Nothing is sent, and no gate is asked. Exit 1 if anything differs."""
     from proxy.desk.backtest import result_text, runner
 
-    settings = terminal.settings_of(config, lang or "en")
+    settings = terminal.settings_of(config, lang or "")
     assert settings is not None
     gates = gates_of(settings, journal)
     last_s = 0.0 if since == "all" else terminal.seconds(since, "--since")

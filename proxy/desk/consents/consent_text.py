@@ -27,6 +27,14 @@ def _table(answer: Answer, nothing: str, day_of: Callable[[Mapping[str, Any]], s
     return table_lines(heads, rows, nothing)
 
 
+def terms_line(one: Mapping[str, Any]) -> str:
+    """What would be stored of numbers."""
+    until = f"until the end of {last_day(one['until'])}" if one["until"] else "until it is taken back"
+    whose = f"{one['advertiser'] or 'any advertiser'}, {one['category'] or 'any category'}"
+    version = f", version {one['version']}" if one["version"] else ""
+    return f"{whose}, given {format_time(one['given'])[:10]}, {until}{version}"
+
+
 def batch_lines(answer: Answer) -> Iterator[str]:
     """Batches that were changed."""
     for one in answer["batches"]:
@@ -51,9 +59,10 @@ def consent_lines(answer: Mapping[str, Any]) -> list[str]:
     for one in answer["consents"]:
         whose = f"{one['advertiser'] or 'any advertiser'}, {one['category'] or 'any category'}"
         until = f" until the end of {last_day(one['until'])}" if one["until"] else ""
+        source = f"{one['source']} {one['version']}".rstrip()
         proof = f"proof {one['proof'][:16]}…" if one["proof"] else "no proof"
         lines.append(
-            f"{answer['to']}: agreed to {whose} on {format_time(one['given'])}{until} ({one['source']} {one['version']}; {proof}; "
+            f"{answer['to']}: agreed to {whose} on {format_time(one['given'])}{until} ({source}; {proof}; "
             f"batch {one['number']}, {one['state']}{' by ' + one['reviewer'] if one['reviewer'] else ''})"
         )
         lines += [f"  {line}" for line in _lines_of(one)]

@@ -66,7 +66,7 @@ def export(
     answer["messages"], answer["missing"] = _messages(to, answer["to"], config, whole=unmasked)
     if answer["messages"] is None:
         warn(
-            "gate106: note: there is no journal at rest yet: the messages of the last hour or so are not in it (gate106 journal roll)"
+            "gate106: there is no journal at rest yet: the messages of the last hour or so are not in it (gate106 journal roll)"
         )
     from proxy.operations.files.bundle import write_bundle
 
@@ -144,13 +144,15 @@ def recycled(
     from proxy.operations.client import Conversation
     from proxy.operations.files.number_list import read_number_file
     from proxy.operations.files.upload import read_all, upload_progress
+    from proxy.policy.registries.table_words import NUMBERS
     from proxy.state.lists.suppression_lists import CHUNK_BITS
 
+    columns = {"number": NUMBERS, **dict.fromkeys((*DATES, *CANCELS, *EVENTS), ())}
     with upload_progress(file) as progress:
         people = read_all(
             file,
             progress,
-            lambda heard: read_number_file(file, 0, heard, (*DATES, *CANCELS, *EVENTS), _date),
+            lambda heard: read_number_file(file, 0, heard, columns, _date, None),
             "done",
             skip_bad=skip_bad,
         )
@@ -190,13 +192,11 @@ def _date(said: Mapping[str, str], default: int) -> int:
     event = next((said[name].lower() for name in EVENTS if name in said), "")
     if event not in (*RECYCLED_WORDS, *UNCHANGED_WORDS):
         raise ValueError(f"event: {unknown('event', event, EVENT_WORDS)}")
-    date, cancelled = (
-        time_windows.iso_date(next((said[name] for name in names if said.get(name)), "")) for names in (DATES, CANCELS)
-    )
+    date, cancelled = ((next((said[name] for name in names if said.get(name)), "")) for names in (DATES, CANCELS))
     if not date and event in RECYCLED_WORDS:
         raise ValueError("date: is empty")
     try:
-        at, before = (int(time_windows.moment(one)[0]) if one else 0 for one in (date, cancelled))
+        at, before = (int(time_windows.table_moment(one)[0]) if one else 0 for one in (date, cancelled))
     except ValueError as error:
         raise ValueError(f"date: {error}") from None
     if event in UNCHANGED_WORDS:

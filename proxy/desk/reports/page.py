@@ -1,7 +1,7 @@
-"""Shows the report of a day, and the journal's signed heads.
+"""Shows the reports of a day and a month, and signed heads.
 
-In: a day. Out: messages sent, refused and deferred, by reason, provider, province, category and signature; opt-outs; the journal's heads.
-Never: a number of a person, a text; a count so small that it points to a person.
+In: a day, or a month. Out: messages sent, refused and deferred, by reason, provider, province, category and signature; opt-outs; the journal's
+heads; of a month what month_report.py has. Never: a number of a person, a text; a count so small that it points to a person.
 
 The report is that of ``gate106 report``: a program of low priority reads the journal, and the page is shown before it is ready.
 """
@@ -16,9 +16,10 @@ from starlette.responses import Response
 
 from proxy.console import forms
 from proxy.console.gate_client import CannotAsk
-from proxy.console.page import Page, PageRequest
+from proxy.console.page import Page, PageRequest, whole_number
 from proxy.desk.reports.disclosure_control import bar_length
 from proxy.model.roles import Permission
+from proxy.operations.parameters import MONTH
 from proxy.policy import time_windows
 
 page = Page("reports", "/reports", wants=Permission.SEE, place=70)
@@ -28,9 +29,14 @@ DAYS = 7
 PROVINCES = 12
 HEADS = 14
 FATES = (("sent", "allow"), ("deferred", "defer"), ("refused", "reject"))
-NOTHING = "the journal has nothing of that day"
+NOTHING = "the journal has nothing of that"
+TOO_LONG, TIMES_MAX = "it took longer than", 60
+"""A month is counted in several goes of PROGRAM_S; days are kept when they were counted."""
+AUDIT = ("--audit-within=8",)
+MONTHS = 6
 KINDS = {"pdf": "--pdf", "html": "--html"}
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+MONTH_KINDS = KINDS | {"xlsx": "--xlsx"}
+_DAY, _MONTH = re.compile(r"\d{4}-\d{2}-\d{2}"), re.compile(MONTH)
 
 
 @page.get()
@@ -45,12 +51,48 @@ async def show(request: PageRequest) -> Response:
 async def sheet(request: PageRequest) -> Response:
     day = _day(request).isoformat()
     try:
-        report = (await request.run("report", f"--day={day}", "--json", within_s=forms.PROGRAM_S, fine=(0,))).json
+        report = (await request.run("report", f"--day={day}", *AUDIT, "--json", within_s=forms.PROGRAM_S, fine=(0,))).json
     except CannotAsk as error:
         if NOTHING not in str(error):
             raise
         return request.part("sheet", day=day, one=None)
     return request.part("sheet", day=day, one=report, hours=_hours(report), tables=_tables(report))
+
+
+@page.get("month")
+async def month(request: PageRequest) -> Response:
+    """A month beside the one before."""
+    return request.render("reports_month.html", month=_month(request), months=_months(request))
+
+
+@page.get("month/sheet")
+async def month_sheet(request: PageRequest) -> Response:
+    of, times = _month(request), whole_number(request.query.get("times", ""), 3)
+    try:
+        ran = await request.run(
+            "report", f"--month={of}", f"--lang={request.lang}", "--json", within_s=forms.PROGRAM_S, fine=(0,)
+        )
+    except CannotAsk as error:
+        if TOO_LONG in str(error) and times < TIMES_MAX:  # the days that were counted are kept
+            return request.part("again", "reports_month.html", month=of, times=times + 1)
+        if NOTHING not in str(error):
+            raise
+        return request.part("sheet", "reports_month.html", month=of, one=None)
+    return request.part("sheet", "reports_month.html", month=of, one=ran.json)
+
+
+@page.get("month/file/{kind}")
+async def month_file(request: PageRequest) -> Response:
+    kind, of = request.path("kind"), _month(request)
+    if kind not in MONTH_KINDS:
+        return request.render("problem.html", 404, why=request.t("no_such_page"))
+    argv = ["report", f"--month={of}", f"--lang={request.lang}", *AUDIT, "--json"]
+    try:
+        return await forms.download_of(request, f"report-{of}.{kind}", lambda out: [*argv, f"{MONTH_KINDS[kind]}={out}"])
+    except CannotAsk as error:
+        if NOTHING not in str(error):
+            raise
+        return request.render("problem.html", 404, why=f"{of}: {request.t('nothing_month')}")
 
 
 @page.get("file/{kind}")
@@ -85,6 +127,19 @@ def _day(request: PageRequest) -> date:
         return date.fromisoformat(text) if _DAY.fullmatch(text) else _today(request) - timedelta(days=1)
     except ValueError:
         return _today(request) - timedelta(days=1)
+
+
+def _months(request: PageRequest) -> list[str]:
+    """The newest first; the running month is not over."""
+    today = _today(request)
+    numbers = (today.year * 12 + today.month - 1 - back for back in range(MONTHS))
+    return [f"{number // 12}-{number % 12 + 1:02}" for number in numbers]
+
+
+def _month(request: PageRequest) -> str:
+    """As asked for; else the last one that is over."""
+    text = request.query.get("month", "")
+    return text if _MONTH.fullmatch(text) else _months(request)[1]
 
 
 def _hours(report: dict[str, Any]) -> list[tuple[str, list[tuple[str, float]]]]:

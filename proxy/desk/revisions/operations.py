@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from proxy.desk.operator_orders import operations as orders
 from proxy.desk.operator_orders.operations import about
+from proxy.i18n import labels
 from proxy.journal.encoding import pack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.revisions import Revised
@@ -27,7 +28,7 @@ from proxy.operations.gate_interface import Gate
 from proxy.operations.parameters import Choice, Form, Integer, Schema, Text, Why
 from proxy.operations.rule_hits import Hits
 from proxy.operations.schemas import SharedSchema
-from proxy.operations.terminal import format_time, table_lines
+from proxy.operations.terminal import format_time, printed_language, table_lines
 from proxy.policy.loading.draft import MODES
 from proxy.policy.recipient_share import PERCENT_PPM
 from proxy.state.lists.desk_records import EVENTS_MAX
@@ -128,7 +129,8 @@ def _in_force(answer: Answer) -> Iterator[str]:
             later = ", ".join(one["rule"] for one in waits["as_begun"])
             yield f"  hypothetical: as if these rules decided already, which they do later: {later}"
     for one in answer["orders"]:
-        yield f"{one['name']}: {about(one)}, until {format_time(one['until'])} ({one['who']}: {one['why']})"
+        why = labels.reason_in_chinese(one["why"]) if printed_language() == "zh" else one["why"]
+        yield f"{one['name']}: {about(one)}, until {format_time(one['until'])} ({one['who']}: {why})"
     yield from table_lines(
         ("rule", "mode", "last minute", "where", "says"),
         ((one["rule"], _mode(one), one["hits_last_minute"], one["where"], one["say"]) for one in answer["rules"]),

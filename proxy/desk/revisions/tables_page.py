@@ -6,7 +6,13 @@ In: a set's files; a row that is added, changed, ended or removed; a whole file.
 
 from __future__ import annotations
 
+import asyncio
 import codecs
+import csv
+import io
+import re
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -31,6 +37,7 @@ from proxy.desk.revisions.drafting import (
 from proxy.desk.revisions.rule_text import difference
 from proxy.model.message import CATEGORY_WORDS
 from proxy.model.roles import Permission
+from proxy.operations.files.row_files import NotATable, encoding_of, rows_of
 from proxy.policy import time_windows
 from proxy.policy.registries.filings import FILING_STATES, INDUSTRIES, SOURCES, USES
 from proxy.policy.registries.platforms import SHOPS
@@ -53,8 +60,6 @@ CHOSEN: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Columns that hold one of a few words; a column of one file only stands with its file."""
 TEMPLATES = "registries/templates.csv"
-CODINGS = ("utf-8-sig", "gb18030")
-"""Of files that people bring: as spreadsheets in China save them, too."""
 
 
 @page.get()
@@ -187,7 +192,7 @@ async def _made(request: PageRequest, file: str, text: str, before: str) -> str:
     if do == "undo":
         return before
     if do == "upload":
-        return await _brought(request)
+        return await _brought(request, file)
     cells = [request.form(f"cell_{number}") for number in range(len(sheet.columns))]
     if do == "add":
         if not any(cells):
@@ -222,17 +227,33 @@ async def _listed(request: PageRequest) -> dict[str, Any]:
     return found
 
 
-async def _brought(request: PageRequest) -> str:
+async def _brought(request: PageRequest, file: str) -> str:
+    """The text of an uploaded CSV or XLSX; of a registry with its own headings, whatever theirs were."""
     upload = request.upload("csv")
     data = await upload.read() if upload is not None else b""
-    for coding in CODINGS:
-        try:
-            text = data.decode(coding).replace("\r\n", "\n").replace("\r", "\n")
-        except UnicodeDecodeError:
-            continue
-        if text.strip():
-            return text if text.endswith("\n") else text + "\n"
-    raise _CannotMake(request.t("no_text"))
+    dropped = re.split("[、,，;；]+", request.form("ignore"))
+    try:
+        return table_rows.canonical(file, await asyncio.to_thread(_text_of, data), dropped)
+    except table_rows.UnknownColumns as error:
+        raise _CannotMake(request.t("unknown_columns", columns=str(error))) from None
+    except (NotATable, OSError, ValueError) as error:
+        raise _CannotMake(str(error) or request.t("no_text")) from None
+
+
+def _text_of(data: bytes) -> str:
+    """NotATable, OSError; ValueError where there is nothing."""
+    with tempfile.TemporaryDirectory(prefix="gate106-came-") as folder:
+        path = Path(folder) / "table"
+        path.write_bytes(data)
+        if data.startswith(b"PK\x03\x04"):
+            held = io.StringIO()
+            csv.writer(held, lineterminator="\n").writerows(cells for _, cells in rows_of(path))
+            text = held.getvalue()
+        else:
+            text = path.read_text(encoding_of(path)).replace("\r\n", "\n").replace("\r", "\n")
+    if not text.strip():
+        raise ValueError
+    return text if text.endswith("\n") else text + "\n"
 
 
 def _form(file: str) -> dict[str, Any]:

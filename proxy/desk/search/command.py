@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from proxy.i18n.catalog import COUNTED
+from proxy.i18n.labels import FATES, RECEIPTS
+from proxy.i18n.phrases import Bilingual, both
 from proxy.model.redact import mask_numbers
 from proxy.model.roles import Permission
 from proxy.operations import terminal
 from proxy.operations.declaration import Program, command
 from proxy.operations.files.journal_access import disk_of, places_of, record_access
 from proxy.operations.parameters import DURATION, MOMENT, Choice, Flag, Integer, Reason, Recipient, Text
-from proxy.operations.terminal import CONFIG, Config, Control, Json, format_time
+from proxy.operations.terminal import CONFIG, Config, Control, Json, format_time, in_words_of_reader
 from proxy.runtime import hardening
 
 if TYPE_CHECKING:
@@ -24,10 +27,9 @@ if TYPE_CHECKING:
     from proxy.archive.search import HistoryEvent, Hit, SearchResult
     from proxy.archive.secret_keys import ArchiveKeys
     from proxy.config import ArchiveLocations
-    from proxy.i18n.text import Bilingual
 
 DAY_S = 86_400.0
-Names = Mapping[str, "Bilingual"]
+Names = Mapping[str, Bilingual]
 """States of events that say a signature's hash → the same with its name."""
 NO_NAMES: Names = {}
 
@@ -185,17 +187,27 @@ def number_of(hit: Hit, keys: ArchiveKeys, unmasked: bool, question: Query) -> s
 def _lines(
     found: SearchResult, numbers: Sequence[str], proved: list[str] | None, limit: int, *, whole: bool, names: Names = NO_NAMES
 ) -> Iterator[str]:
+    from proxy.archive.search import HIDDEN
+
     shown = str if whole else mask_numbers  # a person's text, in which other numbers may stand
     for hit, number in reversed(list(zip(found.hits, numbers, strict=True))):
         why = f" {hit.reason}" + (f" ({hit.rules})" if hit.rules else "") if hit.reason else ""
         long = f", {len(hit.sequences)} of {hit.parts} parts" if hit.parts > 1 else ""
-        yield f"{format_time(hit.at)}  {number}  {hit.provider} {hit.port}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]"
-        yield f"    {shown(hit.text)}"
+        about = f"{format_time(hit.at)}  {number}  {hit.provider} {hit.port}"
+        yield Bilingual(
+            f"{about}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]",
+            f"{about}  {_zh(hit.category)}  {_zh(hit.verdict)}{why.replace(hit.reason, _zh(hit.reason), 1)}  "
+            f"[{hit.name}{long and f'，{len(hit.sequences)}/{hit.parts} 段'}]",
+        )
+        yield both(f"    {in_words_of_reader(HIDDEN) if hit.text == HIDDEN else shown(hit.text)}")
         for fate in hit.fates:
-            yield f"    {format_time(fate.at)}  {_fate(fate)}"
+            yield Bilingual(f"    {format_time(fate.at)}  {_fate(fate)}", f"    {format_time(fate.at)}  {_fate(fate, _zh)}")
     for fate in found.events:
-        state = f"{names.get(fate.state, fate.state)} {shown(fate.text)}"
-        yield f"{format_time(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {state}".rstrip()
+        at, name, text = format_time(fate.at), names.get(fate.state, both(fate.state)), shown(fate.text)
+        yield Bilingual(
+            f"{at}  {fate.what}  {fate.provider} {fate.port}  {name} {text}".rstrip(),
+            f"{at}  {FATES.get(fate.what, fate.what)}  {fate.provider} {fate.port}  {_zh(name.zh)} {text}".rstrip(),
+        )
     if found.more:
         yield f"and more: these are the newest {limit} (--limit, or a narrower time)"
     if not found.hits:
@@ -203,8 +215,14 @@ def _lines(
     yield from coverage_lines(found, proved)
 
 
-def _fate(fate: HistoryEvent) -> str:
-    said = f"{fate.what} {fate.state}"
+def _zh(word: str) -> str:
+    """A word of the closed lists of messages and what became of them."""
+    return COUNTED.get(word) or RECEIPTS.get(word, word)
+
+
+def _fate(fate: HistoryEvent, word: Callable[[str], str] = str) -> str:
+    what = fate.what if word is str else FATES.get(fate.what, fate.what)
+    said = f"{what} {word(fate.state)}"
     if fate.status:
         said += f" 0x{fate.status:02X}"
     return f"{said}  id {fate.message_id}" if fate.message_id else said
@@ -231,9 +249,11 @@ def coverage_lines(found: SearchResult, proved: list[str] | None) -> Iterator[st
 
 def _files(found: SearchResult, proved: list[str] | None) -> str:
     count = len(found.covered.files)
+    if proved is None and not found.passed_over:
+        return f"{count} files can matter, none was proved byte for byte (--prove does that, gate106 journal verify all of it)"
     if proved is None:
-        passed = f" (of {found.passed_over} the filter says that no such thing is in them)" if found.passed_over else ""
-        return f"{count} files can matter{passed}, none was proved byte for byte (--prove does that, gate106 journal verify all of it)"
+        passed = f"of {found.passed_over} the filter says that no such thing is in them"
+        return f"{count} files can matter ({passed}), none was proved byte for byte (--prove does that, gate106 journal verify all of it)"
     if proved:
         return f"{count} files can matter, all were read: {len(proved)} are not as they were written"
     return f"{count} files can matter, and are as they were written"

@@ -85,6 +85,10 @@ class FileFaults:
     """Rows below the headings, bad ones included."""
     ignored: list[str] = field(default_factory=list)
     """Headings that are not read."""
+    unknown: list[str] = field(default_factory=list)
+    """Headings that nobody knows and nobody has named to be dropped."""
+    heading: int = 0
+    """The line of the headings."""
 
     def note(self, line: int, what: str) -> None:
         self.bad += 1

@@ -169,6 +169,21 @@ def test_a_file_is_brought_as_spreadsheets_save_it_and_taken_away(desk: Open) ->
     assert here.post("/tables/change", **draft, do="upload").status_code == 422
 
 
+def test_a_registry_is_brought_with_chinese_headings_in_any_order(desk: Open) -> None:
+    here, file = desk("chen"), "registries/signatures.csv"
+    draft, csrf = opened(here, file), here.csrf
+    rows = "状态,企业名称,签名,到期日期,备注\n已报备,青禾公司,青禾,2027/6/30,x\n".encode("gbk")
+
+    def bring(**said: str) -> str:
+        form = {"csrf": csrf, **draft, "do": "upload", **said}
+        return here.client.post("/tables/change", data=form, files={"csv": ("签名.csv", rows)}).text
+
+    assert "无法识别的列：备注" in bring()
+    found = held(bring(ignore="备注"))["text"].splitlines()
+    assert found[1] == "青禾,青禾公司,,,,approved,,2027/6/30,,,,,,"
+    assert found[0].startswith("signature,advertiser,group,")
+
+
 @pytest.mark.parametrize(
     "said", [{"do": "add"}, {"do": "change", "at": "99"}, {"do": "remove", "at": "x"}, {"do": "change", "at": "1"}]
 )

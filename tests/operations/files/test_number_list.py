@@ -82,7 +82,7 @@ BAD = [
     ("13800210500\n\n14400000000\n", ["list.csv:3: no recipient: a machine's number (IoT), not a person's"]),
     ("13800210500\n138_0021_0501\n", ["list.csv:2: no recipient: holds characters that are no digits, spaces or dashes"]),
     ("13800210500\n20000000000\n", ["list.csv:2: no recipient: starts with 20, mobile numbers start with 13 to 19"]),
-    ("number,until\n13800210500,soon\n", ["list.csv:2: 'soon' is no date (like 2026-11-11, or 2026-11-11 21:00)"]),
+    ("number,until\n13800210500,soon\n", ["list.csv:2: until: 'soon' is neither a date (like 2027-06-30) nor 'for good'"]),
     ('number,x\n13800210500,"two\nlines"\nnobody,\n', ["list.csv:4: no recipient: holds characters that are no digits, spaces or dashes"]),
     ("13800210500,\x00\nx\x00,\n", ["list.csv:2: no recipient: holds characters that are no digits, spaces or dashes"]),
     (b"13800210500\n138\xff\xfe\n", ["list.csv:2: no recipient: holds characters that are no digits, spaces or dashes"]),
