@@ -34,6 +34,10 @@ const look = EditorView.theme({
   ".cm-error-text": { backgroundColor: "var(--bad-tint)" },
   ".cm-warning-text": { backgroundColor: "var(--warn-tint)" },
   ".cm-tooltip, .cm-panels": { backgroundColor: "var(--paper)", color: "var(--ink)", borderColor: "var(--line)" },
+  ".cm-button": { backgroundImage: "none", backgroundColor: "var(--ground)", color: "var(--ink)", border: "1px solid var(--line)", borderRadius: "6px" },
+  ".cm-textfield": { backgroundColor: "var(--field, var(--paper))", color: "var(--ink)", border: "1px solid var(--line)" },
+  ".cm-panel.cm-search [name=close]": { color: "var(--ink)" },
+  ".cm-searchMatch": { backgroundColor: "var(--warn-tint)", outline: "1px solid var(--warn)" },
   ".cm-diagnostic": { font: "13px/1.5 system-ui, sans-serif", maxWidth: "46em" },
 });
 

@@ -27,7 +27,7 @@ from tests.console.world import PEOPLE, PORTS, Browser, World, hidden, token_of
 
 Open = Callable[..., Browser]
 HTMX = ("2.0.7", "60231ae6ba9db3825eb15a261122d5f55921c4d53b66bf637dc18b4ee27c79f9")
-EDITOR = "cd473479ee37807f7c6b1e56e25402310db760bb401733b4cda609f65667d94d"
+EDITOR = "145f07abf72f3a5c24701b62ef25cad638c41efe847b89d5f3280f50f5541872"
 EVERYBODY = [*(name for name in PEOPLE if name != "guo"), *PORTS]
 """Guo is taken out of the settings on the way."""
 

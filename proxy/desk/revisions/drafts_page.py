@@ -50,11 +50,10 @@ SAMPLE = "【测试】双11优惠券满300减50 拒收请回复R"
 @page.get("new")
 async def new(request: PageRequest) -> Response:
     """The form for the commonest rules."""
-    described = await request.asking.sandbox.describe(await base_of(request))
     kind = request.query.get("kind", "ban")
     if kind not in rule_wizard.KINDS:
         raise HTTPException(404)
-    return _form(request, described, kind, form={}, problem="")
+    return await _form(request, kind, form={}, problem="")
 
 
 @page.post("written")
@@ -69,15 +68,16 @@ async def written(request: PageRequest) -> Response:
 
 @page.post("write")
 async def write(request: PageRequest) -> Response:
-    """Into the editor with it."""
+    """Into the draft with it, and to the editor or the gate."""
     try:
         made = await _made(request)
     except rule_wizard.IncompleteForm as error:
-        described = await request.asking.sandbox.describe(await base_of(request))
         form = _filled_in(request)
         kind = form["kind"] if form.get("kind") in rule_wizard.KINDS else "ban"
-        return _form(request, described, kind, 422, form=form, problem=request.t(str(error.args[0])))
+        return await _form(request, kind, 422, form=form, problem=request.t(str(error.args[0])))
     draft = await keep(request, made["base"], {made["file"]: made["text"]})
+    if request.form("do") == "propose":
+        return await _proposed(request, draft, made["file"], made["rule"])
     return await _editor(request, draft, made["file"], made["rule"], note=made["shorter"])
 
 
@@ -199,18 +199,23 @@ async def propose(request: PageRequest) -> Response:
     draft = await keep_form(request, RULES_FILE)
     if draft.base != base:  # others decided meanwhile
         return await _editor(request, await draft_of(request, base), file, problem=request.t("base_moved"), status=409)
-    if problem := in_the_way(request, draft, await checked(request, draft)):
-        return await _editor(request, draft, file, problem=problem, status=422)
-    try:
-        event = await push(request, draft)
-    except CannotAsk as error:
-        return await _editor(request, draft, file, problem=str(error), status=409)
-    if event["proposed"]:
-        return request.go("/proposal", request.t("proposed"))
-    return request.go("/rules", request.t("in_force_now", revision=event["in_force"][:8]))
+    return await _proposed(request, draft, file)
 
 
 # -- what all of them need
+
+
+async def _proposed(request: PageRequest, draft: Draft, file: str, rule: str = "") -> Response:
+    """The draft goes to the gate, or the editor shows what is in the way."""
+    if problem := in_the_way(request, draft, await checked(request, draft)):
+        return await _editor(request, draft, file, rule, problem=problem, status=422)
+    try:
+        event = await push(request, draft)
+    except CannotAsk as error:
+        return await _editor(request, draft, file, rule, problem=str(error), status=409)
+    if event["proposed"]:
+        return request.go("/proposal", request.t("proposed"))
+    return request.go("/rules", request.t("in_force_now", revision=event["in_force"][:8]))
 
 
 def _now(request: PageRequest) -> str:
@@ -262,12 +267,13 @@ def _shorter(request: PageRequest, one: rule_wizard.WizardForm, now: str) -> str
     return request.t("trial_shorter", since=one.since, left=left, chosen=request.t(f"trial_{one.trial}"))
 
 
-def _form(request: PageRequest, described: dict[str, Any], kind: str, status: int = 200, **more: Any) -> Response:
+async def _form(request: PageRequest, kind: str, status: int = 200, **more: Any) -> Response:
+    draft, now = await draft_of(request), await request.ask("rules")
+    described = await request.asking.sandbox.describe(draft.base)
     provinces, ticked = rule_wizard.in_order(described["provinces"]), request.form_data.getlist("province")
     return request.render(
         "drafts_new.html", status, told=described, provinces=provinces, ticked=ticked, kind=kind, kinds=rule_wizard.KINDS,
-        days=rule_wizard.DAYS,
-        **more,
+        days=rule_wizard.DAYS, drafted=draft.files, now=now, **more,
     )  # fmt: skip
 
 
