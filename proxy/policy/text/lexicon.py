@@ -70,7 +70,8 @@ def read_lexicon(files: tuple[tuple[str, bytes], ...]) -> tuple[Lexicon, tuple[P
     codes: CodeTexts | None = None
     for label, data in files:
         if label.endswith(f"/{CODES}"):
-            codes = read_code_texts(label, data, problems)
+            codes, unusable = read_code_texts(label, data)
+            problems += unusable
             continue
         is_main = label.endswith(f"/{MAIN}")
         for word in _rows(label, data, problems):
