@@ -30,6 +30,7 @@ from proxy.state.shared.records import (
 from proxy.state.stores import sqlite, valkey  # noqa: F401 # likewise
 from proxy.wire import Frame
 from proxy.wire.frame import sort_pdus
+from tests import lives
 from tests.needs import needs
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -145,17 +146,21 @@ LIVES = int(os.environ.get("GATE106_LIVES", "10"))
 """Worlds, and turns of each mix of texts, of which 30 are enough."""
 
 
-def lives(*, pure: bool) -> str:
-    env = os.environ | ({"GATE106_PURE": "1"} if pure else {})
-    command = [sys.executable, "-m", "tests.lives", "900", str(LIVES), str(min(LIVES, 30))]
-    return subprocess.run(command, cwd=TESTS.parent, env=env, capture_output=True, text=True, timeout=600, check=True).stdout
+ASKED = 900, LIVES, min(LIVES, 30)
+
+
+def pure_lives() -> list[str]:
+    command = [sys.executable, "-m", "tests.lives", *map(str, ASKED)]
+    env = os.environ | {"GATE106_PURE": "1"}
+    done = subprocess.run(command, cwd=TESTS.parent, env=env, capture_output=True, text=True, timeout=600, check=True)
+    return done.stdout.splitlines()
 
 
 @needs("gcc")
 def test_simulations_and_loads_give_the_same_with_and_without_compiled_functions() -> None:
     """Journal, records, and what providers were told, to the octet: compiled functions of the relay do the plain cases by themselves, and lives have
     all the others beside them."""
-    assert lives(pure=False) == lives(pure=True)
+    assert [*lives.lines(*ASKED)] == pure_lives()
 
 
 # ---------------------------------------------------------------------------------------------------------------- without
