@@ -521,7 +521,9 @@ class tracing:  # noqa: N801 # reads as what it does
 
     def __init__(self, gate: Gate, *arguments: str | Path) -> None:
         command = [sys.executable, "-m", "proxy", "trace", "--config", str(gate.config), *map(str, arguments)]
-        self._process = forked.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self._process: subprocess.Popen[Any] = forked.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         self._lines: list[str] = []
 
     def __enter__(self) -> list[str]:
