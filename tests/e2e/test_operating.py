@@ -19,6 +19,7 @@ import pytest
 from proxy.journal.encoding import unpack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.write_ahead_log import OsDisk, read
+from tests import forked
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, ROOT, SHANGHAI, Gate, provider, run
 from tests.e2e.pdus import ESME_RINVPASWD, ESME_RINVSYSID
@@ -149,7 +150,7 @@ def test_an_order_ends_by_itself(gate: Gate, jia: Raw):
 
 def test_a_dry_run_stops_nothing_and_counts_what_would_be_refused(gate: Gate, jia: Raw):
     command = [sys.executable, "-m", "proxy", "stop", "--province", "上海", "--dry-run", "--watch", "3s", "--why", "a"]
-    with subprocess.Popen([*command, "--config", gate.config, "--json"], cwd=ROOT, stdout=subprocess.PIPE, text=True) as asking:
+    with forked.Popen([*command, "--config", gate.config, "--json"], cwd=ROOT, stdout=subprocess.PIPE, text=True) as asking:
         until(gate.notes, "the trial in force")
         assert [submit(jia, number) for number in (SHANGHAI.format(1), SHANGHAI.format(2), "13800250500")] == [0, 0, 0]
         found = json.loads(asking.communicate(timeout=20)[0])
@@ -522,7 +523,9 @@ class tracing:  # noqa: N801 # reads as what it does
 
     def __init__(self, gate: Gate, *arguments: str | Path) -> None:
         command = [sys.executable, "-m", "proxy", "trace", "--config", str(gate.config), *map(str, arguments)]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self._process: subprocess.Popen[Any] = forked.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         self._lines: list[str] = []
 
     def __enter__(self) -> list[str]:

@@ -25,6 +25,7 @@ import yaml
 
 from proxy.net.authenticator import hash_password
 from proxy.operations.http_auth import hash_token, new_token
+from tests import forked
 from tests.e2e.asked import asked
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import ROOT, SHANGHAI, Gate, keep_secret, provider
@@ -356,7 +357,7 @@ def test_no_secret_is_in_anything_that_the_gate_and_its_commands_say_or_write(ha
     watch[0] += ["--address", "127.0.0.0/8", "--json"]
     watch[1] += ["--address", "127.0.0.0/8", "--pcap", str(harness.folder / "trace.pcap")]
     watch[2] += ["--carrier", "bj", "--json"]
-    watching = [subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for argv in watch]
+    watching = [forked.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for argv in watch]
     for one in watching:
         assert one.stderr is not None
         assert b"watching" in one.stderr.readline()

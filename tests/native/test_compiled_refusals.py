@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -112,8 +113,12 @@ def _loaded(rules: str = RULES) -> RuleSet:
         return load(Path(folder))
 
 
-SETS = _loaded(), _loaded()
-"""One state for the compiled versions, one for the Python versions; each persists over all examples."""
+@cache
+def sets() -> tuple[RuleSet, RuleSet]:
+    """One state for the compiled versions, one for the Python versions; each persists over all examples."""
+    return _loaded(), _loaded()
+
+
 SUBMITS = st.lists(
     st.tuples(
         st.sampled_from(("jia", "jia", "yi")), st.sampled_from((*PEOPLE[:4] * 4, *PEOPLE)), st.sampled_from((*TEXTS[:3] * 3, *TEXTS)),
@@ -206,7 +211,7 @@ def both(submits: list[tuple[str, int, str, int | None]], provider: dict[str, st
     """Runs everything with and without compiled functions; returns the verdicts."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(refusal_cache, "REFUSALS_MAX", most)
-        one, other = (Street(Path(folder), rules, **provider) for rules in SETS)
+        one, other = (Street(Path(folder), rules, **provider) for rules in sets())
         found = lived(one, submits)
         without = pure()
         try:
@@ -282,7 +287,7 @@ def parts(person: int, text: str, number: int, many: int) -> Iterator[bytes]:
 def test_no_pure_function_is_asked(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     texts, where, statuses = KINDS[kind]
     first, step, waits = where.get("people", SHANGHAI + 100), where.get("step", 1), where.get("waits", 0)
-    street = Street(tmp_path, SETS[0])
+    street = Street(tmp_path, sets()[0])
     said = []
 
     def goes(person: int) -> None:
