@@ -304,11 +304,11 @@ def _lines(
         yield f"and more: these are {limit} of them (--skip {limit}, or a narrower time)"
     if found.facets is not None:
         yield f"{found.facets.total} messages fit{'' if found.facets.complete else ' among the newest records that were counted'}"
-        for name, counts in found.facets.counts.items():
-            values = facet_values(name, counts)
+        for facet, counts in found.facets.counts.items():
+            values = facet_values(facet, counts)
             yield Bilingual(
-                f"  {name}: " + ", ".join(f"{value} {count}" for value, count in values),
-                f"  {CLOSED['dimension'].get(name, name)}：" + "，".join(f"{_zh(value)} {count}" for value, count in values),
+                f"  {facet}: " + ", ".join(f"{value} {count}" for value, count in values),
+                f"  {CLOSED['dimension'].get(facet, facet)}：" + "，".join(f"{_zh(value)} {count}" for value, count in values),
             )
     if not found.hits:
         yield "no message fits"
