@@ -180,7 +180,7 @@ class _SearchRun:
 
     def count(self, province_of: ProvinceOf) -> Facets:
         """Counts the newest matching messages by FACETS. Where a province is asked for, only its persons match from then on."""
-        from proxy.policy import time_windows  # noqa: PLC0415 other commands need no rules
+        from proxy.policy import time_windows  # noqa: PLC0415 # other commands need no rules
 
         where = f"person = {self._keys.person(self._question.to)} AND {self._fits}" if self._question.to else self._fits
         rows = self._rows([], where, self._values, _COUNTED, COUNTED_ROWS_MAX + 1)
