@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,6 +41,7 @@ BECAME_ROWS_MAX = LIMIT_MAX * 255  # of the messages of an answer: as many as ar
 COUNTED_ROWS_MAX = 50_000
 """The newest matching records that facets count, and among which a province is looked for: their numbers are decrypted."""
 FACETS = ("provider", "reason", "category", "province", "day")
+CHINA = timezone(timedelta(hours=8))
 PARTS_MS = 60_000  # a part may come so long before or after the matching one: for so long a verdict is inherited
 
 
@@ -180,8 +182,6 @@ class _SearchRun:
 
     def count(self, province_of: ProvinceOf) -> Facets:
         """Counts the newest matching messages by FACETS. Where a province is asked for, only its persons match from then on."""
-        from proxy.policy import time_windows  # noqa: PLC0415 # other commands need no rules
-
         where = f"person = {self._keys.person(self._question.to)} AND {self._fits}" if self._question.to else self._fits
         rows = self._rows([], where, self._values, _COUNTED, COUNTED_ROWS_MAX + 1)
         hopeful = self._candidate_files(table_filters.query_words(self._question))
@@ -202,7 +202,7 @@ class _SearchRun:
             for name in FACETS[:3]:
                 counts[name][row[name]] += 1
             counts["province"][provinces[row["person"]]] += 1
-            counts["day"][time_windows.local(row["time_ms"] / 1000)[:10]] += 1
+            counts["day"][str(datetime.fromtimestamp(row["time_ms"] / 1000, CHINA).date())] += 1
         if wanted:
             persons = pa.array([person for person, province in provinces.items() if province == wanted], pa.uint64())
             self._engine.register("wanted", pa.table({"person": persons}))

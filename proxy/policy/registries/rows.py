@@ -41,7 +41,8 @@ def rows(
             if not any(cells) or cells[0].startswith("#"):
                 continue
             if first and (found := heading(cells, columns, words)) is not None:
-                order, most = found, 0 if more else len(found)
+                if found != columns[: len(found)]:
+                    order, most = found, 0 if more else len(found)
                 kept = {name for name in order if name in columns}
                 strange = [
                     name for place, name in enumerate(order) if name not in kept and not (more and place >= len(columns))
