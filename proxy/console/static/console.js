@@ -115,9 +115,8 @@
       jump.append(made);
     });
   }
-  window.addEventListener("load", fillJump);
   window.addEventListener("resize", fillJump);
-  document.addEventListener("htmx:afterSettle", fillJump);
+  if (jump) new ResizeObserver(fillJump).observe(document.getElementById("content"));
 
   // A page that the browser kept is as old as it looks: buttons work again.
   window.addEventListener("pageshow", function (event) {
