@@ -33,7 +33,8 @@ NOTICES = """kinds => document.getElementById('content').prepend(...kinds.map(ki
     made.textContent = kind;
     return made;
 })) || window.dispatchEvent(new Event('resize'))"""
-ENDLESS = """() => {
+ENDLESS = """async () => {
+    await new Promise(done => requestAnimationFrame(() => setTimeout(done, 0)));
     const main = document.getElementById('content'), screens = main.scrollHeight / window.innerHeight;
     const links = [...main.querySelectorAll('nav.jump a')].filter(one => one.checkVisibility());
     const dead = links.filter(one => !document.querySelector(one.getAttribute('href'))).map(one => 'leads nowhere: ' + one.outerHTML);

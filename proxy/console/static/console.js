@@ -117,9 +117,8 @@
       jump.append(made);
     });
   }
-  window.addEventListener("load", fillJump);
   window.addEventListener("resize", fillJump);
-  document.addEventListener("htmx:afterSettle", fillJump);
+  if (jump) new ResizeObserver(fillJump).observe(document.getElementById("content"));
 
   // Saved searches: queries of one user in this browser, by name, without the number of a person.
   document.querySelectorAll("[data-saved]").forEach(function (box) {
