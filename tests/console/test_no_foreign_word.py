@@ -35,8 +35,6 @@ ALLOWED = NAMES | {
 
 
 def foreign(text: str) -> list[str]:
-    if text.strip().startswith("CSV 或 XLSX"):  # columns of a file
-        return []
     bare = OURS.sub(" ", text)
     return [found for found in WORD.findall(bare) if found not in ALLOWED]
 
