@@ -1,4 +1,4 @@
-"""Lists one provider's refused and deferred messages, page by page, for that provider.
+"""Lists one provider's refused and deferred messages for that provider, in pages.
 
 Never: another provider's message; a reason that says something about a person; a number that is not masked.
 """

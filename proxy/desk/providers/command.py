@@ -1,4 +1,4 @@
-"""Implements ``gate106 provider list-refusals``: refused and deferred messages as a provider may see them."""
+"""Implements ``gate106 provider list-refusals``: what was refused, as providers see it."""
 
 from __future__ import annotations
 
