@@ -1,9 +1,9 @@
-"""Lists one provider's refused messages, page by page, for that provider.
+"""Lists one provider's refused and deferred messages for that provider, in pages.
 
 Never: another provider's message; a reason that says something about a person; a number that is not masked.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,10 +14,11 @@ from proxy.archive.pending_segments import LocalJournal, gather_sources
 from proxy.archive.query import Query
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.i18n.refusal_hints import public_reason
+from proxy.model.message import Outcome
 from proxy.model.number import mask
 from proxy.model.reasons import REASONS
 
-_COLUMNS = "time_ms, account, port, sealed, category, signature, reason, status, part, parts, node, sequence"
+_COLUMNS = "time_ms, account, port, sealed, category, signature, reason, status, part, parts, node, sequence, outcome"
 
 
 class RefusedSubmit(NamedTuple):
@@ -33,13 +34,14 @@ class RefusedSubmit(NamedTuple):
     parts: int
     message: str
     """The record, as the operator finds it (node and number)."""
+    verdict: str  # reject or defer
 
 
 class RefusalPage(NamedTuple):
     refusals: list[RefusedSubmit]
     more: bool
-    reasons: Mapping[str, int]
-    """All refusals of the span, by the reason as providers see it; the most frequent first."""
+    reasons: Mapping[str, tuple[int, int]]
+    """(refused, deferred) of the whole span, by the reason as providers see it; the most frequent first."""
 
 
 def refused_submits(
@@ -69,19 +71,32 @@ def refused_submits(
     wanted = "WHERE list_contains($only, reason)" if reason else ""
     with engine() as database:
         database.register("tail", sources.table(keys))
-        counts = database.execute(f"SELECT reason, count(*) FROM ({sql}) GROUP BY reason", values).fetchall()  # noqa: S608 # likewise
+        counts = database.execute(f"SELECT reason, outcome, count(*) FROM ({sql}) GROUP BY reason, outcome", values).fetchall()  # noqa: S608 # likewise
         page = f"SELECT * FROM ({sql}) {wanted} ORDER BY {order} LIMIT {limit + 1} OFFSET {skip}"  # noqa: S608 # likewise
         rows = database.execute(page, values | {"only": only} if reason else values).fetchall()
-    reasons = Counter[str]()
-    for name, count in counts:
-        reasons[public_reason(name)] += count
-    return RefusalPage([_refusal(row, keys) for row in rows[:limit]], len(rows) > limit, dict(reasons.most_common()))
+    refused, deferred = defaultdict[str, int](int), defaultdict[str, int](int)
+    for name, outcome, count in counts:
+        (deferred if outcome == Outcome.DEFER.word else refused)[public_reason(name)] += count
+    reasons = {name: (refused[name], deferred[name]) for name in {**refused, **deferred}}
+    frequent = dict(sorted(reasons.items(), key=lambda one: (*(-count for count in one[1]), one[0])))
+    return RefusalPage([_refusal(row, keys) for row in rows[:limit]], len(rows) > limit, frequent)
 
 
 def _refusal(row: tuple[Any, ...], keys: ArchiveKeys) -> RefusedSubmit:
-    time_ms, account, port, sealed, category, signature, reason, status, part, parts, node, sequence, _ = row
+    time_ms, account, port, sealed, category, signature, reason, status, part, parts, node, sequence, outcome, _ = row
     number = keys.unseal(sealed)
     to = mask(number) if number else ""
     return RefusedSubmit(
-        time_ms / 1000, account, port, to, category, signature, public_reason(reason), status, part, parts, f"{node}:{sequence}"
+        time_ms / 1000,
+        account,
+        port,
+        to,
+        category,
+        signature,
+        public_reason(reason),
+        status,
+        part,
+        parts,
+        f"{node}:{sequence}",
+        outcome,
     )

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import pwd
+import shlex
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from proxy.operations.http_auth import hash_token
+from tests.desk.test_operations_snapshot import EXAMPLES
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider, run
 from tests.e2e.raw import Raw
@@ -25,6 +27,7 @@ RULES = """
 rules:
   - {id: refused, say: 拒收者不发, when: {category: marketing, suppressed: true}, then: reject, reason: suppressed}
   - {id: beijing, say: 北京不发营销, when: {province: 北京}, then: reject, reason: region-ban}
+  - {id: evening, say: 晚上再发, when: {text: {words: [evening]}}, then: defer, reason: quiet-hours}
 """
 LI = SHANGHAI.format(1)
 
@@ -110,7 +113,17 @@ def test_a_provider_sees_its_own_and_nothing_else(harness: Harness, tmp_path: Pa
     assert (len(first["refusals"]), first["next"]) == (1, 1)
     _, second = harness.asks("/provider/refusals", "of jia", limit="1", skip="1")
     assert ([one["reason"] for one in second["refusals"]], second["next"]) == (["region-ban"], None)
-    _, text = harness.asks("/provider/refusals", "of yi", format="csv")
+    with Raw(harness.port) as jia:
+        assert jia.bind("jia").status == 0
+        assert jia.submit("1069001", SHANGHAI.format(2), b"evening sale").status == 0x14
+    _, told = harness.asks("/provider/refusals", "of jia")
+    assert [one["verdict"] for one in told["refusals"]] == ["reject", "reject", "defer"]
+    assert [(one["reason"], one["count"], one["deferred"]) for one in told["reasons"]] == [
+        ("not-permitted", 1, 0),
+        ("region-ban", 1, 0),
+        ("quiet-hours", 0, 1),
+    ], "what may be sent later is not counted as refused"
+    _, text = harness.asks("/provider/refusals", "of yi", format="csv", lang="zh")
     (row,) = csv.DictReader(text.splitlines())
     assert (row["reason"], row["from"], row["to"]) == ("region-ban", "1069002", "138****0009")
     assert harness.asks("/provider/refusals", "of jia", day="2020-01-01")[1]["refusals"] == []
@@ -134,7 +147,9 @@ def test_a_provider_sees_its_own_and_nothing_else(harness: Harness, tmp_path: Pa
     out = tmp_path / "jia.csv"
     harness.done("provider", "list-refusals", "jia", "--out", out)
     rows = list(csv.DictReader(out.read_text(encoding="utf-8-sig").splitlines()))
-    assert [row["reason"] for row in rows] == ["not-permitted", "region-ban"]
+    assert [row["reason"] for row in rows] == ["not-permitted", "region-ban", "quiet-hours"]
+    rows = list(csv.DictReader(harness.done("provider", "list-refusals", "jia", "--lang", "zh").splitlines()))
+    assert [(row["原因"], row["结果"]) for row in rows][::2] == [("不得发送给该号码", "拒绝"), ("这个时段不发", "暂缓")]
 
     harness.done(
         "binds", "suspend", "--provider", "jia", "--category", "marketing", "--for", "1h", "--why", "too many complaints"
@@ -153,11 +168,19 @@ def test_a_provider_sees_its_own_and_nothing_else(harness: Harness, tmp_path: Pa
     (tmp_path / "c.csv").write_text(f"number,given\n{LI},2026-01-01\n")
     terms = ("--source", "app", "--advertiser", "any", "--until", "good", "--provider", "jia", "--why", "x")
     harness.done("consent", "import", tmp_path / "c.csv", *terms)
+    (tmp_path / "empty.csv").write_text(f"number,advertiser\n{LI},\n")
+    given = ("--given", "2026-01-01", "--until", "good", "--source", "app", "--why", "x", "--config", harness.config)
+    refused = run("consent", "import", tmp_path / "empty.csv", *given)
+    assert (refused.returncode != 0, "advertiser: is empty" in refused.stderr) == (True, True), refused.stderr
+    (tmp_path / "consents.csv").write_text(f"{LI}\n")
+    (tmp_path / "form.pdf").write_bytes(b"%PDF")
+    printed = shlex.split(EXAMPLES["gate106 consent import"])[2:]
+    harness.done(*(tmp_path / word if word in ("consents.csv", "form.pdf") else word for word in printed))
     (task,) = harness.asks("/provider/tasks", "of jia")[1]["tasks"]
     assert (task["file"], task["numbers"], task["overdue"]) == ("c.csv", 1, False)
     assert harness.asks("/provider/tasks", "of yi")[1] == {"tasks": []}
     rules = harness.asks("/provider/rules", "of jia")[1]
-    assert [one["say"] for one in rules["rules"]] == ["拒收者不发", "北京不发营销"]
+    assert [one["say"] for one in rules["rules"]] == ["拒收者不发", "北京不发营销", "晚上再发"]
     assert len(rules["changes"]) == 1
 
     texts = [("1069001", "【青禾】满减", 200), ("1069002", "x", 400), ("", "x", 400), ("1069001", "x" * 5000, 400)]
@@ -207,6 +230,6 @@ def test_a_provider_is_told_of_rule_changes_that_concern_it_once_they_are_approv
     assert harness.asks("/provider/rules", "of yi")[1]["changes"][0]["rules"] == ["rule yi-only: changed"]
     assert harness.asks("/provider/rules", "of jia")[1]["changes"] == jia["changes"], "a change of another's rule alone is none"
     rules = {one["rule"]: one for one in jia["rules"]}
-    assert rules.keys() == {"refused", "beijing", "later"}, "of others alone, and over: none of its rules"
+    assert rules.keys() == {"refused", "beijing", "evening", "later"}, "of others alone, and over: none of its rules"
     assert (rules["beijing"]["dates"], rules["beijing"]["to_come"]) == ("", False)
     assert (rules["later"]["to_come"], rules["later"]["dates_zh"]) == (True, "规则有效期: 从 2099-01-01 起")

@@ -50,7 +50,7 @@ class NumberTerms(NamedTuple):
         takes_file=True,
     ),
     example="gate106 consent import consents.csv --proof form.pdf --source app --advertiser 京选商城 --given 2026-11-01 "
-    '--why "handed in by jia"',
+    '--until good --why "handed in by jia"',
 )
 def import_(
     file: Annotated[Path, typer.Argument(help="CSV or XLSX: a number a row, perhaps with columns of what it agreed to.")],

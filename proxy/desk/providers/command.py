@@ -1,22 +1,43 @@
-"""Implements ``gate106 provider list-refusals``: refused messages as a provider may see them."""
+"""Implements ``gate106 provider list-refusals``: what was refused, as providers see it."""
 
 from __future__ import annotations
 
 import csv
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from proxy.i18n.labels import REASONS
+from proxy.i18n.phrases import WORDS
 from proxy.operations import terminal
 from proxy.operations.declaration import command
 from proxy.operations.files.journal_access import places_of
 from proxy.operations.terminal import CONFIG, Config, Json, languages
 from proxy.runtime import hardening
 
-COLUMNS = ("at", "account", "from", "to", "category", "signature", "reason", "hint", "status", "part", "parts", "message")
+COLUMNS = (
+    "at",
+    "account",
+    "from",
+    "to",
+    "category",
+    "signature",
+    "reason",
+    "hint",
+    "status",
+    "part",
+    "parts",
+    "message",
+    "verdict",
+)
+HEADS_ZH = (
+    "时间", "账号", "端口", "接收号码", "类别", "签名", "原因", "处理办法", "状态码", "第几段", "共几段", "编号", "结果",
+)  # fmt: skip
+WORDS_ZH: Mapping[str, str] = {**WORDS, **REASONS, "not-permitted": "不得发送给该号码"}
 HOUR_S, DAY_S = 3600, 86_400
 
 
@@ -34,11 +55,13 @@ def refusals(
     lang: Annotated[
         str | None, typer.Option("--lang", metavar="[zh|en]", autocompletion=languages, help="The language.")
     ] = None,
+    keys: Annotated[bool, typer.Option("--keys", hidden=True, help="Headings and words as programs know them.")] = False,
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
     """List a provider's refused messages, with the public reason and a hint; numbers masked."""
     language, (since, until) = terminal.choose_language(lang), _span(day, hour)
+    shown = "en" if keys else lang or terminal.printed_language()
     terminal.note_unknown(config, name)
     if out is None:
         rows, more, reasons = _page(config, name, since, until, reason, skip, limit, language)
@@ -50,7 +73,7 @@ def refusals(
                 }
             )  # fmt: skip
         else:
-            _write(sys.stdout, rows, head=not skip)
+            _write(sys.stdout, rows, shown, head=not skip)
         return
     count = 0
     try:
@@ -60,7 +83,7 @@ def refusals(
             more = True
             while more:
                 rows, more, _ = _page(config, name, since, until, reason, count, 10_000, language)
-                _write(file, rows, head=not count)
+                _write(file, rows, shown, head=not count)
                 count += len(rows)
     except FileExistsError:
         terminal.fail(f"{out}: is there already")
@@ -117,16 +140,31 @@ def _page(
     return (
         rows,
         page.more,
-        [{"reason": one, "hint": hint(one, language), "count": count} for one, count in page.reasons.items()],
+        [
+            {"reason": one, "hint": hint(one, language), "count": refused, "deferred": deferred}
+            for one, (refused, deferred) in page.reasons.items()
+        ],
     )
 
 
-def _write(file: Any, rows: list[dict[str, Any]], *, head: bool) -> None:
-    from proxy.model.redact import csv_cell, printable
-
+def _write(file: Any, rows: list[dict[str, Any]], language: str, *, head: bool) -> None:
     writer = csv.writer(file, lineterminator="\n")
     if head:
-        writer.writerow(COLUMNS)
+        writer.writerow(heads(language))
     for one in rows:
-        told = one | {"at": terminal.format_time(one["at"]), "status": f"0x{one['status']:03X}"}
-        writer.writerow([csv_cell(printable(str(told[column]))) for column in COLUMNS])
+        writer.writerow(cells(one, language))
+
+
+def heads(language: str) -> Sequence[str]:
+    """Of a file of refusals."""
+    return HEADS_ZH if language == "zh" else COLUMNS
+
+
+def cells(one: Mapping[str, Any], language: str) -> list[str]:
+    """A row of a file of refusals."""
+    from proxy.model.redact import csv_cell, printable
+
+    told = {**one, "at": terminal.format_time(one["at"]), "status": f"0x{one['status']:03X}"}
+    if language == "zh":
+        told |= {name: WORDS_ZH.get(one[name], one[name]) for name in ("category", "reason", "verdict")}
+    return [csv_cell(printable(str(told[column]))) for column in COLUMNS]

@@ -191,7 +191,7 @@ class OwnEndpoints:
         self._waiting[whose] += 1
         try:
             async with self._each[whose], self._read:
-                code, out, errors = await asyncio.to_thread(_child, [*argv, *([] if csv else ["--json"])])
+                code, out, errors = await asyncio.to_thread(_child, [*argv, "--keys" if csv else "--json"])
         finally:
             self._waiting[whose] -= 1
             if not self._waiting[whose]:

@@ -13,8 +13,8 @@ from starlette.responses import Response
 
 from proxy.console.forms import safe_name
 from proxy.console.page import Page, PageRequest
+from proxy.desk.providers.command import cells, heads
 from proxy.desk.revisions.comparison import in_words
-from proxy.model.redact import csv_cell, printable
 from proxy.model.roles import Permission
 from proxy.operations.client import CannotAsk
 from proxy.policy import time_windows
@@ -22,7 +22,6 @@ from proxy.policy import time_windows
 page = Page("own", "/own", wants=Permission.OWN, place=1)
 
 LIMIT = 50
-COLUMNS = ("at", "message", "account", "from", "to", "category", "signature", "reason", "hint", "status", "part", "parts")
 CSV_PAGE, CSV_ROWS_MAX = 10_000, 200_000
 """Of one file; each page is a reading of the journal."""
 
@@ -62,16 +61,13 @@ async def refusals(request: PageRequest) -> Response:
 @page.get("refusals.csv")
 async def refusals_file(request: PageRequest) -> Response:
     """All refusals of the day, or those for one reason."""
-    file, t, day = io.StringIO(), request.t, _day(request)
+    file, day = io.StringIO(), _day(request)
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(t(f"csv.{name}") for name in COLUMNS)
+    writer.writerow(heads(request.lang))
     for skip in range(0, CSV_ROWS_MAX, CSV_PAGE):
         query = {"day": day, "skip": str(skip), "limit": str(CSV_PAGE), "lang": request.lang, **_only(request)}
         answer = await request.own("/provider/refusals", **query)
-        for one in answer["refusals"]:
-            told = one | {"at": time_windows.local(one["at"]), "status": f"0x{one['status']:03X}"}
-            told |= {kind: t.of(kind, one[kind]) for kind in ("category", "reason")}
-            writer.writerow(csv_cell(printable(str(told[name]))) for name in COLUMNS)
+        writer.writerows(cells(one, request.lang) for one in answer["refusals"])
         if answer["next"] is None:
             head = {"Content-Disposition": f'attachment; filename="{safe_name(f"refusals-{day}.csv")}"'}
             return Response(

@@ -97,6 +97,16 @@ def in_words(text: str) -> dict[str, str]:
     return {word: found[word] or "" for word in ("name", "how", "lines", "rule", "share")}
 
 
+def last_sets(events: list[dict[str, Any]]) -> list[str]:
+    """Sets that had the rules which events took away or never brought into force, the newest first; ``events``: as ``compared`` makes them."""
+    found = dict[str, str]()
+    for one in events:
+        for change in one["changes"]:
+            if change["rule"] and change["name"] not in found:
+                found[change["name"]] = one["before"] if change["how"] == "removed" else one["revision"]
+    return [name for name in dict.fromkeys(found.values()) if name]
+
+
 def earlier(events: list[dict[str, Any]], in_force: str) -> list[dict[str, Any]]:
     """Sets that were in force once, the last one first: each from when until when, and by which change it was made."""
     found: dict[str, dict[str, Any]] = {}

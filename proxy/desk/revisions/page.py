@@ -15,16 +15,19 @@ from starlette.responses import Response
 
 from proxy.console.forms import add_buttons
 from proxy.console.page import Page, PageRequest
-from proxy.desk.revisions.comparison import MADE, compared, earlier, past
+from proxy.desk.revisions.comparison import MADE, compared, earlier, last_sets, past
 from proxy.desk.revisions.drafting import draft_of
 from proxy.desk.revisions.operations import Rules
 from proxy.model.roles import Permission
+from proxy.operations.client import CannotAsk
 from proxy.policy.loading.draft import MODES
 from proxy.state.lists.desk_records import EVENTS_MAX
 
 page = Page("rules", "/rules", wants=Permission.SEE, place=30)
 
 EVENTS = 100
+GONE_SETS = 4
+"""Sets read for titles of rules that are gone: a large one takes seconds."""
 SHARES = ("1%", "5%", "10%", "25%", "50%")
 """Of the recipients for whom a rule in shadow decides: offered, not all there are."""
 
@@ -43,11 +46,13 @@ async def show(request: PageRequest) -> Response:
             and reason in ("", one["reason"])
         ):
             files.setdefault(one["file"], []).append(one)
+    events = (await request.ask("rules.history", last=EVENTS_MAX))["events"]
     modes = {name: sum(one["mode"] == name for one in described["rules"]) for name in MODES}
     failed = sum(bool(one["wrong"]) for one in described["tests"])
     return request.render(
         now=now, told=described, files=files, hits=counted["hits"], shadow=counted["shadow"], since=counted["since"], modes=modes,
         failed=failed, asked=text, mode=mode, file=file, reason=reason, tested=tested(described), at=request.app.wall(),
+        made=next((one for one in events if one["event"] in MADE and one["revision"] == now["revision"]), None),
         all_files=sorted({one["file"] for one in described["rules"]}), reasons=sorted({one["reason"] for one in described["rules"]} - {""}),
         drafted=(await draft_of(request)).files if request.may(Permission.ENTER) else {},
     )  # fmt: skip
@@ -76,14 +81,23 @@ async def _one(request: PageRequest, problem: str = "") -> Response:
 async def history(request: PageRequest) -> Response:
     now = await request.ask("rules")
     events = (await request.ask("rules.history", last=EVENTS_MAX))["events"]
-    described = await request.asking.sandbox.describe(now["revision"])
+    shown = compared(events)[:EVENTS]
     return request.render(
-        "rules_history.html",
-        says={one["rule"]: one["say"] for one in described["rules"] if one["say"]},
-        now=now,
-        events=compared(events)[:EVENTS],
+        "rules_history.html", says=await _says(request, now["revision"], shown), now=now, events=shown,
         earlier=earlier(events, now["revision"]),
-    )
+    )  # fmt: skip
+
+
+async def _says(request: PageRequest, revision: str, events: list[dict[str, Any]]) -> dict[str, str]:
+    """Titles of rules; of those that are gone the last one, where a kept set has it."""
+    says: dict[str, str] = {}
+    for one in [revision, *last_sets(events)[:GONE_SETS]]:
+        try:
+            described = await request.asking.sandbox.describe(one)
+        except CannotAsk:
+            continue  # the set is kept no longer
+        says = {rule["rule"]: rule["say"] for rule in described["rules"] if rule["say"]} | says
+    return says
 
 
 @page.get("diff")

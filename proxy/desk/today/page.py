@@ -33,6 +33,7 @@ COMPARED = {
 """Rows of the comparison, and what each counts."""
 WAITS = "waits for a second person"
 """What notes say of tasks that the page lists itself."""
+ORDER = re.compile(r"((stop|suspension|throttle|shadow|drain)-[0-9]+)(：|: )(.*)", re.DOTALL)
 KEPT_OUT = "rules: the folder's set"
 """How the note begins that the page has words of its own for."""
 
@@ -65,9 +66,21 @@ async def waits(request: PageRequest) -> Response:
     ready, rules = await asyncio.gather(request.asking.ready(), request.ask("rules"))
     return request.part(
         "waits", why=ready["why"],
-        notes=[ACCOUNT.sub("", one) for one in ready["notes"] if not (rules["kept_out"] and one.startswith(KEPT_OUT)) and WAITS not in one],
+        notes=[
+            _note(request, one)
+            for one in ready["notes"]
+            if not (rules["kept_out"] and one.startswith(KEPT_OUT)) and WAITS not in one
+        ],
         kept_out=rules["kept_out"], waiting=await tasks(request, rules["proposed"]),
     )  # fmt: skip
+
+
+def _note(request: PageRequest, said: str) -> tuple[str, str]:
+    """(what the gate says, an order's kind in words; the order's id or nothing)."""
+    text = request.t.in_language(ACCOUNT.sub("", said))
+    if (order := ORDER.fullmatch(text)) is None:
+        return text, ""
+    return request.t.of("order", order[2]) + order[3] + order[4], order[1]
 
 
 async def tasks(request: PageRequest, proposed: dict[str, Any] | None) -> list[Task]:

@@ -54,6 +54,8 @@ def test_a_penalty_that_was_lifted_is_told_as_one_that_was_and_not_as_in_force(w
     assert "正在生效的处理" in text
     assert "限速" in text
     assert "投诉激增" in text, "a provider is told why"
+    page = re.sub("<[^>]*>", "", browser("chen").get("/providers/one/yi").text)
+    assert (f"处罚 {made['id']}" in page, "penalty-" in page) == (True, False), "who gave the order, in words"
     world.ask("lin", "penalty.lift", id=str(made["id"]), why="申诉成立")
     text = browser("yi").get("/own").text
     assert "正在生效的处理" not in text, "nothing is"

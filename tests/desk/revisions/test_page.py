@@ -237,7 +237,7 @@ def test_a_ban_from_next_week_is_the_same_to_its_author_approver_and_provider(de
     given = drafted(chen, {**form, "since": week.replace(" ", "T")})
     assert chen.post("/drafts/propose", **given, why="下周起上海停发").headers["location"] == "/proposal"
     first = lin.part("/today/waits").text
-    assert "chen" in first
+    assert "项规则修改等待审批" in first
     assert "{&#39;" not in first, "no status as Python prints it"
     assert not banned(two, SHANGHAI)
     page = lin.get("/proposal").text
@@ -267,6 +267,9 @@ def test_a_ban_from_next_week_is_the_same_to_its_author_approver_and_provider(de
     options = re.findall(r'<option value="(\w{16})">(.*?)</option>', history)
     label = dict(options)[given["base"]]
     assert ("下周起上海停发" in label, "chen" in label, "不再需要" in label) == (True, True, False), options
+    assert "删除 " + said.replace("(贷款)", "") in history, "the title of a rule that is gone"
+    footer = chen.get("/rules").text.rpartition('<p class="soft">')[2].partition("</p>")[0]
+    assert re.search(r"版本 <time.*chen</span>", footer, re.DOTALL), footer
 
 
 def test_whoever_is_officer_and_approver_does_not_approve_their_own(desk: Open) -> None:
