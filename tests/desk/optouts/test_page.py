@@ -317,6 +317,8 @@ def test_a_list_in_chinese_is_shown_before_it_is_stored(world: World, browser: O
     assert (one["scope"], one["value"], one["source"], one["until"]) == ("provider", "jia", "complaint", LAST_OF_JUNE_2040)
     (one,) = world.ask("chen", "suppress.show", to=IDA)["refusals"]
     assert (one["scope"], one["value"], one["until"]) == ("category", "loan", 0)
+    shown = here.get("/optouts", to=HAN).text
+    assert ("2040-06-30" in shown, "2040-07-01" in shown) == (True, False), "the last day, as the preview had it"
 
 
 def test_a_list_says_who_said_so_and_until_when(world: World, browser: Open) -> None:

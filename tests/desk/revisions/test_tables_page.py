@@ -141,6 +141,20 @@ def test_a_signature_is_entered_by_one_and_counts_when_another_agrees(desk: Open
     assert changed(chen, draft, do="remove", at="1")["text"] == draft["text"].splitlines()[0] + "\n"
 
 
+def test_a_draft_on_rules_whose_own_tests_fail_is_not_said_to_hold(desk: Open) -> None:
+    here = desk("chen")
+    edited = here.get("/drafts/edit", file="rules.yaml").text
+    failing = RULES + 'tests:\n  - messages:\n      - {text: 代开发票, want: allow}\n'
+    draft = {"base": hidden(edited, "base"), "file": "rules.yaml", "text": failing}
+    answer = here.post("/drafts/propose", **draft, why="x", seen="yes")
+    assert answer.headers.get("location") == "/proposal", in_words(answer.text)
+    try:
+        said = in_words(here.post("/tables/check", **changed(here, opened(here, WORDS), do="add", cell_0="彩金")).text)
+        assert ("没有新的问题" in said, "现行规则已有的 1 处" in said, "都符合" in said) == (True, True, False), said
+    finally:
+        here.post("/proposal/withdraw", revision=hidden(here.get("/proposal").text, "revision"), why="over")
+
+
 @pytest.mark.parametrize(
     ("tongue", "shops"), [("zh", ("退订平台时店铺", "一起停", "照发")), ("en", ("Its shops", "stopped with it", "go on"))]
 )
