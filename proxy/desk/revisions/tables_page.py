@@ -281,5 +281,10 @@ async def _table(
         "tables_one.html", status, now=now, draft=draft, base=draft.base, file=file, text=text, problem=problem, why=request.form("why"),
         row=None, listed=listed, opened=False, wrong="",
         **_form(file), **_seen(file, text, search),
-        files=[{"file": file, "rows": lines[:DIFFERENCE_SHOWN], "more": len(lines) > DIFFERENCE_SHOWN}] if lines else [],
+        files=[
+            {
+                "file": file, "rows": lines[:DIFFERENCE_SHOWN], "more": len(lines) > DIFFERENCE_SHOWN,
+                "table": table_rows.changes(file, before, text)[:DIFFERENCE_SHOWN],
+            }
+        ] if lines else [],
     )  # fmt: skip

@@ -237,7 +237,7 @@ def test_a_ban_from_next_week_is_the_same_to_its_author_approver_and_provider(de
     given = drafted(chen, {**form, "since": week.replace(" ", "T")})
     assert chen.post("/drafts/propose", **given, why="下周起上海停发").headers["location"] == "/proposal"
     first = lin.part("/today/waits").text
-    assert "chen" in first
+    assert "项规则修改等待审批" in first
     assert "{&#39;" not in first, "no status as Python prints it"
     assert not banned(two, SHANGHAI)
     page = lin.get("/proposal").text

@@ -122,6 +122,7 @@ def test_a_signature_is_entered_by_one_and_counts_when_another_agrees(desk: Open
     chen, lin = desk("chen"), desk("lin")
     draft = changed(chen, opened(chen, SIGNATURES), do="add", cell_0="青禾", cell_1="青禾贸易", cell_5="approvd")
     assert "approvd" in chen.post("/tables/check", **draft).text
+    assert "签名第 2 行" in in_words(chen.post("/tables/check", **draft).text)
     assert chen.post("/tables/propose", **draft, why="新客户").status_code == 422, "a mistake is mended first"
     at = re.search(r'"at": "(\d+)"', chen.post("/tables/rows", **draft, q="青禾").text)
     assert at is not None
@@ -130,7 +131,10 @@ def test_a_signature_is_entered_by_one_and_counts_when_another_agrees(desk: Open
     assert "没有问题" in chen.post("/tables/check", **draft).text
     assert chen.post("/tables/propose", **draft, why="新客户").headers["location"] == "/proposal"
     assert two.send("jia", SHANGHAI.format(2), AD) == UNREGISTERED, "it waits"
-    assert "青禾,青禾贸易,,,,approved,," in in_words(lin.get("/proposal").text)
+    page = in_words(lin.get("/proposal").text)
+    assert "规则没有变化，变的是：" in page
+    assert "新增  签名：青禾，广告主：青禾贸易，状态：通过" in page, page
+    assert "青禾,青禾贸易,,,,approved,," in page, "as it is written, below"
     assert lin.post("/proposal/approve", revision=hidden(lin.get("/proposal").text, "revision")).status_code == 303
     assert two.send("jia", SHANGHAI.format(3), AD) == 0
 
@@ -144,7 +148,7 @@ def test_a_signature_is_entered_by_one_and_counts_when_another_agrees(desk: Open
 def test_a_draft_on_rules_whose_own_tests_fail_is_not_said_to_hold(desk: Open) -> None:
     here = desk("chen")
     edited = here.get("/drafts/edit", file="rules.yaml").text
-    failing = RULES + 'tests:\n  - messages:\n      - {text: 代开发票, want: allow}\n'
+    failing = RULES + "tests:\n  - messages:\n      - {text: 代开发票, want: allow}\n"
     draft = {"base": hidden(edited, "base"), "file": "rules.yaml", "text": failing}
     answer = here.post("/drafts/propose", **draft, why="x", seen="yes")
     assert answer.headers.get("location") == "/proposal", in_words(answer.text)
