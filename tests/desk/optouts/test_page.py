@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from collections.abc import Callable, Iterator
@@ -326,6 +327,26 @@ def test_a_list_says_who_said_so_and_until_when(world: World, browser: Open) -> 
     assert "没有写明由谁提出" in text
     text, _ = preview(browser("chen"), "lists", ("l.csv", HAN.encode()), why="x", source="import")
     assert "没有写明期限" in text
+
+
+def test_a_list_is_taken_in_without_its_bad_rows_and_nothing_of_it_is_new_then(world: World, browser: Open) -> None:
+    here, before = browser("chen"), world.ask("wu", "suppress.lists")
+    number = SHANGHAI.format(130)
+    rows = f"12321 不良信息\n号码,来源,有效期至\n{number},投诉,2041/6/30\n138****0604,投诉,长期\n{CLARA},上级,长期\n合计,2,\n"
+    file = ("名单.csv", rows.encode("gbk"))
+    text, fields = preview(here, "lists", file, why="x")
+    said = " ".join(html.unescape(re.sub("<[^>]*>", " ", text)).split())
+    assert ("名单.csv 第 4 行" in said, "略去有错的行" in said, fields) == (True, True, {}), said
+    assert "来源：“上级”不在可用的词中（投诉、名单导入、专员登记、热线或应用、本人回复）" in said
+    assert "合计或说明，不是数据行" in said
+    text, fields = preview(here, "lists", file, why="x", skip_bad="yes")
+    said = " ".join(html.unescape(re.sub("<[^>]*>", " ", text)).split())
+    for words in ("1 个号码，其中 1 个还不在名单中", "略去的行", "名单.csv 第 4 行", "第 6 行是合计或说明"):
+        assert words in said, said
+    assert world.ask("wu", "suppress.lists") == before
+    here.post("/optouts/lists/import", files={"file": file}, why="x", skip_bad="yes", **fields)
+    assert [one["source"] for one in world.ask("chen", "suppress.show", to=number)["refusals"]] == ["complaint"]
+    assert "没有新的号码" in preview(here, "lists", file, why="x", skip_bad="yes")[0]
 
 
 def test_consents_in_chinese_are_shown_before_they_are_stored_and_name_whose_messages(world: World, browser: Open) -> None:
