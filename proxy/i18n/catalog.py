@@ -99,7 +99,14 @@ _SURROGATE = re.compile("[\ud800-\udfff]")  # half a surrogate pair: no sentence
 _CHINESE = re.compile("[\u4e00-\u9fff“”]")
 _BARE = r"[^\s:'\"]+"
 _ONE = f"(?:{'|'.join(DIMENSIONS)}) {_BARE}(?: or {_BARE})*"
-FITS: Mapping[str, str] = {KEY: _BARE, FIELD: _BARE, HEADING: _BARE, SPELT: ".+", LINE: r"\d+(?:,\d{3})*", ABOUT: f"{_ONE}(?: and {_ONE})*"}
+FITS: Mapping[str, str] = {
+    KEY: _BARE,
+    FIELD: _BARE,
+    HEADING: _BARE,
+    SPELT: ".+",
+    LINE: r"\d+(?:,\d{3})*",
+    ABOUT: f"{_ONE}(?: and {_ONE})*",
+}
 """The pattern of a slot by kind; other kinds match any text."""
 
 

@@ -164,7 +164,9 @@ def test_consents_come_without_proof_get_it_and_somebody_else_looks_at_it(world:
     approver = browser("lin")
     listed = approver.get("/optouts/consents", state="unreviewed").text
     assert f'action="/optouts/consents/{number}/review"' in listed
-    assert listed.count('value="accepted"') == here.get("/optouts/consents", state="unreviewed").text.count('value="accepted"') + 1
+    assert (
+        listed.count('value="accepted"') == here.get("/optouts/consents", state="unreviewed").text.count('value="accepted"') + 1
+    )
     assert f'action="/optouts/consents/{number}/withdraw"' not in listed, "an approver enters nothing"
     assert approver.post(f"/optouts/consents/{number}/review", verdict="accepted", **form).status_code == 303
     person = browser("wu")
