@@ -145,34 +145,6 @@ def test_a_signature_is_entered_by_one_and_counts_when_another_agrees(desk: Open
     assert changed(chen, draft, do="remove", at="1")["text"] == draft["text"].splitlines()[0] + "\n"
 
 
-def test_a_signature_and_its_advertiser_are_one_proposal_by_one_form(desk: Open, two: World) -> None:
-    chen, lin = desk("chen"), desk("lin")
-    assert re.search(r'<details class="dialog"[^>]* open>', chen.get("/tables", do="signature").text)
-    said = {
-        "signature": "云帆学堂",
-        "advertiser": "云帆教育有限公司",
-        "licence": "91000000SYNTH00101",
-        "provider": "jia",
-        "to": "2037/6/30",
-    }
-    done = chen.post("/tables/signature", **said, why="新客户", seen="yes")  # the registry of advertisers may be the first
-    assert done.headers.get("location") == "/proposal", in_words(chen.post("/tables/check", **held(done.text)).text)
-    page = in_words(lin.get("/proposal").text)
-    for words in (
-        "签名：云帆学堂，广告主：云帆教育有限公司，通道商：jia，状态：通过",
-        "广告主：云帆教育有限公司，执照号：91000000SYNTH00101",
-    ):
-        assert words in page, page
-    lin.post("/proposal/approve", revision=hidden(lin.get("/proposal").text, "revision"))
-    ad = AD.replace(AD[1 : AD.index("】")], "云帆学堂")
-    assert (two.send("jia", SHANGHAI.format(31), ad), two.send("jia", SHANGHAI.format(32), AD.replace("【", "【无"))) == (
-        0,
-        UNREGISTERED,
-    )
-    again = chen.post("/tables/signature", **said | {"signature": "云帆", "to": "nonsense"}, why="x")
-    assert (again.status_code, "有错误" in again.text or "错误" in again.text) == (422, True), again.text
-
-
 def test_a_draft_on_rules_whose_own_tests_fail_is_not_said_to_hold(desk: Open) -> None:
     here = desk("chen")
     edited = here.get("/drafts/edit", file="rules.yaml").text
@@ -351,3 +323,31 @@ def test_a_template_list_is_imported_by_command_and_waits_for_a_second_person(de
     assert "list.csv:3: state: '9' says not whether it was approved" in refused.stderr
     assert "1 bad rows of" in refused.stderr
     two.ask("chen", "rules.withdraw", revision=answer["revision"], why="a test")
+
+
+def test_a_signature_and_its_advertiser_are_one_proposal_by_one_form(desk: Open, two: World) -> None:
+    chen, lin = desk("chen"), desk("lin")
+    assert re.search(r'<details class="dialog"[^>]* open>', chen.get("/tables", do="signature").text)
+    said = {
+        "signature": "云帆学堂",
+        "advertiser": "云帆教育有限公司",
+        "licence": "91000000SYNTH00101",
+        "provider": "jia",
+        "to": "2037/6/30",
+    }
+    done = chen.post("/tables/signature", **said, why="新客户", seen="yes")  # the registry of advertisers may be the first
+    assert done.headers.get("location") == "/proposal", in_words(chen.post("/tables/check", **held(done.text)).text)
+    page = in_words(lin.get("/proposal").text)
+    for words in (
+        "签名：云帆学堂，广告主：云帆教育有限公司，通道商：jia，状态：通过",
+        "广告主：云帆教育有限公司，执照号：91000000SYNTH00101",
+    ):
+        assert words in page, page
+    lin.post("/proposal/approve", revision=hidden(lin.get("/proposal").text, "revision"))
+    ad = AD.replace(AD[1 : AD.index("】")], "云帆学堂")
+    assert (two.send("jia", SHANGHAI.format(31), ad), two.send("jia", SHANGHAI.format(32), AD.replace("【", "【无"))) == (
+        0,
+        UNREGISTERED,
+    )
+    again = chen.post("/tables/signature", **said | {"signature": "云帆", "to": "nonsense"}, why="x")
+    assert (again.status_code, "有错误" in again.text or "错误" in again.text) == (422, True), again.text
