@@ -20,6 +20,8 @@ file there is used without registration. One line has both languages:
     {found:any}     one of the catalogs' sentences where they have it, else left as it is
     {where:key}     a place in a file: limit, carriers[0].window
     {name:field}    an argument of a command, as forms call it, too: FIELDS
+    {name:heading}  a column of a file, by its Chinese heading alone
+    {words:spelt}   ``complaint 投诉, import 名单导入``: the Chinese spellings alone
     {line:line}     a number: a line's, a case's
     {why:written}   what somebody wrote as the reason, behind "case 3: "
     {what:about}    the scope of an order or a refusal: ``signature 甲店 and category marketing``; values hold no blanks, so no sentence fits
@@ -88,7 +90,7 @@ SAID, ANY, NAMES, KEY, FIELD, LINE, ABOUT, EACH, COUNTS = (
     "each",
     "counts",
 )
-WRITTEN = "written"
+WRITTEN, HEADING, SPELT = "written", "heading", "spelt"
 _SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _QUOTES = "'\""
 _BETWEEN = re.compile("( or | and )")
@@ -97,7 +99,14 @@ _SURROGATE = re.compile("[\ud800-\udfff]")  # half a surrogate pair: no sentence
 _CHINESE = re.compile("[\u4e00-\u9fff“”]")
 _BARE = r"[^\s:'\"]+"
 _ONE = f"(?:{'|'.join(DIMENSIONS)}) {_BARE}(?: or {_BARE})*"
-FITS: Mapping[str, str] = {KEY: _BARE, FIELD: _BARE, LINE: r"\d+(?:,\d{3})*", ABOUT: f"{_ONE}(?: and {_ONE})*"}
+FITS: Mapping[str, str] = {
+    KEY: _BARE,
+    FIELD: _BARE,
+    HEADING: _BARE,
+    SPELT: ".+",
+    LINE: r"\d+(?:,\d{3})*",
+    ABOUT: f"{_ONE}(?: and {_ONE})*",
+}
 """The pattern of a slot by kind; other kinds match any text."""
 
 
@@ -241,6 +250,10 @@ class SentenceReader:
             return self.line(value, depth + 1)[0], True
         if kind == FIELD:
             return (f"{FIELDS[value]}（{value}）" if value in FIELDS else value), True
+        if kind == HEADING:
+            return FIELDS.get(value, value), True
+        if kind == SPELT:
+            return "、".join(one.partition(" ")[2] or one for one in value.split(", ")), True
         if kind == EACH:
             found = [self.line(one, depth + 1) for one in value.split("; ")]
             return "；".join(chinese for chinese, _ in found), all(known for _, known in found)

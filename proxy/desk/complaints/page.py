@@ -79,12 +79,13 @@ async def case(request: PageRequest, problem: str = "", whole: str = "") -> Resp
     answer = await request.ask("complaint.show", id=request.path("id"))
     provider = answer["provider"]
     penalties = (await request.ask("penalty.list", provider=provider))["penalties"][:10] if provider else []
+    named = answer | {"category": request.t.of("category", answer.get("category") or "")}
     scopes = [
-        (one, request.t.of("scope", one) + (f" {answer[one]}" if answer.get(one) else ""))
+        (one, request.t.of("scope", one) + (f" {named[one]}" if answer.get(one) else ""))
         for one in SUPPRESSED
         if one == "all" or answer.get(one)
     ]
-    campaign = [(one, f"{request.t.of('scope', one)} {answer[one]}") for one in STOPPED_BY if answer.get(one)]
+    campaign = [(one, f"{request.t.of('scope', one)} {named[one]}") for one in STOPPED_BY if answer.get(one)]
     return request.render(
         "complaints_case.html", one=answer, problem=problem, penalties=penalties, ladder=LADDER, shares=SHARES,
         decisions=request.choices("case", FINDINGS), scopes=scopes, untils=UNTIL, stops=STOPS, lasts=PENALTIES, campaign=campaign,

@@ -14,7 +14,7 @@ from proxy.desk.consents.operations import CATEGORIES, DUE_DAYS, DUE_DAYS_MAX
 from proxy.model.roles import Permission
 from proxy.operations import terminal
 from proxy.operations.declaration import CSV, Program, command
-from proxy.operations.files.upload import CHECKED, IGNORE
+from proxy.operations.files.upload import CHECKED, IGNORE, SKIP_BAD
 from proxy.operations.parameters import DAY, Choice, Flag, Integer, Text, Why
 from proxy.operations.terminal import CONFIG, Config, Control, Json
 from proxy.policy import time_windows
@@ -67,6 +67,7 @@ def import_(
     version: Annotated[str, Text("Of the words they agreed to.", 200)] = "",
     due: Annotated[int, Integer("Working days within which a missing proof must come.", 1, DUE_DAYS_MAX)] = DUE_DAYS,
     ignore: Annotated[list[str] | None, IGNORE] = None,
+    skip_bad: Annotated[bool, SKIP_BAD] = False,
     check: Annotated[bool, Flag("Say what would be stored; store nothing.")] = False,
     config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
@@ -93,6 +94,7 @@ def import_(
     answer = upload_numbers(
         file, terminal.socket_of(config, control), "consent.import", "batches", args,
         lambda heard: read_number_file(file, default, heard, CONSENTS, _terms, ignore or ()), unfit, check=check,
+        skip_bad=skip_bad,
     )  # fmt: skip
     for line in unenforced(answer):
         terminal.warn(line)

@@ -20,19 +20,20 @@ page = Page("filings", "/filings", wants=Permission.SEE, place=37)
 
 LIMIT = 50
 AHEAD = (7, 30, 60, 90, 180)
+"""Days; 0, too: what is due by now."""
 ENDS = (".xlsx", ".csv")
 
 
 @page.get()
 async def show(request: PageRequest, problem: str = "") -> Response:
     """What is due, the most urgent first."""
-    days = min(whole_number(request.query.get("days", ""), 3), DAYS_MAX) or DAYS
+    days = min(whole_number(request.query["days"], 3), DAYS_MAX) if request.query.get("days") else DAYS
     kind, who = request.query.get("kind", ""), request.query.get("who", "").strip()
     lines, answer = await request.lines("filing.tasks", days=days, kind=kind if kind in KINDS else None, who=who or None)
     tasks = [one for line in lines for one in line["tasks"]]
     return request.render(
         problem=problem, tasks=tasks[request.skip : request.skip + LIMIT], total=len(tasks), overdue=sum(one["overdue"] for one in tasks),
-        at=answer["at"], days=days, ahead=[(str(one), request.t("days", count=one)) for one in AHEAD], kind=kind,
+        at=answer["at"], days=days, ahead=[("0", request.t("by_now")), *((str(one), request.t("days", count=one)) for one in AHEAD)], kind=kind,
         kinds=request.choices("kind", KINDS), who=who, skip=request.skip, limit=LIMIT, tables=request.choices("table", TABLES), ends=ENDS,
     )  # fmt: skip
 

@@ -162,7 +162,15 @@ def _list_words(request: PageRequest, file: Path) -> list[str]:
     said |= {name: request.form(name) for name in ("value", "source") if request.form(name)}
     said |= {"for": request.form("lasts")} if request.form("lasts") in (*UNTIL[:-1], "good") else {}
     options = [f"--{name}={word}" for name, word in said.items()]
-    return ["suppress", "import", str(file), *options, "--json", *(["--remove"] if request.form("off") else [])]
+    return [
+        "suppress",
+        "import",
+        str(file),
+        *options,
+        "--json",
+        *(["--remove"] if request.form("off") else []),
+        *_skip_bad(request),
+    ]
 
 
 @page.post("lists/export", wants=Permission.TAKE_OUT)
@@ -225,7 +233,11 @@ def _consent_words(request: PageRequest, file: Path) -> list[str]:
         {"until": "good"} if request.form("endless") else {}
     )
     said.setdefault("why", request.t("import_consents"))
-    return ["consent", "import", str(file), *(f"--{name}={word}" for name, word in said.items()), "--json"]
+    return ["consent", "import", str(file), *(f"--{name}={word}" for name, word in said.items()), "--json", *_skip_bad(request)]
+
+
+def _skip_bad(request: PageRequest) -> list[str]:
+    return ["--skip-bad"] if request.form("skip_bad") else []
 
 
 @page.post("consents/{number}/review", wants=Permission.REVIEW, again=consents)

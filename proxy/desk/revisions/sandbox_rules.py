@@ -20,6 +20,7 @@ from typing import Any
 
 from proxy.config import Settings, SettingsError
 from proxy.config import load as load_settings
+from proxy.desk.revisions import table_rows
 from proxy.desk.revisions.draft_store import Draft, DraftedFile, DraftStore
 from proxy.desk.revisions.rule_switch import switched
 from proxy.desk.revisions.rule_text import both_languages, difference, rule_in_words, rules_as_written, tests_of, yaml_files
@@ -116,7 +117,14 @@ class SandboxRules:
                 continue
             rows = list(difference(left, right)) if may_be_pushed(name) else []
             counted = {"before": left.count(b"\n"), "after": right.count(b"\n")}
-            found.append({"file": name, "rows": rows[:LINES_MAX], "more": len(rows) > LINES_MAX, **counted})
+            table = (
+                table_rows.changes(name, _text({name: left}, name), _text({name: right}, name))
+                if rows and TABLE_FILE.fullmatch(name)
+                else []
+            )
+            found.append(
+                {"file": name, "rows": rows[:LINES_MAX], "table": table[:LINES_MAX], "more": len(rows) > LINES_MAX, **counted}
+            )
         return found
 
     def tables(self, revision: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from proxy.policy.text.otp_codes import COLUMNS as CODE_TEXTS
 from proxy.policy.text.otp_codes import FILE as CODES
 
 WORDS = ("word",)
+SEGMENTS = "registries/segments.csv"
 ENDS = "to"
 """The column of the last day on which a row counts."""
 
@@ -112,6 +114,15 @@ def read(file: str, text: str) -> EditableTable:
     except csv.Error as error:
         return EditableTable(columns, tuple(found), str(error))
     return EditableTable(columns, tuple(found), "")
+
+
+def changes(file: str, before: str, after: str) -> list[tuple[str, list[tuple[str, str]]]]:
+    """``-`` and ``+``, with the columns and cells that are not empty, of each row that only one of two texts has; by the first cell."""
+    old, new = (Counter(one.cells for one in read(file, text).rows) for text in (before, after))
+    found = [("-", cells) for cells in (old - new).elements()] + [("+", cells) for cells in (new - old).elements()]
+    found.sort(key=lambda one: (one[1][0], one[0] == "+"))
+    names = ["segments.source" if (file, name) == (SEGMENTS, "source") else name for name in columns_of(file)]
+    return [(how, [(name, cell) for name, cell in zip(names, cells, strict=True) if cell]) for how, cells in found]
 
 
 def line_of(file: str, cells: Sequence[str]) -> str:

@@ -60,6 +60,7 @@ CHOSEN: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Columns that hold one of a few words; a column of one file only stands with its file."""
 TEMPLATES = "registries/templates.csv"
+SIGNATURES, ADVERTISERS = "registries/signatures.csv", "registries/advertisers.csv"
 
 
 @page.get()
@@ -144,6 +145,28 @@ async def propose(request: PageRequest) -> Response:
     if draft.base != base:  # others decided meanwhile
         draft = await draft_of(request, base)
         return await _table(request, draft, file, before, problem=request.t("base_moved"), status=409)
+    return await _pushed(request, draft, file, before)
+
+
+@page.post("signature", wants=Permission.ENTER)
+async def signature(request: PageRequest) -> Response:
+    """A signature and its advertiser, unless that is registered, as one proposal."""
+    base, files, _ = await _draft(request)
+    said = {name: request.form(name) for name in ("signature", "advertiser", "licence", "provider", "to")} | {
+        "state": "approved"
+    }
+    rows = dict[str, str | None]()
+    for file in (SIGNATURES, ADVERTISERS):
+        text = files.get(file) or await _before(request, base, file)
+        known = {one.cells[0] for one in table_rows.read(file, text).rows}
+        if file == SIGNATURES or said["advertiser"] not in known:
+            rows[file] = table_rows.added(file, text, [said.get(name, "") for name in table_rows.columns_of(file)])
+    draft = await keep(request, base, rows)
+    return await _pushed(request, draft, SIGNATURES, await _before(request, base, SIGNATURES))
+
+
+async def _pushed(request: PageRequest, draft: Draft, file: str, before: str) -> Response:
+    """The draft as a proposal; else the file's page with what is in the way."""
     if problem := in_the_way(request, draft, await checked(request, draft)):
         return await _table(request, draft, file, before, problem=problem, status=422)
     try:
@@ -155,6 +178,7 @@ async def propose(request: PageRequest) -> Response:
     return request.go("/tables", request.t("in_force_now", revision=event["in_force"][:8]))
 
 
+@page.get("signature")
 @page.get("change")
 @page.get("propose")
 async def again(request: PageRequest) -> Response:
@@ -281,5 +305,10 @@ async def _table(
         "tables_one.html", status, now=now, draft=draft, base=draft.base, file=file, text=text, problem=problem, why=request.form("why"),
         row=None, listed=listed, opened=False, wrong="",
         **_form(file), **_seen(file, text, search),
-        files=[{"file": file, "rows": lines[:DIFFERENCE_SHOWN], "more": len(lines) > DIFFERENCE_SHOWN}] if lines else [],
+        files=[
+            {
+                "file": file, "rows": lines[:DIFFERENCE_SHOWN], "more": len(lines) > DIFFERENCE_SHOWN,
+                "table": table_rows.changes(file, before, text)[:DIFFERENCE_SHOWN],
+            }
+        ] if lines else [],
     )  # fmt: skip

@@ -12,7 +12,7 @@ from proxy.desk.suppression.operations import CHECK, SOURCES, VALUE, unenforced
 from proxy.i18n.phrases import WORDS, Bilingual
 from proxy.model.roles import Permission
 from proxy.operations.declaration import CSV, Program, command
-from proxy.operations.files.upload import CHECKED, IGNORE
+from proxy.operations.files.upload import CHECKED, IGNORE, SKIP_BAD
 from proxy.operations.parameters import DURATION, Choice, Flag, Text, Why
 from proxy.operations.terminal import (
     CONFIG,
@@ -30,7 +30,7 @@ from proxy.policy.registries.table_words import SOURCES as SAID_BY
 from proxy.policy.registries.table_words import UNSAID, word_of
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 
-SOURCE_WORDS = (*SOURCES, *(SAID_BY[one][0] for one in SOURCES))
+SOURCE_WORDS = (*SOURCES, *(word for one in SOURCES for word in SAID_BY[one][:2]))
 
 
 @command(
@@ -49,6 +49,7 @@ def import_(
     for_: Annotated[str | None, Text("How long (180d), or good: for good; where no column says so.", 8, f"{DURATION}|good|长期")] = None,
     remove: Annotated[bool, Flag("Take these numbers off the lists of this scope and value instead.")] = False,
     ignore: Annotated[list[str] | None, IGNORE] = None,
+    skip_bad: Annotated[bool, SKIP_BAD] = False,
     check: Annotated[bool, CHECK] = False,
     config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
@@ -74,6 +75,7 @@ def import_(
     answer = upload_numbers(
         file, socket_of(config, control), "suppress.import", "keys", args,
         lambda heard: read_number_file(file, default, heard, ignore=ignore or ()), unfit, check=check,
+        counts_new=not remove, skip_bad=skip_bad,
     )  # fmt: skip
     for line in unenforced(answer):
         warn(line)

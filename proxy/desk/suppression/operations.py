@@ -9,7 +9,7 @@ in the journal before the next is read; the last one puts all of it into force, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -27,7 +27,7 @@ from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.journal_writes import change_recipient, record_command
-from proxy.operations.number_chunks import put_in_force, receive_numbers
+from proxy.operations.number_chunks import put_in_force, read_numbers_line, receive_numbers
 from proxy.operations.parameters import Amount, Choice, Flag, Rows, Seconds, Text, To, Why, on_line
 from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, in_words_of_reader, table_lines
@@ -281,7 +281,11 @@ class Suppressions(
             raise CommandRefused("keys: must be a list of what the numbers refuse")
         refusals = [on_line(one.line, partial(refusal_of, gate, one)) for one in keys]
         if check:
-            return {"would": named_rows(gate, refusals), "enforced": enforced(gate.relay.rules)}
+            would = named_rows(gate, refusals)
+            if not remove:
+                await call.say({"go": True})
+                would = [row | {"new": one} for row, one in zip(would, await self._new(call, refusals), strict=True)]
+            return {"would": would, "enforced": enforced(gate.relay.rules)}
         if gate.away:
             raise CommandRefused(gate.away)
         if gate.listing is not None:
@@ -296,6 +300,17 @@ class Suppressions(
             return await self._put_in_force(listing)
         finally:
             gate.import_ended()
+
+    async def _new(self, call: Call, refusals: Sequence[OptOut]) -> list[int]:
+        """Of each refusal how many of the numbers that arrive are on its list not yet; none is kept."""
+        from proxy.relay.effects.list_import import key_of
+
+        new = [0] * len(refusals)
+        while (said := await call.hear()).get("end") is not True:
+            key, chunk, lows = read_numbers_line(said, len(refusals))
+            new[key] += self._gate.store.listed.lacking(key_of(refusals[key]), chunk, lows)
+            await asyncio.sleep(0)
+        return new
 
     async def _put_in_force(self, listing: ListImport) -> Answer:
         gate = self._gate

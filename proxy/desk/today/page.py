@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -92,7 +93,7 @@ async def tasks(request: PageRequest, proposed: dict[str, Any] | None) -> list[T
     found = [
         *_by_another(request, "proposed", "proposal", "/proposal", [proposed] if proposed else [], approves),
         *_by_another(request, "penalties", "penalties", "/penalties?state=proposed", penalties["penalties"], approves),
-        Task("filings", len(filings[0]), "filings", f"/filings?days=0&who={quote(request.who)}", True),
+        *_of_filings(request.who, [one["kind"] for line in filings[0] for one in line["tasks"]]),
     ]
     if request.may(Permission.LOOK):
         doubtful, cases, feeds, erasures, batches = await asyncio.gather(
@@ -118,6 +119,12 @@ async def tasks(request: PageRequest, proposed: dict[str, Any] | None) -> list[T
             *_by_another(request, "proofs", "optouts", "/optouts/consents", proved, request.may(Permission.REVIEW)),
         ]
     return [one for one in found if one.number]
+
+
+def _of_filings(who: str, kinds: list[str]) -> Iterator[Task]:
+    """A task each for what is to be done: a refused filing is not a filing that ended."""
+    for kind, number in Counter(kinds).items():
+        yield Task(f"filings.{kind}", number, "filings", f"/filings?days=0&kind={kind}&who={quote(who)}", True)
 
 
 def _by_another(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from proxy.i18n.text import Bilingual
-from proxy.operations.parameters import List, Text
+from proxy.operations.parameters import Flag, List, Text
 from proxy.operations.terminal import fail, note, warn
 
 if TYPE_CHECKING:
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from proxy.operations.files.row_files import FileFaults, Row
 
 IGNORE = List("A column that is not to be read, by its heading.", Text("", 60))
-CHECKED = {"would?": [object], "unknown?": [str], "ignored?": [str]}
-"""What an import answers beside the rest that was only checked: what it would store, columns that it does not know, or drops."""
+SKIP_BAD = Flag("Leave bad rows out, instead of taking nothing; each is named.")
+CHECKED = {"would?": [object], "unknown?": [str], "ignored?": [str], "left_out?": [str], "remarks?": [int]}
+"""What an import answers beside the rest that was only checked: what it would store, columns that it does not know, or drops, bad rows that
+are left out, lines of totals and remarks."""
 Sheet = TypeVar("Sheet", bound="FileFaults")
 Read = Callable[[Callable[[int], None]], "NumberFile"]
 """(callback for the octets read) → the numbers of the file."""
@@ -52,18 +54,17 @@ def read_sheet(file: Path, read: Callable[[Iterator[Row]], Sheet], done: str) ->
 
 def upload_numbers(
     file: Path, path: Path, command: str, keys: str, args: Mapping[str, Any], read: Read, unfit: Callable[[NumberFile], str] = lambda _: "",
-    *, check: bool = False,
+    *, check: bool = False, counts_new: bool = False, skip_bad: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """``path``: where the gate listens; ``keys``: what its command calls what the numbers are in for. ``unfit``: what else is wrong with a
-    file whose rows are good. ``check``: the gate says what it would store, and stores nothing."""
+    file whose rows are good. ``check``: the gate says what it would store, and stores nothing; ``counts_new``: how much of it is new, too.
+    ``skip_bad``: bad rows are named and left out."""
     with upload_progress(file) as progress:
-        people = read_all(file, progress, read, "imported")
-        for line in people.notes:
-            note(f"{file.name}:{line}: a total or a remark, no row: left out")
+        people = read_all(file, progress, read, "imported", skip_bad=skip_bad)
         if fault := unfit(people):
             fail(f"{file}: {fault}: nothing was imported")
         if check:
-            return _checked(file, path, command, people, {keys: said_of(people), **args})
+            return _checked(file, path, command, people, {keys: said_of(people), **args}, counts_new)
         if people.unknown:
             progress.stop()
             refuse_unknown(people)
@@ -85,10 +86,13 @@ def said_of(people: NumberFile) -> list[dict[str, Any]]:
     return [one.as_args() | ({"line": people.first[one]} if one in people.first else {}) for one in people.by]
 
 
-def _checked(file: Path, path: Path, command: str, people: NumberFile, args: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(
+    file: Path, path: Path, command: str, people: NumberFile, args: Mapping[str, Any], counts_new: bool
+) -> dict[str, Any]:  # fmt: skip
     from proxy.operations.client import ask
 
-    told = ask(path, command, **args, check=True)
+    args = {**args, "check": True}
+    told = _send(path, command, people, args, lambda _: None) if counts_new else ask(path, command, **args)
     would = [dict(terms) | {"numbers": people.count(one)} for one, terms in zip(people.by, told["would"], strict=True)]
     asked = {
         "file": file.name,
@@ -96,6 +100,8 @@ def _checked(file: Path, path: Path, command: str, people: NumberFile, args: Map
         "numbers": people.numbers,
         "unknown": people.unknown,
         "ignored": people.ignored,
+        "left_out": people.problems,
+        "remarks": people.notes,
     }
     return {**told, **asked, "would": would}
 
@@ -104,8 +110,9 @@ def check_lines(answer: Mapping[str, Any], terms: Callable[[Mapping[str, Any]], 
     """What would be stored, for people."""
     yield f"{answer['file']}: {answer['rows']} rows, {answer['numbers']} numbers; nothing was stored"
     for one in answer["would"]:
-        said = terms(one)
-        yield Bilingual(f"{one['numbers']} numbers: {said}", f"{one['numbers']} 个号码：{said.zh}")
+        said, new = terms(one), one.get("new")
+        of_them, of_them_zh = ("", "") if new is None else (f", {new} of them new", f"（其中 {new} 个不在名单中）")
+        yield Bilingual(f"{one['numbers']} numbers{of_them}: {said}", f"{one['numbers']} 个号码{of_them_zh}：{said.zh}")
     for heading in answer["unknown"]:
         yield f"the column '{heading:.60}' is not known (--ignore drops it)"
 
@@ -115,6 +122,8 @@ def read_all(file: Path, progress: Progress, read: Read, done: str, *, skip_bad:
     and left out."""
     reading = progress.add_task(f"reading {file.name}", total=max(1, file.stat().st_size))
     people = read(lambda octets: progress.update(reading, completed=octets))
+    for line in people.notes:
+        note(f"{file.name}:{line}: a total or a remark, no row: left out")
     if not people.bad and not people.rows:
         fail(f"{file}: holds no numbers: nothing was {done}")
     if people.bad:

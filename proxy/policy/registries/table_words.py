@@ -193,9 +193,9 @@ SCOPES: Mapping[str, tuple[str, ...]] = {
 SOURCES: Mapping[str, tuple[str, ...]] = {
     "complaint": ("投诉", "12321投诉", "举报"),
     "import": ("名单导入", "导入", "名单"),
-    "officer": ("人工登记", "人工", "合规专员", "专员"),
-    "hotline": ("热线", "热线或应用退订", "客服", "客服热线", "应用", "app"),
-    "reply": ("回复退订", "回复", "上行", "上行退订", "退订回复"),
+    "officer": ("专员登记", "人工登记", "人工", "合规专员", "专员"),
+    "hotline": ("热线或应用", "热线", "热线或应用退订", "客服", "客服热线", "应用", "app"),
+    "reply": ("本人回复", "回复退订", "回复", "上行", "上行退订", "退订回复"),
 }  # fmt: skip
 """Who said that a person gets no marketing."""
 CONSENTS: Mapping[str, tuple[str, ...]] = {

@@ -152,6 +152,12 @@ class SuppressionLists(ChangedRows):
                     base = place << CHUNK_BITS
                     yield ListSummary(one.key, one.time, one.count), [base + low for low in lows]
 
+    def lacking(self, key: ListKey, place: int, lows: BitMap) -> int:
+        """How many numbers of one chunk a list does not hold yet."""
+        one, chunk = self._by_key.get(key), self._chunks.get(place)
+        present = chunk.by.get(one.number) if one is not None and chunk is not None else None
+        return len(lows) if present is None else len(lows - present)
+
     # -- changing
 
     def add(self, key: ListKey, time: int, place: int, lows: BitMap) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import html
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -127,6 +129,24 @@ def test_a_letter_that_waits_for_a_second_person_is_not_registered_yet(
         assert ask(two, "filing", "register-letter", letter, "--of", "甲苑", "--check")["registered"] is True
     finally:
         two.stop()
+
+
+def test_today_says_what_is_to_be_done_about_filings_and_leads_to_as_many(tmp_path: Path) -> None:
+    def with_a_refused_one(gate: Gate) -> None:
+        with_rules(gate)
+        (gate.rules / "registries" / "signatures.csv").write_text("甲苑,甲置业,,,,approved,,,company,,陈一,lin,,own\n")
+        (gate.rules / "registries" / "filings.csv").write_text("甲苑,移动,,refused,,,,无资质\n")
+
+    world = World(tmp_path, before=with_a_refused_one)
+    try:
+        here = Browser(world, "lin")
+        text = here.part("/today/waits").text
+        assert "项由您经办的报备被驳回" in text, text
+        assert "报备已到期" not in text
+        (link,) = re.findall(r'href="(/filings[^"]*kind=refused[^"]*)"', text)
+        assert "1 件待办" in here.get(html.unescape(link)).text
+    finally:
+        world.stop()
 
 
 @pytest.mark.parametrize(("language", "title", "due"), [("zh", "签名报备", "逾期"), ("en", "Filings", "overdue")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from collections.abc import Callable, Iterator
@@ -159,10 +160,13 @@ def test_consents_come_without_proof_get_it_and_somebody_else_looks_at_it(world:
         == 303
     )
     answer = here.post(f"/optouts/consents/{number}/review", verdict="accepted", **form)
-    assert (answer.status_code, "凭证须由另一人审核" in answer.text) == (409, True)
+    assert (answer.status_code, "凭证须由另一人审核" in answer.text, "没有导入" in answer.text) == (409, True, False)
     approver = browser("lin")
     listed = approver.get("/optouts/consents", state="unreviewed").text
     assert f'action="/optouts/consents/{number}/review"' in listed
+    assert (
+        listed.count('value="accepted"') == here.get("/optouts/consents", state="unreviewed").text.count('value="accepted"') + 1
+    )
     assert f'action="/optouts/consents/{number}/withdraw"' not in listed, "an approver enters nothing"
     assert approver.post(f"/optouts/consents/{number}/review", verdict="accepted", **form).status_code == 303
     person = browser("wu")
@@ -317,6 +321,8 @@ def test_a_list_in_chinese_is_shown_before_it_is_stored(world: World, browser: O
     assert (one["scope"], one["value"], one["source"], one["until"]) == ("provider", "jia", "complaint", LAST_OF_JUNE_2040)
     (one,) = world.ask("chen", "suppress.show", to=IDA)["refusals"]
     assert (one["scope"], one["value"], one["until"]) == ("category", "loan", 0)
+    shown = here.get("/optouts", to=HAN).text
+    assert ("2040-06-30" in shown, "2040-07-01" in shown) == (True, False), "the last day, as the preview had it"
 
 
 def test_a_list_says_who_said_so_and_until_when(world: World, browser: Open) -> None:
@@ -324,6 +330,26 @@ def test_a_list_says_who_said_so_and_until_when(world: World, browser: Open) -> 
     assert "没有写明由谁提出" in text
     text, _ = preview(browser("chen"), "lists", ("l.csv", HAN.encode()), why="x", source="import")
     assert "没有写明期限" in text
+
+
+def test_a_list_is_taken_in_without_its_bad_rows_and_nothing_of_it_is_new_then(world: World, browser: Open) -> None:
+    here, before = browser("chen"), world.ask("wu", "suppress.lists")
+    number = SHANGHAI.format(130)
+    rows = f"12321 不良信息\n号码,来源,有效期至\n{number},投诉,2041/6/30\n138****0604,投诉,长期\n{CLARA},上级,长期\n合计,2,\n"
+    file = ("名单.csv", rows.encode("gbk"))
+    text, fields = preview(here, "lists", file, why="x")
+    said = " ".join(html.unescape(re.sub("<[^>]*>", " ", text)).split())
+    assert ("名单.csv 第 4 行" in said, "略去有错的行" in said, fields) == (True, True, {}), said
+    assert "来源：“上级”不在可用的词中（投诉、名单导入、专员登记、热线或应用、本人回复）" in said
+    assert "合计或说明，不是数据行" in said
+    text, fields = preview(here, "lists", file, why="x", skip_bad="yes")
+    said = " ".join(html.unescape(re.sub("<[^>]*>", " ", text)).split())
+    for words in ("1 个号码，其中 1 个还不在名单中", "略去的行", "名单.csv 第 4 行", "第 6 行是合计或说明"):
+        assert words in said, said
+    assert world.ask("wu", "suppress.lists") == before
+    here.post("/optouts/lists/import", files={"file": file}, why="x", skip_bad="yes", **fields)
+    assert [one["source"] for one in world.ask("chen", "suppress.show", to=number)["refusals"]] == ["complaint"]
+    assert "没有新的号码" in preview(here, "lists", file, why="x", skip_bad="yes")[0]
 
 
 def test_consents_in_chinese_are_shown_before_they_are_stored_and_name_whose_messages(world: World, browser: Open) -> None:

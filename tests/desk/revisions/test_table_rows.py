@@ -92,3 +92,13 @@ def test_what_is_written_is_read_again(table: list[tuple[str, ...]], cells: tupl
         assert [one.cells for one in table_rows.read(PORTS, table_rows.without(PORTS, text, sheet.rows[place])).rows] == [
             *table[:place], *table[place + 1 :],
         ]  # fmt: skip
+
+
+def test_changes_of_a_table_are_rows_by_column_whatever_its_headings_are() -> None:
+    before = "广告主,签名,状态\n青禾贸易,青禾,通过\n丰年市集,丰年,通过\n"
+    after = "# note\n广告主,签名,状态\n丰年市集,丰年,通过\n青禾贸易,青禾,撤销\n"
+    found = [("signature", "青禾"), ("advertiser", "青禾贸易")]
+    assert table_rows.changes("registries/signatures.csv", before, after) == [
+        ("-", [*found, ("state", "approved")]), ("+", [*found, ("state", "revoked")]),
+    ]  # fmt: skip
+    assert table_rows.changes("registries/segments.csv", "", "1380013,,,表\n")[0][1][-1] == ("segments.source", "表")

@@ -122,6 +122,7 @@ def test_a_signature_is_entered_by_one_and_counts_when_another_agrees(desk: Open
     chen, lin = desk("chen"), desk("lin")
     draft = changed(chen, opened(chen, SIGNATURES), do="add", cell_0="青禾", cell_1="青禾贸易", cell_5="approvd")
     assert "approvd" in chen.post("/tables/check", **draft).text
+    assert "签名第 2 行" in in_words(chen.post("/tables/check", **draft).text)
     assert chen.post("/tables/propose", **draft, why="新客户").status_code == 422, "a mistake is mended first"
     at = re.search(r'"at": "(\d+)"', chen.post("/tables/rows", **draft, q="青禾").text)
     assert at is not None
@@ -130,7 +131,10 @@ def test_a_signature_is_entered_by_one_and_counts_when_another_agrees(desk: Open
     assert "没有问题" in chen.post("/tables/check", **draft).text
     assert chen.post("/tables/propose", **draft, why="新客户").headers["location"] == "/proposal"
     assert two.send("jia", SHANGHAI.format(2), AD) == UNREGISTERED, "it waits"
-    assert "青禾,青禾贸易,,,,approved,," in in_words(lin.get("/proposal").text)
+    page = in_words(lin.get("/proposal").text)
+    assert "规则没有变化，变的是：" in page
+    assert "新增  签名：青禾，广告主：青禾贸易，状态：通过" in page, page
+    assert "青禾,青禾贸易,,,,approved,," in page, "as it is written, below"
     assert lin.post("/proposal/approve", revision=hidden(lin.get("/proposal").text, "revision")).status_code == 303
     assert two.send("jia", SHANGHAI.format(3), AD) == 0
 
@@ -139,6 +143,20 @@ def test_a_signature_is_entered_by_one_and_counts_when_another_agrees(desk: Open
     assert re.search(r"青禾,青禾贸易,,,,approved,,\d{4}-\d\d-\d\d,,,,,,\n", ended["text"])
     assert changed(chen, ended, do="undo")["text"] == draft["text"]
     assert changed(chen, draft, do="remove", at="1")["text"] == draft["text"].splitlines()[0] + "\n"
+
+
+def test_a_draft_on_rules_whose_own_tests_fail_is_not_said_to_hold(desk: Open) -> None:
+    here = desk("chen")
+    edited = here.get("/drafts/edit", file="rules.yaml").text
+    failing = RULES + "tests:\n  - messages:\n      - {text: 代开发票, want: allow}\n"
+    draft = {"base": hidden(edited, "base"), "file": "rules.yaml", "text": failing}
+    answer = here.post("/drafts/propose", **draft, why="x", seen="yes")
+    assert answer.headers.get("location") == "/proposal", in_words(answer.text)
+    try:
+        said = in_words(here.post("/tables/check", **changed(here, opened(here, WORDS), do="add", cell_0="彩金")).text)
+        assert ("没有新的问题" in said, "现行规则已有的 1 处" in said, "都符合" in said) == (True, True, False), said
+    finally:
+        here.post("/proposal/withdraw", revision=hidden(here.get("/proposal").text, "revision"), why="over")
 
 
 @pytest.mark.parametrize(
@@ -305,3 +323,31 @@ def test_a_template_list_is_imported_by_command_and_waits_for_a_second_person(de
     assert "list.csv:3: state: '9' says not whether it was approved" in refused.stderr
     assert "1 bad rows of" in refused.stderr
     two.ask("chen", "rules.withdraw", revision=answer["revision"], why="a test")
+
+
+def test_a_signature_and_its_advertiser_are_one_proposal_by_one_form(desk: Open, two: World) -> None:
+    chen, lin = desk("chen"), desk("lin")
+    assert re.search(r'<details class="dialog"[^>]* open>', chen.get("/tables", do="signature").text)
+    said = {
+        "signature": "云帆学堂",
+        "advertiser": "云帆教育有限公司",
+        "licence": "91000000SYNTH00101",
+        "provider": "jia",
+        "to": "2037/6/30",
+    }
+    done = chen.post("/tables/signature", **said, why="新客户", seen="yes")  # the registry of advertisers may be the first
+    assert done.headers.get("location") == "/proposal", in_words(chen.post("/tables/check", **held(done.text)).text)
+    page = in_words(lin.get("/proposal").text)
+    for words in (
+        "签名：云帆学堂，广告主：云帆教育有限公司，通道商：jia，状态：通过",
+        "广告主：云帆教育有限公司，执照号：91000000SYNTH00101",
+    ):
+        assert words in page, page
+    lin.post("/proposal/approve", revision=hidden(lin.get("/proposal").text, "revision"))
+    ad = AD.replace(AD[1 : AD.index("】")], "云帆学堂")
+    assert (two.send("jia", SHANGHAI.format(31), ad), two.send("jia", SHANGHAI.format(32), AD.replace("【", "【无"))) == (
+        0,
+        UNREGISTERED,
+    )
+    again = chen.post("/tables/signature", **said | {"signature": "云帆", "to": "nonsense"}, why="x")
+    assert (again.status_code, "有错误" in again.text or "错误" in again.text) == (422, True), again.text

@@ -55,6 +55,15 @@ def test_what_waits_for_me_is_what_i_may_do_and_did_not_propose(world: World, br
         world.ask("lin", "penalty.reject", id=str(made["id"]), why="over")
 
 
+def test_today_leads_straight_to_the_forms_of_those_who_enter(browser: Open) -> None:
+    here = browser("chen")
+    text = here.get("/").text
+    for path in ("/optouts/lists?do=import", "/optouts/consents?do=import"):
+        assert f'href="{path}"' in text
+        assert re.search(r'<details class="dialog"[^>]* open>', here.get(path).text), path
+    assert "do=import" not in browser("wu").get("/").text
+
+
 def test_a_request_to_be_erased_waits_for_approvers_and_is_said_once(world: World, browser: Open) -> None:
     number = str(world.ask("chen", "subject.erase", to=BEIJING.format(88), why="x")["request"])
     try:
