@@ -27,6 +27,12 @@ NAMED = 5
 """One minute in this many has a label: those of a clock's face."""
 ACCOUNT = re.compile(r" \(uid \d+, pid \d+\)")
 REASONS_SHOWN = 2
+SHORTCUTS = (
+    ("ban", "drafts", "/drafts/new?kind=ban"), ("cap", "drafts", "/drafts/new?kind=cap"), ("quiet", "drafts", "/drafts/new?kind=quiet"),
+    ("suppressed", "optouts", "/optouts/lists#import"), ("consents", "optouts", "/optouts/consents#import"),
+    ("complaints", "complaints", "/complaints#import"), ("month", "month", "/reports/month"),
+)  # fmt: skip
+"""What is begun most often: word, page, and the address of its form."""
 COMPARED = {
     "submitted": ("allow", "defer", "reject"), "passed": ("allow",), "rejected": ("reject",), "deferred": ("defer",), "optouts": ("optouts",),
 }  # fmt: skip
@@ -51,7 +57,7 @@ class Task(NamedTuple):
 
 @page.get()
 async def show(request: PageRequest) -> Response:
-    return request.render(**await seen(request))
+    return request.render(shortcuts=SHORTCUTS, **await seen(request))
 
 
 @page.get("today/live", renews=True)
