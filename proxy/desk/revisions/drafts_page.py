@@ -78,6 +78,8 @@ async def write(request: PageRequest) -> Response:
     draft = await keep(request, made["base"], {made["file"]: made["text"]})
     if request.form("do") == "propose":
         return await _proposed(request, draft, made["file"], made["rule"])
+    if request.form("do") == "more":
+        return request.go(address("/drafts/new", kind=request.form("kind")), request.t("drafted"))
     return await _editor(request, draft, made["file"], made["rule"], note=made["shorter"])
 
 

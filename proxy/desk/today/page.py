@@ -29,6 +29,7 @@ ACCOUNT = re.compile(r" \(uid \d+, pid \d+\)")
 REASONS_SHOWN = 2
 SHORTCUTS = (
     ("ban", "drafts", "/drafts/new?kind=ban"), ("cap", "drafts", "/drafts/new?kind=cap"), ("quiet", "drafts", "/drafts/new?kind=quiet"),
+    ("rollback", "rules", "/rules/history#rollback"),
     ("suppressed", "optouts", "/optouts/lists#import"), ("consents", "optouts", "/optouts/consents#import"),
     ("complaints", "complaints", "/complaints#import"), ("month", "month", "/reports/month"),
 )  # fmt: skip

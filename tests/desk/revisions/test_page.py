@@ -371,7 +371,8 @@ def test_several_changes_of_rules_and_registries_are_one_proposal(desk: Open) ->
     chen, lin = desk("chen"), desk("lin")
     base = hidden(chen.get("/drafts/new").text, "base")
     form = {"base": base, "category": "marketing"}
-    assert chen.post("/drafts/write", **form, kind="ban", province="天津").status_code == 200
+    more = chen.post("/drafts/write", **form, kind="ban", places="天津", do="more")
+    assert more.headers["location"] == "/drafts/new?kind=ban", "the next one is begun"
     page = html.unescape(
         chen.post("/drafts/write", **form, kind="quiet", quiet_from="22：00", quiet_to="7:00", then="defer").text
     )
