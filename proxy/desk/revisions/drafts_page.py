@@ -261,9 +261,11 @@ async def _made(request: PageRequest) -> dict[str, Any]:
 
 
 def _shorter(request: PageRequest, one: rule_wizard.WizardForm, now: str) -> str:
-    """What is said of a trial for which less time is left than was chosen; empty of any other."""
-    if not (left_s := rule_wizard.shorter_s(one, now)):
+    """Until when a trial runs: not for as long as was chosen, where the rule has a date; empty without a trial."""
+    if one.trial not in rule_wizard.TRIALS:
         return ""
+    if not (left_s := rule_wizard.shorter_s(one, now)):
+        return request.t("trial_runs", since=one.since)
     spell = time_windows.spell_in_chinese if request.lang == "zh" else time_windows.spell
     left = " ".join(spell(part_s) for part_s in (left_s // HOUR_S * HOUR_S, left_s % HOUR_S) if part_s)
     return request.t("trial_shorter", since=one.since, left=left, chosen=request.t(f"trial_{one.trial}"))

@@ -95,12 +95,8 @@ def read_form(
         form.get("days", ""),
         form.get("campaign", ""),
     )
-    categories, subcategories = form.get("category", "marketing").split(), form.get("subcategory", "").split()
-    keys = {WORDS[name]: name for name in SUBCATEGORIES if name}
-    typed = [keys.get(word, word) for word in _typed(form.get("subjects", ""))]
-    if not set(typed) <= set(SUBCATEGORIES):
-        raise IncompleteForm("unclear_subject")
-    subcategories = [*dict.fromkeys([*subcategories, *typed])]
+    categories = form.get("category", "marketing").split()
+    subcategories = _subjects(form)
     if not categories:
         raise IncompleteForm("no_category")
     if (
@@ -155,6 +151,15 @@ def _dates(form: Mapping[str, str], now: str) -> tuple[str, str]:
     return since, until
 
 
+def _subjects(form: Mapping[str, str]) -> list[str]:
+    """Sub-categories that are ticked or typed."""
+    keys = {WORDS[name]: name for name in SUBCATEGORIES if name}
+    typed = [keys.get(word, word) for word in _typed(form.get("subjects", ""))]
+    if not set(typed) <= set(SUBCATEGORIES):
+        raise IncompleteForm("unclear_subject")
+    return [*dict.fromkeys([*form.get("subcategory", "").split(), *typed])]
+
+
 def _typed(text: str) -> list[str]:
     """Names in one line, as they are typed: ``贷款、游戏``."""
     return re.split(r"[\s、,;/]+", unicodedata.normalize("NFKC", text).strip(" 、,;/")) if text.strip() else []
@@ -191,7 +196,8 @@ def sentence(one: WizardForm) -> str:
     span = (f"{one.since} 起" if one.since else "") + (f"至 {one.until} 止" if one.until else "")
     span += f"{one.campaign}期间" if one.campaign else ""
     span += ", " if span else ""
-    again = f", 顺延到 {one.defer_until}" if one.defer_until else ", 顺延" if one.then == "defer" else ""
+    put_off = one.defer_until or (one.quiet_to if one.kind == "quiet" else "")
+    again = (f", 顺延到 {put_off}" if put_off else ", 顺延") if one.then == "defer" else ""
     if one.kind == "ban":
         return f"{span}{where}不得接收{what}{again}"
     if one.kind == "cap":

@@ -98,7 +98,7 @@ async def _told(request: PageRequest, *more: str) -> Response:
         "told", "find_message.html", name=request.path("name"), one=message, whole=bool(more),
         had_a_part=[part for part in parts if part["says"] in OBJECTS],
         others=[part for part in parts if part["says"] not in (*OBJECTS, "off")], off=sum(part["says"] == "off" for part in parts),
-        scopes=_scopes(message), untils=UNTIL,
+        titles={part["rule"]: part["say"] for part in parts}, scopes=_scopes(message), untils=UNTIL,
         hint=hint(public_reason(message["reason"]), request.lang) if message["reason"] else "",
     )  # fmt: skip
 

@@ -204,7 +204,7 @@ def test_what_comes_at_night_is_put_off_to_the_hour_that_is_said() -> None:
 
 def test_quiet_hours_of_a_holiday_are_no_other_day_s() -> None:
     said, bench = shipped_with({"kind": "quiet", "days": "国庆", "quiet_from": "00:00", "quiet_to": "10:00", "then": "defer"})
-    assert said == "所有号码在国庆的 00:00 到 10:00 不收营销短信, 顺延"
+    assert said == "所有号码在国庆的 00:00 到 10:00 不收营销短信, 顺延到 10:00"
     verdict = bench.send(at="2026-10-02 09:00")
     assert (verdict.outcome.word, verdict.breaches[0].not_before) == ("defer", moment("2026-10-02 10:00")[0])
     assert bench.says(at="2026-10-02 10:00") == bench.says(at="2026-10-12 09:00") == "allow"

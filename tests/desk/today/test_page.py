@@ -148,3 +148,15 @@ def test_what_waits_for_somebody_stands_there_with_what_the_gate_says_of_itself(
     (stop,) = [one["name"] for one in world.ask("chen", "stop.list")["orders"] if one["why"] == "tonight"]
     world.ask("chen", "stop.lift", id=stop, why="over")
     assert "tonight" not in browser("wu").part("/today/waits").text
+
+
+def test_today_leads_straight_to_the_forms_of_those_who_may_fill_them_in(browser: Open) -> None:
+    chen, wu = (browser(who).get("/").text for who in ("chen", "wu"))
+    paths = ("/drafts/new?kind=cap", "/rules/history#rollback", "/optouts/lists#import", "/optouts/consents#import", "/complaints#import")
+    for path in paths:
+        assert f'href="{path}"' in chen, path
+        assert f'href="{path}"' not in wu, path
+        here, _, opened = path.partition("#")
+        assert not opened or f'id="{opened}"' in browser("chen").get(here).text or opened == "rollback", path
+    assert 'action="/find"' in chen
+    assert 'action="/find"' not in wu
