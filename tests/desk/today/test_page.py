@@ -152,7 +152,13 @@ def test_what_waits_for_somebody_stands_there_with_what_the_gate_says_of_itself(
 
 def test_today_leads_straight_to_the_forms_of_those_who_may_fill_them_in(browser: Open) -> None:
     chen, wu = (browser(who).get("/").text for who in ("chen", "wu"))
-    paths = ("/drafts/new?kind=cap", "/rules/history#rollback", "/optouts/lists#import", "/optouts/consents#import", "/complaints#import")
+    paths = (
+        "/drafts/new?kind=cap",
+        "/rules/history#rollback",
+        "/optouts/lists#import",
+        "/optouts/consents#import",
+        "/complaints#import",
+    )
     for path in paths:
         assert f'href="{path}"' in chen, path
         assert f'href="{path}"' not in wu, path
