@@ -264,6 +264,7 @@ def test_a_ban_from_next_week_is_the_same_to_its_author_approver_and_provider(de
     assert revision is not None
     lin.post("/proposal/approve", revision=revision[1])
     history = chen.get("/rules/history").text
+    assert history.count("不再需要") == 2, "of what was proposed, and of what was approved"
     options = re.findall(r'<option value="(\w{16})">(.*?)</option>', history)
     label = dict(options)[given["base"]]
     assert ("下周起上海停发" in label, "chen" in label, "不再需要" in label) == (True, True, False), options
