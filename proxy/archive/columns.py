@@ -5,13 +5,14 @@ In: records in order. Out: rows (query.py). Never: a number in the clear; digits
 A row is one of
 
 - a submit (``verdict``; of one that was turned away unread, one row for each person it was sent to)
+- refused submits that came again (``repeated``: ``status``, how often since the last such row; nobody's)
 - an answer to it (``answer``), a receipt
 - something a person wrote (``reply``, ``optout``, ``restore``, ``review``)
 - a change of a person's refusals (``stopped``, ``restored``, ``officer``, ``confirmed``)
 
 Rows refer to each other:
 
-    a submit and its answers     ``sequence`` of the verdict = ``verdict`` of the answer, on one node
+    a submit and its answers     ``sequence`` of the verdict = ``verdict`` of the answer, on one node; likewise its repetitions
     parts of one message         ``message``, the number of the entry they share; ``part`` of ``parts``
     an answer and its receipts   ``message_id``, as the provider saw it, and the person
 """
@@ -32,6 +33,7 @@ from proxy.journal.records import (
     gate_events,
     messages,
     operator_actions,
+    requests,
     unreadable_submits,
 )
 from proxy.journal.segment import JournalRecord
@@ -81,6 +83,7 @@ class RowReader:
             messages.ANSWER: self._answers,
             messages.ACCEPTED: self._answers,
             messages.DELIVER: self._deliver,
+            messages.REPEATED: self._repeated,
             messages.RULES: self._named,
             **dict.fromkeys(_ABOUT_ONE, self._about_one),
         }
@@ -151,6 +154,13 @@ class RowReader:
             ))
             for place, answer in enumerate(answers.unpack_answers(record))
         ]  # fmt: skip
+
+    def _repeated(self, record: JournalRecord) -> Sequence[PersonRow]:
+        event = unpack(requests.Repeated, record.body)
+        return [
+            PersonRow(0, _ms(event.time), record.sequence, place, "repeated", status=count, verdict=verdict)
+            for place, (verdict, count) in enumerate(event.counts.items())
+        ]
 
     def _named(self, record: JournalRecord) -> Sequence[PersonRow]:
         event = unpack(gate_events.Rules, record.body)
@@ -225,6 +235,8 @@ def persons_of(record: JournalRecord) -> Sequence[int]:
     kind, body = record.kind, record.body
     if kind == messages.VERDICT:
         return unreadable_submits.recipients_of_verdict(body) or _NOBODY
+    if kind == messages.REPEATED:
+        return _NOBODY
     if kind == messages.ACCEPTED:
         return answers.recipients_of(body)
     if kind == messages.DELIVER:

@@ -53,9 +53,14 @@ def _counts(sources: ArchiveSources, since: float, until: float) -> DayCounts:
     files = [str(one.path) for one in determine_coverage(sources, Query(since=since, until=until)).files]
     if not files:
         return DayCounts(since, {}, {})
+    tables, within = "read_parquet($files, filename = true)", "time_ms >= $since AND time_ms < $until"
     sql = (
-        f"SELECT CASE kind WHEN 'verdict' THEN outcome ELSE '{OPTOUTS}' END, reason, count(*) FROM read_parquet($files) "  # noqa: S608 # ours
-        "WHERE kind IN ('verdict', 'optout') AND time_ms >= $since AND time_ms < $until GROUP BY ALL"
+        f"WITH rows AS (SELECT *, parse_dirpath(parse_dirpath(filename)) AS home FROM {tables}) "  # noqa: S608 # ours
+        f"SELECT CASE kind WHEN 'verdict' THEN outcome ELSE '{OPTOUTS}' END, reason, count(*) FROM rows "
+        f"WHERE kind IN ('verdict', 'optout') AND {within} GROUP BY ALL "
+        "UNION ALL SELECT first.outcome, first.reason, sum(again.status) "
+        f"FROM (SELECT * FROM rows WHERE kind = 'repeated' AND {within}) again JOIN rows first "
+        "ON first.kind = 'verdict' AND first.place = 0 AND first.sequence = again.verdict AND first.home = again.home GROUP BY ALL"
     )
     counts, reasons = Counter[str](), Counter[str]()
     with engine() as database:

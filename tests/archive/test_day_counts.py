@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from proxy.archive.day_counts import DAY_S, OPTOUTS, compared_days
 from proxy.policy.time_windows import OFFSET_S
-from tests.archive.journals import Shelf, nights
-from tests.harness import Harness
+from tests.archive.journals import Shelf, busy, nights, synced
+from tests.harness import BEIJING, Harness
 
 
 def midnight(at: float) -> float:
@@ -41,3 +41,19 @@ def test_a_day_that_is_in_no_table_yet_is_not_compared(harness: Harness, shelf: 
     shelf.roll(harness.disk, harness.now)
     tomorrow = midnight(harness.now) + 2 * DAY_S
     assert compared_days(shelf.folder, [tomorrow, tomorrow - DAY_S]) == (0.0, [])
+
+
+def test_a_refused_message_that_came_again_is_counted_each_time_as_the_daily_report_does(
+    harness: Harness, shelf: Shelf
+) -> None:
+    nights(harness)
+    harness.now += 60.0
+    for sequence in range(3):
+        harness.submit("jia", BEIJING, "【测试】双11券 拒收请回复R", sequence=sequence)
+    synced(harness)
+    busy(harness, 2, start=36)
+    shelf.roll(harness.disk, harness.now)
+    assert sum(number for (number,) in shelf.rows("status", "kind = 'repeated'")) == 2
+    at = shelf.rows("time_ms", "kind = 'repeated'")[0][0] / 1000
+    (day,) = compared_days(shelf.folder, [midnight(at)]).days
+    assert (day.counts or {})["reject"] == day.reasons["region-ban"] == 3

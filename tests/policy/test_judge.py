@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from proxy.desk.revisions.rule_text import rule_in_words
 from proxy.model.message import Category, Content, Message, Outcome, Sender, hash48
 from proxy.model.number import recipient_of
 from proxy.model.recipient import HOLD_S
@@ -220,6 +221,19 @@ def test_a_provider_grows_old_between_two_messages(make: Callable[..., Any]) -> 
     bench = make(refusing("{provider_age: {below: 30d}}"))
     assert bench.says(at="2026-11-11 09:59:59", since="2026-10-12 10:00") == "reject it"
     assert bench.says(at="2026-11-11 10:00:00", since="2026-10-12 10:00") == "allow"
+
+
+@pytest.mark.parametrize(
+    ("when", "words"),
+    [
+        ("{provider_age: {below: 30d}}", "通道商入网不满 30 天"),
+        ('{calendar: {day: holiday, before: "10:00"}}', "当天是节假日 10:00 以前"),
+        ('{calendar: {day: holiday, after: "21:00"}}', "当天是节假日 21:00 以后"),
+    ],
+)
+def test_a_condition_is_chinese_to_its_last_word(make: Callable[..., Any], when: str, words: str) -> None:
+    (rule,) = make(refusing(when)).rules.rules
+    assert [chinese for chinese, _ in rule_in_words(rule)["when"]] == [words]
 
 
 def test_scheduled_delivery_is_judged_by_its_own_time(make: Callable[..., Any]) -> None:

@@ -100,7 +100,8 @@ def as_dict(answer: BacktestResult) -> dict[str, Any]:
     ]
     return {
         "rules": {"folder": str(answer.request.rules), "revision": answer.revision, "in_force": answer.in_force},
-        "as_begun": list(answer.as_begun), "says": {name: answer.says[name] for name in _named(answer) if name in answer.says},
+        "as_begun": list(answer.as_begun), "to_come": list(answer.to_come),
+        "says": {name: answer.says[name] for name in _named(answer) if name in answer.says},
         "window": {"from": iso(answer.since), "to": iso(answer.until)}, "messages": found.messages, "parts": parts,
         "then": {word: then[word] for word in OUTCOMES}, "now": {word: now[word] for word in OUTCOMES}, "differences": found.total,
         **kinds, "shadow": dict(found.shadow.most_common()), "hours": list(hours(answer)), "examples": examples,
@@ -113,7 +114,9 @@ def as_dict(answer: BacktestResult) -> dict[str, Any]:
 def _named(answer: BacktestResult) -> list[str]:
     """Ids of the rules that the result names."""
     found = answer.differences
-    return sorted({*answer.as_begun, *found.shadow, *(rule for kind in KINDS for rule in found.by(kind, "rule"))})
+    return sorted(
+        {*answer.as_begun, *answer.to_come, *found.shadow, *(rule for kind in KINDS for rule in found.by(kind, "rule"))}
+    )
 
 
 def _example(one: MaskedExample) -> dict[str, Any]:

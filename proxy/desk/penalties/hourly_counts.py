@@ -129,6 +129,13 @@ class ProviderHours(_SharedHours[str]):
         self._seen = running
         self._forget(start - HOURS_KEPT * HOUR_S)
 
+    def untaken(
+        self, provider: str, submits: Mapping[tuple[str, ...], int], optouts: Mapping[tuple[str, ...], int]
+    ) -> HourCounts:
+        """What was counted of a provider since the counts were last taken."""
+        running = _running(submits, optouts).get(provider, HourCounts())
+        return _difference(running, self._seen.get(provider, HourCounts())) or HourCounts()
+
     def _note(self, start: int, body: bytes, now: float) -> None:
         """Writes an hour into the journal, and now and then publishes it, always as a whole."""
         ended = [(messages.COUNTED, one) for one in self._ended(start)]

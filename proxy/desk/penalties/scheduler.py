@@ -140,6 +140,11 @@ class PenaltyScheduler:
         """What a provider did in the clock hour that begins then, as of the last look."""
         return self._hours.of(provider, hour, hour + 1)
 
+    def untaken(self, provider: str) -> HourCounts:
+        """What a provider did since the last look."""
+        tally = self._gate.relay.tally
+        return self._hours.untaken(provider, tally.submits, tally.optouts)
+
     def put_away(self, now: float) -> None:
         """The gate is about to stop: what was counted since the last look is not lost."""
         with contextlib.suppress(CommandRefused):

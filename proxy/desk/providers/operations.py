@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from proxy.config.yaml_file import unknown
 from proxy.desk.connections import binds_operations as binds
 from proxy.desk.operator_orders import operations as orders
+from proxy.desk.penalties.hourly_counts import added
 from proxy.model.message import Order
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
@@ -179,9 +180,10 @@ class ProviderReports(Operations, group="providers"):
         }  # fmt: skip
 
     def _day(self, name: str, now: float) -> dict[str, Any]:
-        """Of today, by the clock hour, as of the last minute, and of other gates as of the last five; it outlives a restart."""
+        """Of today, by the clock hour, of other gates as of the last five minutes; it outlives a restart."""
         start = (int(now) + OFFSET_S) // DAY_S * DAY_S - OFFSET_S
         hours = [(at, self._scheduler.counted(name, at)) for at in range(start, int(now) + 1, HOUR_S)]
+        hours[-1] = hours[-1][0], added(hours[-1][1], self._scheduler.untaken(name))
         reasons = Counter[str]()
         for _, counts in hours:
             reasons.update(counts.refused)

@@ -78,6 +78,8 @@ async def write(request: PageRequest) -> Response:
     draft = await keep(request, made["base"], {made["file"]: made["text"]})
     if request.form("do") == "propose":
         return await _proposed(request, draft, made["file"], made["rule"])
+    if request.form("do") == "more":
+        return request.go(address("/drafts/new", kind=request.form("kind")), request.t("drafted"))
     return await _editor(request, draft, made["file"], made["rule"], note=made["shorter"])
 
 
@@ -259,9 +261,11 @@ async def _made(request: PageRequest) -> dict[str, Any]:
 
 
 def _shorter(request: PageRequest, one: rule_wizard.WizardForm, now: str) -> str:
-    """What is said of a trial for which less time is left than was chosen; empty of any other."""
-    if not (left_s := rule_wizard.shorter_s(one, now)):
+    """Until when a trial runs: not for as long as was chosen, where the rule has a date; empty without a trial."""
+    if one.trial not in rule_wizard.TRIALS:
         return ""
+    if not (left_s := rule_wizard.shorter_s(one, now)):
+        return request.t("trial_runs", since=one.since)
     spell = time_windows.spell_in_chinese if request.lang == "zh" else time_windows.spell
     left = " ".join(spell(part_s) for part_s in (left_s // HOUR_S * HOUR_S, left_s % HOUR_S) if part_s)
     return request.t("trial_shorter", since=one.since, left=left, chosen=request.t(f"trial_{one.trial}"))

@@ -95,7 +95,8 @@ def read_form(
         form.get("days", ""),
         form.get("campaign", ""),
     )
-    categories, subcategories = form.get("category", "marketing").split(), form.get("subcategory", "").split()
+    categories = form.get("category", "marketing").split()
+    subcategories = _subjects(form)
     if not categories:
         raise IncompleteForm("no_category")
     if (
@@ -105,8 +106,12 @@ def read_form(
         or not set(subcategories) <= set(SUBCATEGORIES)
     ):
         raise IncompleteForm("unclear_kind")
-    if days not in ("", *DAYS, *holidays) or campaign not in ("", *campaigns):
+    days = next((key for key, word in DAYS.items() if word == days.strip()), days.strip())
+    if days not in ("", *DAYS, *holidays):
+        raise IncompleteForm("unclear_days")
+    if campaign not in ("", *campaigns):
         raise IncompleteForm("unclear_kind")
+    provinces = [*dict.fromkeys([*provinces, *(word.rstrip("省市") for word in _typed(form.get("places", "")))])]
     if not set(provinces) <= set(known):
         raise IncompleteForm("unclear_province")
     if kind == "ban" and not provinces:
@@ -118,10 +123,12 @@ def read_form(
     since, until = _dates(form, now)
     if campaign and (form.get("since") or until):
         raise IncompleteForm("campaign_dates")
+    if kind == "quiet" and form.get("defer_until"):
+        then = "defer"
     hours = [_clock(form.get(word) or default) for word, default in (("quiet_from", "21:00"), ("quiet_to", "08:00"))]
     if hours[0] == hours[1]:
         raise IncompleteForm("no_hours")
-    again = _clock(form["defer_until"]) if kind == "quiet" and then == "defer" and form.get("defer_until") else ""
+    again = _clock(form["defer_until"]) if kind == "quiet" and form.get("defer_until") else ""
     found = WizardForm(
         kind, tuple(categories), tuple(subcategories), tuple(provinces), since, until,
         _line(form.get("basis", "")), _line(form.get("say", "")), trial, int(count) if kind == "cap" else 0,
@@ -142,6 +149,20 @@ def _dates(form: Mapping[str, str], now: str) -> tuple[str, str]:
     if until and until <= (since or now):
         raise IncompleteForm("until_before")
     return since, until
+
+
+def _subjects(form: Mapping[str, str]) -> list[str]:
+    """Sub-categories that are ticked or typed."""
+    keys = {WORDS[name]: name for name in SUBCATEGORIES if name}
+    typed = [keys.get(word, word) for word in _typed(form.get("subjects", ""))]
+    if not set(typed) <= set(SUBCATEGORIES):
+        raise IncompleteForm("unclear_subject")
+    return [*dict.fromkeys([*form.get("subcategory", "").split(), *typed])]
+
+
+def _typed(text: str) -> list[str]:
+    """Names in one line, as they are typed: ``贷款、游戏``."""
+    return re.split(r"[\s、,;/]+", unicodedata.normalize("NFKC", text).strip(" 、,;/")) if text.strip() else []
 
 
 def _clock(text: str) -> str:
@@ -175,7 +196,8 @@ def sentence(one: WizardForm) -> str:
     span = (f"{one.since} 起" if one.since else "") + (f"至 {one.until} 止" if one.until else "")
     span += f"{one.campaign}期间" if one.campaign else ""
     span += ", " if span else ""
-    again = f", 顺延到 {one.defer_until}" if one.defer_until else ", 顺延" if one.then == "defer" else ""
+    put_off = one.defer_until or (one.quiet_to if one.kind == "quiet" else "")
+    again = (f", 顺延到 {put_off}" if put_off else ", 顺延") if one.then == "defer" else ""
     if one.kind == "ban":
         return f"{span}{where}不得接收{what}{again}"
     if one.kind == "cap":

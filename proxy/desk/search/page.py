@@ -17,6 +17,7 @@ from starlette.responses import Response
 from proxy.console import forms
 from proxy.console.gate_client import Ran
 from proxy.console.page import Page, PageRequest
+from proxy.i18n.refusal_hints import hint, public_reason
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.roles import Permission
 from proxy.operations.client import Conversation
@@ -97,7 +98,8 @@ async def _told(request: PageRequest, *more: str) -> Response:
         "told", "find_message.html", name=request.path("name"), one=message, whole=bool(more),
         had_a_part=[part for part in parts if part["says"] in OBJECTS],
         others=[part for part in parts if part["says"] not in (*OBJECTS, "off")], off=sum(part["says"] == "off" for part in parts),
-        scopes=_scopes(message), untils=UNTIL,
+        titles={part["rule"]: part["say"] for part in parts}, scopes=_scopes(message), untils=UNTIL,
+        hint=hint(public_reason(message["reason"]), request.lang) if message["reason"] else "",
     )  # fmt: skip
 
 

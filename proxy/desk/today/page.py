@@ -28,6 +28,14 @@ NAMED = 5
 """One minute in this many has a label: those of a clock's face."""
 ACCOUNT = re.compile(r" \(uid \d+, pid \d+\)")
 REASONS_SHOWN = 2
+SHORTCUTS = (
+    ("ban", "drafts", "/drafts/new?kind=ban"), ("cap", "drafts", "/drafts/new?kind=cap"), ("quiet", "drafts", "/drafts/new?kind=quiet"),
+    ("rollback", "rules", "/rules/history#rollback"),
+    ("suppressed", "optouts", "/optouts/lists#import"), ("consents", "optouts", "/optouts/consents#import"),
+    ("signature", "tables", "/tables#signature"), ("requests", "requests", "/requests"),
+    ("complaints", "complaints", "/complaints#import"), ("month", "month", "/reports/month"),
+)  # fmt: skip
+"""What is begun most often: word, page, and the address of its form."""
 COMPARED = {
     "submitted": ("allow", "defer", "reject"), "passed": ("allow",), "rejected": ("reject",), "deferred": ("defer",), "optouts": ("optouts",),
 }  # fmt: skip
@@ -53,7 +61,7 @@ class Task(NamedTuple):
 
 @page.get()
 async def show(request: PageRequest) -> Response:
-    return request.render(**await seen(request))
+    return request.render(shortcuts=SHORTCUTS, **await seen(request))
 
 
 @page.get("today/live", renews=True)

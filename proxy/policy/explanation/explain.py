@@ -62,12 +62,14 @@ class RulePart:
     """Of recipients, for whom a rule in shadow is enforced: ``10%``. Empty for other rules."""
     in_share: bool = False
     """Whether the recipient is one of them."""
+    basis: str = ""
+    """What the rule's author gives as its ground; empty: nothing."""
 
     def as_dict(self) -> dict[str, Any]:
         """In English, with Chinese texts where they differ."""
         share = {"share": self.share, "in_share": self.in_share} if self.share else {}
         return share | {
-            "rule": self.rule, "say": self.say, "mode": self.mode, "says": str(self.says), "why": str(self.why),
+            "rule": self.rule, "say": self.say, "basis": self.basis, "mode": self.mode, "says": str(self.says), "why": str(self.why),
             "change": str(self.change), "says_zh": in_language(self.says, "zh"), "why_zh": in_language(self.why, "zh"),
             "change_zh": in_language(self.change, "zh"),
         }  # fmt: skip
@@ -177,10 +179,10 @@ class _Explainer:
         objects = breach is not None and breach.outcome is not Outcome.ALLOW
         change = suggestion_for(self._standing, rule, breach) if breach is not None and objects else NOTHING_MORE
         if rule.mode != "shadow" or not rule.share_ppm:
-            return RulePart(rule.id, rule.say, rule.mode, says, why, change)
+            return RulePart(rule.id, rule.say, rule.mode, says, why, change, basis=rule.basis)
         inside = is_inside(rule, self._standing.message.recipient)
         why = joined(THEN, (why, share_words(rule.share_ppm, inside=inside)))
-        return RulePart(rule.id, rule.say, rule.mode, says, why, change, percent(rule.share_ppm), inside)
+        return RulePart(rule.id, rule.say, rule.mode, says, why, change, percent(rule.share_ppm), inside, rule.basis)
 
     def _statement(self, rule: Rule) -> tuple[Bilingual, Bilingual]:
         if rule.mode == "off":

@@ -22,7 +22,7 @@ SHAPE = either(some(suggested(WORDS)), mapping(KEYS, {"day": some(NAME), "holida
 
 def condition(node: Node, context: KindContext) -> Tree:
     first, last = 0, time_windows.DAY_S
-    shown = ""
+    shown = shown_zh = ""
     if isinstance(node.value, dict):
         keys = node.mapping("calendar", KEYS)
         if len(keys.keys() & {"day", "holiday"}) != 1:
@@ -32,6 +32,7 @@ def condition(node: Node, context: KindContext) -> Tree:
         if last <= first:
             raise node.fault("calendar: before is not later than after")
         shown = " ".join(f" {word} {keys[word].value}" for word in ("after", "before") if word in keys)
+        shown_zh = "".join(f" {keys[word].value} {zh}" for word, zh in (("after", "以后"), ("before", "以前")) if word in keys)
         words = _words(keys["day"], context) if "day" in keys else _holiday(keys["holiday"])
     else:
         words = _words(node, context)
@@ -45,7 +46,7 @@ def condition(node: Node, context: KindContext) -> Tree:
         midnight = time_windows.next_midnight(at) - time_windows.DAY_S
         return min((midnight + edge for edge in (first, last) if midnight + edge > at), default=midnight + time_windows.DAY_S)
 
-    test = time_windows.TimeTest(holds, changes, Bilingual(f"the day is {text}{shown}", f"当天是{text.zh}{shown}"))
+    test = time_windows.TimeTest(holds, changes, Bilingual(f"the day is {text}{shown}", f"当天是{text.zh}{shown_zh}"))
     return Test("time", test.holds, test.words, "calendar", time=test)
 
 

@@ -39,6 +39,6 @@ def condition(node: Node, context: KindContext) -> Tree:
 
     words = Bilingual(
         f"the provider is {'younger' if young else 'older'} than {written}",
-        f"通道商入网{'不满' if young else '已满'} {written}",
+        f"通道商入网{'不满' if young else '已满'} {time_windows.spell_in_chinese(int(age_s))}",
     )
     return Test("age", holds, words, "provider_age", changes=changes)

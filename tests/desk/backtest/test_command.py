@@ -98,6 +98,7 @@ def test_a_rule_of_next_week_is_judged_as_if_it_were_in_force_and_the_result_say
     dated = json.loads(asked(folder, "--rules", new, "--as-dated", "--json").stdout)
     assert (dated["differences"], dated["as_begun"]) == (0, [])
     assert any("decided nothing, for they are not active yet: ban-sh" in one for one in dated["notes"]) is ("active" in dates)
+    assert ("ban-sh" in dated["to_come"]) is ("active" in dates)
 
 
 @pytest.mark.parametrize("dates", ["active: {from: 2025-11-01},", "active: {to: 2025-11-01},", ""])

@@ -96,7 +96,10 @@ class Gate:
         self.book = OrderBook(Orders(), lambda kind, body: 1, lambda: None)
         self.penalties = SimpleNamespace(in_force=list, waiting=list)
         hours = ProviderHours(DeskRecords(), lambda records: 1)
-        self.penalty_scheduler = SimpleNamespace(ppm={}, counted=lambda name, at: hours.of(name, at, at + 1))
+        self.penalty_scheduler = SimpleNamespace(
+            ppm={}, counted=lambda name, at: hours.of(name, at, at + 1),
+            untaken=lambda name: hours.untaken(name, self.tally.submits, self.tally.optouts),
+        )  # fmt: skip
         self.hours, self.paces, self.said = hours, MinuteCounts(self.tally), list[Any]()
         gate: Any = self
         self.commands = handlers_of(providers.ProviderReports(gate, gate.penalty_scheduler, self.paces))
@@ -132,6 +135,8 @@ async def test_of_one_it_is_told_why_it_was_refused_today_and_minute_by_minute()
     gate.paces.tick(NOON)
     gate.tally.submits["jia", "notice", "allow", ""] += 7
     gate.tally.submits["jia", "notice", "reject", "region-ban"] += 3
+    told = await gate.ask("providers.show", provider="jia")
+    assert (told["day"]["sent"], told["day"]["reasons"]) == (7, [("region-ban", 3)]), "before the minute is over, too"
     gate.hours.take(gate.tally.submits, gate.tally.optouts, NOON + 60)
     told = await gate.ask("providers.show", provider="jia")
     assert told["day"]["reasons"] == [("region-ban", 3)]

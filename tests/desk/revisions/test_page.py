@@ -179,13 +179,13 @@ def test_a_ban_from_a_form_is_backtested_proposed_approved_by_another_and_in_for
     assert [one.name for one in two.gate.rules.iterdir()] == ["rules.yaml"], "the console writes no file"
     waits = chen.get("/proposal").text
     assert "今晚起上海停发" in waits
-    assert "批准并生效" not in waits, "of its own"
+    assert ">批准<" not in waits, "of its own"
     revision = re.search(r"base=(\w{16})", waits)
     assert revision is not None
     assert chen.post("/proposal/approve", revision=revision[1]).status_code == 403
 
     page = lin.get("/proposal").text
-    assert "批准并生效" in page
+    assert ">批准<" in page
     assert "上海归属地号码不得接收营销短信" in page
     assert "+" in page
     assert "新增拒绝：按省份" in lin.part("/drafts/beside", base=revision[1]).text, "the same set was backtested"
@@ -264,6 +264,7 @@ def test_a_ban_from_next_week_is_the_same_to_its_author_approver_and_provider(de
     assert revision is not None
     lin.post("/proposal/approve", revision=revision[1])
     history = chen.get("/rules/history").text
+    assert history.count("不再需要") == 2, "of what was proposed, and of what was approved"
     options = re.findall(r'<option value="(\w{16})">(.*?)</option>', history)
     label = dict(options)[given["base"]]
     assert ("下周起上海停发" in label, "chen" in label, "不再需要" in label) == (True, True, False), options
@@ -374,11 +375,12 @@ def test_several_changes_of_rules_and_registries_are_one_proposal(desk: Open) ->
     chen, lin = desk("chen"), desk("lin")
     base = hidden(chen.get("/drafts/new").text, "base")
     form = {"base": base, "category": "marketing"}
-    assert chen.post("/drafts/write", **form, kind="ban", province="天津").status_code == 200
+    more = chen.post("/drafts/write", **form, kind="ban", places="天津", do="more")
+    assert more.headers["location"] == "/drafts/new?kind=ban", "the next one is begun"
     page = html.unescape(
         chen.post("/drafts/write", **form, kind="quiet", quiet_from="22：00", quiet_to="7:00", then="defer").text
     )
-    assert "在 22:00 到次日 07:00 不收营销短信, 顺延" in page
+    assert "在 22:00 到次日 07:00 不收营销短信, 顺延到 07:00" in page
     file = "registries/advertisers.csv"
     table = chen.get("/tables/one", file=file).text
     row = {"base": base, "file": file, "text": "advertiser,licence,group,domains,phones,platform,shops,industry\n", "do": "add"}

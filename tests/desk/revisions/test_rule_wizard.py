@@ -99,7 +99,9 @@ def test_wherever_rules_and_tests_stand_in_a_file_it_finds_them(before: str, tmp
         ({"kind": "ban", "then": "drop"}, ["北京"], "unclear_kind"),
         ({"kind": "ban", "campaign": "双12"}, ["北京"], "unclear_kind"),
         ({"kind": "ban", "trial": "11%"}, ["北京"], "unclear_kind"),
-        ({"kind": "quiet", "days": "国庆"}, [], "unclear_kind"),
+        ({"kind": "quiet", "days": "国庆"}, [], "unclear_days"),
+        ({"kind": "ban", "places": "天津、火星"}, [], "unclear_province"),
+        ({"kind": "cap", "count": "1", "subjects": "贷款、游艇"}, [], "unclear_subject"),
         ({"kind": "quiet", "then": "defer", "defer_until": "八点"}, [], "no_hours"),
         ({"kind": "ban", "since": "2026-11-26T17:40"}, ["北京"], "since_past"),
         ({"kind": "ban", "since": "2026-11-25T00:00", "trial": "24h"}, ["北京"], "since_past"),
@@ -202,10 +204,22 @@ def test_what_comes_at_night_is_put_off_to_the_hour_that_is_said() -> None:
 
 def test_quiet_hours_of_a_holiday_are_no_other_day_s() -> None:
     said, bench = shipped_with({"kind": "quiet", "days": "国庆", "quiet_from": "00:00", "quiet_to": "10:00", "then": "defer"})
-    assert said == "所有号码在国庆的 00:00 到 10:00 不收营销短信, 顺延"
+    assert said == "所有号码在国庆的 00:00 到 10:00 不收营销短信, 顺延到 10:00"
     verdict = bench.send(at="2026-10-02 09:00")
     assert (verdict.outcome.word, verdict.breaches[0].not_before) == ("defer", moment("2026-10-02 10:00")[0])
     assert bench.says(at="2026-10-02 10:00") == bench.says(at="2026-10-12 09:00") == "allow"
+
+
+def test_names_are_ticked_or_typed_and_an_hour_to_defer_to_defers() -> None:
+    def words(**form: str) -> str:
+        return rule_wizard.sentence(rule_wizard.read_form(form, [], rule_wizard.ORDER, NOW, ["双11"], ["国庆"]))
+
+    assert words(places="天津市， 河北", subjects="贷款，房产") == "天津、河北归属地号码不得接收营销短信(贷款、房产)"
+    assert words(kind="cap", count="1", campaign="双11", subjects="贷款 游戏", subcategory="loan").count("贷款") == 1
+    assert words(kind="quiet", days=" 国庆 ", quiet_from="0:00", quiet_to="10:00", defer_until="10：00").endswith(
+        "顺延到 10:00"
+    )
+    assert words(kind="quiet", days="法定节假日") == words(kind="quiet", days="holiday")
 
 
 def test_a_share_decides_for_some_and_is_in_shadow_for_the_others() -> None:

@@ -86,7 +86,10 @@ def test_a_viewer_finds_nobody(browser: Open) -> None:
 
 @pytest.mark.parametrize(
     ("language", "words"),
-    [("zh", ["北京归属地号码不得接收", "要通过", "没有发给运营商"]), ("en", ["refuses", "It never went to the carrier"])],
+    [
+        ("zh", ["北京归属地号码不得接收", "依据：", "要通过", "没有发给运营商", "可以告诉 jia 的", "该类短信不得发往该地区"]),
+        ("en", ["refuses", "It never went to the carrier", "What jia may be told"]),
+    ],
 )
 def test_a_verdict_is_explained_in_words(language: str, words: list[str], browser: Open) -> None:
     here = browser("chen", language)

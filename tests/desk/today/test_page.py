@@ -58,10 +58,10 @@ def test_what_waits_for_me_is_what_i_may_do_and_did_not_propose(world: World, br
 def test_today_leads_straight_to_the_forms_of_those_who_enter(browser: Open) -> None:
     here = browser("chen")
     text = here.get("/").text
-    for path in ("/optouts/lists?do=import", "/optouts/consents?do=import"):
-        assert f'href="{path}"' in text
-        assert re.search(r'<details class="dialog"[^>]* open>', here.get(path).text), path
-    assert "do=import" not in browser("wu").get("/").text
+    for path, form in (("/optouts/lists", "import"), ("/optouts/consents", "import"), ("/tables", "signature")):
+        assert f'href="{path}#{form}"' in text
+        assert f'class="sheet" id="{form}"' in here.get(path).text, path  # browsers open the details around it
+    assert "#import" not in browser("wu").get("/").text
 
 
 def test_a_request_to_be_erased_waits_for_approvers_and_is_said_once(world: World, browser: Open) -> None:
@@ -158,3 +158,21 @@ def test_what_waits_for_somebody_stands_there_with_what_the_gate_says_of_itself(
     (stop,) = [one["name"] for one in world.ask("chen", "stop.list")["orders"] if one["why"] == "tonight"]
     world.ask("chen", "stop.lift", id=stop, why="over")
     assert "tonight" not in browser("wu").part("/today/waits").text
+
+
+def test_today_leads_straight_to_the_forms_of_those_who_may_fill_them_in(browser: Open) -> None:
+    chen, wu = (browser(who).get("/").text for who in ("chen", "wu"))
+    paths = (
+        "/drafts/new?kind=cap",
+        "/rules/history#rollback",
+        "/optouts/lists#import",
+        "/optouts/consents#import",
+        "/complaints#import",
+    )
+    for path in paths:
+        assert f'href="{path}"' in chen, path
+        assert f'href="{path}"' not in wu, path
+        here, _, opened = path.partition("#")
+        assert not opened or f'id="{opened}"' in browser("chen").get(here).text or opened == "rollback", path
+    assert 'action="/find"' in chen
+    assert 'action="/find"' not in wu

@@ -77,7 +77,7 @@ def test_explain_counts_what_the_person_had(make: Callable[..., Any]) -> None:
     message = Message(Sender.of("jia", "jia", "1069", ""), 13800250500, Content("x", "readable", b""))
     told = explain(message, bench.people[13800250500], bench.rules, AT, NOTHING).as_dict()
     assert told["rules"][0] | {"say": ""} == {
-        "rule": "cap", "say": "", "mode": "enforce", "says": "refuses", "why": "2 used of 2 per day for each recipient",
+        "rule": "cap", "say": "", "basis": "", "mode": "enforce", "says": "refuses", "why": "2 used of 2 per day for each recipient",
         "change": told["rules"][0]["change"], "says_zh": "拒绝", "why_zh": "已用 2, 上限: 同一号码每天 2 条",
         "change_zh": told["rules"][0]["change_zh"],
     }  # fmt: skip
