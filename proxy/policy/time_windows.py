@@ -10,8 +10,10 @@ import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import cython
 
 from proxy.i18n.phrases import Bilingual
 
@@ -41,9 +43,7 @@ class Window(NamedTuple):
 
     def after(self, now: float) -> int:
         """Entries later than this (exclusive, whole seconds) are inside: rolling is (now−w, now], a day starts at midnight."""
-        if self.unit == "rolling":
-            return int(now) - self.seconds
-        return self.start(now) - 1
+        return after(self, now)
 
     def start(self, now: float) -> int:
         """When the calendar period of ``now`` began."""
@@ -66,6 +66,20 @@ class Window(NamedTuple):
 
     def __str__(self) -> str:
         return self.unit if self.unit != "rolling" else spell(self.seconds)
+
+
+@cython.ccall
+def after(window: Window, now: cython.double) -> cython.longlong:
+    """``Window.after``."""
+    fields: tuple[Any, ...] = cython.cast(tuple, window)  # an attribute of a NamedTuple costs more
+    unit: str = fields[0]
+    seconds: cython.longlong = fields[1]
+    second: cython.longlong = int(now)
+    if unit == "rolling":
+        return second - seconds
+    if unit == "week" or unit == "month":  # compiled, two comparisons
+        return window.start(now) - 1
+    return (second + OFFSET_S) // seconds * seconds - OFFSET_S - 1
 
 
 def spell(seconds: int) -> str:
