@@ -207,21 +207,21 @@ def _refused(
     verdict.takes = takes if verdict.outcome is _ALLOW else _NO_TAKES
     test: RecipientTest
     place: cython.Py_ssize_t
-    conditions: tuple[Any, ...] = (*plan.persons, *plan.bare_persons)
+    caps: cython.Py_ssize_t = len(plan.caps)
+    persons: cython.Py_ssize_t = len(plan.persons)
     for place in found:
-        place -= len(plan.caps)
-        if 0 <= place < len(conditions):
-            ask, breach = conditions[place]
-            if isinstance(ask, RecipientTest):
-                test = ask
-                if test.evidence is None:
-                    continue
-            evidence = evidence_of(ask, message, recipient, plan.facts, now)
-            if evidence:
-                verdict.breaches = tuple(
-                    [one._replace(evidence=evidence) if one == breach else one for one in verdict.breaches]
-                )
-                verdict.wants_a_word = True
+        place -= caps
+        if not 0 <= place < persons + len(plan.bare_persons):
+            continue
+        ask, breach = plan.persons[place] if place < persons else plan.bare_persons[place - persons]
+        if isinstance(ask, RecipientTest):
+            test = ask
+            if test.evidence is None:
+                continue
+        evidence = evidence_of(ask, message, recipient, plan.facts, now)
+        if evidence:
+            verdict.breaches = tuple([one._replace(evidence=evidence) if one == breach else one for one in verdict.breaches])
+            verdict.wants_a_word = True
     return verdict
 
 

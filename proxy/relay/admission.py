@@ -86,6 +86,10 @@ class Admission:
     _erased: ErasedRecipients
     _counters: Aggregates
     _only: SubmitLane | None
+    _bind: Any  # Bind | None
+    """The bind that was refused something last, and …"""
+    _vendor: cython.bint
+    """… whether its provider is told statuses of vendors."""
     __dict__: dict[str, Any]
     """What tests put over methods."""
 
@@ -110,7 +114,7 @@ class Admission:
     @cython.ccall
     def begin(self) -> None:
         """A batch begins: looks up what stays the same for all its submits."""
-        self._counters, self._only = self.store.counters, self.routes.only
+        self._counters, self._only, self._bind, self._vendor = self.store.counters, self.routes.only, None, False
 
     @cython.ccall
     @cython.nonecheck(False)
@@ -218,8 +222,11 @@ class Admission:
         pending.reason = reason.name
         if pending.reason != "malformed":  # then the status is that of the fault
             pending.status = reason.status
-        if _VENDOR_FIRST <= pending.status < _VENDOR_END and not pending.bind.access.vendor_statuses:
-            pending.status = ESME_RSUBMITFAIL
+        if _VENDOR_FIRST <= pending.status < _VENDOR_END:
+            if pending.bind is not self._bind:
+                self._bind, self._vendor = pending.bind, pending.bind.access.vendor_statuses
+            if not self._vendor:
+                pending.status = ESME_RSUBMITFAIL
 
     def put_back(self, pending: PendingSubmit) -> None:
         """Gives back what a submit reserved outside the record: its place in the lane and its share of aggregates."""

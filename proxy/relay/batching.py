@@ -93,9 +93,9 @@ class Batching:
     def _judge_at_once(self, submits: list[PendingSubmit], now: cython.double) -> bool:
         """Judges submits on the records themselves, without batches, where nothing can come between. False: nothing was done, and they
         must go through ``_judge_batches``."""
-        if self.store.waits or self.window.busy or self.parts.shared_parts is not None:
+        table: Table | None = None if self.store.waits else getattr(self.store, "table", None)
+        if table is None or self.window.busy or self.parts.shared_parts is not None:
             return False
-        table: Table = self.store.table
         admission: Admission = self.admission
         parts = self.parts
         recipients: list[Any] = self._by_recipient(submits, now)

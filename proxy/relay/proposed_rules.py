@@ -6,8 +6,10 @@ a counter.
 
 from __future__ import annotations
 
+import cython
+
 from proxy.model.counters import GateCounters
-from proxy.model.message import Counters, Message, Order, Outcome, Verdict
+from proxy.model.message import Breach, Content, Counters, Message, Order, Outcome, Verdict
 from proxy.model.recipient import Recipient
 from proxy.policy.judge import judge
 from proxy.policy.reply_paths import Paths
@@ -30,9 +32,10 @@ class CandidateRules:
         """Applies the orders in force to this set, too, so that a stop makes no difference between the two."""
         self.rules = self.base.with_orders(orders, paths) if orders or paths is not None else self.base
 
-    def look(self, message: Message, person: Recipient, verdict: Verdict, at: float, counters: Counters) -> None:
+    def look(self, message: Message, person: Recipient, verdict: Verdict, at: cython.double, counters: Counters) -> None:
         """Judges one message that the set in force has just judged."""
-        content = message.content
+        content: Content = message.content
+        other: Verdict
         read = content.read_by, content.reading  # the reading by the set in force, put back below
         try:
             other = judge(message, person, self.rules, at, counters)
@@ -46,6 +49,9 @@ class CandidateRules:
     def compare(self, verdict: Verdict, other: Verdict) -> None:
         """Compares the verdict of the set in force with this set's."""
         self.judged += 1
+        breaches: tuple[Breach, ...] = other.breaches
+        if other.outcome is verdict.outcome and not breaches:
+            return
         if other.outcome is not verdict.outcome:
             self.stricter += verdict.outcome is Outcome.ALLOW
             self.milder += other.outcome is Outcome.ALLOW

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+import cython
 from pyroaring import BitMap
 
 from proxy.model.message import Category, Facts, Message
@@ -304,23 +305,28 @@ class SuppressionLists(ChangedRows):
             self.bloom.put(place, chunk.any)
 
 
+@cython.cclass
 class ListedRecipient(Recipient):
     """A record combined with the lists, which are looked up on first use."""
 
-    __slots__ = ("_record", "_listed", "_number", "_found")
+    _record: Recipient
+    _listed: Any  # SuppressionLists
+    _number: cython.longlong
+    _found: Any  # Sequence[OptOut] | None
 
-    def __init__(self, record: Recipient, listed: SuppressionLists, number: int) -> None:
+    def __init__(self, record: Recipient, listed: SuppressionLists, number: cython.longlong) -> None:
         self.data, self.held = record.data, record.held
         self.bare, self.unconcerned = record.bare and not listed.tells_of(number), False
         self._record = record
         self._listed = listed
         self._number = number
-        self._found: Sequence[OptOut] | None = None
+        self._found = None
 
-    def concerns(self, match: Any, message: Message, facts: Facts) -> bool:
+    @cython.ccall
+    def concerns(self, match: Any, message: Message, facts: Facts) -> cython.bint:
         if self._record.concerns(match, message, facts):
             return True
-        return facts.category is Category.MARKETING and match.any(message, self._refusals(), (), facts)
+        return facts.category is Category.MARKETING and bool(match.any(message, self._refusals(), (), facts))
 
     def _refusals(self) -> Sequence[OptOut]:
         if self._found is None:

@@ -96,7 +96,7 @@ class Record(Recipient):
 
     def opt_outs(self) -> Sequence[OptOut]:
         """Opt-outs, oldest first, expired ones included."""
-        found: Any = self._refused
+        found: Sequence[OptOut] | None = self._refused
         if found is None:  # every rule about that asks
             data = self.data
             end = 7 + data[6] * 32
