@@ -1,4 +1,4 @@
-"""Defines a recipient's entries, opt-outs and consents, and how policy reads a record.
+"""Defines a recipient's entries, opt-outs and consents, as policy reads them.
 
 In: nothing. Out: values that every package may hold, and the 32 bytes of an entry. Never: how a record is stored
 (state/record/record.py), input or output, a clock. Times are seconds since 1970 (UTC) unless a name says otherwise.
