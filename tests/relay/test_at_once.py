@@ -18,7 +18,7 @@ from proxy.relay.multipart.handler import PartHandler
 from proxy.relay.proposed_rules import CandidateRules
 from proxy.relay.submit import Relay
 from proxy.state.counters.rate_shares import LeasedRate
-from proxy.state.counters.shared_counters import SharedCounters, _CounterState
+from proxy.state.counters.shared_counters import SharedCounters
 from proxy.state.shared.lease_rules import RateGrant
 from proxy.state.shared.multipart_record import Key, StoreGroup
 from proxy.wire import ContentCache, Frame, submit_sm, submit_sm_resp
@@ -208,7 +208,8 @@ def beside_others(harness: Harness, books: Books) -> None:
 
 
 def said_of(held: Any) -> dict[str, Any]:
-    return {name: getattr(held, name) for name in _CounterState.__annotations__}
+    said = {name: getattr(held, name) for name in dir(held) if not name.startswith("_")}
+    return {name: value for name, value in said.items() if not callable(value)}
 
 
 def left_of(rate: Rate | LeasedRate, now: float) -> tuple[float, ...]:
