@@ -312,7 +312,7 @@ class ListedRecipient(Recipient):
     _record: Recipient
     _listed: Any  # SuppressionLists
     _number: cython.longlong
-    _found: Any  # Sequence[OptOut] | None
+    _found: Sequence[OptOut] | None
 
     def __init__(self, record: Recipient, listed: SuppressionLists, number: cython.longlong) -> None:
         self.data, self.held = record.data, record.held
