@@ -41,6 +41,7 @@ COUNT_MAX = 10**12
 LIMIT_KEYS = ("count", "per", "key", "then", "burst", "share", "of", "least")
 BURST_WINDOWS = 10
 """So many windows together hold no more than as many times ``count``, however large the burst in one of them."""
+_BURST_WINDOWS = cython.declare(cython.longlong, BURST_WINDOWS)
 LEAST = 100
 """Messages of a window that pass whatever their share, where nothing is said: the first of a day are 100 % of it."""
 THENS = ("reject", "defer", "review", "tag", "throttle")
@@ -92,8 +93,11 @@ def reached(limit: Limit, counters: Counters, key: Any, total: Any, now: cython.
         return counters.count(key, since, fields[0]) >= most
     if counters.count(key, since, fields[5]) >= burst:
         return True
-    most *= BURST_WINDOWS
-    return counters.count(key, int(now) - limit.window.seconds * BURST_WINDOWS, most) >= most
+    window: tuple[Any, ...] = cython.cast(tuple, fields[1])
+    seconds: cython.longlong = window[1]
+    second: cython.longlong = int(now)
+    most *= _BURST_WINDOWS
+    return counters.count(key, second - seconds * _BURST_WINDOWS, most) >= most
 
 
 def read_limits(node: Node, when: Callable[[Node], Tree]) -> tuple[Limit, ...]:

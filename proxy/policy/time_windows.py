@@ -23,6 +23,8 @@ DAY_S = 86_400
 WINDOW_MAX_S = 366 * DAY_S
 """No record keeps more than a year: a longer window is a mistake."""
 NEVER = math.inf
+_OFFSET_S = cython.declare(cython.longlong, OFFSET_S)
+_DAY_S = cython.declare(cython.longlong, DAY_S)
 
 CALENDAR_S = {"minute": 60, "hour": 3600, "day": DAY_S, "week": 7 * DAY_S, "month": 31 * DAY_S}
 """Calendar periods with their longest length."""
@@ -75,11 +77,11 @@ def after(window: Window, now: cython.double) -> cython.longlong:
     unit: str = fields[0]
     seconds: cython.longlong = fields[1]
     second: cython.longlong = int(now)
-    if unit == "rolling":
+    if unit[0] == "r":  # rolling; compiled, one comparison of characters
         return second - seconds
-    if unit == "week" or unit == "month":  # compiled, two comparisons
+    if seconds > _DAY_S:  # a week, a month
         return window.start(now) - 1
-    return (second + OFFSET_S) // seconds * seconds - OFFSET_S - 1
+    return (second + _OFFSET_S) // seconds * seconds - _OFFSET_S - 1
 
 
 def spell(seconds: int) -> str:

@@ -16,22 +16,30 @@ from proxy.policy.reply_paths import Paths
 from proxy.policy.ruleset import RuleSet
 
 
+@cython.final
+@cython.cclass
 class CandidateRules:
+    rules: RuleSet
+    base: RuleSet
+    judged: cython.longlong
+    """Messages judged since it was proposed, or since the start."""
+    stricter: cython.longlong
+    """Of these: messages that it would stop, and that pass now."""
+    milder: cython.longlong
+    """Of these: messages that it would let pass, and that are stopped now."""
+    errors: cython.longlong
+    _tally: GateCounters
+
     def __init__(self, rules: RuleSet, tally: GateCounters) -> None:
         self.rules = self.base = rules
         self._tally = tally
-        self.judged = 0
-        """Messages judged since it was proposed, or since the start."""
-        self.stricter = 0
-        """Of these: messages that it would stop, and that pass now."""
-        self.milder = 0
-        """Of these: messages that it would let pass, and that are stopped now."""
-        self.errors = 0
+        self.judged = self.stricter = self.milder = self.errors = 0
 
     def obey(self, orders: tuple[Order, ...], paths: Paths | None = None) -> None:
         """Applies the orders in force to this set, too, so that a stop makes no difference between the two."""
         self.rules = self.base.with_orders(orders, paths) if orders or paths is not None else self.base
 
+    @cython.ccall
     def look(self, message: Message, person: Recipient, verdict: Verdict, at: cython.double, counters: Counters) -> None:
         """Judges one message that the set in force has just judged."""
         content: Content = message.content
@@ -46,6 +54,7 @@ class CandidateRules:
             content.read_by, content.reading = read
         self.compare(verdict, other)
 
+    @cython.ccall
     def compare(self, verdict: Verdict, other: Verdict) -> None:
         """Compares the verdict of the set in force with this set's."""
         self.judged += 1

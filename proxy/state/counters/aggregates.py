@@ -90,9 +90,10 @@ class _Series:
     def add(self, place: cython.Py_ssize_t, n: cython.longlong) -> None:
         """Adds ``n`` to one bucket."""
         self.counts[place] += n
-        for latest in self.sums:
-            if self.starts[place] > latest:
-                self.sums[latest] += n
+        if self.sums:
+            for latest in self.sums:
+                if self.starts[place] > latest:
+                    self.sums[latest] += n
 
     def forget(self, now: float) -> None:
         """Drops buckets older than ``keep_s``, measured from the newest bucket, or from ``now`` if the newest lies in the future."""
@@ -193,7 +194,13 @@ class Aggregates(Counters):
 
     @cython.cfunc
     def _part(self, key: Any) -> _Part:
-        part: _Part = self.parts[key >> PART_SHIFT & PARTS - 1]
+        bits: cython.ulonglong
+        part: _Part
+        try:
+            bits = key
+        except OverflowError:  # no key: nothing is counted under it
+            bits = 0
+        part = self.parts[bits >> 58 & 63]
         return part
 
     def __len__(self) -> int:

@@ -63,7 +63,9 @@ class ErasedRecipients:
     def has(self, number: cython.ulonglong) -> cython.bint:
         if self.empty:
             return False
-        return number in self._numbers or (self.named is not None and self.named(number) in self._held)
+        if self._numbers and number in self._numbers:
+            return True
+        return self.named is not None and self.named(number) in self._held
 
     def discard(self, number: int) -> bool:
         """Removes a recipient who wants marketing again, or was erased by mistake; returns whether it was present."""
