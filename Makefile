@@ -16,7 +16,7 @@ AT_ONCE ?= 3
 COMPILED = $(wildcard proxy/native/*.p[yx]* proxy/native/*/*.pxi) $(shell grep -rlx "import cython" proxy --include=*.py)
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
-.PHONY: help install up demo test bench numbers numbers-all half-year campaign rates neighbours way-back reload release soak fuzz image-check grafana recording pictures console-times console-pictures guide lock clean clickhouse rejudged
+.PHONY: help install up demo test bench numbers numbers-all half-year campaign rates neighbours way-back reload release soak fuzz image-check grafana recording pictures console-times console-pictures editor guide lock clean clickhouse rejudged
 .DELETE_ON_ERROR:
 
 help:
@@ -41,6 +41,7 @@ help:
 	@echo "make grafana  writes the dashboards anew; make pictures draws them from a recorded run (make recording)"
 	@echo "make console-times measures the console's pages beside traffic, and the gate beside a crowd at the console (LOOKS_S=30)"
 	@echo "make console-pictures runs the stories of the desk, which draw the README's pages anew (Debian's chromium)"
+	@echo "make editor   bundles the console's editor of rules files anew (npm)"
 	@echo "make guide    writes the tables of settings and of performance anew"
 	@echo "make install  only builds .venv from the pinned requirements"
 	@echo "make lock     pins the requirements anew"
@@ -175,6 +176,11 @@ console-times: install
 # The stories of the desk, which leave what they see in docs/pictures.
 console-pictures: install
 	GATE106_PICTURES=1 .venv/bin/python -m pytest tests/browser/test_stories.py
+
+# The console's editor of rules files: CodeMirror, pinned, with .build/editor/editor.js; a test holds the bundle's digest.
+editor:
+	cd .build/editor && npm ci --no-audit --no-fund && node_modules/.bin/esbuild editor.js --bundle --minify --format=iife --target=es2022 \
+		--legal-comments=none --log-level=warning --outfile=../../proxy/console/static/editor.min.js
 
 # The table of settings, from what the code says of them, and those of performance, from what was measured; tests compare.
 guide: install

@@ -20,7 +20,7 @@ from proxy import cli
 from proxy.cli.old_spellings import in_new_spelling
 from proxy.desk.api.declarations import declared_by, declared_in, folders
 from proxy.operations.command_line import Group, add_commands
-from proxy.operations.terminal import use_token_file
+from proxy.operations.terminal import LANG, checked_language, languages, printed_language, use_language, use_token_file
 from proxy.runtime import hardening
 from proxy.runtime.build_info import build_info
 from proxy.runtime.extras import extra_of, lacking
@@ -58,6 +58,7 @@ FEATURES: Mapping[str, Sequence[str]] = {
     "stop": ("operator_orders",),
     "subject": ("data_subjects",),
     "suppress": ("suppression",),
+    "today": ("today",),
     "token": (),
     "trace": ("connections",),
 }
@@ -83,7 +84,7 @@ SECTIONS = {
     ),
     "A running gate": ("binds", "links", "stop", "shadow", "trace"),
     "People": ("suppress", "optout", "consent", "subject", "recycled"),
-    "The desk": ("find", "complaint", "penalty", "provider", "evidence", "report"),
+    "The desk": ("today", "find", "complaint", "penalty", "provider", "evidence", "report"),
     "The journal": ("journal",),
 }  # fmt: skip
 """Commands by what they are about, as ``--help`` lists them."""
@@ -108,6 +109,16 @@ def top(
         Path | None,
         typer.Option("--token-file", envvar="GATE106_TOKEN_FILE", help="Your token, in a file that nobody else may read."),
     ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            "--lang",
+            metavar="[zh|en]",
+            envvar=LANG,
+            autocompletion=languages,
+            help="The language of what is printed, also behind a command. Default: of the locale.",
+        ),
+    ] = None,
     worker: Annotated[
         int | None,
         typer.Option("--worker", min=1, max=64, help="Of a gate of several workers: look at this one's journal, ask this one."),
@@ -125,6 +136,8 @@ def top(
     """
     if token_file is not None:
         use_token_file(token_file)
+    if language is not None:
+        os.environ[LANG] = checked_language(language)
     if worker is not None:
         os.environ["GATE106_WORKER"] = str(worker)
 
@@ -153,9 +166,18 @@ def _behind_options(words: Sequence[str]) -> int:
     for place, word in rest:
         if not word.startswith("-"):
             return place
-        if word in ("--token-file", "--worker"):
+        if word in ("--token-file", "--worker", "--lang"):
             next(rest, None)
     return len(words)
+
+
+def _prints_chinese(words: Sequence[str]) -> bool:
+    """Whether ``--lang``, wherever it stands, or the environment asks for Chinese: help and usage errors come before an option is read."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        flag, equals, value = word.partition("=")
+        if flag == "--lang" and (said := value if equals else following) in languages():
+            use_language(said)
+    return printed_language() == "zh"
 
 
 def main() -> None:
@@ -164,8 +186,13 @@ def main() -> None:
     first = 1 + _behind_options(sys.argv[1:])
     sys.argv[first:] = in_new_spelling(sys.argv[first:])
     features = FEATURES.get(sys.argv[first]) if sys.argv[first:] else None
+    command: Any = whole(tuple(features) if features is not None else None)
+    if _prints_chinese(sys.argv[1:]):
+        from proxy.cli.chinese_help import use_chinese  # noqa: PLC0415 # only where it is asked for
+
+        command = use_chinese(command)
     try:
-        whole(tuple(features) if features is not None else None)()
+        command()
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except ModuleNotFoundError as error:

@@ -19,12 +19,14 @@ import hypothesis
 import pytest
 import typer.main
 import typer.testing
+import yaml
 
 from tests import forked, json_keys
 from tests.examples import examples
 from tests.needs import missing
 
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment] # jsonschema would make 38 parsers of addresses, which no schema here asks for
+yaml.SafeDumper = yaml.CSafeDumper  # type: ignore[misc, assignment] # settings of some hundred gates; the gate itself writes no YAML
 typer.main.get_command = functools.cache(typer.main.get_command)  # the tree of commands, made once
 typer.testing._get_command = typer.main.get_command  # type: ignore[attr-defined] # its own name for the same function
 _invoke = typer.testing.CliRunner.invoke

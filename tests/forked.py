@@ -230,15 +230,16 @@ def _made_beforehand() -> None:
     from proxy.policy.loading.folder import RulesFolder
     from proxy.policy.registries.regions import Regions
     from proxy.policy.text.lazy_regex import compile_all
+    from proxy.policy.text.scanner import Scanner
 
     importlib.import_module("anyio._backends._asyncio")
-    Regions.load()
     compile_all()
     for rules in (
         ROOT / "tests" / "data",
         ROOT / "rules",
     ):  # of folders without words of their own, and of copies of the shipped one
-        RulesFolder(rules).lexicon()
+        Scanner(RulesFolder(rules).lexicon(), ())  # the words in its words
+    Regions.load().unknown_share()
     for features in {None, *map(tuple, FEATURES.values())}:
         _read_parameters(whole(features))
     commands: Any = whole(None)

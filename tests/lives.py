@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Iterator
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -43,12 +44,16 @@ def _digest(disk: Any, records: Any, told: Any) -> str:
     return " ".join(f"{len(part)}:{blake2b(part, digest_size=6).hexdigest()}" for part in parts)
 
 
-def main() -> int:
-    first, seeds, turns = map(int, sys.argv[1:])
+def lines(first: int, seeds: int, turns: int) -> Iterator[str]:
     for seed in range(first, first + seeds):
-        print("world", seed, of_world(seed))
+        yield f"world {seed} {of_world(seed)}"
     for mix in ("repeated", "standard", "receipts", "refused", "capped"):
-        print(mix, of_load(mix, turns))
+        yield f"{mix} {of_load(mix, turns)}"
+
+
+def main() -> int:
+    for line in lines(*map(int, sys.argv[1:])):
+        print(line)
     return 0
 
 

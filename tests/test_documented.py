@@ -182,7 +182,7 @@ def test_the_tables_of_performance_are_what_was_measured() -> None:
 def test_every_option_of_the_bench_is_explained_on_the_page_of_performance_or_is_not_about_it() -> None:
     explained = {flag for row in table(PERFORMANCE.read_text(encoding="utf-8"), "option") for flag in code(row[0])}
     known = {one.opts[0] for one in COMMANDS["gate106 bench"].params}
-    assert known - explained == {"--seconds", "--json"}
+    assert known - explained == {"--seconds", "--json", "--lang"}
     assert explained <= known
 
 
@@ -675,6 +675,7 @@ COMMANDS = dict(commands())
 PAGE = (GUIDE / "commands.md").read_text(encoding="utf-8")
 OPERATING = section(GUIDE / "commands.md", "Operating a running gate")
 (COMMON,) = re.findall(r"All of these take `([^`]+)`", OPERATING)
+(EVERYWHERE,) = re.findall(r"Every command takes `([^ `]+)", PAGE)
 USAGES = {
     re.split(r" (?=[\[\-A-Z])", usage)[0]: usage
     for usage in (
@@ -693,7 +694,12 @@ def test_the_options_of_a_command_are_documented_and_no_other(name: str) -> None
     usage = USAGES[name].removeprefix(name)
     written = dict(re.findall(r"(--[a-z-]+)(?: ([^\]\s]+))?", usage))
     parameters = COMMANDS[name].params
-    options = [one for one in parameters if one.param_type_name == "option" and not one.hidden]
+    options = [
+        one
+        for one in parameters
+        if one.param_type_name == "option" and not one.hidden and (EVERYWHERE not in one.opts or EVERYWHERE in written)
+    ]
+    assert EVERYWHERE in {flag for one in parameters for flag in one.opts}
     assert set(written) <= {flag for one in options for flag in (*one.opts, *one.secondary_opts)}
     for one in options:
         (flag,) = set(written) & {*one.opts, *one.secondary_opts}

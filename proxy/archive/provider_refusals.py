@@ -3,7 +3,8 @@
 Never: another provider's message; a reason that says something about a person; a number that is not masked.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,8 +15,9 @@ from proxy.archive.query import Query
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.i18n.refusal_hints import public_reason
 from proxy.model.number import mask
+from proxy.model.reasons import REASONS
 
-_COLUMNS = "time_ms, account, port, sealed, category, signature, reason, status, part, parts"
+_COLUMNS = "time_ms, account, port, sealed, category, signature, reason, status, part, parts, node, sequence"
 
 
 class RefusedSubmit(NamedTuple):
@@ -29,11 +31,15 @@ class RefusedSubmit(NamedTuple):
     status: int
     part: int
     parts: int
+    message: str
+    """The record, as the operator finds it (node and number)."""
 
 
 class RefusalPage(NamedTuple):
     refusals: list[RefusedSubmit]
     more: bool
+    reasons: Mapping[str, int]
+    """All refusals of the span, by the reason as providers see it; the most frequent first."""
 
 
 def refused_submits(
@@ -45,27 +51,37 @@ def refused_submits(
     until: float,
     skip: int,
     limit: int,
+    reason: str = "",
 ) -> RefusalPage:
-    """One page in order of time, after ``skip`` rows. Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
+    """One page in order of time, after ``skip`` rows. ``reason``: only these, as providers see them. Raises TailError, ManifestError,
+    JournalDamaged, OSError, duckdb.Error."""
     question = Query(since=since, until=until, provider=provider)
     sources = gather_sources(archive, journals, question)
     files = [str(one.path) for one in determine_coverage(sources, question).files]
     where = "kind = 'verdict' AND provider = $provider AND outcome <> 'allow' AND time_ms >= $since AND time_ms < $until"
     order = "time_ms, node, sequence, place"
-    sql = f"SELECT {_COLUMNS}, node, sequence, place FROM tail WHERE {where}"  # noqa: S608 # names of ours; what was asked for are values
+    sql = f"SELECT {_COLUMNS}, place FROM tail WHERE {where}"  # noqa: S608 # names of ours; what was asked for are values
     values: dict[str, Any] = {"provider": provider, "since": int(since * 1000), "until": int(until * 1000)}
     if files:
-        sql += f" UNION ALL SELECT {_COLUMNS}, node, sequence, place FROM read_parquet($files) WHERE {where}"  # noqa: S608 # likewise
+        sql += f" UNION ALL SELECT {_COLUMNS}, place FROM read_parquet($files) WHERE {where}"  # noqa: S608 # likewise
         values["files"] = files
+    only = [name for name in REASONS if public_reason(name) == reason]
+    wanted = "WHERE list_contains($only, reason)" if reason else ""
     with engine() as database:
         database.register("tail", sources.table(keys))
-        found = database.execute(f"SELECT * FROM ({sql}) ORDER BY {order} LIMIT {limit + 1} OFFSET {skip}", values)  # noqa: S608 # likewise
-        rows = found.fetchall()
-    return RefusalPage([_refusal(row, keys) for row in rows[:limit]], len(rows) > limit)
+        counts = database.execute(f"SELECT reason, count(*) FROM ({sql}) GROUP BY reason", values).fetchall()  # noqa: S608 # likewise
+        page = f"SELECT * FROM ({sql}) {wanted} ORDER BY {order} LIMIT {limit + 1} OFFSET {skip}"  # noqa: S608 # likewise
+        rows = database.execute(page, values | {"only": only} if reason else values).fetchall()
+    reasons = Counter[str]()
+    for name, count in counts:
+        reasons[public_reason(name)] += count
+    return RefusalPage([_refusal(row, keys) for row in rows[:limit]], len(rows) > limit, dict(reasons.most_common()))
 
 
 def _refusal(row: tuple[Any, ...], keys: ArchiveKeys) -> RefusedSubmit:
-    time_ms, account, port, sealed, category, signature, reason, *rest = row
+    time_ms, account, port, sealed, category, signature, reason, status, part, parts, node, sequence, _ = row
     number = keys.unseal(sealed)
     to = mask(number) if number else ""
-    return RefusedSubmit(time_ms / 1000, account, port, to, category, signature, public_reason(reason), *rest[:3])
+    return RefusedSubmit(
+        time_ms / 1000, account, port, to, category, signature, public_reason(reason), status, part, parts, f"{node}:{sequence}"
+    )

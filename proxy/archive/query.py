@@ -13,7 +13,7 @@ from proxy.model.number import masked_repr
 from proxy.model.reasons import REASONS
 
 LATER_S = 3 * 86_400.0  # answers and receipts are searched for so long after the message: carriers retry for about two days
-LIMIT, LIMIT_MAX = 50, 1000
+LIMIT, LIMIT_MAX, SKIP_MAX = 50, 1000, 20_000
 OUTCOMES = tuple(one.word for one in Outcome)
 
 
@@ -63,6 +63,9 @@ class Query(NamedTuple):
     verdict: str = ""
     reason: str = ""
     limit: int = LIMIT
+    category: str = ""
+    province: str = ""  # of the number: no column of a table (search.py)
+    skip: int = 0  # messages before those that are shown, the newest first
 
     def checked(self) -> Query:
         """The same query; BadQuery if it cannot be asked so."""
@@ -70,11 +73,13 @@ class Query(NamedTuple):
             raise BadQuery("the time ends before it begins")
         if not 1 <= self.limit <= LIMIT_MAX:
             raise BadQuery(f"from 1 to {LIMIT_MAX} messages are shown at once")
+        if not 0 <= self.skip <= SKIP_MAX:
+            raise BadQuery(f"at most {SKIP_MAX} messages are passed over: ask for less")
         if self.verdict and self.verdict not in OUTCOMES:
             raise BadQuery(f"unknown verdict {self.verdict!r} (one of {', '.join(OUTCOMES)})")
         if self.reason and self.reason not in REASONS:
             raise BadQuery(f"unknown reason {self.reason!r} (rules/README.md lists them)")
-        if not any(self[:-1]):
+        if not any(self._replace(limit=0, skip=0)):
             raise BadQuery(
                 "say what is looked for: a person, a time, a sender, a signature, a text, a provider, a verdict or a reason"
             )
@@ -82,7 +87,7 @@ class Query(NamedTuple):
 
     def words(self) -> str:
         """The query for the access record: with the whole number, as in other commands about a person."""
-        fields = self._asdict() | {"to": str(self.to) if self.to else "", "limit": 0}
+        fields = self._asdict() | {"to": str(self.to) if self.to else "", "limit": 0, "skip": 0}
         return " ".join(f"{name}={value}" for name, value in fields.items() if value)
 
     # -- as SQL
@@ -99,6 +104,7 @@ class Query(NamedTuple):
             ("provider", "provider = $provider", self.provider),
             ("verdict", "outcome = $verdict", self.verdict),
             ("reason", "reason = $reason", self.reason),
+            ("category", "category = $category", self.category),
         ):
             if value:
                 conditions.append(condition)
@@ -117,6 +123,7 @@ class Query(NamedTuple):
             and self.provider in ("", row.provider)
             and self.verdict in ("", row.outcome)
             and self.reason in ("", row.reason)
+            and self.category in ("", row.category)
         )
 
     def may_touch(self, since_ms: int, until_ms: int) -> bool:

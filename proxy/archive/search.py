@@ -11,13 +11,16 @@ messages; tables whose Bloom filter excludes the words are skipped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
+import pyarrow as pa
 
 from proxy.archive import otp_texts, parquet, table_filters
 from proxy.archive.coverage import CandidateFile, CoverageReport, determine_coverage, retry_if_changed
@@ -35,6 +38,10 @@ PERSON_ROWS_MAX = 50_000
 """Rows about the persons of an answer: some years of a person with ten messages a day. For more (a number that monitors a route) the answer
 says that not all was read; matching messages and their fates are complete all the same."""
 BECAME_ROWS_MAX = LIMIT_MAX * 255  # of the messages of an answer: as many as are shown at once, of as many parts as may be
+COUNTED_ROWS_MAX = 50_000
+"""The newest matching records that facets count, and among which a province is looked for: their numbers are decrypted."""
+FACETS = ("provider", "reason", "category", "province", "day")
+CHINA = timezone(timedelta(hours=8))
 PARTS_MS = 60_000  # a part may come so long before or after the matching one: for so long a verdict is inherited
 
 
@@ -83,6 +90,17 @@ class Hit:
         return f"{self.node}:{self.sequences[0]}"
 
 
+class Facets(NamedTuple):
+    """How many of the matching messages have which value."""
+
+    total: int
+    complete: bool  # else the newest COUNTED_ROWS_MAX records were counted
+    counts: dict[str, dict[str, int]]  # by FACETS: value → messages
+
+
+ProvinceOf = Callable[[int], str]
+
+
 @dataclass(slots=True)
 class SearchResult:
     hits: list[Hit]
@@ -91,33 +109,44 @@ class SearchResult:
     covered: CoverageReport
     passed_over: int = 0  # files of ``covered`` of which a filter said that nothing of it is in them
     reaches_to: float = 0.0  # time of the oldest matching record shown; if there are more, they are not newer
+    facets: Facets | None = None
 
 
 def find(
-    archive: Path, journals: Iterable[LocalJournal], keys: ArchiveKeys, question: Query, now: float, *, thorough: bool = False
-) -> SearchResult:
-    """``journals``: those available here. ``thorough``: uses neither filters nor indexes. Raises TailError, ManifestError, JournalDamaged,
-    OSError, duckdb.Error."""
+    archive: Path, journals: Iterable[LocalJournal], keys: ArchiveKeys, question: Query, now: float, *, thorough: bool = False,
+    province_of: ProvinceOf | None = None, facets: bool = False,
+) -> SearchResult:  # fmt: skip
+    """``journals``: those available here. ``thorough``: uses neither filters nor indexes. ``province_of``: of a number, for facets and a query
+    for a province. Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
     at_hand = list(journals)
     return retry_if_changed(
         lambda: gather_sources(archive, at_hand, question, thorough=thorough),
-        lambda sources: _found(sources, keys, question, now, thorough=thorough),
+        lambda sources: _found(sources, keys, question, now, province_of, facets=facets, thorough=thorough),
     )
 
 
-def _found(sources: ArchiveSources, keys: ArchiveKeys, question: Query, now: float, *, thorough: bool) -> SearchResult:
-    coverage = determine_coverage(sources, question)
+def _found(
+    sources: ArchiveSources, keys: ArchiveKeys, question: Query, now: float, province_of: ProvinceOf | None, *, facets: bool, thorough: bool
+) -> SearchResult:  # fmt: skip
+    coverage, counted = determine_coverage(sources, question), None
     with engine() as database:
         run = _SearchRun(database, coverage.files, question, sources, keys, thorough=thorough)
+        if facets or question.province:
+            counted = run.count(province_of or (lambda _: ""))
+            if question.province and not counted.complete:
+                note = f"of the matching records the newest {COUNTED_ROWS_MAX} were looked through for the province (narrow the time)"
+                coverage = coverage._replace(missing=(*coverage.missing, note))
         fits, others = run.for_person(keys.person(question.to)) if question.to else run.for_anybody()
     if run.cut:
         note = f"more than {PERSON_ROWS_MAX} records are about this person: of what else there is the newest were read (narrow the time)"
         coverage = coverage._replace(missing=(*coverage.missing, note))
-    hits = _hits(fits[: question.limit], others, now)
+    shown = run.shown(fits)
+    hits = _hits(shown, others, now)
     events = _join(hits, others)
-    reaches_to = fits[: question.limit][-1]["time_ms"] / 1000 if fits else 0.0
+    reaches_to = shown[-1]["time_ms"] / 1000 if shown else 0.0
     return SearchResult(
-        hits, len(fits) > question.limit, events[-EVENTS_MAX:] if question.to else [], coverage, run.passed_over, reaches_to
+        hits, len(fits) > question.skip + question.limit, events[-EVENTS_MAX:] if question.to else [], coverage, run.passed_over,
+        reaches_to, counted if facets else None
     )  # fmt: skip
 
 
@@ -142,9 +171,45 @@ class _SearchRun:
         self._engine.register("tail", sources.table(keys))
         self._thorough = thorough
         self.passed_over = 0
+        self._matching: set[str] | None = None  # files with all that matches, once that was counted
         self.cut = False  # whether a person has more rows than are read: matching messages are complete, others not
         self._fits, self._values = question.fits()
-        self._enough = question.limit + 1
+        self._enough = question.skip + question.limit + 1
+
+    def shown(self, fits: Rows) -> Rows:
+        """The messages of the page that is asked for."""
+        return fits[self._question.skip : self._question.skip + self._question.limit]
+
+    def count(self, province_of: ProvinceOf) -> Facets:
+        """Counts the newest matching messages by FACETS. Where a province is asked for, only its persons match from then on."""
+        where = f"person = {self._keys.person(self._question.to)} AND {self._fits}" if self._question.to else self._fits
+        rows = self._rows([], where, self._values, _COUNTED, COUNTED_ROWS_MAX + 1)
+        hopeful = self._candidate_files(table_filters.query_words(self._question))
+        while (step := list(islice(hopeful, FILES_A_STEP))) and len(rows) <= COUNTED_ROWS_MAX:
+            rows += self._rows([one.path for one in step], where, self._values, _COUNTED, COUNTED_ROWS_MAX + 1, tail=False)
+        if len(rows) <= COUNTED_ROWS_MAX and not self._question.to:
+            self._matching = {row["filename"] for row in rows}
+        else:
+            self.passed_over = 0  # the files are searched once more
+        complete, rows = len(rows) <= COUNTED_ROWS_MAX, sorted(rows, key=_when, reverse=True)[:COUNTED_ROWS_MAX]
+        sealed = {row["person"]: row["sealed"] for row in rows}
+        numbers = self._keys.unseal_all(list(sealed.values()))
+        provinces = {person: province_of(number) if number else "" for person, number in zip(sealed, numbers, strict=True)}
+        wanted = self._question.province
+        messages = {_message(row): row for row in rows if not wanted or provinces[row["person"]] == wanted}
+        counts = {name: Counter[str]() for name in FACETS}
+        for row in messages.values():
+            for name in FACETS[:3]:
+                counts[name][row[name]] += 1
+            counts["province"][provinces[row["person"]]] += 1
+            counts["day"][str(datetime.fromtimestamp(row["time_ms"] / 1000, CHINA).date())] += 1
+        if wanted:
+            persons = pa.array([person for person, province in provinces.items() if province == wanted], pa.uint64())
+            self._engine.register("wanted", pa.table({"person": persons}))
+            self._fits += " AND person IN (SELECT person FROM wanted)"
+        return Facets(
+            len(messages), complete, {name: {word: n for word, n in one.items() if word} for name, one in counts.items()}
+        )
 
     def for_person(self, person: int) -> tuple[Rows, Rows]:
         files = [
@@ -161,10 +226,10 @@ class _SearchRun:
         )
         if len(rows) <= PERSON_ROWS_MAX:
             fits = [row for row in rows if row["fits"]]
-            return fits[: self._enough], rows
+            return _one_a_message(fits)[: self._enough], rows
         self.cut = True
-        fits = self._rows(files, f"person = {person} AND {self._fits}", self._values, _COLUMNS, self._enough)
-        return fits, _distinct([*rows[:PERSON_ROWS_MAX], *self._became(files, fits[: self._question.limit])])
+        fits = self._fitting(files, f"person = {person} AND {self._fits}")
+        return fits, _distinct([*rows[:PERSON_ROWS_MAX], *self._became(files, self.shown(fits))])
 
     def _became(self, files: Sequence[Path], fits: Rows) -> Rows:
         """Other parts of these messages, their answers and receipts, by number and id, however many other rows the persons have."""
@@ -183,14 +248,14 @@ class _SearchRun:
         return [*parts, *answers, *receipts]
 
     def for_anybody(self) -> tuple[Rows, Rows]:
-        fits = self._rows([], self._fits, self._values, _COLUMNS, self._enough)
+        fits = self._fitting([])
         hopeful = self._candidate_files(table_filters.query_words(self._question))
         while step := list(islice(hopeful, FILES_A_STEP)):
             if len(fits) >= self._enough and max(one.until_ms for one in step) < fits[-1]["time_ms"]:
                 break
-            fits += self._rows([one.path for one in step], self._fits, self._values, _COLUMNS, self._enough, tail=False)
-            fits = sorted(fits, key=_when, reverse=True)[: self._enough]
-        shown = fits[: self._question.limit]
+            fits += self._fitting([one.path for one in step])
+            fits = _one_a_message(sorted(fits, key=_when, reverse=True))[: self._enough]
+        shown = self.shown(fits)
         persons = {row["person"] for row in shown} - {0}
         if not persons:
             return fits, []
@@ -200,6 +265,16 @@ class _SearchRun:
         where = f"person IN ({', '.join(map(str, persons))}) AND time_ms BETWEEN $begin AND $later"
         rows = self._rows(files, where, {"begin": begin, "later": later}, _COLUMNS, PERSON_ROWS_MAX + 1)
         return fits, rows if len(rows) <= PERSON_ROWS_MAX else self._became(files, shown)
+
+    def _fitting(self, files: Sequence[Path], where: str = "") -> Rows:
+        """One row of each of the newest matching messages: of these files, or of records in no table."""
+        most = self._enough
+        while True:
+            rows = self._rows(files, where or self._fits, self._values, _COLUMNS, most, tail=not files or bool(where))
+            found = _one_a_message(rows)[: self._enough]
+            if len(rows) < most or len(found) == self._enough:
+                return found
+            most *= 4  # messages of many parts
 
     def _read_more_about(self, shown: Rows) -> None:
         """Adds records in no table: those after the shown messages, and before them for parts of long ones."""
@@ -214,6 +289,8 @@ class _SearchRun:
         """Files that may hold all these words, the newest first."""
         believed = words and not self._thorough
         for one in self._files:
+            if self._matching is not None and str(one.path) not in self._matching:
+                continue
             if believed and one.filtered and not table_filters.may_contain(one.path, one.file, words):
                 self.passed_over += 1
             else:
@@ -240,6 +317,15 @@ class _SearchRun:
 
 
 _COLUMNS = ", ".join(parquet.SCHEMA.names)
+_COUNTED = "node, sequence, place, time_ms, person, sealed, provider, reason, category, message, parts"
+
+
+def _one_a_message(rows: Rows) -> Rows:
+    """The first row of each message."""
+    found: dict[tuple[str, int, bool], dict[str, Any]] = {}
+    for row in rows:
+        found.setdefault(_message(row), row)
+    return list(found.values())
 
 
 def _distinct(rows: Rows) -> Rows:

@@ -75,6 +75,14 @@ class ArchiveKeys:
         block = decryptor.update(sealed) + decryptor.finalize()
         return _U64.unpack_from(block)[0] if block.endswith(bytes(8)) else 0
 
+    def unseal_all(self, sealed: Sequence[bytes | None]) -> list[int]:
+        """The same of many; 0 where a number is gone."""
+        blocks = [one if one is not None and len(one) == SEALED_BYTES else b"\xff" * SEALED_BYTES for one in sealed]
+        decryptor = self._cipher.decryptor()
+        opened = decryptor.update(b"".join(blocks)) + decryptor.finalize()
+        found = (opened[at : at + SEALED_BYTES] for at in range(0, len(opened), SEALED_BYTES))
+        return [_U64.unpack_from(block)[0] if block.endswith(bytes(8)) else 0 for block in found]
+
     # -- heads
 
     def sign(self, data: bytes) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from proxy.operations.terminal import warn
+from proxy.operations.terminal import note, printed_language, warn
 
 OLD: Mapping[str, str] = {
     "backup": "backup make",
@@ -72,4 +72,7 @@ def _warn(old: str, new: str) -> None:
     from proxy.i18n.catalog import in_language
 
     said = f"`gate106 {old}` is `gate106 {new}` now; the old spelling works until the next release"
-    warn(f"gate106: note: {said} / {in_language(said, 'zh')}")
+    if printed_language() == "zh":
+        note(said)
+    else:
+        warn(f"gate106: note: {said} / {in_language(said, 'zh')}")

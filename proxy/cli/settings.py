@@ -30,6 +30,7 @@ def settings(
 ) -> None:
     """Tell what may stand in gate106.yaml: every setting, its default, its bounds, and whether a reload takes it over."""
     from proxy.config import descriptions
+    from proxy.i18n.phrases import both
 
     found = descriptions.with_prefix(prefix, descriptions.settings())
     if not found:
@@ -42,7 +43,7 @@ def settings(
         print_line(
             f"{one.name}: {holds}; {_plain(one.allowed)}; {'a reload takes it over' if one.reloaded else 'needs a restart'}"
         )
-        print_line(f"    {_plain(one.meaning)}")
+        print_line(both(f"    {_plain(one.meaning)}"))
 
 
 def _plain(markdown: str) -> str:

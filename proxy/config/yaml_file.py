@@ -45,8 +45,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _NUMBERISH = re.compile(r"[-+.0-9]")
 _INT = re.compile(r"[-+]?[0-9]+")
 _ZEROED = re.compile(r"0[0-9]+")  # ``0571``: an area code or a month. YAML would read the number 571 and silently lose a digit
-_OCTAL = re.compile(r"0o[0-7]+")
-_HEX = re.compile(r"0x[0-9a-fA-F]+")
+_WHOLE = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
 _SPECIAL = {".inf": "inf", "+.inf": "inf", "-.inf": "-inf", ".nan": "nan"}
 
@@ -64,12 +63,14 @@ class YamlError(ValueError):
 class Document:
     """The values of one file. ``lines`` has the line of every value; for a key of a mapping, the line of the key."""
 
-    __slots__ = ("lines", "name", "value")
+    __slots__ = ("lines", "name", "unquoted", "value")
 
-    def __init__(self, name: str, value: Value, lines: dict[Place, int]) -> None:
+    def __init__(self, name: str, value: Value, lines: dict[Place, int], unquoted: dict[Place, int] | None = None) -> None:
         self.name = name
         self.value = value
         self.lines = lines
+        self.unquoted = unquoted or {}
+        """The own lines of texts without quotes that hold other characters than ASCII."""
 
     def line(self, place: Iterable[str | int] = ()) -> int:
         """The line of a place, or of its nearest ancestor if the place is missing."""
@@ -140,10 +141,28 @@ def unknown(what: str, word: str, known: Iterable[str], listed_max: int = 12) ->
     return f"unknown {what} {shown!r}{advice}"
 
 
+_MARKS = {
+    "：": "a colon and a space",
+    "，": "a comma",
+    "｛": "{",
+    "｝": "}",
+    "【": "[",
+    "】": "]",
+    "［": "[",
+    "］": "]",
+    "＃": "#",
+    "\u3000": "a space",
+}
+"""What a Chinese keyboard gives for the marks of YAML."""
+
+
+FOREIGN_MARK = re.compile(f"[{''.join(_MARKS)}]")
+
+
 def _mistyped(word: str) -> str:
     """Advice for a word that contains a wrong colon or comma, or lacks a space after ``-``."""
-    if found := re.search("[：，]", word):
-        return f" ({found[0]} is no mark of YAML: write {'a colon and a space' if found[0] == '：' else 'a comma'})"
+    if found := FOREIGN_MARK.search(word):
+        return f" ({found[0]} is no mark of YAML: write {_MARKS[found[0]]})"
     return " (a space is missing behind the -)" if re.match(r"-\w", word) else ""
 
 
@@ -175,13 +194,14 @@ class _Reader:
         self.rest = rest
         self.faults = faults
         self.lines: dict[Place, int] = {}
+        self.unquoted: dict[Place, int] = {}
         self.seen: set[int] = set()  # nodes met before: meeting one again means an alias
         self.open: set[int] = set()  # nodes we are inside of: meeting one of them means it holds itself
         self.aliased = 0
         self.in_alias = 0
 
     def document(self, root: Node) -> Document:
-        return Document(self.name, self.value(root, ()), self.lines)
+        return Document(self.name, self.value(root, ()), self.lines, self.unquoted)
 
     def value(self, node: Node, place: Place) -> Value:
         self.lines.setdefault(place, node.start_mark.line + 1)
@@ -192,6 +212,8 @@ class _Reader:
                 raise self.error(node, f"aliases repeat more than {ALIASED_NODES_MAX} values")
         self.seen.add(id(node))
         if isinstance(node, ScalarNode):
+            if node.tag == _PLAIN and not node.value.isascii():
+                self.unquoted[place] = node.start_mark.line + 1
             return self.scalar(node)
         if node.tag != _COLLECTION:
             self.note(node, TAGGED)
@@ -240,24 +262,10 @@ class _Reader:
         if node.tag != _PLAIN:
             self.note(node, TAGGED)
             return word
-        if word in _WORDS:
-            return _WORDS[word]
-        if not _NUMBERISH.match(word) or _ZEROED.fullmatch(word):
-            return word
-        return self.number(node, word)
-
-    def number(self, node: ScalarNode, word: str) -> int | float | str:
-        whole = _INT.fullmatch(word)
-        base = 10 if whole else 8 if _OCTAL.fullmatch(word) else 16 if _HEX.fullmatch(word) else 0
-        if base:
-            if len(word) > DIGITS_MAX:
-                self.note(node, f"a number of more than {DIGITS_MAX} digits: put it in quotes if it is a name")
-                return word
-            return int(word, base if base == 10 else 0)
-        if _FLOAT.fullmatch(word):
-            return float(word)
-        lowered = word.lower()
-        return float(_SPECIAL[lowered]) if lowered in _SPECIAL else word
+        found = plain_value(word)
+        if isinstance(found, str) and len(word) > DIGITS_MAX and _WHOLE.fullmatch(word):
+            self.note(node, f"a number of more than {DIGITS_MAX} digits: put it in quotes if it is a name")
+        return found
 
     def note(self, node: Node, text: str) -> None:
         """Keeps an error after which the rest can be read, or raises it."""
@@ -267,6 +275,20 @@ class _Reader:
 
     def error(self, node: Node, text: str) -> YamlError:
         return YamlError(self.name, node.start_mark.line + 1, text)
+
+
+def plain_value(word: str) -> Value:
+    """What a scalar without quotes means; a whole number of too many digits stays a text."""
+    if word in _WORDS:
+        return _WORDS[word]
+    if not _NUMBERISH.match(word) or _ZEROED.fullmatch(word):
+        return word
+    if _WHOLE.fullmatch(word):
+        return word if len(word) > DIGITS_MAX else int(word, 10 if _INT.fullmatch(word) else 0)
+    if _FLOAT.fullmatch(word):
+        return float(word)
+    lowered = word.lower()
+    return float(_SPECIAL[lowered]) if lowered in _SPECIAL else word
 
 
 def _read(path: Path, name: str) -> str:
@@ -304,6 +326,47 @@ def _is_gbk(raw: bytes) -> bool:
 
 
 TAGGED = "tags (!…) are not understood here: a text that begins with ! needs quotes"  # not quoted: it may be a password
+_NOT_CLOSED = ("found unexpected end of stream", "did not find expected ',' or ']'", "did not find expected ',' or '}'")
+_FOREIGN = re.compile(r"""^[\s-]*(?:(["']?)[A-Za-z_][\w-]*\1\s*：|[A-Za-z_][\w-]*:[ \t]*[｛［\u3000])|[｝］]\s*$|^ *\u3000""")
+
+
+def _foreign_mark(text: str, line: int) -> tuple[int, str] | None:
+    """The nearest line, up to the one where reading stopped, in which a mark of a Chinese keyboard stands for one of YAML: line and advice."""
+    lines = text.split("\n")[: line + 1]
+    if "，" in lines[-1] and re.search("[\\[{]", lines[-1]):
+        return len(lines), "， is no mark of YAML: write a comma"
+    for at in range(len(lines) - 1, max(-1, len(lines) - 1 - FOREIGN_LINES_MAX), -1):
+        if _FOREIGN.search(lines[at]):
+            mark = next(one for one in lines[at] if one in "：｛｝［］\u3000")
+            return at + 1, f"{mark} is no mark of YAML: write {_MARKS[mark]}"
+    return None
+
+
+def with_ascii_marks(text: str, line: int) -> str:
+    """A line with the marks of YAML in place of those of a Chinese keyboard: the fewest with which reading does not stop there; empty if
+    that does not help."""
+    lines = text.split("\n")
+    before = lines[line - 1] if line <= len(lines) and len(text) <= MENDED_CHARACTERS_MAX else ""
+    ends = [place + 1 for place, one in enumerate(before) if one in _ASCII][:FOREIGN_LINES_MAX]
+    for end in ends:
+        changed = (ascii_marks(before[:end]) + before[end:]).rstrip()
+        try:
+            load("\n".join([*lines[: line - 1], changed, *lines[line:]]))
+        except YamlError as fault:
+            if fault.line <= line:
+                continue
+        return changed
+    return ""
+
+
+def ascii_marks(text: str) -> str:
+    return "".join(_ASCII.get(one, one) for one in text)
+
+
+MENDED_CHARACTERS_MAX = 1_000_000
+"""Of a file that is read again, to see whether a line is right so."""
+_ASCII = {"：": ": ", "，": ", ", "｛": "{", "｝": "}", "［": "[", "］": "]", "＃": "#", "\u3000": " "}
+FOREIGN_LINES_MAX = 20
 _MEANT = {
     "found a tab character that violates indentation": "indent with spaces, not with tabs",
     "mapping values are not allowed in this context": "a text with a colon needs quotes; or the line stands too deep",
@@ -328,6 +391,10 @@ def _explained(fault: yaml.YAMLError, name: str, text: str) -> YamlError:
     if isinstance(fault, yaml.MarkedYAMLError):
         mark = fault.problem_mark or fault.context_mark
         problem = fault.problem or fault.context or "not YAML"
+        if found := _foreign_mark(text, mark.line if mark else 0):
+            return YamlError(name, *found)
+        if fault.context_mark and problem in _NOT_CLOSED:  # libyaml notes it where the file ends
+            mark = fault.context_mark
         if isinstance(fault, yaml.composer.ComposerError) and "another document" in problem:
             problem = "a second document (---): one file holds one"
         problem = _advised(problem, text[mark.index : mark.index + 1] if mark else "")

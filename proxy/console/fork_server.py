@@ -142,6 +142,7 @@ def warm_up() -> None:
     """Imports and prepares everything that a program needs before it reads other files."""
     for name in IMPORTS:
         importlib.import_module(name)
+    importlib.import_module("proxy.operations.terminal").print_for_programs()
     commands = importlib.import_module(COMMANDS).whole().commands
     for name in PARSED:
         commands[name].make_context(name, [])

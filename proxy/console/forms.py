@@ -6,6 +6,7 @@ on disk; a file's path on this machine shown; a button's look (templates/macros.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tempfile
@@ -54,7 +55,7 @@ def problem_text(error: CannotAsk) -> str:
 
 
 async def run_with_uploads(
-    request: PageRequest, fields: Sequence[str], argv: Callable[[dict[str, Path]], Sequence[str]]
+    request: PageRequest, fields: Sequence[str], argv: Callable[[dict[str, Path]], Sequence[str]], fine: tuple[int, ...] = (0,)
 ) -> Ran:
     """Runs a program with the form's uploaded files; the first one is required. CannotAsk says what is wrong with it, by line."""
     if request.upload(fields[0]) is None:
@@ -68,7 +69,43 @@ async def run_with_uploads(
                 with came[field].open("xb") as file:
                     while block := await upload.read(COPY_BYTES):
                         file.write(block)
-        return await _run(request, folder, argv(came))
+        return await _run(request, folder, argv(came), fine)
+
+
+NO_PREVIEW: dict[str, Any] = {"told": None, "wrong": "", "seen": ""}
+
+
+async def previewed(request: PageRequest, argv: Callable[[Path], Sequence[str]]) -> dict[str, Any]:
+    """What a program with ``--check`` says of the uploaded file: ``told``, with ``seen`` for ``is_as_seen``; or what is ``wrong``."""
+    seen = ""
+
+    def checked(came: dict[str, Path]) -> Sequence[str]:
+        nonlocal seen
+        words = argv(came["file"])
+        seen = _digest(came["file"], words)
+        return [*words, *_ignored(request), "--check"]
+
+    try:
+        ran = await run_with_uploads(request, ["file"], checked, fine=(0, 1))
+    except CannotAsk as error:
+        return {"told": None, "wrong": problem_text(error), "seen": ""}
+    return {"told": ran.json, "wrong": "", "seen": seen}
+
+
+def as_previewed(request: PageRequest, file: Path, words: Sequence[str]) -> list[str]:
+    """The command's words, with the columns that the form drops. CannotAsk where the form or its file changed since the preview."""
+    if request.form("seen") not in ("", _digest(file, words)):
+        raise CannotAsk(request.t("changed_since"))
+    return [*words, *_ignored(request)]
+
+
+def _ignored(request: PageRequest) -> list[str]:
+    return [f"--ignore={one}" for one in request.form_data.getlist("ignore") if isinstance(one, str)]
+
+
+def _digest(file: Path, words: Sequence[str]) -> str:
+    said = [word for word in words if word != str(file) and not word.startswith("--why=")]
+    return hashlib.sha256("\0".join(said).encode() + b"\0" + file.read_bytes()).hexdigest()
 
 
 async def download_of(request: PageRequest, name: str, argv: Callable[[Path], Sequence[str]]) -> Response:
@@ -89,9 +126,9 @@ async def run_archive_program(request: PageRequest, *argv: str, fine: tuple[int,
     return await request.run(*argv, within_s=PROGRAM_S, fine=fine)
 
 
-async def _run(request: PageRequest, folder: str, argv: Sequence[str]) -> Ran:
+async def _run(request: PageRequest, folder: str, argv: Sequence[str], fine: tuple[int, ...] = (0,)) -> Ran:
     try:
-        return await run_archive_program(request, *argv, fine=(0,))
+        return await run_archive_program(request, *argv, fine=fine)
     except NobodyAnswers:
         raise
     except CannotAsk as error:

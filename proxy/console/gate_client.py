@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -98,9 +98,9 @@ class GateClient:
             raise CannotAsk(errors.strip().removeprefix("gate106: ") or "it ended without a word")
         return Ran(code, out)
 
-    async def own(self, token: str, path: str, **query: str) -> dict[str, Any]:
-        """JSON of the gate's HTTP, by the provider's token."""
-        found: dict[str, Any] = json.loads(await asyncio.to_thread(self._own, token, path, query))
+    async def own(self, token: str, path: str, given: Mapping[str, Any] | None = None, /, **query: str) -> dict[str, Any]:
+        """JSON of the gate's HTTP, by the provider's token. ``given``: what is posted."""
+        found: dict[str, Any] = json.loads(await asyncio.to_thread(self._own, token, path, query, given=given))
         return found
 
     async def ready(self) -> dict[str, Any]:
@@ -108,13 +108,21 @@ class GateClient:
         found: dict[str, Any] = json.loads(await asyncio.to_thread(self._own, "", "/readyz", {}, (200, 503)))
         return found
 
-    def _own(self, token: str, path: str, query: dict[str, str], fine: tuple[int, ...] = (200,)) -> bytes:
+    def _own(
+        self,
+        token: str,
+        path: str,
+        query: dict[str, str],
+        fine: tuple[int, ...] = (200,),
+        given: Mapping[str, Any] | None = None,
+    ) -> bytes:
         host, port = self._places.http
         reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 # looked up, not listened on
         connection = http.client.HTTPConnection(reached, port, timeout=OWN_S)
         who = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            connection.request("GET", f"{path}?{urlencode(query)}" if query else path, headers=who)
+            at, posted = f"{path}?{urlencode(query)}" if query else path, None if given is None else json.dumps(given)
+            connection.request("GET" if posted is None else "POST", at, posted, who)
             answer = connection.getresponse()
             body = answer.read(OUT_BYTES_MAX)
         except (OSError, http.client.HTTPException, ValueError) as error:

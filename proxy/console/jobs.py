@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from proxy.console.fork_server import NICE
 from proxy.operations.client import CannotAsk
+from proxy.operations.terminal import LANG
 
 AT_ONCE = 1
 """Concurrent backtests: each uses all the processor it gets, and keeps persons in memory."""
@@ -75,7 +76,7 @@ class Jobs:
                 if sum(not one.over for one in self._jobs.values()) >= AT_ONCE:
                     raise CannotAsk("another backtest is running: wait for it, or cancel it")
                 out = tempfile.TemporaryFile()  # noqa: SIM115 # the thread closes it
-                env = {**os.environ, "NO_COLOR": "1"}
+                env = {**os.environ, "NO_COLOR": "1", LANG: "en"}
                 job.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, env=env)  # noqa: S603 # ours
                 os.setpriority(os.PRIO_PROCESS, job.process.pid, NICE)
             except (OSError, CannotAsk) as error:

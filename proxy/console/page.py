@@ -160,8 +160,8 @@ class PageRequest:
     async def run(self, *argv: str, **how: Any) -> Ran:
         return await self.asking.run(self.session.token, *argv, **how)
 
-    async def own(self, path: str, **query: str) -> dict[str, Any]:
-        return await self.asking.own(self.session.token, path, **query)
+    async def own(self, path: str, given: Mapping[str, Any] | None = None, /, **query: str) -> dict[str, Any]:
+        return await self.asking.own(self.session.token, path, given, **query)
 
     # -- answers
 

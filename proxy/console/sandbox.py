@@ -22,7 +22,7 @@ from proxy.operations.client import CannotAsk
 WITHIN_S = 20.0
 """Time limit of a request: large rule sets take some seconds."""
 KEPT_MAX, KEPT_S = 6, 300.0
-"""Rule sets whose answers are kept, and for how long: a check depends on the settings and the day, too."""
+"""Rule sets, also with drafts, whose answers are kept, and for how long: a check depends on the settings and the day, too."""
 NO_FILES: Mapping[str, str] = {}
 
 
@@ -31,19 +31,19 @@ class Sandbox:
         self._config = config
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._described: OrderedDict[str, tuple[float, dict[str, Any]]] = OrderedDict()
+        self._described: OrderedDict[tuple[str, frozenset[tuple[str, str]]], tuple[float, dict[str, Any]]] = OrderedDict()
 
     async def describe(self, revision: str, instead: Mapping[str, str] = NO_FILES) -> dict[str, Any]:
         """A rule set in words: see desk/revisions/sandbox_rules.py."""
-        now = time.monotonic()
-        if not instead and (known := self._described.get(revision)) is not None and now - known[0] < KEPT_S:
+        now, key = time.monotonic(), (revision, frozenset(instead.items()))
+        if (known := self._described.get(key)) is not None and now - known[0] < KEPT_S:
+            self._described.move_to_end(key)
             return known[1]
         found: dict[str, Any] = await self._ask("told", revision=revision, instead=instead)
-        if not instead:
-            self._described[revision] = now, found
-            self._described.move_to_end(revision)
-            while len(self._described) > KEPT_MAX:
-                self._described.popitem(last=False)
+        self._described[key] = now, found
+        self._described.move_to_end(key)
+        while len(self._described) > KEPT_MAX:
+            self._described.popitem(last=False)
         return found
 
     async def tried(self, revision: str, instead: Mapping[str, str], message: Mapping[str, str]) -> dict[str, Any]:
@@ -57,6 +57,22 @@ class Sandbox:
     async def tables(self, revision: str) -> dict[str, str | None]:
         found: dict[str, str | None] = await self._ask("tables", revision=revision)
         return found
+
+    async def draft(self, revision: str, who: str) -> dict[str, Any]:
+        found: dict[str, Any] = await self._ask("draft", revision=revision, who=who)
+        return found
+
+    async def keep_draft(self, revision: str, who: str, files: Mapping[str, str | None]) -> dict[str, Any]:
+        found: dict[str, Any] = await self._ask("keep_draft", revision=revision, who=who, files=files)
+        return found
+
+    async def draft_again(self, revision: str, who: str, before: str, proposed: str) -> dict[str, Any]:
+        found: dict[str, Any] = await self._ask("draft_again", revision=revision, who=who, before=before, proposed=proposed)
+        return found
+
+    async def switched(self, revision: str, instead: Mapping[str, str], rule: str, mode: str, share: str) -> tuple[str, str]:
+        file, text = await self._ask("switched", revision=revision, instead=instead, rule=rule, mode=mode, share=share)
+        return file, text
 
     async def spread(self, revision: str, instead: Mapping[str, str], into: Path) -> str:
         return str(await self._ask("spread", revision=revision, instead=instead, into=str(into)))

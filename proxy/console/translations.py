@@ -16,6 +16,7 @@ from starlette.requests import Request
 
 from proxy.i18n import catalog
 from proxy.i18n.catalog import CLOSED
+from proxy.i18n.labels import reason_in_chinese
 from proxy.i18n.phrases import LANGUAGES, WORDS, preferred
 
 __all__ = ["LANGUAGE", "LANGUAGES", "SHARED", "Translator", "language_of", "load"]
@@ -59,6 +60,10 @@ class Translator:
         if found is not None or self.language != "zh":
             return found or word
         return CLOSED.get(kind, {}).get(word) or WORDS.get(word, word)
+
+    def reason(self, why: str) -> str:
+        """What somebody wrote as the reason of an order, with the desk's own words before it in this language."""
+        return reason_in_chinese(why) if self.language == "zh" else why
 
     def in_language(self, text: str) -> str:
         """A sentence of the gate in this language; unchanged if the catalog does not have it."""

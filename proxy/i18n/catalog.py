@@ -14,12 +14,14 @@ file there is used without registration. One line has both languages:
     {number}        any text: it is left as it is
     {fault:said}    a sentence or a noun of the catalogs
     {all:each}      several of them, with a semicolon between each and the next
+    {which:counts}  ``recipient-cap 3, marketing 5/0/1``: words of COUNTED with numbers; names stay
     {which:names}   names, "or" or "and" between them
     {state:case}    a word of a closed list: CLOSED
     {found:any}     one of the catalogs' sentences where they have it, else left as it is
     {where:key}     a place in a file: limit, carriers[0].window
     {name:field}    an argument of a command, as forms call it, too: FIELDS
     {line:line}     a number: a line's, a case's
+    {why:written}   what somebody wrote as the reason, behind "case 3: "
     {what:about}    the scope of an order or a refusal: ``signature 甲店 and category marketing``; values hold no blanks, so no sentence fits
 
 If you change a sentence in the code, change its line in the catalog; a test reads all sentences from the source and looks them
@@ -62,26 +64,51 @@ DIMENSIONS: Mapping[str, str] = {
 """Dimensions of orders and opt-outs."""
 CLOSED: Mapping[str, Mapping[str, str]] = {
     "answer": labels.ANSWERS, "case": labels.CASES, "consent": labels.CONSENTS, "penalty": labels.PENALTIES, "feed": labels.FEEDS,
-    "reason": labels.REASONS,
+    "request": labels.REQUESTS,
+    "reason": labels.REASONS, "event": labels.EVENTS, "fate": labels.FATES, "says": {"yes": "是", "no": "否"},
+    "end": labels.ENDS, "change": {"added": "新增", "changed": "修改", "removed": "删除"}, "how": labels.HOW,
+    "dimension": {**DIMENSIONS, "reason": "原因", "day": "日期"},
     "receipt": labels.RECEIPTS, "role": ROLES, "scope": labels.SCOPES, "step": labels.STEPS, "word": WORDS,
 }  # fmt: skip
 """Closed lists of the gate's own words, with their Chinese."""
 
-SAID, ANY, NAMES, KEY, FIELD, LINE, ABOUT, EACH = "said", "any", "names", "key", "field", "line", "about", "each"
+COUNTED: Mapping[str, str] = {
+    **WORDS, **labels.REASONS, **labels.ANSWERS, **labels.GONE, "(none)": "（无）", "(the gate)": "（网关）", "(below)": "（合并）",
+}  # fmt: skip
+"""Words that a line counts."""
+
+SAID, ANY, NAMES, KEY, FIELD, LINE, ABOUT, EACH, COUNTS = (
+    "said",
+    "any",
+    "names",
+    "key",
+    "field",
+    "line",
+    "about",
+    "each",
+    "counts",
+)
+WRITTEN = "written"
 _SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _QUOTES = "'\""
 _BETWEEN = re.compile("( or | and )")
+_COUNT = re.compile(r"(.+?):? ([-\d,./<%–]+)")
 _SURROGATE = re.compile("[\ud800-\udfff]")  # half a surrogate pair: no sentence of the gate contains one
 _CHINESE = re.compile("[\u4e00-\u9fff“”]")
 _BARE = r"[^\s:'\"]+"
 _ONE = f"(?:{'|'.join(DIMENSIONS)}) {_BARE}(?: or {_BARE})*"
-FITS: Mapping[str, str] = {KEY: _BARE, FIELD: _BARE, LINE: r"\d+", ABOUT: f"{_ONE}(?: and {_ONE})*"}
+FITS: Mapping[str, str] = {KEY: _BARE, FIELD: _BARE, LINE: r"\d+(?:,\d{3})*", ABOUT: f"{_ONE}(?: and {_ONE})*"}
 """The pattern of a slot by kind; other kinds match any text."""
 
 
 def _about(dimension: str, values: str) -> str:
     words = WORDS if dimension in ("category", "subcategory") else {}
     return f"{DIMENSIONS[dimension]} {'或'.join(words.get(one, one) for one in values.split(' or '))}"
+
+
+def _counted(one: str) -> str:
+    pair = _COUNT.fullmatch(one)
+    return one if pair is None else f"{COUNTED.get(pair[1], pair[1])} {pair[2]}"
 
 
 class Slot(NamedTuple):
@@ -97,6 +124,7 @@ class Phrase:
         self.slots = [Slot(name, kind) for name, kind in _SLOT.findall(english)]
         literal = _SLOT.sub("\0", english).split("\0")
         self.first, self.last = literal[0].removesuffix("'"), literal[-1].removeprefix("'")
+        self.core = max(literal, key=len).strip("'")
         self.known = len(_SLOT.sub("", english))  # characters outside the slots: the more there are, the surer a match is
         self.starts_with_slot = bool(self.slots) and english.startswith("{") and self.slots[0].kind in ("", ANY)
         """Whether it begins with a slot for any text: then a prefix such as a file name could be taken for a part of it."""
@@ -105,7 +133,9 @@ class Phrase:
 
     def may_match(self, text: str) -> bool:
         """A quick check before ``values``."""
-        return text == self.english if not self.slots else text.startswith(self.first) and text.endswith(self.last)
+        if not self.slots:
+            return text == self.english
+        return self.core in text and text.startswith(self.first) and text.endswith(self.last)
 
     def values(self, text: str) -> Iterator[tuple[str, ...]]:
         """What may stand in the slots of a text that ``may_match`` this: with the first as short as can be, then as long; nothing where it is
@@ -216,6 +246,10 @@ class SentenceReader:
             return "；".join(chinese for chinese, _ in found), all(known for _, known in found)
         if kind == ABOUT:
             return "、".join(_about(*one.split(" ", 1)) for one in value.split(" and ")), True
+        if kind == WRITTEN:
+            return labels.reason_in_chinese(value), True
+        if kind == COUNTS:
+            return "，".join(map(_counted, value.split(", "))), True
         if kind == NAMES or kind in CLOSED:
             words = _BETWEEN.split(value)  # of closed lists, too, there may be several
             known = {**CLOSED.get(kind, {}), " or ": "或", " and ": "、"}

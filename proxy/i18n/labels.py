@@ -3,6 +3,7 @@
 Documents, pages and refusals show the Chinese label first and the English word beside it. Never: a stranger's text, whatever it looks like.
 """
 
+import re
 from collections.abc import Mapping
 
 from proxy.i18n.phrases import WORDS
@@ -20,6 +21,13 @@ PENALTIES: Mapping[str, str] = {
 FEEDS: Mapping[str, str] = {
     "proposed": "待批准", "approved": "已批准", "rejected": "未通过", "withdrawn": "已撤回", "lapsed": "逾期未批, 已失效",
 }  # fmt: skip
+REQUESTS: Mapping[str, str] = {"proposed": "待复核", "approved": "已删除", "rejected": "不予删除", "withdrawn": "已撤回"}
+"""Of people who ask to be erased."""
+ERASED: Mapping[str, str] = {
+    "refusals": "拒收记录", "consents_and_lists": "同意和名单", "withdrawn": "撤回同意的记录", "asked_for_consent": "征求同意的记录",
+    "texts": "所拒收一方的短信内容", "numbers_in_complaints": "投诉中的号码",
+}  # fmt: skip
+"""What is gone of a person who was erased."""
 ANSWERS: Mapping[str, str] = {
     "accepted": "运营商已接收", "taken-back": "运营商拒绝, 不计数", "unknown": "无应答, 计数", "late-accepted": "运营商迟到接收",
     "late-taken-back": "运营商迟到拒绝, 不计数", "still-unknown": "拒绝, 先前可能已送达: 计数",
@@ -34,6 +42,28 @@ CONSENTS: Mapping[str, str] = {
     "granted": "已同意", "absent": "没有同意", "expired": "已过期", "revoked": "已撤回", "unreviewed": "证明未审核",
     "accepted": "证明已认可", "rejected": "证明未认可", "withdrawn": "已撤回",
 }  # fmt: skip
+EVENTS: Mapping[str, str] = {
+    **CASES, **PENALTIES, "valid": "认定有效", "invalid": "认定无效", "duplicate": "认定重复", "not-ours": "认定非本网",
+    "filed": "立案", "matched": "匹配短信", "forwarded": "转办", "reopened": "重新打开", "suppressed": "停止营销",
+    "stopped": "停发", "evidence": "导出证据", "forgotten": "删除个人信息", "vouched": "认领", "approved": "批准", "appealed": "申诉",
+    "proposed": "提出", "rejected": "驳回", "lifted": "解除",
+    "accepted": "生效", "rolled-back": "回退", "kept-out": "未采用",
+}  # fmt: skip
+"""What happened with a case, a penalty, a set of rules."""
+HOW: Mapping[str, str] = {
+    "first start": "首次启动", "start": "启动", "files": "目录改动", "reload": "重新读取", "command": "命令", "push": "提交",
+}  # fmt: skip
+"""How a set of rules came."""
+FATES: Mapping[str, str] = {
+    "answer": "运营商", "receipt": "回执", "reply": "上行", "optout": "退订", "restore": "恢复", "review": "待判定", "stopped": "退订",
+    "held": "暂停", "restored": "恢复", "confirmed": "已答复本人", "officer": "人工登记",
+}  # fmt: skip
+"""What became of a message, and what a person answered."""
+GONE: Mapping[str, str] = {
+    "refusals": "退订", "consents and lists": "同意和名单", "withdrawn": "撤回", "asked for consent": "征求同意", "texts": "文案",
+    "numbers in complaints": "投诉中的号码",
+}  # fmt: skip
+"""What is deleted with a person."""
 ENDS: Mapping[str, str] = {"opt-out": "退订", "withdrawal": "撤回"}  # causes for the end of a consent
 SCOPES: Mapping[str, str] = {
     "all": "全部营销", "advertiser": "广告主", "signature": "签名", "provider": "通道商", "port": "端口", "category": "类别",
@@ -61,6 +91,14 @@ REASONS: Mapping[str, str] = {
     "journal-down": "日志写不了(磁盘满或只读)", "judge-error": "网关自身故障",
 }  # fmt: skip
 """The reasons of rules/README.md: those of rules, then those of the gate itself."""
+
+
+_OF_CASE = re.compile(r"^case (\d+): ")
+
+
+def reason_in_chinese(why: str) -> str:
+    """What somebody wrote as the reason; "case 3: ", which the desk puts before it, in Chinese."""
+    return _OF_CASE.sub(r"案件 \1：", why)
 
 
 def both(word: str | None, of: Mapping[str, str] = WORDS) -> str:

@@ -44,7 +44,7 @@ from proxy.model.number import NotARecipient, masked_repr, recipient_of
 KEPT_KINDS = frozenset({
     messages.OPTOUT, messages.RESTORED, messages.SAID, messages.SUPPRESSED, messages.LISTING, messages.LISTED, messages.LISTING_DONE,
     messages.CONSENT_FILE, messages.CONSENTS, messages.CONSENT_EVENT, messages.PERSON, messages.TOLD, messages.CASED, messages.OPERATED,
-    messages.CONSENT_REPLY, messages.RECYCLING,
+    messages.CONSENT_REPLY, messages.RECYCLING, messages.ERASURE_REQUESTED,
 })  # fmt: skip
 """What people refused, agreed to and complained of, what the desk entered of it, and who looked at whom: the law asks for these for
 themselves."""

@@ -16,6 +16,7 @@ from proxy.journal.records import (
     consents,
     delivers,
     doubtful_replies,
+    erasure_requests,
     evidence,
     gate_events,
     mailbox,
@@ -32,8 +33,8 @@ from proxy.journal.segment import JournalRecord
 from proxy.model.redact import mask_numbers, printable
 
 DECLARING = (
-    answers, complaints, consents, delivers, doubtful_replies, erasure, evidence, gate_events, mailbox, messages, operator_actions, penalties,
-    probes, recycled_numbers, reply_paths, requests, retention, revisions,
+    answers, complaints, consents, delivers, doubtful_replies, erasure, erasure_requests, evidence, gate_events, mailbox, messages,
+    operator_actions, penalties, probes, recycled_numbers, reply_paths, requests, retention, revisions,
 )  # fmt: skip
 """All modules that declare a kind."""
 TEXTS = ("text", "words", "answered")

@@ -7,7 +7,7 @@ have the permission and the people who can grant it. Never: a token, a socket, a
 
     viewer    sees how the gate does; no recipient's number, no text
     officer   works at the desk: looks up recipients, enters refusals, consents, decisions and stops, exports files; proposes
-    approver  looks up recipients; approves, as a second person, what others propose
+    approver  looks up recipients; reviews proofs of consents; approves, as a second person, what others propose
     auditor   sees everything, full numbers too, and exports files; changes nothing
     admin     has all of these rights and operates the gate: connections, traces, removals
 
@@ -28,6 +28,7 @@ class Permission(Enum):
     WHOLE = "see whole numbers"
     TAKE_OUT = "take people's data out of the gate"
     ENTER = "enter what people at the desk decide"
+    REVIEW = "accept or reject what proves a consent"
     APPROVE = "agree to what others propose"
     OPERATE = "operate the gate"
     OWN = "see what is a provider's own"
@@ -50,9 +51,9 @@ class Role(Enum):
 _MAY: Mapping[Role, frozenset[Permission]] = {
     Role.VIEWER: frozenset({Permission.SEE}),
     Role.OFFICER: frozenset(
-        {Permission.SEE, Permission.LOOK, Permission.WHOLE, Permission.TAKE_OUT, Permission.ENTER},
+        {Permission.SEE, Permission.LOOK, Permission.WHOLE, Permission.TAKE_OUT, Permission.ENTER, Permission.REVIEW},
     ),
-    Role.APPROVER: frozenset({Permission.SEE, Permission.LOOK, Permission.APPROVE}),
+    Role.APPROVER: frozenset({Permission.SEE, Permission.LOOK, Permission.REVIEW, Permission.APPROVE}),
     Role.AUDITOR: frozenset({Permission.SEE, Permission.LOOK, Permission.WHOLE, Permission.TAKE_OUT}),
     Role.ADMIN: frozenset(Permission) - {Permission.OWN},
     Role.PROVIDER: frozenset({Permission.OWN}),
@@ -67,6 +68,7 @@ PATHS: Mapping[str, Permission | None] = {
     "/optouts": Permission.ENTER,
     "/provider": Permission.OWN,
     "/provider/penalties": Permission.OWN,
+    "/provider/precheck": Permission.OWN,
     "/provider/refusals": Permission.OWN,
     "/provider/rules": Permission.OWN,
     "/provider/tasks": Permission.OWN,

@@ -63,6 +63,10 @@ class Authorization:
         """Names of all who have a token."""
         return frozenset(person.name for person in self._people)
 
+    def holders(self, wanted: Permission) -> list[str]:
+        """Names of all who have a permission."""
+        return [person.name for person in self._people if any(wanted in role.may for role in person.roles)]
+
     async def asker(self, account: str, token: str) -> Asker:
         """``token`` empty: none was given. CommandRefused for an unknown token."""
         if not token or not self._people:

@@ -14,17 +14,20 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.models import OptionInfo
 
 from proxy.operations import terminal
 from proxy.operations.client import CannotAsk
 from proxy.operations.declaration import Operation, Operations, OwnCommand
 from proxy.operations.parameters import Choice, Form, List, OptionError, Parameter, parameters_of
-from proxy.operations.terminal import CONFIG, Config, Control, Json
+from proxy.operations.terminal import CONFIG, Config, Control, Json, Printed
 
 TokenFile = Annotated[
     Path | None, typer.Option("--token-file", help="Your token, in a file only you may read; else GATE106_TOKEN_FILE.")
 ]
 SENTENCE_CHARACTERS_MAX = 500  # of the help of a command in a list
+LANGUAGE = "printed_language"
+"""The parameter of ``--lang``, in a command that has none of its own."""
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
@@ -71,15 +74,28 @@ def _example(one: Operation | OwnCommand) -> str | None:
 
 def _function(one: Operation | OwnCommand, *, is_group: bool = False) -> Callable[..., None]:
     function = with_options(one.function) if isinstance(one, OwnCommand) else command_of(one, is_group=is_group)
+    signature = inspect.signature(function, eval_str=True)
+    own = next((name for name, one in signature.parameters.items() if _is_language(one)), "")
 
     @functools.wraps(function)
     def run(**values: Any) -> None:
+        terminal.use_language(values[own] if own else values.pop(LANGUAGE))
         try:
             function(**values)
         except (OptionError, CannotAsk) as error:
             terminal.fail(error)
 
+    if not own:
+        printed = inspect.Parameter(LANGUAGE, _KEYWORD, annotation=Printed, default=None)
+        run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), printed])  # type: ignore[attr-defined]
+        run.__annotations__ = {**function.__annotations__, LANGUAGE: Printed}
     return run
+
+
+def _is_language(parameter: inspect.Parameter) -> bool:
+    """Whether a command has a ``--lang`` of its own."""
+    declared = getattr(parameter.annotation, "__metadata__", ())
+    return any("--lang" in (one.default, *(one.param_decls or ())) for one in declared if isinstance(one, OptionInfo))
 
 
 def command_of(operation: Operation, *, is_group: bool = False) -> Callable[..., None]:

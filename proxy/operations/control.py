@@ -58,6 +58,10 @@ class Call:
         """Names of all who have a token."""
         return self._authorization.known
 
+    def others_who_may(self, wanted: Permission) -> list[str]:
+        """Names of the others who have a permission."""
+        return [name for name in self._authorization.holders(wanted) if name != self.asker.name]
+
     def demand(self, wanted: Permission, more: str = "") -> None:
         """CommandRefused where the asker lacks a permission beyond the command's own; ``more``: the option that needs it."""
         self._authorization.demand(self.asker, wanted, f"{self._name}{more}")

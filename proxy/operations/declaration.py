@@ -35,6 +35,7 @@ Lines = Callable[[Any], Iterable[str]]
 """The lines in which the command line prints an answer."""
 
 CSV, PDF, ZIP = "text/csv", "application/pdf", "application/zip"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 class Button(NamedTuple):
@@ -213,6 +214,11 @@ class Program:
     parameters: tuple[Parameter, ...] = ()
     get: ClassVar[bool] = False
     method: ClassVar[str] = "POST"
+
+    @property
+    def suffix(self) -> str:
+        """Of the name of the file that it writes."""
+        return "xlsx" if self.media == XLSX else self.media.partition("/")[2]
 
     @property
     def path(self) -> str:

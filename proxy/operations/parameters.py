@@ -34,6 +34,7 @@ LINES_MAX = 10**12
 _UNITS = {"d": 86_400, "h": 3600, "m": 60}
 DURATION = "[0-9]{1,6}[smhd]"
 DAY = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+MONTH = "20[0-9]{2}-(?:0[1-9]|1[0-2])"
 """Patterns of texts that a command of the command line reads itself."""
 MOMENT = f"{DAY}(?: (?:[01][0-9]|2[0-3]):[0-5][0-9])?"
 

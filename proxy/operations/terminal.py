@@ -1,6 +1,7 @@
 """Options, output and errors that the commands share.
 
-An error is one line on stderr and exit 2. Never: a decision, a number unmasked that the gate did not send so.
+An error is one line on stderr and exit 2. What is printed is translated here, by the catalogs of proxy/i18n; JSON stays as it is.
+Never: a decision, a number unmasked that the gate did not send so.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from proxy.runtime.os_errors import in_words
 
 if TYPE_CHECKING:
     from proxy.config import Settings, SettingsError
+    from proxy.i18n.text import Bilingual
 
 
 def languages() -> list[str]:
@@ -36,13 +38,23 @@ Language = Annotated[
     str | None,
     typer.Option("--lang", metavar="[zh|en]", autocompletion=languages, help="Default: of the locale, zh where it is neither."),
 ]
+Printed = Annotated[
+    str | None,
+    typer.Option("--lang", metavar="[zh|en]", autocompletion=languages, help="The language. Default: of the locale, else en."),
+]
+"""Of commands whose only text for people is what they print."""
+LANG = "GATE106_LANG"
+PROGRAM = "gate106: "
 CONFIG = Path("gate106.yaml")
 TOKEN_BYTES_MAX = 4096
 
 
 def fail(text: object) -> NoReturn:
     """One line on stderr, exit 2."""
-    warn(f"gate106: {in_words(text) if isinstance(text, OSError) else text}")
+    from proxy.i18n.text import Bilingual
+
+    said = Bilingual(PROGRAM + text, PROGRAM + text.zh) if isinstance(text, Bilingual) else None
+    warn(said or f"{PROGRAM}{in_words(text) if isinstance(text, OSError) else text}")
     raise typer.Exit(2)
 
 
@@ -68,20 +80,61 @@ def note_unknown(config: Path, provider: str | None) -> None:
 
 def warn(line: object) -> None:
     """Prints a line on stderr, without control characters."""
-    typer.echo(printable(str(line), " "), err=True)
+    typer.echo(printable(in_words_of_reader(line if isinstance(line, str) else str(line)), " "), err=True)
 
 
 def choose_language(language: str | None) -> str:
-    """The language of answers: the option, else the locale's, else Chinese."""
-    from proxy.config.yaml_file import unknown
-    from proxy.i18n.phrases import LANGUAGES
+    """The language of answers: the option, else GATE106_LANG, else the locale's, else Chinese."""
+    return checked_language(language) if language is not None else _of_environment() or "zh"
 
-    if language is None:
-        said = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
-        return said[:2] if said[:2] in LANGUAGES else LANGUAGES[0]
-    if language not in LANGUAGES:
-        fail(f"--lang: {unknown('language', language, LANGUAGES)}")
+
+class _Printed:
+    """The language of what this process prints."""
+
+    asked = ""
+    for_programs = False
+
+
+def use_language(language: str | None) -> None:
+    """Prints in this language from now on; None: in that of GATE106_LANG, else the locale's, else in English."""
+    _Printed.asked = checked_language(language) if language is not None else ""
+
+
+def print_for_programs() -> None:
+    """Prints in English whatever is asked for: the console translates it for its reader."""
+    _Printed.for_programs = True
+
+
+def printed_language() -> str:
+    """The language of what is printed."""
+    return "en" if _Printed.for_programs else _Printed.asked or _of_environment() or "en"
+
+
+def _of_environment() -> str:
+    said = next(filter(None, map(os.environ.get, (LANG, "LC_ALL", "LC_MESSAGES", "LANG"))), "")[:2]
+    return said if said in languages() else ""
+
+
+def checked_language(language: str) -> str:
+    """Exit 2 where it is none of ``languages``."""
+    from proxy.config.yaml_file import unknown
+
+    if language not in languages():
+        fail(f"--lang: {unknown('language', language, languages())}")
     return language
+
+
+def in_words_of_reader(line: str) -> str:
+    """A line in the language of what is printed; ``Bilingual`` in its own words, any other by the catalogs."""
+    if printed_language() == "en":
+        return line
+    from proxy.i18n.catalog import in_language
+    from proxy.i18n.text import Bilingual
+
+    if isinstance(line, Bilingual):
+        return line.zh
+    bare = line.lstrip(" ").removeprefix(PROGRAM)
+    return line[: len(line) - len(bare)] + in_language(bare, "zh")
 
 
 def use_token_file(token_file: Path) -> None:
@@ -99,7 +152,7 @@ def use_token_file(token_file: Path) -> None:
         fail(f"{token_file}: {getattr(error, 'strerror', None) or 'is no token'} (--token-file or GATE106_TOKEN_FILE names it)")
 
 
-def settings_of(config: Path | None, language: str = "en") -> Settings | None:
+def settings_of(config: Path | None, language: str = "") -> Settings | None:
     """The settings; None without a file. A mistake in them ends the command."""
     from proxy.config import SettingsError, load
 
@@ -109,15 +162,18 @@ def settings_of(config: Path | None, language: str = "en") -> Settings | None:
         refuse_settings(error, language)
 
 
-def refuse_settings(error: SettingsError, language: str = "en", advice: str = "") -> NoReturn:
-    """Every mistake is a line on stderr in this language, the last one with ``advice``; exit 2."""
+def refuse_settings(error: SettingsError, language: str = "", advice: str = "") -> NoReturn:
+    """Every mistake is a line on stderr in this language (else in that of what is printed), the last one with ``advice``; exit 2."""
     from proxy.i18n.catalog import in_language
+    from proxy.i18n.phrases import both
+
+    language = language or printed_language()
 
     for number, problem in enumerate(error.problems, start=1):
         where, _, what = problem.partition(": ")
         said = re.sub(r"^[\w.\[\]]+: ", "", what)  # the setting's name stays as it is
         behind = advice if number == len(error.problems) else ""
-        warn(f"gate106: {where}: {what.removesuffix(said)}{in_language(said, language)}{behind}")
+        warn(both(f"gate106: {where}: {what.removesuffix(said)}{in_language(said + behind, language)}"))
     raise typer.Exit(2) from None
 
 
@@ -174,7 +230,7 @@ def as_json(told: Any) -> None:
 
 def print_line(text: str) -> None:
     """Prints one line, without control characters."""
-    typer.echo(printable(text))
+    typer.echo(printable(in_words_of_reader(text)))
 
 
 def print_answer(told: Any, json: bool, lines: Iterable[str]) -> None:
@@ -198,22 +254,43 @@ def last_day(until: float) -> str:
     return format_time(until - 1)[:10]
 
 
+def event_line(event: Mapping[str, Any]) -> Bilingual:
+    """What happened with a case or a penalty."""
+    from proxy.i18n.catalog import in_language
+    from proxy.i18n.labels import EVENTS
+    from proxy.i18n.text import Bilingual
+
+    at, what, why = format_time(event["time"]), event["what"], event["why"]
+    who = f"  {event['who']}"
+    return Bilingual(
+        f"  {at}  {what}{who}" + (f": {why}" if why else ""),
+        f"  {at}  {EVENTS.get(what, what)}{who}" + (f"：{in_language(why, 'zh')}" if why else ""),
+    )
+
+
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]], nothing: str) -> None:
     """Prints ``table_lines``."""
     for line in table_lines(heads, rows, nothing):
-        typer.echo(line)
+        print_line(line)
 
 
 def table_lines(heads: Sequence[str], rows: Iterable[Sequence[object]], nothing: str) -> Iterator[str]:
     """Rows under their heads, columns as wide as needed; ``nothing`` where there are none."""
-    lines = [[printable(str(cell)) for cell in row] for row in rows]
+    from proxy.i18n import columns
+    from proxy.i18n.phrases import both
+
+    language = printed_language()
+    shown = [columns.head(one, language) for one in heads]
+    lines = [
+        [printable(columns.cell(head, str(cell), language)) for head, cell in zip(heads, row, strict=True)] for row in rows
+    ]
     if not lines:
         yield nothing
         return
-    widths = [max(_width(cell) for cell in column) for column in zip(heads, *lines, strict=True)]
-    for line in [list(heads), *lines]:
+    widths = [max(_width(cell) for cell in column) for column in zip(shown, *lines, strict=True)]
+    for line in [shown, *lines]:
         cells = [cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)]
-        yield "  ".join(cells).rstrip()
+        yield both("  ".join(cells).rstrip())
 
 
 def _width(text: str) -> int:

@@ -19,7 +19,7 @@ from proxy.policy.condition import BitCondition, Tree
 from proxy.policy.limit import LATE, Limit
 from proxy.policy.limit_counts import Only, Unsigned, counter_key, falls_back, pick
 from proxy.policy.registries.registry import Registry
-from proxy.policy.rule_dates import RetryAfter
+from proxy.policy.rule_dates import RetryAfter, active_from_to
 from proxy.policy.time_windows import NEVER, after
 
 EVERYONE_PPM = 1_000_000
@@ -61,6 +61,11 @@ class Rule:
     def enforced_ppm(self) -> int:
         """For how many recipients it decides, in millionths."""
         return EVERYONE_PPM if self.mode == "enforce" else self.share_ppm if self.mode == "shadow" else 0
+
+    @property
+    def decides_from(self) -> float:
+        """When it decides for the first time, behind its trial; 0: no date says so."""
+        return max(active_from_to(self.when)[0], self.trial_until, 0.0)
 
     def in_mode(self, mode: str) -> Rule:
         """The same rule, enforced or in shadow."""

@@ -20,13 +20,12 @@ from typing import Any, NamedTuple
 
 import cython
 
-from proxy.config.yaml_file import unknown
 from proxy.i18n.phrases import COMMA, NOTHING, Bilingual, both, joined, term
 from proxy.model.message import Counters, Take
 from proxy.policy import time_windows
 from proxy.policy.condition import RecipientTest, Tree, leaves
 from proxy.policy.loading.problem import Faults, RuleFault, each
-from proxy.policy.loading.source import Node
+from proxy.policy.loading.source import Node, english, unknown_word
 from proxy.policy.time_windows import after
 
 KEYS = (
@@ -88,7 +87,8 @@ def reached(limit: Limit, counters: Counters, key: Any, total: Any, now: cython.
     counted: cython.longlong
     if share:
         counted = counters.count(key, since, COUNT_MAX) + 1
-        return counted > limit.least and counted > share * (counters.count(total, since, COUNT_MAX) + 1)
+        least: cython.longlong = fields[7]
+        return counted > least and counted > share * (counters.count(total, since, COUNT_MAX) + 1)
     if not burst:
         return counters.count(key, since, fields[0]) >= most
     if counters.count(key, since, fields[5]) >= burst:
@@ -181,9 +181,12 @@ def _window(node: Node) -> time_windows.Window:
         return time_windows.Window(written, time_windows.CALENDAR_S[written])
     try:
         seconds = time_windows.duration(written)
-    except ValueError:
-        what = unknown("window", written, time_windows.CALENDAR_S)
-        raise node.fault(f"limit: per: {what}, or a duration like 59s, 24h, 7d") from None
+    except ValueError as fault:
+        if isinstance(fault, time_windows.ChineseDuration):
+            raise node.fault(f"limit: per: {fault}", written, fault.meant) from None
+        what = unknown_word("window", written, time_windows.CALENDAR_S)
+        text = f"limit: per: {what}, or a duration like 59s, 24h, 7d"
+        raise node.fault(text, written, english(written, time_windows.CALENDAR_S)) from None
     if seconds > time_windows.WINDOW_MAX_S:
         raise node.fault(f"limit: per: {written} needs more history than is kept (at most 366d)")
     return time_windows.Window("rolling", seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from proxy.config.yaml_file import unknown
@@ -11,6 +12,7 @@ from proxy.policy import time_windows
 from proxy.policy.condition import All, Test, Tree
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.registry import Registry
+from proxy.policy.time_windows import TimeTest
 
 ACTIVE_KEYS = ("from", "to", "campaign")
 TRIAL_KEYS = ("until", "from", "for")
@@ -18,9 +20,18 @@ TRIAL_KEYS = ("until", "from", "for")
 
 def is_to_come(when: Tree, since: float, until: float) -> bool:
     """Whether a rule (with its date conditions) is never active from ``since`` to ``until``, but will be later."""
+    return any(not time.holds(since) and until <= time.changes(since) < time_windows.NEVER for time in active_times(when))
+
+
+def is_over(when: Tree, now: float) -> bool:
+    """Whether a rule's dates are over."""
+    return any(not time.holds(now) and time.changes(now) >= time_windows.NEVER for time in active_times(when))
+
+
+def active_times(when: Tree) -> list[TimeTest]:
+    """A rule's own dates: none, or one condition."""
     parts = when.parts if isinstance(when, All) else (when,)
-    times = [one.time for one in parts if isinstance(one, Test) and one.word == "active" and one.time is not None]
-    return any(not time.holds(since) and until <= time.changes(since) < time_windows.NEVER for time in times)
+    return [one.time for one in parts if isinstance(one, Test) and one.word == "active" and one.time is not None]
 
 
 def read_active(node: Node, registry: Registry) -> Test:
@@ -57,17 +68,43 @@ def _dates(dates: Mapping[str, str]) -> Bilingual:
 
 def _span(item: Node, keys: dict[str, Node], what: str) -> tuple[float, float]:
     first, last = -time_windows.NEVER, time_windows.NEVER
-    try:
-        if "from" in keys:
-            first, _ = time_windows.moment(keys["from"].text(f"{what}: from"))
-        if "to" in keys:
-            last, timed = time_windows.moment(keys["to"].text(f"{what}: to"))
-            last += 0 if timed else time_windows.DAY_S
-    except ValueError as fault:
-        raise item.fault(f"{what}: {fault}") from None
+    if "from" in keys:
+        first, _ = keys["from"].parsed(what, time_windows.moment)
+    if "to" in keys:
+        last, timed = keys["to"].parsed(what, time_windows.moment)
+        last += 0 if timed else time_windows.DAY_S
     if last <= first:
         raise item.fault(f"{what}: to is before from (swap them)")
     return first, last
+
+
+def active_from_to(when: Tree) -> tuple[float, float]:
+    """When a rule is active for the first time, and when for good no more; 0: no date says so."""
+    for time in active_times(when):
+        last = _last_edge(time)
+        begins = 0.0 if time.holds(-time_windows.NEVER) else time.changes(-time_windows.NEVER)
+        return begins, 0.0 if time.holds(last) else last
+    return 0.0, 0.0
+
+
+def as_begun(when: Tree) -> Tree:
+    """A rule's conditions as if its dates had begun already; they end when they do."""
+    return All(tuple(_begun(one) for one in (when.parts if isinstance(when, All) else (when,))))
+
+
+def _begun(part: Tree) -> Tree:
+    if not isinstance(part, Test) or part.word != "active" or (time := part.time) is None:
+        return part
+    ends = _last_edge(time)
+    test = time_windows.between([(-time_windows.NEVER, time_windows.NEVER if time.holds(ends) else ends)], time.words)
+    return replace(part, holds=test.holds, time=test)
+
+
+def _last_edge(time: TimeTest, at: float = -time_windows.NEVER) -> float:
+    """The last moment at which dates begin or end."""
+    while (later := time.changes(at)) < time_windows.NEVER:
+        at = later
+    return at
 
 
 def read_trial(node: Node) -> float:
@@ -75,12 +112,9 @@ def read_trial(node: Node) -> float:
     keys = node.mapping("trial", TRIAL_KEYS)
     if keys.keys() not in ({"until"}, {"from", "for"}):
         raise node.fault("trial: say until when (until: 2026-12-01), or from when and how long (from: 2026-11-24, for: 7d)")
-    try:
-        if "until" in keys:
-            return time_windows.moment(keys["until"].text("trial: until"))[0]
-        return time_windows.moment(keys["from"].text("trial: from"))[0] + time_windows.duration(keys["for"].text("trial: for"))
-    except ValueError as fault:
-        raise node.fault(f"trial: {fault}") from None
+    if "until" in keys:
+        return keys["until"].parsed("trial", time_windows.moment)[0]
+    return keys["from"].parsed("trial", time_windows.moment)[0] + keys["for"].parsed("trial", time_windows.duration)
 
 
 class RetryAfter(NamedTuple):

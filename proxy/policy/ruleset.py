@@ -12,7 +12,8 @@ In: rules and tables from the loader. Out: the Plan for a message: its facts and
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import cython
@@ -20,7 +21,7 @@ import cython
 from proxy.model.message import Category, Facts, Message, Order, Sender
 from proxy.model.recipient import CONSENT_REQUEST
 from proxy.native.octet_runs import place_of, u16_of
-from proxy.policy.condition import Bits, RecipientTest, leaves
+from proxy.policy.condition import Bits, RecipientTest, compile_tree, leaves
 from proxy.policy.evaluation_plan import Decision, Plan, Rule, plan_of
 from proxy.policy.generational_cache import Memo
 from proxy.policy.kinds import NumberList
@@ -36,6 +37,7 @@ from proxy.policy.registries.templates import TemplateRow
 from proxy.policy.related_senders import RelatedSenders, SenderGroups
 from proxy.policy.replies.consent import declared_words
 from proxy.policy.reply_paths import Paths, ReplyPath
+from proxy.policy.rule_dates import as_begun
 from proxy.policy.rule_program import RuleProgram, Times, Validity
 from proxy.policy.store_failure import cut_off
 from proxy.policy.text.category import BANDS, CODE, PADDED, SUBCATEGORY_CODES, band_of
@@ -234,10 +236,19 @@ class RuleSet:
             return self
         return self._like(tuple(for_everyone(rule) for rule in self.rules), self.orders, self.paths)
 
-    def _like(self, rules: tuple[Rule, ...], orders: tuple[Order, ...], paths: Paths | None) -> RuleSet:
+    def as_begun(self, names: Container[str]) -> RuleSet:
+        """The same rules, those of these names as if they had begun already: without a trial, and from before their first date on. So a set
+        is rehearsed."""
+        bits = self._base.copy()
+        rules = tuple(_begun(rule, bits) if rule.id in names and rule.mode != "off" else rule for rule in self.rules)
+        return self._like(rules, self.orders, self.paths, bits)
+
+    def _like(
+        self, rules: tuple[Rule, ...], orders: tuple[Order, ...], paths: Paths | None, bits: Bits | None = None
+    ) -> RuleSet:
         return RuleSet(
-            self.revision, rules, self._base, self.regions, self.registry, self.lists, self.lexicon, self.category_tag, orders, self.reader,
-            desk=self.desk, paths=paths,
+            self.revision, rules, bits or self._base, self.regions, self.registry, self.lists, self.lexicon, self.category_tag, orders,
+            self.reader, desk=self.desk, paths=paths,
         )  # fmt: skip
 
     def asked_of(self, path: ReplyPath) -> int:
@@ -444,6 +455,11 @@ class RuleSet:
         for field, index in self._fields:
             held |= index.get(field(facts, traits, registry, at), 0)
         return facts, held
+
+
+def _begun(rule: Rule, bits: Bits) -> Rule:
+    when = as_begun(rule.when)
+    return replace(rule, when=when, compiled=compile_tree(when, bits), trial_until=-NEVER)
 
 
 def _classified(declared: Category, traits: Traits, form: TemplateRow | None) -> Category:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -32,8 +33,11 @@ CALENDAR_S = {"minute": 60, "hour": 3600, "day": DAY_S, "week": 7 * DAY_S, "mont
 DURATION = re.compile(r"([1-9][0-9]{0,8})([smhdw])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": DAY_S, "w": 7 * DAY_S}
 _IN_CHINESE = {"s": "秒", "m": "分钟", "h": "小时", "d": "天"}
+_UNITS_SPOKEN = {"秒": "s", "分钟": "m", "分": "m", "小时": "h", "时": "h", "天": "d", "日": "d", "周": "w", "星期": "w"}
+_SPOKEN = re.compile(rf"([1-9][0-9]{{0,8}})\s*个?({'|'.join(_UNITS_SPOKEN)})")
 CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|(24):(00)")
 _OFFSET = re.compile(r"([+-])([01][0-9]):([0-5][0-9])")
+MONTH = re.compile("20[0-9]{2}-(?:0[1-9]|1[0-2])")
 WHEN = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}(?::\d{2})?)(Z|[+-]\d{2}:\d{2})?)?")
 
 
@@ -98,10 +102,21 @@ def spell_in_chinese(seconds: int) -> str:
     return f"{spelt[:-1]} {_IN_CHINESE[spelt[-1]]}"
 
 
+class ChineseDuration(ValueError):
+    """A duration in Chinese, and as it is to be written."""
+
+    def __init__(self, text: str, meant: str) -> None:
+        super().__init__(f"'{text}' is no duration (write {meant})")
+        self.meant = meant
+
+
 def duration(text: str) -> int:
     """Seconds of ``59s 24h 7d``; ValueError otherwise."""
     match = DURATION.fullmatch(text)
     if not match:
+        spoken = _SPOKEN.fullmatch(text)
+        if spoken:
+            raise ChineseDuration(text, spoken[1] + _UNITS_SPOKEN[spoken[2]])
         raise ValueError(f"'{text}' is no duration (like 59s, 30m, 24h, 7d)")
     return int(match[1]) * _UNIT_S[match[2]]
 
@@ -118,7 +133,42 @@ def moment(text: str) -> tuple[float, bool]:
     return (day if day.tzinfo else day.replace(tzinfo=ZONE)).timestamp(), match[2] is not None
 
 
+_DAY = r"(?:(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})日?|(\d{4})(\d{2})(\d{2}))"
+_TIME = r"(?:(\d{1,2})\s*[:时点]\s*(\d{1,2})(?:[:分]\s*(\d{1,2})秒?(?:\.\d+)?)?分?|(\d{2})(\d{2})(\d{2})?)"
+_IN_TABLES = re.compile(rf"{_DAY}(?:(?:[\sT]+|(?<=日)|(?<=\d{{8}})){_TIME}(?:\+08:00)?)?", re.ASCII)
+
+
+_SERIAL = re.compile(r"[34567]\d{4}(?:\.0+)?", re.ASCII)
+"""A day as spreadsheets count it, where a cell has lost its format."""
+
+
+def table_moment(text: str) -> tuple[float, bool]:
+    """The same of a cell of a table, in any usual spelling: 2027/6/30, 2027年6月30日 8点05分, 20270630."""
+    if WHEN.fullmatch(text):
+        return moment(text)
+    written = unicodedata.normalize("NFKC", text).strip()
+    if _SERIAL.fullmatch(written):
+        return moment(str(date(1899, 12, 30) + timedelta(days=int(float(written)))))
+    found = _IN_TABLES.fullmatch(written)
+    if not found:
+        return moment(written)
+    year, month, day, *packed_day, hour, minute, second, packed_hour, packed_minute, packed_second = found.groups("")
+    written_day = "-".join(packed_day) if not year else f"{year}-{month:0>2}-{day:0>2}"
+    clock = [packed_hour, packed_minute, packed_second] if packed_hour else [hour, minute, second]
+    return moment(f"{written_day} {':'.join(f'{part:0>2}' for part in clock)}" if any(clock) else written_day)
+
+
 _WRITTEN = re.compile(r"(\d{4})\s*[-/.年]?\s*(\d{1,2})\s*(?:月|[-/.月]\s*(\d{1,2})日?|(\d{2}))?", re.ASCII)
+
+
+def month_span(month: str) -> tuple[float, float]:
+    """When a month (``2026-11``) begins and ends. ValueError."""
+    if not MONTH.fullmatch(month):
+        raise ValueError(f"'{month[:40]}' is no month (like 2026-11)")
+    since = moment(f"{month}-01")[0]
+    until = Window("month", 0).end(since)
+    assert until is not None
+    return since, float(until)
 
 
 def iso_date(written: str) -> str:

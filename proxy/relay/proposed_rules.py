@@ -6,6 +6,8 @@ a counter.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import cython
 
 from proxy.model.counters import GateCounters
@@ -15,12 +17,16 @@ from proxy.policy.judge import judge
 from proxy.policy.reply_paths import Paths
 from proxy.policy.ruleset import RuleSet
 
+NO_RULES: Mapping[str, float] = {}
+
 
 @cython.final
 @cython.cclass
 class CandidateRules:
     rules: RuleSet
     base: RuleSet
+    as_begun: Mapping[str, float]
+    """Rules that are tried as if they decided already, each with the time from which it does."""
     judged: cython.longlong
     """Messages judged since it was proposed, or since the start."""
     stricter: cython.longlong
@@ -30,8 +36,10 @@ class CandidateRules:
     errors: cython.longlong
     _tally: GateCounters
 
-    def __init__(self, rules: RuleSet, tally: GateCounters) -> None:
-        self.rules = self.base = rules
+    def __init__(self, rules: RuleSet, tally: GateCounters, as_begun: Mapping[str, float] = NO_RULES) -> None:
+        """``as_begun``: see there."""
+        self.rules = self.base = rules.as_begun(as_begun) if as_begun else rules
+        self.as_begun = as_begun
         self._tally = tally
         self.judged = self.stricter = self.milder = self.errors = 0
 

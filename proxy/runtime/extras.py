@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-EXTRAS = {"archive": ("duckdb", "pyarrow"), "console": ("jinja2", "python_multipart", "reportlab")}
+EXTRAS = {"archive": ("duckdb", "pyarrow"), "console": ("jinja2", "python_multipart", "reportlab", "paperang_p2_fonts_cjk")}
 """The modules of each extra."""
 
 

@@ -26,6 +26,7 @@ from proxy.desk.connections.links_operations import Links
 from proxy.desk.connections.trace_operations import Tracing
 from proxy.desk.consents.operations import ConsentOperations
 from proxy.desk.data_subjects.book import RecycledFeeds
+from proxy.desk.data_subjects.erasure_requests import ErasureRequests
 from proxy.desk.data_subjects.operations import DataSubjects
 from proxy.desk.data_subjects.recycled_operations import RecycledNumbers
 from proxy.desk.explain.operations import Explanations
@@ -131,6 +132,7 @@ class ControlPlane:
         self.cases = CaseBook(store.cases, self.write_all)
         self.penalties = PenaltyBook(store.penalties, self.write_all)
         self.recycled = RecycledFeeds(store.recycled, self.write_all)
+        self.erasure_requests = ErasureRequests(store.erasure_requests, self.write_all)
         self.inbox = Inbox(store.doubtful, store.decisions)
         hours = ProviderHours(store.hours, self.write_unreplicated, self.write_all if store.shared else None, store.node)
         self.penalty_scheduler = PenaltyScheduler(
@@ -352,6 +354,8 @@ class ControlPlane:
             self.penalties.reread()
         if messages.RECYCLING in kinds:
             self.recycled.reread()
+        if messages.ERASURE_REQUESTED in kinds:
+            self.erasure_requests.reread()
         if messages.CASED in kinds:
             self.cases.reread()
             self.penalty_scheduler.soon()
@@ -389,6 +393,7 @@ class ControlPlane:
             + (self.replication.notes() if self.replication is not None else [])
             + regions.notes(self._rules, self.now())
             + self.recycled.notes()
+            + self.erasure_requests.notes()
             + [note for one in (self._roller, self._console, self._auditor) if one is not None for note in one.notes()]
         )
 

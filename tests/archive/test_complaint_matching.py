@@ -56,7 +56,6 @@ class Archive:
             self.more,
             [],
             NOTHING,
-            *([0] * (len(SearchResult.__dataclass_fields__) - 4)),
         )
 
     @staticmethod

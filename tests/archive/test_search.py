@@ -510,3 +510,47 @@ def test_parts_answers_and_receipts_come_with_what_fits_however_much_else_there_
                 patch.setattr(search, "PERSON_ROWS_MAX", 5)
                 assert ask(harness, shelf, until=NOON + 60, **asked).hits == whole.hits
             assert any(len(hit.fates) == 4 for hit in whole.hits)
+
+
+def test_pages_follow_each_other_and_a_long_message_is_on_one_of_them(harness: Harness, shelf: Shelf) -> None:
+    for index in (1, 2):
+        data = bytes((5, 0, 3, 77, 2, index)) + f"【甲店】第{index}段 拒收请回复R".encode("utf-16-be")
+        harness.sends("jia", submit_sm("1069001", str(SHANGHAI), data, data_coding=8, esm_class=ESM_UDHI, sequence=index))
+    synced(harness)
+    busy(harness, 3)
+    shelf.roll(harness.disk, harness.now)
+    for asked in ({"to": SHANGHAI}, {"provider": "jia"}):
+        whole = [hit.name for hit in ask(harness, shelf, **asked).hits]
+        pages = [ask(harness, shelf, **asked, limit=2, skip=skip) for skip in range(0, len(whole), 2)]
+        assert [hit.name for page in pages for hit in page.hits] == whole
+        assert [page.more for page in pages] == [True] * (len(pages) - 1) + [False]
+    with pytest.raises(BadQuery, match="are passed over"):
+        ask(harness, shelf, provider="jia", skip=10**6)
+
+
+def test_facets_count_messages_and_a_province_is_one(harness: Harness, shelf: Shelf) -> None:
+    harness.submit("jia", SHANGHAI, "【甲店】甲 拒收请回复R")
+    harness.submit("jia", SHANGHAI + 1, "【甲店】乙 拒收请回复R")
+    harness.submit("yi", SHANGHAI, "【乙店】您的验证码是 283412, 请勿告诉他人")
+    synced(harness)
+
+    def ask_facets(**asked: Any) -> SearchResult:
+        journals = [LocalJournal(harness.disk, 0)]
+        province = {SHANGHAI: "上海", SHANGHAI + 1: "江苏"}.get
+        return search.find(
+            shelf.folder, journals, shelf.keys, Query(**asked).checked(), harness.now, province_of=lambda number: province(number, ""), facets=True
+        )  # fmt: skip
+
+    for _ in ("in the journal", "in tables"):
+        found = ask_facets(since=NOON - DAY)
+        assert found.facets is not None
+        assert (found.facets.total, found.facets.complete) == (3, True)
+        assert found.facets.counts["provider"] == {"jia": 2, "yi": 1}
+        assert found.facets.counts["province"] == {"上海": 2, "江苏": 1}
+        assert list(found.facets.counts["day"].values()) == [3]
+        assert {hit.person for hit in ask_facets(province="江苏").hits} == {shelf.keys.person(SHANGHAI + 1)}
+        assert [hit.provider for hit in ask_facets(province="上海", provider="yi").hits] == ["yi"]
+        assert ask_facets(province="北京").hits == []
+        for category, count in found.facets.counts["category"].items():
+            assert [hit.category for hit in ask_facets(category=category).hits] == [category] * count
+        shelf.roll(harness.disk, harness.now)

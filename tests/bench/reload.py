@@ -41,7 +41,7 @@ WORTH_A_LOOK_S = 0.005
 STILL_S = 3.0  # before the changes and behind them, for comparison
 IN_FORCE_S = 60.0
 STRICT_S = 0.02  # the bound of a pause during a change (DESIGN)
-CHARACTERS = range(0x4E00, 0x7000)
+LETTERS = [*map(chr, range(0x4E00, 0x7000))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def words_of(count: int, seed: int) -> list[str]:
     chance = random.Random(seed)
     found: dict[str, None] = {}
     while len(found) < count:
-        found["".join(chr(chance.choice(CHARACTERS)) for _ in range(chance.randint(3, 6)))] = None
+        found["".join(chance.choices(LETTERS, k=chance.randrange(3, 7)))] = None
     return list(found)
 
 

@@ -91,7 +91,8 @@ def _changed(folder: Path, load: LoadProcess, measured_gate: MeasuredGate, added
     rows = folder / "more.csv"
     last = _write_spread(rows, added)
     settings = str(folder / "gate106.yaml")
-    command = [sys.executable, "-m", "proxy", "suppress", "import", str(rows), "--config", settings, "--why", "bench"]
+    listed = ["--source", "import", "--for", "good", "--why", "bench"]
+    command = [sys.executable, "-m", "proxy", "suppress", "import", str(rows), "--config", settings, *listed]
     done: dict[str, Any] = {}
     wait_s = WAIT_S + added * WAIT_EACH_S
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -50,8 +51,15 @@ def visit(street: Street, chromium: Browser) -> Iterator[Callable[..., Visitor]]
     """``visit("chen")``: somebody who is logged in; ``visit()``: nobody. Whatever the browser finds wrong with a page fails the story."""
     contexts, visitors = [], []
 
-    def come(name: str = "", language: str = "zh", size: dict[str, int] = WIDE) -> Visitor:
-        context = chromium.new_context(viewport=size, locale="zh-CN", timezone_id="Asia/Shanghai")  # type: ignore[arg-type]
+    def come(
+        name: str = "", language: str = "zh", size: dict[str, int] = WIDE, scheme: Literal["light", "dark"] = "light"
+    ) -> Visitor:
+        context = chromium.new_context(
+            viewport=size,  # type: ignore[arg-type]
+            locale="zh-CN",
+            timezone_id="Asia/Shanghai",
+            color_scheme=scheme,
+        )
         contexts.append(context)
         visitor = Visitor(context, street.address).speak(language)
         visitors.append(visitor)

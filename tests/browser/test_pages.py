@@ -24,9 +24,9 @@ CHINESE = re.compile("[\u4e00-\u9fff]")
 @pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("name", ["song", "jia"])
 def test_a_page_keeps_nobody_out_and_fits(name: str, language: str, visit: Come) -> None:
-    """Each page on both screens: opened on one, turned into the other. axe reads a page on the screen on which it was opened; in the other
-    language that is the other screen."""
-    here = visit(language=language)
+    """Each page on both screens: opened on one, turned into the other. axe reads a page on the screen on which it was opened, with notices of
+    every kind; in the other language that is the other screen, and it is dark."""
+    here = visit(language=language, scheme="light" if language == "zh" else "dark")
     assert faults(here, "/login", language) == []
     here.log_in(name)
     found: dict[str, list[str]] = {}
@@ -45,12 +45,13 @@ def faults(here: Visitor, path: str, language: str) -> list[str]:
     sizes = [WIDE, PHONE] if (sum(kind(path).encode()) + (language == "zh")) % 2 else [PHONE, WIDE]
     here.screen(sizes[0])
     here.open(path)
+    here.notice()
     found = [f"{sizes[0]['width']}: {fault}" for fault in here.axe()]
     for size in sizes:
         here.screen(size)
         if (more := here.too_wide()) > 0:
             found.append(f"{size['width']}: {more} px too wide")
-        found += [f"{size['width']}: {fault}" for fault in here.unreadable()]
+        found += [f"{size['width']}: {fault}" for fault in (*here.unreadable(), *here.endless())]
     return found
 
 
@@ -129,6 +130,29 @@ def test_a_key_leads_to_the_search_and_another_closes_what_was_opened(visit: Com
     here.page.keyboard.press("/")
     assert here.page.evaluate("document.activeElement.name") == "to"
     assert here.page.input_value("[name=to]") == "", "the key itself is not typed"
+
+
+def test_a_dialog_takes_the_focus_and_gives_it_back(visit: Come) -> None:
+    here = visit("song").open("/complaints")
+    summary = here.page.locator("details.dialog > summary").first
+    summary.focus()
+    here.page.keyboard.press("Enter")
+    here.page.wait_for_function("() => document.activeElement.closest('.sheet') !== null")
+    assert here.page.evaluate("document.activeElement.matches('input, select, textarea')")
+    here.page.keyboard.press("Escape")
+    assert here.page.evaluate("document.activeElement.matches('details.dialog:not([open]) > summary')")
+
+
+def test_a_long_page_leads_to_its_parts_and_back_to_its_top(visit: Come) -> None:
+    here = visit("song", size={"width": 1280, "height": 320}).open("/")
+    links = here.page.locator("nav.jump a")
+    here.page.wait_for_function("() => document.querySelectorAll('nav.jump a').length > 3")
+    links.nth(3).click()
+    assert here.page.evaluate("window.scrollY") > 0
+    links.last.click()
+    here.page.wait_for_function("() => window.scrollY === 0")
+    here.screen({"width": 1280, "height": 2400})
+    here.page.wait_for_function("() => document.querySelector('nav.jump').hidden")
 
 
 def test_what_measures_pages_opens_all_of_them_and_their_parts(street: Street) -> None:

@@ -192,8 +192,37 @@ def test_a_signature_is_registered_and_another_ends(street: Street, visit: Come,
 )
 def test_a_mistake_is_taught_in_the_reader_s_language_while_it_is_typed(language: str, said: str, visit: Come) -> None:
     chen = visit("chen", language).open("/drafts/edit")
-    chen.page.fill("textarea[name=text]", "rules:\n  - {id: a, wen: {category: otp}}\n")
+    chen.page.locator(".cm-content").click()
+    chen.page.keyboard.press("Control+a")
+    chen.page.keyboard.insert_text("rules:\n  - {id: a, wen: {category: otp}}\n")
     expect(chen.page.locator("#check .wrong")).to_contain_text(said, timeout=20_000)
+    expect(chen.page.locator(".cm-line:has(.cm-error-text)")).to_have_text("  - {id: a, wen: {category: otp}}")
+    expect(chen.page.locator(".cm-lint-marker-error")).to_have_count(1)
     assert chen.axe() == []
     chen.page.locator("#check .wrong button").click()
-    assert chen.page.evaluate("document.activeElement.name") == "text", "its line is where one goes on typing"
+    chen.page.keyboard.insert_text("  - {id: a, when: {category: otp}, then: reject, reason: keyword}")
+    expect(chen.page.locator("#check .wrong")).to_have_count(0, timeout=20_000)
+    assert "{id: a, when" in chen.open("/drafts/edit").page.locator(".cm-content").inner_text(), "the draft is kept"
+    chen.page.locator("#drafted button").click()
+    chen.page.wait_for_url("**/rules")
+    assert "{id: a, when" not in chen.open("/drafts/edit").page.locator(".cm-content").inner_text()
+
+
+def test_a_search_is_saved_by_name_and_a_list_is_previewed_before_it_is_stored(visit: Come, tmp_path: Path) -> None:
+    chen = visit("chen").open("/find?verdict=reject&to=13800210500&province=上海")
+    chen.page.fill(".saved input", "上海拒发")
+    chen.page.click(".saved form button")
+    link = chen.open("/find").page.locator(".saved a")
+    assert (link.inner_text(), "138" in (link.get_attribute("href") or "")) == ("上海拒发", False)
+    chen.follow(link.click).sees("上海")
+    chen.page.click(".saved li button")
+    assert chen.page.locator(".saved a").count() == 0
+    (tmp_path / "名单.csv").write_bytes("手机号,来源,有效期至,备注\n13800210501,投诉,2040/6/30,x\n".encode("gbk"))
+    chen.open("/optouts/lists").page.click("summary.button.main")
+    chen.page.set_input_files("input[name=file]", tmp_path / "名单.csv")
+    chen.page.fill("input[name=why]", "12321")
+    chen.page.click("button:has-text('预览')")
+    chen.sees("以下各列无法识别")
+    assert chen.axe() == []
+    chen.page.check("input[name=ignore][value=备注]")
+    chen.follow(chen.page.locator("#seen button.main").click).sees("1 个号码")

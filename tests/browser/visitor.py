@@ -17,6 +17,8 @@ from tests.console.world import hidden
 
 AXE = Path(__file__).parent / "node" / "node_modules" / "axe-core" / "axe.min.js"
 GRAVE = ("serious", "critical")
+OVERTAKEN = ("htmx:afterRequest", "htmx:sendAbort")
+"""What htmx says of a request that a newer one replaced, and of no other alone."""
 LETTERS_PX_MIN = 9
 UNREADABLE = """least => [
     ...[...document.querySelectorAll('main .table')].filter(one => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1)
@@ -24,6 +26,20 @@ UNREADABLE = """least => [
     ...[...document.querySelectorAll('main svg text')].filter(one => one.checkVisibility() && one.getBoundingClientRect().height < least)
         .map(one => 'too small to read: ' + one.textContent),
 ]"""
+NOTICES = """kinds => document.getElementById('content').prepend(...kinds.map(kind => {
+    const made = document.createElement('p');
+    made.className = 'said ' + kind;
+    made.setAttribute('role', 'status');
+    made.textContent = kind;
+    return made;
+})) || window.dispatchEvent(new Event('resize'))"""
+ENDLESS = """async () => {
+    await new Promise(done => requestAnimationFrame(() => setTimeout(done, 0)));
+    const main = document.getElementById('content'), screens = main.scrollHeight / window.innerHeight;
+    const links = [...main.querySelectorAll('nav.jump a')].filter(one => one.checkVisibility());
+    const dead = links.filter(one => !document.querySelector(one.getAttribute('href'))).map(one => 'leads nowhere: ' + one.outerHTML);
+    return screens > 2 && !links.length ? [screens.toFixed(1) + ' screens, and no links to its parts'] : dead;
+}"""
 WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 
 
@@ -41,7 +57,7 @@ class Visitor:
 
     def _said(self, said: ConsoleMessage) -> None:
         """What the browser complains about; of answers that went wrong ``_answered`` knows more."""
-        if said.type == "error" and not said.text.startswith("Failed to load resource"):
+        if said.type == "error" and not said.text.startswith(("Failed to load resource", *OVERTAKEN)):
             self.faults.append(f"{said.type}: {said.text}")
 
     def _asked(self, request: Request) -> None:
@@ -156,6 +172,14 @@ class Visitor:
             if one["impact"] in GRAVE
             for node in one["nodes"]
         ]
+
+    def notice(self) -> None:
+        """Notices of every kind show, as the layout makes them."""
+        self.page.evaluate(NOTICES, ["done", "note", "warn", "bad"])
+
+    def endless(self) -> list[str]:
+        """A page of more than two screens without links to its parts."""
+        return list(self.page.evaluate(ENDLESS))
 
     def too_wide(self) -> int:
         """Pixels by which the page is wider than the screen."""

@@ -14,12 +14,12 @@ from tests.test_documented import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 NAMED = {
-    "serve", "demo", "check", "explain", "backtest", "find", "report", "precheck", "bench", "trace", "binds", "links", "stop", "sim carrier",
+    "serve", "demo", "check", "explain", "backtest", "find", "report", "today", "precheck", "bench", "trace", "binds", "links", "stop", "sim carrier",
     "sim provider",
 }  # fmt: skip
 """Commands whose names are older than the grammar, and stay."""
 VERBS = set(
-    "accept add appeal approve audit check compare decide diff drain enable end erase expire export find forward hash import kick lift list "
+    "accept add answer appeal approve audit check compare count decide diff drain enable end erase expire export find forward hash import kick lift list "
     "make match measure pack probe propose prove push register reject reload remove reopen restore resume review roll rollback serve show "
     "start suspend sweep take trace verify withdraw write".split()
 )

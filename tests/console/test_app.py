@@ -27,6 +27,7 @@ from tests.console.world import PEOPLE, PORTS, Browser, World, hidden, token_of
 
 Open = Callable[..., Browser]
 HTMX = ("2.0.7", "60231ae6ba9db3825eb15a261122d5f55921c4d53b66bf637dc18b4ee27c79f9")
+EDITOR = "145f07abf72f3a5c24701b62ef25cad638c41efe847b89d5f3280f50f5541872"
 EVERYBODY = [*(name for name in PEOPLE if name != "guo"), *PORTS]
 """Guo is taken out of the settings on the way."""
 
@@ -37,6 +38,11 @@ def test_htmx_is_the_file_that_its_version_is_known_by() -> None:
     assert hashlib.sha256(octets).hexdigest() == digest
     assert f'version:"{version}"'.encode() in octets
     assert "Zero-Clause BSD" in (STATIC / "htmx.LICENSE").read_text()
+
+
+def test_the_editor_is_the_bundle_that_make_editor_makes() -> None:
+    assert hashlib.sha256((STATIC / "editor.min.js").read_bytes()).hexdigest() == EDITOR
+    assert "MIT License" in (STATIC / "editor.LICENSE").read_text()
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

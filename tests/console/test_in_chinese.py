@@ -27,6 +27,7 @@ PATHS = {
     "number": "999",
     "id": "999",
     "name": "nowhere",
+    "rule": "nowhere",
     "revision": "0" * 16,
     "kind": "page",
     "step": "reopen",
@@ -161,7 +162,15 @@ def test_bad_rows_are_said_one_by_one_with_file_and_line(desk: Desk) -> None:
         ("/optouts/lists/import", "list.xls", "\u00d0\u00cf", ["list.xls"]),
         ("/optouts/consents/import", "consents.csv", "number,given\n13800210500,明天\n", ["consents.csv 第 2 行：given：“明天”不是日期"]),
     ):  # fmt: skip
-        answer = here.post(path, files={"file": (name, rows.encode())}, why="一批", source="import", provider="jia")
+        terms = {
+            "why": "一批",
+            "source": "import",
+            "provider": "jia",
+            "lasts": "good",
+            "advertiser": "任何",
+            "until": "2040-12-31",
+        }
+        answer = here.post(path, files={"file": (name, rows.encode())}, **terms)
         assert answer.status_code == 409, answer.text
         for word in words:
             assert word in problems(answer), problems(answer)
@@ -180,6 +189,7 @@ def test_a_draft_s_mistakes_are_taught_in_chinese_while_it_is_written(desk: Desk
         answer = here.post("/drafts/check", **form)
         assert words in shown(answer.text), shown(answer.text)
         assert not english(answer.text), english(answer.text)
+    here.post("/drafts/discard")
     tried = here.post("/drafts/try", **draft(here), try_to="4001234567", try_from="1069001", try_text=AD)
     assert "400 客服号码，不是个人号码" in problems(tried)
 
@@ -224,7 +234,8 @@ def test_what_was_done_with_a_case_is_told_in_chinese_too(desk: Desk, two: World
     ):
         done = chen.post(path, **form)
         assert done.status_code in (200, 303), (path, problems(done))
-    two.ask("song", "subject.erase", to=ANNA, why="本人要求")
+    request = two.ask("song", "subject.erase", to=ANNA, why="本人要求")["request"]
+    two.ask("lin", "subject.approve", id=str(request))
     for _ in range(3):
         two.send("jia", BOB, AD)
     shown_of = {

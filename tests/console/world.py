@@ -101,6 +101,7 @@ class Browser:
 
     def __init__(self, world: World, name: str = "", language: str = "zh", address: str = "") -> None:
         """``address``: where it is; its own where nothing is said."""
+        self.world = world
         at = address or f"2001:db8::{next(_ADDRESSES):x}"
         self.client = TestClient(world.app, base_url="http://127.0.0.1:9107", follow_redirects=False, client=(at, 50_000))
         self.client.cookies.set("gate106-language", language)

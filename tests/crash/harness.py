@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -183,12 +182,5 @@ class Harness:
 
 
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """One command of the gate, to its end, by a command line."""
-    return subprocess.run(
-        [sys.executable, "-m", "proxy", *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=WITHIN_S,
-        check=False,
-    )
+    """One command of the gate, to its end."""
+    return forked.run([*map(str, arguments)], cwd=ROOT, env=os.environ, timeout=WITHIN_S)

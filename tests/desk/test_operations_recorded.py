@@ -34,7 +34,7 @@ CONSENT = {"given": time.time() - DAY_S}
 BY_NAME = {one.name: one for one in OPERATIONS}
 PEOPLE = {
     Permission.SEE: "tang", Permission.LOOK: "tang", Permission.TAKE_OUT: "tang", Permission.ENTER: "tang", Permission.APPROVE: "lin",
-    Permission.OPERATE: "song",
+    Permission.OPERATE: "song", Permission.REVIEW: "lin",
 }  # fmt: skip
 """The caller of an operation, by the permission that it requires."""
 REWRITTEN = {
@@ -257,6 +257,11 @@ def recycled(world: World) -> Example:
     return Example(lines=({"numbers": [[int(suppressed(world)), int(time.time()) - 60]]}, {"end": True, "numbers": 1}))
 
 
+def request(world: World) -> str:
+    """A person's request to be erased, that waits."""
+    return str(chen(world, "subject.erase", to=person())["request"])
+
+
 def feed(world: World) -> str:
     """A feed of one number, by chen."""
     example = recycled(world)
@@ -272,6 +277,8 @@ def erased(world: World) -> Example:
 EXAMPLES: Mapping[str, tuple[Callable[[World], Example], ...]] = {
     "binds": (plain,),
     "binds.kick": (kicked,),
+    "complaint.answer": (lambda world: Example({"id": decided(world), "file": "reply.pdf", "sha256": "ab" * 32}),),
+    "complaint.count": (lambda world: Example({"month": "2026-11"}),),
     "complaint.decide": (
         lambda world: Example({"id": case(world), "state": "invalid"}),
         lambda world: Example({"id": case(world), "state": "valid", "suppress": "provider"}),
@@ -347,6 +354,7 @@ EXAMPLES: Mapping[str, tuple[Callable[[World], Example], ...]] = {
     "rules.reject": (lambda world: Example({"revision": proposal(world)}),),
     "rules.reload": (plain,),
     "rules.rollback": (rolled_back,),
+    "rules.set-mode": (lambda world: Example({"rule": "beijing-ban", "mode": "shadow"} if in_force(world) else {}),),
     "rules.take": (taken,),
     "rules.withdraw": (lambda world: Example({"revision": proposal(world)}, who="chen"),),
     "shadow": (lambda world: Example({"for_s": 60.0}),),
@@ -356,6 +364,10 @@ EXAMPLES: Mapping[str, tuple[Callable[[World], Example], ...]] = {
     "stop.list": (plain,),
     "subject.erase": (lambda world: Example({"to": person()}), lambda world: Example({"to": suppressed(world)})),
     "subject.recycled": (recycled,),
+    "subject.approve": (lambda world: Example({"id": request(world)}),),
+    "subject.list-requests": (plain,),
+    "subject.reject": (lambda world: Example({"id": request(world)}),),
+    "subject.withdraw": (lambda world: Example({"id": request(world)}, who="chen"),),
     "subject.show": (lambda world: Example({"to": person()}),),
     "suppress.add": (lambda world: Example({"to": person()}),),
     "suppress.export": (plain,),

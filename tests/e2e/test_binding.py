@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from proxy.net.authenticator import is_password
+from tests import forked
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import ROOT, SHANGHAI, Gate, provider
 from tests.e2e.pdus import (  # fmt: skip
@@ -36,8 +37,8 @@ MAKE_HASH = [sys.executable, "-m", "proxy", "password", "hash"]
 @pytest.fixture(scope="module")
 def hashed() -> str:
     """What ``gate106 password hash`` prints for ``secret``."""
-    done = subprocess.run(MAKE_HASH, cwd=ROOT, input="secret\n", capture_output=True, text=True, timeout=30, check=True)
-    return done.stdout.strip()
+    with forked.Popen(MAKE_HASH, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as asked:
+        return asked.communicate(b"secret\n", timeout=30)[0].decode().strip()
 
 
 @pytest.fixture(scope="module")

@@ -191,7 +191,7 @@ def test_a_case_is_matched_by_who_decides_and_decided_with_a_suppression_that_ac
         assert listed.returncode == 0
         assert "note: unknown provider of the settings 'jai' (did you mean 'jia'?)" in listed.stderr
     sheet = openpyxl.load_workbook(gate.folder / "out.xlsx").active
-    assert next(sheet.iter_rows(values_only=True))[5] == "state"
+    assert next(sheet.iter_rows(values_only=True))[5] == "认定"
     assert sheet.max_row == 6
     assert ANNA not in str(list(sheet.values))
 
@@ -274,7 +274,7 @@ def test_an_export_has_all_cases_however_many_there_are(gate: Gate):
     out = gate.folder / "out.csv"
     assert told(gate, "complaint", "export", out)["cases"] == 1900
     with out.open(encoding="utf-8-sig") as file:
-        assert {row["reference"] for row in csv.DictReader(file)} == {f"R{number}" for number in range(1, 1901)}
+        assert {row["投诉编号"] for row in csv.DictReader(file)} == {f"R{number}" for number in range(1, 1901)}
 
 
 def free(gate: Gate) -> Conversation | None:

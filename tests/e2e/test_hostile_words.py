@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from proxy.sim.gate_process import CHINA
+from tests import forked
 from tests.e2e.asked import asked
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import ROOT, SHANGHAI, Gate, provider
@@ -58,7 +59,7 @@ def test_nothing_that_strangers_or_colleagues_write_is_obeyed_where_it_is_shown(
         ESCAPES.replace("\x07", ""),
     ]
     traces = [
-        subprocess.Popen([*argv, *more], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for more in ([], ["--json"])
+        forked.Popen([*argv, *more], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for more in ([], ["--json"])
     ]
     for one in traces:
         assert one.stderr is not None
@@ -113,7 +114,7 @@ def test_nothing_that_strangers_or_colleagues_write_is_obeyed_where_it_is_shown(
                 ["suppress", "add", "--to", person, "--scope", "port", "--value", f"={ESCAPES}", *why],
                 ["suppress", "show", "--to", person],
                 ["suppress", "show", "--to", person, "--json"],
-                ["suppress", "import", "people.csv", *why],
+                ["suppress", "import", "people.csv", "--source", "import", "--for", "good", *why],
                 ["suppress", "export", "--out", "export.csv", *why],
                 ["stop", "--signature", SIGNATURE, *why],
                 ["stop", "list"],

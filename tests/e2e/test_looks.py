@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from proxy.journal.records import messages, operator_actions
 from proxy.journal.write_ahead_log import OsDisk, read
 from tests.e2e.asked import asked
 from tests.e2e.carrier import Carrier
-from tests.e2e.gate import ROOT, SHANGHAI, Gate, provider, run
+from tests.e2e.gate import SHANGHAI, Gate, provider, run
 
 PERSON = SHANGHAI.format(4711)
 MASKED = f"{PERSON[:3]}****{PERSON[-4:]}"
@@ -70,8 +68,7 @@ def test_beside_a_gate_that_does_not_run_only_the_masked_number_is_shown_and_it_
 
 
 def test_a_trace_of_a_person_says_whom_it_watches_masked_and_the_journal_has_the_number(gate: Gate):
-    argv = [sys.executable, "-m", "proxy", "trace", "--to", PERSON, "--for", "1s", "--config", str(gate.config)]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    done = run("trace", "--to", PERSON, "--for", "1s", "--config", gate.config)
     assert done.returncode == 0, done.stderr
     assert f"watching to or from {MASKED}" in done.stderr
     assert PERSON not in done.stdout + done.stderr

@@ -19,6 +19,7 @@ import pytest
 from proxy.journal.encoding import unpack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.write_ahead_log import OsDisk, read
+from tests import forked
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, ROOT, SHANGHAI, Gate, provider, run
 from tests.e2e.pdus import ESME_RINVPASWD, ESME_RINVSYSID
@@ -149,7 +150,7 @@ def test_an_order_ends_by_itself(gate: Gate, jia: Raw):
 
 def test_a_dry_run_stops_nothing_and_counts_what_would_be_refused(gate: Gate, jia: Raw):
     command = [sys.executable, "-m", "proxy", "stop", "--province", "上海", "--dry-run", "--watch", "3s", "--why", "a"]
-    with subprocess.Popen([*command, "--config", gate.config, "--json"], cwd=ROOT, stdout=subprocess.PIPE, text=True) as asking:
+    with forked.Popen([*command, "--config", gate.config, "--json"], cwd=ROOT, stdout=subprocess.PIPE, text=True) as asking:
         until(gate.notes, "the trial in force")
         assert [submit(jia, number) for number in (SHANGHAI.format(1), SHANGHAI.format(2), "13800250500")] == [0, 0, 0]
         found = json.loads(asking.communicate(timeout=20)[0])
@@ -355,7 +356,9 @@ def test_a_list_is_in_force_when_the_command_ends_and_after_a_restart(gate: Gate
     file = tmp_path / "红名单.csv"
     people = [13800210000 + n for n in range(0, 100_000, 5)]
     file.write_bytes("\n".join(["号码,备注", *(f"{number},投诉" for number in people)]).encode("gbk"))
-    found = told(gate, "suppress", "import", file, "--source", "complaint", "--for", "30d", "--why", "12321")
+    found = told(
+        gate, "suppress", "import", file, "--source", "complaint", "--for", "30d", "--ignore", "备注", "--why", "12321"
+    )
     assert (found["rows"], found["numbers"], found["changed"]) == (20_000, 20_000, 20_000)
     assert [submit(jia, f"{people[10]}"), submit(jia, f"{people[10] + 1}")] == [NOT_PERMITTED, 0]
     assert gate.metric("gate106_suppressed_numbers", scope="all", kept="list") == 20_000
@@ -384,24 +387,24 @@ def test_a_list_is_in_force_when_the_command_ends_and_after_a_restart(gate: Gate
 def test_one_bad_row_and_nothing_of_a_file_is_imported(gate: Gate, jia: Raw, tmp_path: Path):
     file = tmp_path / "list.csv"
     file.write_text(f"{SHANGHAI.format(1)}\n\n1380021\n# a remark\n010-8888 8888\n")
-    done = run("suppress", "import", file, "--config", gate.config, "--why", "x")
+    listed = ("--source", "import", "--for", "good", "--why", "x")
+    done = run("suppress", "import", file, "--config", gate.config, *listed)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
-        "list.csv:3: no recipient: 7 digits instead of 11",
-        "list.csv:5: no recipient: a landline",
+        "list.csv:3: no recipient: 7 digits instead of 11 (1380021)",
+        "list.csv:5: no recipient: a landline (010-8888 8888)",
         f"gate106: {file}: 2 bad rows of 3: nothing was imported",
     ]
     assert submit(jia, SHANGHAI.format(1)) == 0
     assert told(gate, "suppress", "list")["lists"] == []
-    assert "No such file" in refused(gate, "suppress", "import", tmp_path / "none.csv", "--why", "x")
+    assert "No such file" in refused(gate, "suppress", "import", tmp_path / "none.csv", *listed)
     for words, says in (
-        ("brand,甲,", "unknown scope 'brand'"),
         ("provider,nobody,", "unknown provider of the settings 'nobody'"),
         ("advertiser,,", "scope advertiser needs a value"),
         ("all,,2020-01-01", "until: is over already"),
     ):
         file.write_text(f"number,scope,value,until\n{SHANGHAI.format(1)},all,,\n{SHANGHAI.format(2)},{words}\n")
-        assert refused(gate, "suppress", "import", file, "--why", "x").startswith(f"line 3: {says}")
+        assert refused(gate, "suppress", "import", file, *listed).startswith(f"line 3: {says}")
     assert told(gate, "suppress", "list")["lists"] == []
 
 
@@ -520,7 +523,9 @@ class tracing:  # noqa: N801 # reads as what it does
 
     def __init__(self, gate: Gate, *arguments: str | Path) -> None:
         command = [sys.executable, "-m", "proxy", "trace", "--config", str(gate.config), *map(str, arguments)]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self._process: subprocess.Popen[Any] = forked.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         self._lines: list[str] = []
 
     def __enter__(self) -> list[str]:

@@ -42,6 +42,15 @@ class Harness(Gate):
                 data = error.read().decode()
                 return error.code, json.loads(data) if data.startswith("{") else data
 
+    def posts(self, path: str, token: str, given: dict[str, Any]) -> tuple[int, Any]:
+        url, head = f"http://{self.settings['http']['listen']}{path}", {"Authorization": f"Bearer {token}"}
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, json.dumps(given).encode(), head), timeout=40) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
     def done(self, *words: str | Path) -> str:
         done = run(*words, "--config", self.config)
         assert done.returncode == 0, done.stderr
@@ -58,7 +67,7 @@ def harness(tmp_path: Path, carrier: Carrier) -> Iterator[Harness]:
         {"name": "li", "user": pwd.getpwuid(os.getuid()).pw_name, "roles": ["admin"], "token": hash_token("of li")},
         {"name": "wang", "roles": ["approver"], "token": hash_token("of wang")},
     ]
-    made = Harness(tmp_path, carrier.port, providers, people=people)
+    made = Harness(tmp_path, carrier.port, providers, people=people, revisions={"four_eyes": True})
     made.write_rules(RULES)
     yield made.start()  # type: ignore[misc]
     made.stop()
@@ -88,6 +97,15 @@ def test_a_provider_sees_its_own_and_nothing_else(harness: Harness, tmp_path: Pa
         ("138****0001", "region-ban", 0x400, "such messages may not be sent to this region: remove its numbers"),
     ]
     assert "suppressed" not in json.dumps(told)
+    assert [(one["reason"], one["count"]) for one in told["reasons"]] == [("not-permitted", 1), ("region-ban", 1)]
+    _, one_reason = harness.asks("/provider/refusals", "of jia", reason="region-ban")
+    (banned,) = one_reason["refusals"]
+    assert (banned["reason"], one_reason["reasons"]) == (
+        "region-ban",
+        harness.asks("/provider/refusals", "of jia")[1]["reasons"],
+    )
+    shown = json.loads(harness.done("explain", "--message", banned["message"], "--json"))
+    assert shown["rule"] == "beijing", "the operator finds the message that the provider asks about"
     _, first = harness.asks("/provider/refusals", "of jia", limit="1")
     assert (len(first["refusals"]), first["next"]) == (1, 1)
     _, second = harness.asks("/provider/refusals", "of jia", limit="1", skip="1")
@@ -133,7 +151,8 @@ def test_a_provider_sees_its_own_and_nothing_else(harness: Harness, tmp_path: Pa
     assert penalty["why"] == "too many complaints", "nothing was measured: it is told what somebody meant"
     assert harness.asks("/provider/penalties", "of yi")[1] == {"penalties": [], "orders": []}
     (tmp_path / "c.csv").write_text(f"number,given\n{LI},2026-01-01\n")
-    harness.done("consent", "import", tmp_path / "c.csv", "--source", "app", "--provider", "jia", "--why", "x")
+    terms = ("--source", "app", "--advertiser", "any", "--until", "good", "--provider", "jia", "--why", "x")
+    harness.done("consent", "import", tmp_path / "c.csv", *terms)
     (task,) = harness.asks("/provider/tasks", "of jia")[1]["tasks"]
     assert (task["file"], task["numbers"], task["overdue"]) == ("c.csv", 1, False)
     assert harness.asks("/provider/tasks", "of yi")[1] == {"tasks": []}
@@ -141,7 +160,53 @@ def test_a_provider_sees_its_own_and_nothing_else(harness: Harness, tmp_path: Pa
     assert [one["say"] for one in rules["rules"]] == ["拒收者不发", "北京不发营销"]
     assert len(rules["changes"]) == 1
 
+    texts = [("1069001", "【青禾】满减", 200), ("1069002", "x", 400), ("", "x", 400), ("1069001", "x" * 5000, 400)]
+    answers = [harness.posts("/provider/precheck", "of jia", {"from": port, "text": text}) for port, text, _ in texts]
+    assert [status for status, _ in answers] == [status for _, _, status in texts]
+    told = answers[0][1]
+    assert (told["verdict"], told["category"]) == ("reject", "marketing")
+    assert [(one["reason"], one["say"], one["where"]) for one in told["against"]] == [
+        ("suspended", "", []),
+        ("region-ban", "北京不发营销", ["北京"]),
+    ], "an order's words may be about others"
+    assert told["depends"] == ["not-permitted"], "nobody learns whose wish it was"
+    assert answers[1][1] == {"error": "from: 1069002 is none of the ports of jia"}
+    flood = [harness.posts("/provider/precheck", "of yi", {"from": "1069002", "text": "x"})[0] for _ in range(3)]
+    assert flood == [200, 429, 429], "the loop of the gate does it"
+
     assert harness.asks("/provider/tasks", "nobody's")[0] == 401
     assert harness.asks("/metrics", "of jia")[0] == 403, "though it comes by way of an address that may see them"
     assert [harness.asks(path, "of jia")[0] for path in ("/optouts", "/provider/", "/nothing")] == [403] * 3
     assert [harness.asks("/provider", f"of {name}")[1] for name in ("jia", "yi")] == [{"provider": "jia"}, {"provider": "yi"}]
+
+
+def test_a_provider_is_told_of_rule_changes_that_concern_it_once_they_are_approved(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added = """
+  - {id: yi-only, say: 乙不发, when: {provider: yi}, then: reject, reason: stopped}
+  - {id: past, say: 已过去, when: {category: marketing}, active: {to: 2020-01-01}, then: reject, reason: region-ban}
+  - {id: later, say: 江苏不发营销, when: {province: 江苏}, active: {from: 2099-01-01}, then: reject, reason: region-ban}
+"""
+    harness.write_rules(RULES + added.lstrip("\n"))
+    harness.done("rules", "reload")
+    assert [one["event"] for one in harness.asks("/provider/rules", "of jia")[1]["changes"]] == ["accepted"], "it only waits"
+    waits = json.loads(harness.done("rules", "list-changes", "--json"))["events"][0]
+    monkeypatch.setenv("GATE106_TOKEN", "of wang")
+    harness.done("rules", "approve", waits["revision"])
+    monkeypatch.delenv("GATE106_TOKEN")
+    jia, yi = (harness.asks("/provider/rules", f"of {name}")[1] for name in ("jia", "yi"))
+    assert (jia["changes"][0]["event"], jia["changes"][0]["rules"]) == ("approved", ["rule later: added", "rule past: added"])
+    assert "rule yi-only: added" in yi["changes"][0]["rules"]
+    harness.write_rules((RULES + added.lstrip("\n")).replace("乙不发", "乙一律不发"))
+    harness.done("rules", "reload")
+    waits = json.loads(harness.done("rules", "list-changes", "--json"))["events"][0]
+    monkeypatch.setenv("GATE106_TOKEN", "of wang")
+    harness.done("rules", "approve", waits["revision"])
+    monkeypatch.delenv("GATE106_TOKEN")
+    assert harness.asks("/provider/rules", "of yi")[1]["changes"][0]["rules"] == ["rule yi-only: changed"]
+    assert harness.asks("/provider/rules", "of jia")[1]["changes"] == jia["changes"], "a change of another's rule alone is none"
+    rules = {one["rule"]: one for one in jia["rules"]}
+    assert rules.keys() == {"refused", "beijing", "later"}, "of others alone, and over: none of its rules"
+    assert (rules["beijing"]["dates"], rules["beijing"]["to_come"]) == ("", False)
+    assert (rules["later"]["to_come"], rules["later"]["dates_zh"]) == (True, "规则有效期: 从 2099-01-01 起")

@@ -148,13 +148,13 @@ def test_a_list_that_is_imported_at_one_gate_holds_at_all(harness: Harness, numb
     listed = people(numbers, 50)
     file = tmp_path / "list.csv"
     file.write_text("number\n" + "\n".join(listed))
-    tell(one, "suppress", "import", file)
+    tell(one, "suppress", "import", file, "--source", "import", "--for", "good")
     soon(other, listed[-1], SUPPRESSED)
     other.stop()
     other.start()
     assert status(other, listed[0]) == SUPPRESSED
     cut_off(harness)
-    done = run("suppress", "import", file, "--config", one.config, "--why", "x")
+    done = run("suppress", "import", file, "--source", "import", "--for", "good", "--config", one.config, "--why", "x")
     assert (done.returncode, "other gates would not hear of it" in done.stderr) == (2, True)
 
 

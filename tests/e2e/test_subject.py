@@ -50,7 +50,9 @@ def test_all_that_is_known_is_told_and_then_forgotten_but_for_what_the_law_keeps
     assert harness.statuses(LI, WANG) == [0, 0]
     harness.said("suppress", "add", "--to", LI, "--scope", "provider", "--value", "jia", "--why", "case 4711")
     (tmp_path / "c.csv").write_text(f"number,given\n{LI},2026-01-01\n")
-    harness.said("consent", "import", tmp_path / "c.csv", "--source", "app", "--why", "x")
+    harness.said(
+        "consent", "import", tmp_path / "c.csv", "--source", "app", "--advertiser", "any", "--until", "good", "--why", "x"
+    )
     (tmp_path / "12321.csv").write_text(f"编号,投诉号码,短信内容\nA1,{LI},sale\nA2,{WANG},sale\n")
     harness.said("complaint", "import", tmp_path / "12321.csv", "--why", "x")
     shown = harness.said("subject", "show", "--to", LI)
@@ -73,6 +75,12 @@ def test_all_that_is_known_is_told_and_then_forgotten_but_for_what_the_law_keeps
     assert "<b>sale" not in page, "what a stranger wrote is text"
 
     gone = harness.said("subject", "erase", "--to", LI, "--why", "asked in writing")
+    (request,) = harness.said("subject", "list-requests")["requests"]
+    assert (request["id"], request["state"], request["to"]) == (gone["request"], "approved", "138****4711")
+    receipt = tmp_path / "receipt.pdf"
+    assert harness.said("subject", "write-receipt", str(gone["request"]), "--out", receipt)["state"] == "approved"
+    assert receipt.read_bytes().startswith(b"%PDF-")
+    assert "there is no request 99" in harness.said("subject", "write-receipt", "99", "--out", receipt, code=2)
     assert gone["gone"] == {
         "refusals": 1,
         "consents_and_lists": 1,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from proxy.model.message import Breach, Category, Content, Outcome
 from proxy.model.reasons import Reason
 from proxy.policy import time_windows
-from proxy.policy.explanation.explain import explain
+from proxy.policy.explanation.explain import explain, explain_text
 from proxy.policy.explanation.history import NOTHING, PastCounts
 from proxy.policy.limit import Limit, reached
 from proxy.policy.loading.load_rules import load
@@ -18,7 +18,7 @@ from proxy.policy.registries.reviewed_texts import review_key
 from proxy.policy.registries.templates import Fit, TemplateRow, Templates
 from proxy.policy.time_windows import Window
 from tests.examples import examples
-from tests.policy.catalogue import AD, BEIJING, CODE, NANJING
+from tests.policy.catalogue import AD, BEIJING, CODE, NANJING, SHANGHAI
 from tests.policy.conftest import Make, Write
 
 
@@ -141,6 +141,49 @@ def test_a_trial_ends_by_itself_for_caps_and_persons_too(make: Make) -> None:
         ("cap", False),
         ("refused", False),
     ]
+
+
+def test_explain_says_until_when_a_rule_is_on_trial(make: Make) -> None:
+    bench = make("- {id: ban, when: {province: 江苏}, then: reject, reason: region-ban, trial: {until: 2026-11-12 12:00}}")
+
+    def told(at: str) -> tuple[str, str]:
+        found = explain_text(bench.rules, NANJING, "10690001", AD, "jia", Category.MARKETING, moment(at)).as_dict()["rules"][0]
+        return found["says"], found["why_zh"]
+
+    assert told("2026-11-12 11:59:59") == ("would refuse", "条件全部成立; 规则试行到 2026-11-12 12:00, 之后执行")
+    assert told("2026-11-12 12:00") == ("refuses", "条件全部成立")
+
+
+BEGUN = """
+- {id: ban, when: {province: 北京}, active: {from: 2027-01-01, to: 2027-01-31}, then: reject, reason: region-ban}
+- {id: cap, when: {category: marketing}, limit: {count: 1, per: day, key: [recipient]}, active: {campaign: eve}, then: reject, reason: recipient-cap, trial: {until: 2027-02-01}}
+- {id: gone, when: {province: 江苏}, active: {to: 2026-11-01}, then: reject, reason: region-ban}
+- {id: off, mode: off, when: {province: 江苏}, active: {from: 2027-01-01}, then: reject, reason: region-ban}
+- {id: shadow, mode: shadow, when: {province: 上海}, active: {from: 2027-01-01}, then: reject, reason: region-ban}
+- {id: spared, exempt: true, when: {city: 天津}, skip: [cap], active: {from: 2027-01-01}}
+"""
+TIANJIN = "13800220500"
+
+
+def test_rules_are_rehearsed_as_if_they_had_begun_and_end_when_they_do(make: Make) -> None:
+    files = {"registries/campaigns.csv": "eve,2027-01-10,2027-01-12\n"}
+    bench = make(BEGUN, files)
+    assert [bench.says(to=to) for to in (BEIJING, NANJING, NANJING, SHANGHAI, TIANJIN)] == ["allow"] * 5
+    bench.rules = bench.rules.as_begun({"ban", "cap", "gone", "off", "shadow", "spared"})
+    assert bench.says(to=BEIJING) == "reject ban"
+    assert bench.says(to=NANJING) == "reject cap", "that of the campaign, and no trial; what is over or off stays so"
+    assert [breach.shadow for breach in bench.send(to=SHANGHAI).breaches if breach.rule == "shadow"] == [True]
+    assert bench.says(to=TIANJIN) == "allow", "the exemption has begun, too"
+    later = {"to": BEIJING, "at": "2027-02-01 00:00"}
+    assert bench.says(**later) == "allow"
+    assert bench.says(**later) == "allow", "ban and campaign are over by then"
+
+
+def test_a_rule_that_is_not_named_waits_in_the_rehearsal_of_others(make: Make) -> None:
+    bench = make(BEGUN, {"registries/campaigns.csv": "eve,2027-01-10,2027-01-12\n"})
+    bench.rules = bench.rules.as_begun({"cap"})
+    assert [bench.says(to=BEIJING) for _ in range(2)] == ["allow", "reject cap"]
+    assert bench.says(to=BEIJING, at="2027-01-05 10:00") == "reject ban"
 
 
 # --- time of day in other zones

@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -91,8 +92,12 @@ def _loaded(rules: str = RULES) -> RuleSet:
         return load(Path(folder))
 
 
-SETS = _loaded(), _loaded()
-"""One for submits judged at once, one for batches; the state of each persists over all examples."""
+@cache
+def sets() -> tuple[RuleSet, RuleSet]:
+    """One for submits judged at once, one for batches; the state of each persists over all examples."""
+    return _loaded(), _loaded()
+
+
 SUBMITS = st.lists(
     st.tuples(
         st.sampled_from(("jia", "jia", "yi")), st.sampled_from((*PEOPLE[:4] * 4, *PEOPLE)), st.sampled_from((*TEXTS[:3] * 3, *TEXTS)),
@@ -185,7 +190,7 @@ def both(submits: list[tuple[str, int, str, int | None]], provider: dict[str, st
     """Runs everything at once and in batches; returns the verdicts."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(refusal_cache, "REFUSALS_MAX", most)
-        one, other = (Street(Path(folder), rules, **provider) for rules in SETS)
+        one, other = (Street(Path(folder), rules, **provider) for rules in sets())
         found = lived(one, submits)
         without(patch)
         wanted = lived(other, submits)

@@ -36,7 +36,8 @@ async def works(ends: Ends, jia: Bind) -> None:
     day = datetime.now(CHINA)
     rows = "".join(f"{number},{day:%Y-%m-%d}\n" for number in CONSENTED)
     consents = written(ends.folder / "consents.csv", "number,given\n" + rows)
-    await ends.command("consent", "import", consents, "--source", "app", "--provider", "jia", *WHY)
+    terms = ("--source", "app", "--advertiser", "any", "--until", "good")
+    await ends.command("consent", "import", consents, *terms, "--provider", "jia", *WHY)
     await ends.command("consent", "withdraw", "--to", CONSENTED[1], *WHY)
     for person in (COMPLAINED, FORGOTTEN):
         assert await jia.say(person, AD.format("c")) == 0

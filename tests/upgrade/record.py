@@ -59,7 +59,7 @@ async def story(ends: Ends) -> dict[str, object]:
     yi.drop()
     numbers = ends.folder / "numbers.csv"
     numbers.write_text("number\n" + "".join(f"{number}\n" for number in IMPORTED), encoding="utf-8")
-    await ends.command("suppress", "import", str(numbers), "--why", "a list")
+    await ends.command("suppress", "import", str(numbers), "--source", "import", "--for", "good", "--why", "a list")
     await ends.command("suppress", "add", "--to", SUPPRESSED, "--why", "asked by phone")
     await ends.command("stop", "--province", "西藏", "--for", "7d", "--why", "ordered by phone")
     await works(ends, jia)

@@ -69,13 +69,26 @@ def _node_of(disk: OsDisk) -> int:
 def once(journals: Journals, now: float) -> list[dict[str, Any]]:
     """The findings of the last 30 days. CannotAudit."""
     audit = Audit(journals.disks, journals.nodes, now, 0.0, [0] * len(journals.disks))
+    return [as_row(one) for one in _all_of(audit, journals)]
+
+
+def sent_after_optouts(journals: Journals, since: float, until: float, within_s: float | None = None) -> int | None:
+    """How many advertisements were sent in a period after a reply had asked to stop them; None: it took longer than ``within_s``.
+    CannotAudit."""
+    audit = Audit(journals.disks, journals.nodes, since, since, [0] * len(journals.disks))
+    found = _all_of(audit, journals, within_s)
+    return None if audit.behind else sum(one.against.sent.at < until for one in found)
+
+
+def _all_of(audit: Audit, journals: Journals, within_s: float | None = None) -> list[Finding]:
+    now_s = time.monotonic()
     try:
-        found = audit.read_on(time.monotonic())
-        if audit.behind:
+        found = audit.read_on(now_s, None if within_s is None else now_s + within_s)
+        if audit.behind and (within_s is None or audit.unreadable):
             raise CannotAudit(_spoilt(journals))
     except (OSError, JournalError) as error:
         raise CannotAudit(in_words(error)) from None
-    return [as_row(one) for one in found]
+    return found
 
 
 def follow(config: Path, since: float, goes_on: Callable[[float], bool]) -> Generator[dict[str, Any], None, None]:

@@ -1,4 +1,5 @@
-// What HTML alone cannot: `/` leads to the search field, some buttons ask first, the menu closes on small screens.
+// What HTML alone cannot: `/` leads to the search field, some buttons ask first, dialogs take the focus, the menu closes on small screens, long pages
+// have links to their headings.
 "use strict";
 (function () {
   const small = window.matchMedia("(max-width: 860px)");
@@ -21,9 +22,22 @@
       }
     }
     if (event.key === "Escape") {
-      document.querySelectorAll("details.dialog[open]").forEach(function (one) { one.open = false; });
+      document.querySelectorAll("details.dialog[open]").forEach(function (one) {
+        const inside = one.contains(document.activeElement);
+        one.open = false;
+        if (inside) one.querySelector("summary").focus();
+      });
     }
   });
+
+  // A dialog that opens takes the focus to its first field, else to its first button.
+  document.addEventListener("toggle", function (event) {
+    const dialog = event.target;
+    if (!(dialog instanceof HTMLDetailsElement) || !dialog.open || !dialog.matches(".dialog")) return;
+    const sheet = dialog.querySelector(".sheet");
+    const first = sheet.querySelector("input:not([type=hidden]):not([disabled]), select, textarea") || sheet.querySelector("button, a[href]");
+    if (first) first.focus();
+  }, true);
 
   document.addEventListener("submit", function (event) {
     const words = event.target.dataset.confirm;
@@ -39,45 +53,102 @@
     }
   }, true);
 
-  // Editors: numbers beside the lines, those with a mistake marked; a button that names a line leads to it.
-  function numbered(editor) {
-    const text = editor.querySelector("textarea");
-    const gutter = editor.querySelector(".gutter");
-    const wrong = new Set(Array.from(document.querySelectorAll(".wrong [data-line]"), function (one) { return Number(one.dataset.line); }));
-    gutter.replaceChildren();
-    const count = text.value.split("\n").length;
-    for (let line = 1; line <= count; line++) {
-      const one = document.createElement(wrong.has(line) ? "b" : "span");
-      one.textContent = line + "\n";
-      gutter.append(one);
-    }
-    gutter.scrollTop = text.scrollTop;
+  // Editors: the textarea becomes an editor that marks what the check beside it found; a button that names a line leads to it.
+  function plain(text) { // where the editor's script did not come: the textarea itself
+    return {
+      mark: function () {},
+      goTo: function (line) {
+        const lines = text.value.split("\n");
+        const start = lines.slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
+        text.focus();
+        text.setSelectionRange(start, start + (lines[line - 1] || "").length);
+        text.scrollTop = Math.max(0, (text.scrollHeight / lines.length) * (line - 4));
+        text.scrollIntoView({ block: "nearest" });
+      },
+    };
   }
-  function goTo(text, line) {
-    const lines = text.value.split("\n");
-    const start = lines.slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
-    text.focus();
-    text.setSelectionRange(start, start + (lines[line - 1] || "").length);
-    text.scrollTop = Math.max(0, (text.scrollHeight / lines.length) * (line - 4));
-    text.scrollIntoView({ block: "nearest" });
-  }
-  document.querySelectorAll("[data-editor]").forEach(function (editor) {
-    const text = editor.querySelector("textarea");
-    numbered(editor);
-    text.addEventListener("input", function () { numbered(editor); });
-    text.addEventListener("scroll", function () { editor.querySelector(".gutter").scrollTop = text.scrollTop; });
-    document.addEventListener("htmx:afterSwap", function () { numbered(editor); });
+  document.querySelectorAll("[data-editor]").forEach(function (place) {
+    const text = place.querySelector("textarea");
+    const label = text.getAttribute("aria-label");
+    const editor = window.gate106Editor ? window.gate106Editor(text, { label: label, words: JSON.parse(place.dataset.words) }) : plain(text);
+    let kept = text.value;
+    document.addEventListener("htmx:afterSwap", function () {
+      editor.mark(Array.from(document.querySelectorAll("#check .wrong, #check .fails"), function (one) {
+        const button = one.querySelector("[data-line]"); // none for a line of another file
+        return button && {
+          line: Number(button.dataset.line), message: one.textContent.replace(button.textContent, "").trim(),
+          severity: one.classList.contains("wrong") ? "error" : "warning",
+        };
+      }).filter(Boolean));
+    });
     document.addEventListener("click", function (event) {
       const button = event.target.closest("[data-line]");
-      if (button) goTo(text, Number(button.dataset.line));
+      if (button) editor.goTo(Number(button.dataset.line));
     });
-    if (editor.dataset.at) goTo(text, Number(editor.dataset.at));
-    const came = text.value;
+    if (place.dataset.at) editor.goTo(Number(place.dataset.at));
+    text.addEventListener("htmx:afterRequest", function (event) { // each check keeps the draft
+      if (event.detail.successful) kept = event.detail.requestConfig.parameters.text;
+    });
     let sent = false;
     text.form.addEventListener("submit", function () { sent = true; });
-    window.addEventListener("beforeunload", function (event) { // a draft lives here only
-      if (text.value !== came && !sent) event.preventDefault();
+    window.addEventListener("beforeunload", function (event) { // typed in the last second: not kept yet
+      if (text.value !== kept && !sent) event.preventDefault();
     });
+  });
+
+  // A page of more than two screens gets links to its headings, and to its top.
+  const jump = document.querySelector("nav.jump");
+  function fillJump() {
+    if (!jump) return;
+    const main = document.getElementById("content");
+    jump.hidden = main.scrollHeight - jump.offsetHeight <= 2 * window.innerHeight;
+    if (jump.hidden) return;
+    const heads = Array.from(main.querySelectorAll("h2")).filter(function (one) { return one.checkVisibility(); });
+    const links = heads.map(function (one, place) {
+      one.id = one.id || "part-" + place;
+      const words = Array.from(one.childNodes).find(function (node) { return node.textContent.trim(); });
+      return [one.id, words ? words.textContent.trim() : one.id];
+    });
+    jump.replaceChildren();
+    links.concat([["content", jump.dataset.top]]).forEach(function (link) {
+      const made = document.createElement("a");
+      made.href = "#" + link[0];
+      made.textContent = link[1];
+      jump.append(made);
+    });
+  }
+  window.addEventListener("resize", fillJump);
+  if (jump) new ResizeObserver(fillJump).observe(document.getElementById("content"));
+
+  // Saved searches: queries of one user in this browser, by name, without the number of a person.
+  document.querySelectorAll("[data-saved]").forEach(function (box) {
+    const key = "gate106.searches." + box.dataset.saved;
+    const form = box.querySelector("form");
+    let saved = {};
+    try { saved = JSON.parse(localStorage.getItem(key)) || {}; } catch (error) { saved = {}; }
+    function show() {
+      const rows = Object.keys(saved).sort().map(function (name) {
+        const row = box.querySelector("template").content.firstElementChild.cloneNode(true);
+        row.querySelector("a").textContent = name;
+        row.querySelector("a").href = "/find?" + new URLSearchParams(saved[name]);
+        row.querySelector("button").addEventListener("click", function () { delete saved[name]; keep(); });
+        return row;
+      });
+      box.querySelector("ul").replaceChildren(...rows);
+      box.hidden = !rows.length && !form;
+    }
+    function keep() {
+      localStorage.setItem(key, JSON.stringify(saved));
+      show();
+    }
+    if (form) form.addEventListener("submit", function (event) {
+      event.preventDefault();
+      const asked = Array.from(new URLSearchParams(window.location.search)).filter(function (one) { return one[1] && one[0] !== "to" && one[0] !== "skip"; });
+      saved[form.elements.name.value.trim()] = asked;
+      form.reset();
+      keep();
+    });
+    show();
   });
 
   // A page that the browser kept is as old as it looks: buttons work again.

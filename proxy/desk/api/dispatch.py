@@ -57,7 +57,7 @@ async def _program(
         given = folder / ("body.xlsx" if file.startswith(XLSX) else "body.csv")
         await asyncio.to_thread(given.write_bytes, file)
         last.append(str(given))
-    written = folder / f"answer.{program.media.partition('/')[2]}"
+    written = folder / f"answer.{program.suffix}"
     if program.out == "-":
         last.append(str(written))
     elif program.out:

@@ -187,7 +187,7 @@ def error_response(request: Request, why: str, status: int, headers: dict[str, s
 def answer_response(operation: Operation | Program, what: Any) -> Response:
     if isinstance(what, bytes):
         assert isinstance(operation, Program)
-        name = f"gate106-{operation.name.replace('.', '-')}.{operation.media.partition('/')[2]}"
+        name = f"gate106-{operation.name.replace('.', '-')}.{operation.suffix}"
         return Response(what, media_type=operation.media, headers={"Content-Disposition": f'attachment; filename="{name}"'})
     return json_response(what, 200)
 

@@ -46,6 +46,13 @@ def backtest(
             "--processes", min=0, max=64, help="At most so many; rules that count over people need one. 0: all cores."
         ),
     ] = 1,
+    as_dated: Annotated[
+        bool,
+        typer.Option(
+            "--as-dated",
+            help="Judge rules that are not in force by their dates and trials, not as if they had begun: before, they decide nothing.",
+        ),
+    ] = False,
     progress: Annotated[
         bool, typer.Option("--progress", help="Say on stderr how far it is, a share of 1 a line: for programs.")
     ] = False,
@@ -53,11 +60,11 @@ def backtest(
     json: Json = False,
 ) -> None:
     """Judge past messages again by other rules, each against what the earlier ones left, and report the differences by rule, provider, province
-    and category, with masked examples; of a gate with several workers the messages of all. Nothing is sent, and no gate is asked. Exit 1 if
-    anything differs."""
+    and category, with masked examples; of a gate with several workers the messages of all. Rules that are not in force are judged as if
+    they had begun. Nothing is sent, and no gate is asked. Exit 1 if anything differs."""
     from proxy.desk.backtest import result_text, runner
 
-    settings = terminal.settings_of(config, lang or "en")
+    settings = terminal.settings_of(config, lang or "")
     assert settings is not None
     gates = gates_of(settings, journal)
     last_s = 0.0 if since == "all" else terminal.seconds(since, "--since")
@@ -65,7 +72,7 @@ def backtest(
     if rules and not folder.is_dir():
         kept, name = kept_revision(rules, settings)
         folder = kept.path(name)
-    request = _request(settings, gates, folder, last_s or 0.0)
+    request = _request(settings, gates, folder, last_s or 0.0, as_dated)
     if html is not None:
         try:  # before the work, not after it
             html.touch()
@@ -86,14 +93,18 @@ def backtest(
     raise typer.Exit(1 if answer.differences.total else 0)
 
 
-def _request(settings: Settings, gates: list[Settings], rules: Path, last_s: float) -> BacktestRequest:
+def _request(settings: Settings, gates: list[Settings], rules: Path, last_s: float, as_dated: bool) -> BacktestRequest:
     """``gates``: of each whose journal is read."""
+    from proxy.config import every_worker
     from proxy.desk.backtest.environment import known_providers
     from proxy.desk.backtest.runner import BacktestRequest
 
     journals, store, now = tuple((one.journal, one.node) for one in gates), terminal.store_of(settings), time.time()
     known, ring = known_providers(settings), ring_of(settings.sealing)
-    return BacktestRequest(journals, rules, settings.category_tag, known, store, last_s, now, ring)
+    kept = tuple(dict.fromkeys(one.revisions.folder for one in every_worker(settings)))
+    return BacktestRequest(
+        journals, rules, settings.category_tag, known, store, last_s, now, ring, kept, settings.rules, as_dated
+    )
 
 
 def kept_revision(rules: str, settings: Settings) -> tuple[RevisionStore, str]:

@@ -94,6 +94,12 @@ def groups_between(disk: Disk, since: float, until: float) -> Iterator[JournalGr
             yield group
 
 
+def segments_between(disk: Disk, since: float, until: float) -> list[tuple[str, int]]:
+    """The segments that ``groups_between`` reads, with their sizes."""
+    first, last = segment_name(_segment_of(disk, since)), _last_of(disk, until + JUMP_S)
+    return [(name, disk.size(name)) for name in disk.list() if first <= name <= last]
+
+
 def _last_of(disk: Disk, moment: float) -> str:
     """The name of the segment behind the last that was begun before a moment; of the last there is, where none is behind."""
     names = disk.list()

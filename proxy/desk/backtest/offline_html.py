@@ -15,6 +15,7 @@ from proxy.console.offline_charts import Bar, Column, bars, columns, rendered, w
 from proxy.desk.backtest.differences import ALLOWED, KINDS, OTHERWISE, REFUSED
 from proxy.desk.backtest.result_text import FIELDS, OUTCOMES, WORDS, hours, notes, outcome_text, outcomes
 from proxy.desk.backtest.runner import BacktestResult
+from proxy.i18n.catalog import in_language
 from proxy.policy.time_windows import local
 
 ROWS_SHOWN = 15
@@ -50,7 +51,8 @@ def page(answer: BacktestResult, language: str = "zh") -> str:
     examples = [(kind, one) for (kind, _), held in sorted(found.examples.items()) for one in sorted(held)]
     return rendered(
         TEMPLATE, title, language, say, title=title, answer=answer, found=found, kinds=KINDS, fields=FIELDS, classes=CLASSES, titles=WORDS,
-        lines=LINES, local=local, percent="{:.2%}".format, outcome_text=outcome_text, drawn=drawn, notes=list(notes(answer)),
+        lines=LINES, local=local, percent="{:.2%}".format, outcome_text=outcome_text, drawn=drawn,
+        notes=[in_language(one, language) for one in notes(answer)],
         hours=columns(steps, "refused by hour") if steps else "", outcomes=[(word, then[word], now[word]) for word in OUTCOMES],
         shadow=bars(shadow, "shadow rules"), examples=examples[:EXAMPLES_SHOWN],
     )  # fmt: skip

@@ -53,6 +53,8 @@ def hours(answer: BacktestResult) -> Iterator[dict[str, Any]]:
 def notes(answer: BacktestResult) -> Iterator[str]:
     """What a reader of the numbers must know."""
     found = answer.differences
+    if answer.as_begun:
+        yield f"hypothetical, for these rules decide later and are judged as if they did already: {', '.join(answer.as_begun)}"
     if found.unexplained and len(answer.request.journals) > 1:
         yield (
             f"{found.unexplained} messages come out otherwise though these very rules had decided them: several gates judged one person within "
@@ -98,6 +100,7 @@ def as_dict(answer: BacktestResult) -> dict[str, Any]:
     ]
     return {
         "rules": {"folder": str(answer.request.rules), "revision": answer.revision, "in_force": answer.in_force},
+        "as_begun": list(answer.as_begun), "says": {name: answer.says[name] for name in _named(answer) if name in answer.says},
         "window": {"from": iso(answer.since), "to": iso(answer.until)}, "messages": found.messages, "parts": parts,
         "then": {word: then[word] for word in OUTCOMES}, "now": {word: now[word] for word in OUTCOMES}, "differences": found.total,
         **kinds, "shadow": dict(found.shadow.most_common()), "hours": list(hours(answer)), "examples": examples,
@@ -105,6 +108,12 @@ def as_dict(answer: BacktestResult) -> dict[str, Any]:
         "notes": list(notes(answer)), "seconds": round(answer.seconds, 3), "processes": answer.processes,
         "messages_per_second": round(parts / answer.seconds) if answer.seconds else 0,
     }  # fmt: skip
+
+
+def _named(answer: BacktestResult) -> list[str]:
+    """Ids of the rules that the result names."""
+    found = answer.differences
+    return sorted({*answer.as_begun, *found.shadow, *(rule for kind in KINDS for rule in found.by(kind, "rule"))})
 
 
 def _example(one: MaskedExample) -> dict[str, Any]:

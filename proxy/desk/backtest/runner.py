@@ -10,6 +10,7 @@ otherwise several may.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import time
@@ -34,10 +35,12 @@ from proxy.journal.records import gate_events, messages
 from proxy.journal.scan import Scan
 from proxy.journal.sealing import KeyRing
 from proxy.journal.segment import HEADER_BYTES, unpack_header
-from proxy.policy.loading.load_rules import load
+from proxy.policy.loading.digests import NOTHING, Contents, new_rules
+from proxy.policy.loading.load_rules import load_all
 from proxy.policy.loading.problem import RulesError
 from proxy.policy.rule_dates import is_to_come
 from proxy.policy.ruleset import RuleSet
+from proxy.state.revision_store import RevisionStore
 from proxy.state.stores.sqlite import SqliteStore
 
 READ_OCTETS_MAX = 2 << 30
@@ -68,6 +71,12 @@ class BacktestRequest:
     now: float
     ring: KeyRing = field(default_factory=KeyRing)
     """The keys of a sealed journal."""
+    kept: tuple[Path, ...] = ()
+    """Where earlier sets are kept, to compare with the set in force: what that lacks, or has differently, is judged as if it had begun."""
+    folder: Path | None = None
+    """The folder of the rules, which may hold the set in force."""
+    as_dated: bool = False
+    """Judge every rule by its dates."""
 
     @property
     def disks(self) -> list[Disk]:
@@ -96,6 +105,10 @@ class BacktestResult:
     """Whether what people had refused was taken from the store."""
     to_come: tuple[str, ...] = ()
     """Rules that are active at no moment of it, and will be later."""
+    as_begun: tuple[str, ...] = ()
+    """Rules that were judged as if they had begun before, and were on trial no more."""
+    says: Mapping[str, str] = field(default_factory=dict)
+    """What each rule says in a sentence, by id."""
 
     @property
     def same(self) -> bool:
@@ -142,8 +155,32 @@ def _common_span(disks: Sequence[Disk]) -> _Span:
 
 
 @lru_cache(1)
-def _load_rules(path: Path, category_tag: int | None) -> RuleSet:
-    return load(path, category_tag=category_tag)
+def _load_rules(path: Path, category_tag: int | None) -> tuple[RuleSet, Contents]:
+    found = load_all(path, category_tag=category_tag)
+    return found.rules, found.contents
+
+
+def _judged_by(request: BacktestRequest, in_force: str, since: float) -> tuple[RuleSet, tuple[str, ...]]:
+    """The rules, and which of them are judged as if they had begun: those that decide later than ``since`` and are not in force. RulesError."""
+    rules, contents = _load_rules(request.rules, request.category_tag)
+    later = [rule.id for rule in rules.rules if rule.decides_from > since]
+    if request.as_dated or not later or rules.revision == in_force:
+        return rules, ()
+    new = new_rules(_contents_of(in_force, request.kept, request.folder, request.category_tag), contents)
+    begun = tuple(name for name in later if name in new)
+    return rules.as_begun(begun), begun
+
+
+@lru_cache(1)
+def _contents_of(revision: str, kept: tuple[Path, ...], folder: Path | None, category_tag: int | None) -> Contents:
+    """What the set in force holds; nothing if it is nowhere any more."""
+    homes = [RevisionStore(home, 0) for home in kept]
+    for path in (*(home.path(revision) for home in homes if home.has(revision)), *([folder] if folder is not None else [])):
+        with contextlib.suppress(RulesError):
+            found = load_all(path, category_tag=category_tag)
+            if found.rules.revision == revision:
+                return found.contents
+    return NOTHING
 
 
 def backtest(request: BacktestRequest, processes: int = 1, progress: Callable[[float], None] = no_progress) -> BacktestResult:
@@ -151,11 +188,12 @@ def backtest(request: BacktestRequest, processes: int = 1, progress: Callable[[f
     the faults of a journal (operations/files/journal_access.py)."""
     began = time.monotonic()
     try:
-        rules = _load_rules(request.rules, request.category_tag)
+        _load_rules(request.rules, request.category_tag)
     except RulesError as error:
         raise CannotBacktest("\n".join(str(problem) for problem in error.problems)) from error
     span = _common_span(request.disks)
     since = max(span.ends - request.last_s, span.begins) if request.last_s else span.begins
+    rules, as_begun = _judged_by(request, span.in_force, since)
     shares = 1 if counts_across_people(rules) else max(1, min(processes, os.cpu_count() or 1))
     found, unknown, from_store = _judge_shares(request, span._replace(begins=since), shares, progress)
     if not span.ends:
@@ -163,6 +201,7 @@ def backtest(request: BacktestRequest, processes: int = 1, progress: Callable[[f
     return BacktestResult(
         request, rules.revision, span.in_force, found, since, span.ends, span.begins, span.whole, time.monotonic() - began, shares,
         unknown, window_s(rules), from_store, tuple(one.id for one in rules.rules if is_to_come(one.when, since, span.ends)),
+        as_begun, {one.id: one.say for one in rules.rules if one.say},
     )  # fmt: skip
 
 
@@ -199,14 +238,14 @@ def judge_share(
     """Judges the messages to one in ``of`` recipients since ``span.begins``; returns also the providers not in the settings, and whether the
     store was read."""
     thresholds = gc.get_threshold()
-    rules = _load_rules(request.rules, request.category_tag)
+    rules, as_begun = _judged_by(request, span.in_force, span.begins)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
         senders = Senders(request.providers)
         differing = [
-            Differences(span.begins, request.now - HIDDEN_S, rules.revision, counts_repeats=not number)
+            Differences(span.begins, request.now - HIDDEN_S, "" if as_begun else rules.revision, counts_repeats=not number)
             for _ in request.journals
         ]
         for found in differing:

@@ -9,13 +9,13 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
-from proxy.config.mapping_reader import CHINA
 from proxy.desk.complaints.book import HIDDEN_DIGIT
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.operations.files.row_files import FileFaults
+from proxy.policy.registries.table_words import places
+from proxy.policy.time_windows import table_moment
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "reference": ("case", "case id", "reference", "complaint id", "编号", "投诉编号", "举报编号", "工单号", "工单编号", "受理编号", "流水号"),
@@ -35,10 +35,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 NEEDED = ("number",)
 AHEAD_S = 86_400.0
 """Clocks differ, and a day may be written without its hour."""
-_TIME = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T]+(\d{1,2})[:时点](\d{1,2})(?:[:分](\d{1,2})?秒?)?分?)?")
-_PACKED = re.compile(r"(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2})?)?")
 _HIDDEN = re.compile(r"[*xX＊●•·#]")
-_PLACE = {word: name for name, words in COLUMNS.items() for word in words}
 
 
 @dataclass
@@ -54,7 +51,7 @@ def read_batch(name: str, rows: Iterable[tuple[int, list[str]]], now: float) -> 
         if cells[0].startswith("#"):
             continue
         if not heads:
-            heads = _heads(cells)
+            heads, _ = places(cells, COLUMNS)
             if missing := [one for one in NEEDED if one not in heads]:
                 words = " or ".join(COLUMNS[missing[0]][:1] + COLUMNS[missing[0]][7:8])
                 batch.note(line, f"the first row names the columns, and none of them is the complainant's number ({words})")
@@ -71,16 +68,6 @@ def read_batch(name: str, rows: Iterable[tuple[int, list[str]]], now: float) -> 
     if not heads:
         batch.note(1, "holds no rows")
     return batch
-
-
-def _heads(cells: list[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for place, cell in enumerate(cells):
-        word = " ".join(unicodedata.normalize("NFKC", cell).strip(" *:：").lower().replace("_", " ").split())
-        name = _PLACE.get(word) or _PLACE.get(word.replace(" ", ""))
-        if name is not None:
-            found.setdefault(name, place)
-    return found
 
 
 def _row(cells: Mapping[str, str], now: float) -> dict[str, Any]:
@@ -125,16 +112,11 @@ def _number(written: str) -> str:
 
 
 def _moment(written: str) -> float:
-    spelt = unicodedata.normalize("NFKC", written).strip()
-    match = _TIME.fullmatch(spelt) or _PACKED.fullmatch(spelt)
-    if match is None:
-        raise ValueError(f"the time {written[:40]!r} is none (like 2026-11-11 10:05)")
-    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
     try:
-        found = datetime(year, month, day, hour, minute, second, tzinfo=CHINA)
-    except ValueError:
-        raise ValueError(f"the time {written[:40]!r} is not in the calendar") from None
-    return found.timestamp()
+        return table_moment(written)[0]
+    except ValueError as fault:
+        wrong = "is not in the calendar" if "calendar" in str(fault) else "is none (like 2026-11-11 10:05)"
+        raise ValueError(f"the time {written[:40]!r} {wrong}") from None
 
 
 _READ: Mapping[str, Callable[[str], Any]] = {"number": _number, "at": _moment, "came": _moment}

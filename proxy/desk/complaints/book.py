@@ -4,6 +4,7 @@ In: rows of a batch, officers' decisions, the time, the calendar of working days
 Never: files, the clock, a guess: a person says which message it was.
 
     filed ─▶ open ──▶ valid | invalid | duplicate | not-ours | withdrawn ──reopened──▶ open
+                │         └─ answered: its source (12321) was told; the file that was sent is noted
                 └─ forwarded to the provider, matched to a message: noted, the case stays open
 
 Only valid cases count against a provider (proxy/desk/penalties/book.py), in the month in which the complaint came.
@@ -11,12 +12,13 @@ Only valid cases count against a provider (proxy/desk/penalties/book.py), in the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
-from proxy.journal.records.complaints import DUPLICATE, NOT_OURS, OPEN, VALID, WITHDRAWN, Case, DeskEvent
+from proxy.journal.records.complaints import ANSWERED, DUPLICATE, NOT_OURS, OPEN, REOPENED, VALID, WITHDRAWN, Case, DeskEvent
 from proxy.model.approvals import Impossible
 from proxy.model.number import mask, masked_repr
 from proxy.model.redact import mask_numbers
@@ -63,6 +65,18 @@ class MatchedMessage(NamedTuple):
     signature: str
     category: str
     sent: float
+
+
+TERMS = IN_TIME, LATE, OVERDUE, WAITING, NOT_NEEDED = "in-time", "late", "overdue", "waiting", "not-needed"
+"""How a term was kept. Not needed: a case that was decided need not be forwarded, nor one that was withdrawn be answered."""
+
+
+class CaseCounts(NamedTuple):
+    """Cases by state, and by how each term was kept."""
+
+    states: Counter[str]
+    forward: Counter[str]
+    answer: Counter[str]
 
 
 class CaseBook:
@@ -214,7 +228,14 @@ class CaseBook:
         case = self.find(number)
         if case.state == OPEN:
             raise Impossible(f"case {number} is open")
-        return self._put(case._replace(state=OPEN, of=0), DeskEvent(now, "reopened", who, why))
+        return self._put(case._replace(state=OPEN, of=0), DeskEvent(now, REOPENED, who, why))
+
+    def answer(self, number: int, file: str, sha256: str, now: float, who: str, why: str) -> tuple[Case, int]:
+        """Notes that its source was answered: the second clock stops. ``file``: what was sent, by its name."""
+        case = self.find(number)
+        if case.state == OPEN:
+            raise Impossible(f"case {number} is open: decide it first (gate106 complaint decide {number})")
+        return self._put(case, DeskEvent(now, ANSWERED, who, f"{file} (sha256 {_spaced(sha256)}): {why}"))
 
     def note(self, number: int, what: str, now: float, who: str, why: str) -> tuple[Case, int]:
         """Notes an action beside the case (a suppression, a stop)."""
@@ -263,6 +284,17 @@ class CaseBook:
             self._papers.drop(number)
 
     # -- counted
+
+    def count(self, cases: Iterable[Case], now: float) -> dict[str, CaseCounts]:
+        """Cases by provider: their decisions, and how their two terms were kept."""
+        found: dict[str, CaseCounts] = {}
+        for case in cases:
+            one = found.setdefault(case.provider, CaseCounts(Counter(), Counter(), Counter()))
+            one.states[case.state] += 1
+            one.forward[_term(case.forwarded, case.forward_by, now, needed=case.state == OPEN)] += 1
+            answered = next((event.time for event in case.events if event.what == ANSWERED), 0.0)
+            one.answer[_term(answered, case.answer_by, now, needed=case.state != WITHDRAWN)] += 1
+        return found
 
     def valid(self, provider: str, since: float, until: float, about: Callable[[Case], bool] | None = None) -> int:
         """The number of valid cases against a provider (empty: any) of complaints that came then; ``about``: counts only such."""
@@ -330,6 +362,17 @@ def due_dates(came: float, due: DueDays, holidays: Holidays) -> tuple[float, flo
     ends = (holidays.working_day_after(day, days) + 1 for days in due)
     forward_by, answer_by = (float(end * time_windows.DAY_S - time_windows.OFFSET_S) for end in ends)
     return forward_by, answer_by
+
+
+def _term(done: float, by: float, now: float, *, needed: bool) -> str:
+    if done:
+        return IN_TIME if done <= by else LATE
+    return NOT_NEEDED if not needed else OVERDUE if by < now else WAITING
+
+
+def _spaced(digest: str) -> str:
+    """A digest in groups of eight: no eleven of its digits are taken for a person's number, and hidden."""
+    return ":".join(digest[at : at + 8] for at in range(0, len(digest), 8))
 
 
 HIDDEN_DIGIT = "*"

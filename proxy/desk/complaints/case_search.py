@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from proxy.i18n.phrases import WORDS, Bilingual, both
 from proxy.operations.files.journal_access import places_of, record_access
-from proxy.operations.terminal import ask, fail, format_time, print_answer
+from proxy.operations.terminal import ask, fail, format_time, in_words_of_reader, print_answer
 
 if TYPE_CHECKING:
     from proxy.archive.complaint_matching import Candidate, MatchResult
@@ -87,12 +88,14 @@ def match_dict(found: MatchResult) -> dict[str, Any]:
 
 def match_lines(answer: Mapping[str, Any], found: MatchResult) -> Iterator[str]:
     from proxy.archive.complaint_matching import ambiguous
+    from proxy.archive.search import HIDDEN
     from proxy.desk.search.command import coverage_lines
 
     for one in found.candidates:
         row = _candidate(one)
-        yield f"{one.score:3}  {row['message']}  {format_time(row['at'])}  {row['to']}  {row['provider']} {row['from']}  {row['verdict']}"
-        yield f"     {row['text']}"
+        about = f"{one.score:3}  {row['message']}  {format_time(row['at'])}  {row['to']}  {row['provider']} {row['from']}"
+        yield Bilingual(f"{about}  {row['verdict']}", f"{about}  {WORDS[row['verdict']]}")
+        yield both(f"     {in_words_of_reader(HIDDEN) if row['text'] == HIDDEN else row['text']}")
         yield f"     {'; '.join(one.why)}"
     if not found.candidates:
         yield "no message fits" + (f", from {found.within_s / 3600:g} h before to as long behind" if found.within_s else "")

@@ -1,21 +1,23 @@
-"""Implements ``gate106 complaint`` import, match, sweep and export."""
+"""Implements ``gate106 complaint`` import, match, sweep, export and answers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from proxy.desk.complaints.operations import CASE_ID, STOPPED_BY, WORD_MAX
-from proxy.journal.records.complaints import STATES
+from proxy.i18n.phrases import LANGUAGES
+from proxy.journal.records.complaints import OPEN, STATES
 from proxy.model.roles import Permission
 from proxy.operations import terminal
 from proxy.operations.declaration import CSV, Program, command
 from proxy.operations.parameters import DURATION, Choice, Flag, Reason, Text
 from proxy.operations.terminal import CONFIG, Config, Control, Json
 
+Sheet = Annotated[str | None, Choice("The language of the sheet; zh where nothing is said.", tuple(LANGUAGES))]
 LINE_ROWS = 100
 DAY_S = 86_400.0
 EXPORT_ROWS, MOVED_UP = 1000, 100
@@ -128,38 +130,107 @@ def export(
     file: Annotated[Path, typer.Argument(help="The CSV or XLSX file to write.")],
     state: Annotated[str | None, Choice("Only these.", tuple(STATES))] = None,
     provider: Annotated[str | None, Text("Only of this provider.")] = None,
+    unanswered: Annotated[bool, Flag("Only decided ones, no answer to whose source is noted.")] = False,
+    lang: Sheet = None,
     config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Write cases to a file: reference, decision, by whom, why. Numbers are masked."""
-    from proxy.operations.files.row_files import write_table
-
     terminal.note_unknown(config, provider)
     cases, skip = dict[int, Mapping[str, Any]](), 0
     while True:
         export = None if skip else "complaint export"  # it is written down once
         answer = terminal.ask(
-            config, control, "complaint.list", export=export, state=state, provider=provider, skip=skip, limit=EXPORT_ROWS
-        )
+            config, control, "complaint.list", export=export, state=state, provider=provider, unanswered=unanswered, skip=skip,
+            limit=EXPORT_ROWS,
+        )  # fmt: skip
         news = [one for one in answer["cases"] if one["id"] not in cases]
         cases |= {one["id"]: one for one in news}
         if not answer["more"] or not news:
             break
         skip += EXPORT_ROWS - MOVED_UP
-    heads = (
-        "case", "reference", "source", "number", "time", "state", "provider", "port", "signature", "message", "decided", "why",
-    )  # fmt: skip
-    rows = [_exported(one) for one in cases.values()]
+    _write(file, cases.values(), lang or "zh")
+    terminal.print_answer({"file": str(file), "cases": len(cases)}, json, [f"{file}: {len(cases)} cases"])
+
+
+def _write(file: Path, cases: Iterable[Mapping[str, Any]], lang: str) -> None:
+    from proxy.desk.complaints.case_sheet import headings, row
+    from proxy.operations.files.row_files import write_table
+
     try:
-        write_table(file, heads, rows)
+        write_table(file, headings(lang), [row(one, lang) for one in cases])
     except OSError as error:
         terminal.fail(f"{file}: {error.strerror or error}")
-    terminal.print_answer({"file": str(file), "cases": len(rows)}, json, [f"{file}: {len(rows)} cases"])
 
 
-def _exported(one: Mapping[str, Any]) -> list[object]:
-    from proxy.model.redact import csv_cell
+@command(
+    "complaint answer",
+    Program(at="complaint/answer-sheet", permission=Permission.TAKE_OUT, out="--out", media=CSV, only=("id", "why", "lang")),
+    example='gate106 complaint answer 17 --file 答复-17.pdf --why "sent by the portal of 12321"',
+)  # fmt: skip
+def answer(
+    id_: Annotated[str, CASE_ID],
+    why: Annotated[str, Reason()],
+    file: Annotated[Path | None, typer.Option("--file", help="What was sent: it is kept with the case, and its SHA-256 is noted.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the answer as a sheet (CSV, XLSX) to send, and note that one.")] = None,
+    lang: Sheet = None,
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
+    """Note that the source of a decided case (12321) was answered, with the file that was sent: the second clock stops."""
+    import time
 
-    last = next((event for event in reversed(one["events"]) if event["what"] == one["state"]), one["events"][-1])
-    at, decided = terminal.format_time(one["at"]), terminal.format_time(one["decided"])
-    words = (one["reference"], one["source"], one["to"], at, one["state"], one["provider"], one["port"], one["signature"])
-    return [one["id"], *map(csv_cell, words), one["message"], decided, csv_cell(last["why"])]
+    from proxy.desk.complaints import answer_files
+    from proxy.operations.client import CannotAsk
+    from proxy.operations.files.journal_access import places_of
+
+    sent = file or out
+    if sent is None or (file is not None and out is not None):
+        terminal.fail("answer: say --file (what was sent) or --out (write the answer as a sheet)")
+    case = terminal.ask(config, control, "complaint.show", id=id_)
+    if case["state"] == OPEN:
+        terminal.fail(f"case {case['id']} is open: decide it first (gate106 complaint decide {case['id']})")
+    if out is not None:
+        _write(out, [case], lang or "zh")
+    try:
+        digest = answer_files.keep(places_of(config).archive.folder, sent, time.time())
+        done = terminal.ask(config, control, "complaint.answer", id=id_, file=sent.name[-WORD_MAX:], sha256=digest, why=why)
+    except (OSError, answer_files.CannotKeep) as error:
+        terminal.fail(f"{sent}: {error.strerror}" if isinstance(error, OSError) and error.strerror else error)
+    except CannotAsk:
+        if out is not None:
+            out.unlink()
+        raise
+    lines = [f"case {done['id']}: answered with {sent.name}", f"{digest}  {sent.name}"]
+    terminal.print_answer({**done, "sha256": digest}, json, lines)
+
+
+@command(
+    "complaint take-answer",
+    Program(permission=Permission.TAKE_OUT, out="--out", media="application/octet-stream"),
+    example='gate106 complaint take-answer 17 --out 答复-17.pdf --why "the complainant asks again"',
+)
+def take_answer(
+    id_: Annotated[str, CASE_ID],
+    why: Annotated[str, Reason()],
+    out: Annotated[Path, typer.Option("--out", help="The file to write; it must not be there yet.")],
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
+    """Write the file with which the source of a case was answered. It may contain whole numbers: the journal keeps who took it."""
+    from proxy.desk.complaints import answer_files
+    from proxy.operations.files.journal_access import places_of, record_access
+    from proxy.runtime import hardening
+
+    case = terminal.ask(config, control, "complaint.show", id=id_)
+    name, digest = answer_files.answer_of(case)
+    if not name:
+        terminal.fail(f"case {case['id']} was not answered yet (gate106 complaint answer {case['id']})")
+    places = places_of(config)
+    record_access(places, control, "complaint take-answer", f"case {case['id']}", why=why, unmasked=True)
+    try:
+        data = answer_files.find(places.archive.folder, digest)
+        with hardening.create_private_file(out) as file:
+            file.write(data)
+    except answer_files.CannotKeep as error:
+        terminal.fail(f"{name}: {error}")
+    except OSError as error:
+        terminal.fail(f"{out}: {error.strerror or error}")
+    terminal.print_answer({"file": str(out), "name": name, "sha256": digest}, json, [f"{out}: {name}, {len(data):,} bytes"])

@@ -9,12 +9,23 @@ A batch comes as lines behind the command: ``{"rows": [{"reference": …, "numbe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, NamedTuple, Protocol
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.config.yaml_file import unknown
-from proxy.desk.complaints.book import BATCH_MAX, HIDDEN_DIGIT, CaseBook, Complaint, DueDays, MatchedMessage, digits_agree
+from proxy.desk.complaints.book import (
+    BATCH_MAX,
+    HIDDEN_DIGIT,
+    IN_TIME,
+    LATE,
+    OVERDUE,
+    CaseBook,
+    Complaint,
+    DueDays,
+    MatchedMessage,
+    digits_agree,
+)  # fmt: skip
 from proxy.desk.operator_orders import operations as orders
 from proxy.desk.operator_orders.operations import WithOrders
 from proxy.desk.suppression import operations as suppression
@@ -32,9 +43,9 @@ from proxy.operations.declaration import Answer, Button, Lines, Operations, oper
 from proxy.operations.journal_writes import record_command
 from proxy.operations.parameters import Amount, Choice, Flag, Id, Integer, Reason, Recipient, Seconds, Text, Why
 from proxy.operations.schemas import SharedSchema, record_fields
-from proxy.operations.terminal import format_time, last_day, note, table_lines
+from proxy.operations.terminal import event_line, format_time, last_day, note, table_lines
 from proxy.policy.registries.holidays import Holidays
-from proxy.policy.time_windows import DAY_S, OFFSET_S
+from proxy.policy.time_windows import DAY_S, OFFSET_S, month_span
 from proxy.state.record.packed_facts import SCOPES
 
 LISTED_MAX = 1000
@@ -47,13 +58,15 @@ NOTES = EVIDENCE, PROPOSED = "evidence", "proposed"
 STOPPED_BY = ("signature", "port", "provider")
 FINDINGS = tuple(one for one in STATES if one not in (OPEN, WITHDRAWN))
 SCOPE_WORDS = ("all", "global", *(one for one in SCOPES if one != "all"))
+COUNTED_SLICE = 5_000
+"""Cases looked at between two turns of the loop: about a millisecond."""
 SLICE = 50
 """Cases packed before traffic gets its turn: about a millisecond."""
 
 
 CASE = SharedSchema(
     "Case",
-    record_fields(Case, ("recipient",), to=str, decided=float)
+    record_fields(Case, ("recipient",), to=str, decided=float, answered=float)
     | {"suppressed?": object, "forward_days?": int | None, "answer_days?": int | None},
 )
 CASE_ID = Id("Its number, as `gate106 complaint list` shows it.", kind="case", lists="complaint", metavar="CASE")
@@ -76,7 +89,7 @@ def case_row(case: Case, *, whole: bool = False) -> dict[str, Any]:
     said["text"] = shown_text(case, whole=whole)
     if not whole:  # what people wrote names them, and others
         events = [one | {"why": mask_numbers(one["why"])} for one in events]
-    return said | {"to": shown, "number": shown, "decided": case.decided, "events": events}
+    return said | {"to": shown, "number": shown, "decided": case.decided, "answered": case.answered, "events": events}
 
 
 def shown_text(case: Case, *, whole: bool) -> str:
@@ -103,7 +116,7 @@ class ComplaintRow(NamedTuple):
 def _rows(answer: Answer) -> Iterator[str]:
     rows = (
         (one["id"], one["state"], one["reference"] or "-", one["to"], one["provider"] or "-", one["message"] or "-",
-         "done" if one["forwarded"] else last_day(one["forward_by"]), last_day(one["answer_by"]))
+         "done" if one["forwarded"] else last_day(one["forward_by"]), "done" if one["answered"] else last_day(one["answer_by"]))
         for one in answer["cases"]
     )  # fmt: skip
     heads = ("case", "state", "reference", "number", "provider", "message", "forward by", "answer by")
@@ -113,6 +126,8 @@ def _rows(answer: Answer) -> Iterator[str]:
     late = answer["overdue"]
     if late["forward"] or late["answer"]:
         yield f"overdue: {late['forward']} to be forwarded, {late['answer']} to be answered"
+    if answer["unanswered"]:
+        yield f"decided, and no answer noted: {answer['unanswered']} (gate106 complaint list --unanswered)"
 
 
 def _whole(answer: Answer) -> Iterator[str]:
@@ -131,9 +146,34 @@ def _whole(answer: Answer) -> Iterator[str]:
         if answer["forwarded"]
         else f"to be forwarded by {last_day(answer['forward_by'])}"
     )
-    yield f"  clocks   {forwarded}; to be answered by {last_day(answer['answer_by'])}"
+    answered = (
+        f"answered {format_time(answer['answered'])}"
+        if answer["answered"]
+        else f"to be answered by {last_day(answer['answer_by'])}"
+    )
+    yield f"  clocks   {forwarded}; {answered}"
     for event in answer["events"]:
-        yield f"  {format_time(event['time'])}  {event['what']}  {event['who']}: {event['why']}"
+        yield event_line(event)
+
+
+def _counts(answer: Answer) -> Iterator[str]:
+    heads = ("provider", "came", *STATES, "forwarded in time", "late", "answered in time", "late")
+    yield from table_lines(
+        heads,
+        (
+            (
+                one["provider"] or "-", one["came"], *(one["states"].get(state, 0) for state in STATES), *_kept(one["forward"]),
+                *_kept(one["answer"]),
+            )
+            for one in answer["counts"]
+        ),
+        "no complaint came then",
+    )  # fmt: skip
+
+
+def _kept(terms: Mapping[str, int]) -> tuple[int, int]:
+    """In time, and not."""
+    return terms.get(IN_TIME, 0), terms.get(LATE, 0) + terms.get(OVERDUE, 0)
 
 
 def _decided(answer: Answer) -> list[str]:
@@ -216,8 +256,8 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
     # -- seen
 
     @operation(
-        Permission.LOOK, answer={"cases": [CASE], "more": int, "overdue": {"forward": int, "answer": int}}, get=True, text=_rows,
-        example="gate106 complaint list --state open --overdue",
+        Permission.LOOK, answer={"cases": [CASE], "more": int, "overdue": {"forward": int, "answer": int}, "unanswered": int}, get=True,
+        text=_rows, example="gate106 complaint list --state open --overdue",
     )  # fmt: skip
     async def list_(
         self,
@@ -228,6 +268,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         signature: Annotated[str, Text("Only of messages under this signature.")] = "",
         advertiser: Annotated[str, Text("Only of this advertiser's messages.")] = "",
         overdue: Annotated[bool, Flag("Open ones whose time to forward or to answer has passed.")] = False,
+        unanswered: Annotated[bool, Flag("Decided ones, no answer to whose source is noted.")] = False,
         skip: Annotated[int, Integer("Leave out this many, those due first.", 0, SKIPPED_MAX)] = 0,
         limit: Annotated[int, Integer("How many, those due first.", 1, LISTED_MAX, shown="100")] = 100,
         export: Annotated[str, Text("For what file or letter: they leave the gate.", 40, internal=True)] = "",
@@ -241,17 +282,20 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
             for case in (self._book.undecided() if state == OPEN or overdue else self._book.all())
             if state in ("", case.state) and provider in ("", case.provider) and source in ("", case.source)
             and signature in ("", case.signature) and (not advertiser or advertiser_of(hash48(case.signature)) == advertiser)
-            and (not overdue or _overdue(case, now))
+            and (not overdue or _overdue(case, now)) and (not unanswered or case.owes_answer)
         ]  # fmt: skip
         if export:
             about = f"{len(found)} cases {' '.join(filter(None, (state, provider, signature, advertiser)))}".rstrip()
             await record_command(self._gate, call, export, "", about)
-        found.sort(key=lambda case: (case.state != OPEN, case.answer_by if case.state == OPEN else -case.decided, case.id))
-        late, unanswered = self._book.overdue(now)
+        found.sort(
+            key=lambda one: (one.state != OPEN, one.answer_by if unanswered or one.state == OPEN else -one.decided, one.id)
+        )
+        late, unanswered_open = self._book.overdue(now)
         return {
             "cases": [self._with_clocks(case) for case in found[skip : skip + limit]],
             "more": max(0, len(found) - skip - limit),
-            "overdue": {"forward": late, "answer": unanswered},
+            "overdue": {"forward": late, "answer": unanswered_open},
+            "unanswered": sum(case.owes_answer for case in self._book.all()),
         }
 
     @operation(Permission.LOOK, answer=CASE, text=_whole, example="gate106 complaint show 17")
@@ -270,6 +314,28 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
             command = "complaint show --unmasked" if unmasked else "complaint match"
             await record_command(self._gate, call, command, why, f"case {id_}: {case.recipient or case.number}")
         return self._with_clocks(case, whole=unmasked or to_find)
+
+    @operation(
+        Permission.SEE, answer={"at": float, "counts": [{"provider": str, "came": int, "states": object, "forward": object, "answer": object}]},
+        get=True, text=_counts, example="gate106 complaint count --month 2026-11",
+    )  # fmt: skip
+    async def count(
+        self, call: Call,
+        month: Annotated[str, Text("Complaints that came in this month (in China): 2026-11.", pattern=parameters.MONTH)],
+    ) -> Answer:  # fmt: skip
+        """Count the complaints that came in a month by provider, with their decisions and how their due dates were kept."""
+        since, until = month_span(month)
+        now, found = self._gate.now(), []
+        for place, case in enumerate(self._book.all()):
+            if since <= case.came < until:
+                found.append(case)
+            if place % COUNTED_SLICE == 0:
+                await asyncio.sleep(0)
+        counts = sorted(self._book.count(found, now).items(), key=lambda one: (-one[1].states.total(), one[0]))
+        return {
+            "at": now,
+            "counts": [{"provider": name, "came": one.states.total()} | one._asdict() for name, one in counts],
+        }
 
     def _with_clocks(self, case: Case, *, whole: bool = False) -> dict[str, Any]:
         """The case with the working days left to forward and to answer it; negative: overdue; None: the clock has stopped."""
@@ -390,6 +456,17 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
     async def reopen(self, call: Call, id_: CaseId, why: Why) -> Answer:
         """Decide a case anew: it is open again, its dates stay."""
         return await self._done(*self._book.reopen(id_, self._gate.now(), call.who, why), counts=True)
+
+    @operation(
+        Permission.ENTER, answer=CASE, record="cased", by_hand="reads or writes the file that is sent",
+    )  # fmt: skip
+    async def answer(
+        self, call: Call, id_: CaseId, why: Why,
+        file: Annotated[str, Text("The name of the file that was sent.", WORD_MAX)],
+        sha256: Annotated[str, Text("Its SHA-256.", 64, "[0-9a-f]{64}")],
+    ) -> Answer:  # fmt: skip
+        """Note that the source of a decided case (12321) was answered, with the file that was sent: the second clock stops."""
+        return await self._done(*self._book.answer(id_, file, sha256, self._gate.now(), call.who, why))
 
     @operation(
         Permission.ENTER, record="ordered", by_hand="a step of complaint sweep",

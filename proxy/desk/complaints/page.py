@@ -5,12 +5,14 @@ Never: a message taken for the one that was meant unless a person says so; a who
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from starlette.responses import Response
 
 from proxy.console import forms
 from proxy.console.page import Page, PageRequest, whole_number
+from proxy.desk.complaints.answer_files import answer_of
 from proxy.desk.complaints.operations import FINDINGS, STOPPED_BY, Complaints
 from proxy.journal.records.complaints import STATES
 from proxy.journal.records.penalties import LADDER
@@ -25,7 +27,7 @@ STOPS = ("4h", "24h", "3d", "7d", "30d")
 PENALTIES = ("7d", "30d", "90d", "180d", "366d")
 SHARES = ("0.75", "0.5", "0.25", "0.1")
 WITHIN = ("24h", "3d", "7d")
-LATE, ALL = "overdue", "all"
+LATE, UNANSWERED, ALL = "overdue", "unanswered", "all"
 
 
 @page.get()
@@ -34,10 +36,13 @@ async def show(request: PageRequest, problem: str = "") -> Response:
     state = request.query.get("state", "") or "open"
     provider = request.query.get("provider", "").strip()
     answer = await request.ask(
-        "complaint.list", state=state if state in STATES else None, provider=provider or None, overdue=state == LATE, limit=LIMIT,
-        skip=request.skip,
+        "complaint.list", state=state if state in STATES else None, provider=provider or None, overdue=state == LATE,
+        unanswered=state == UNANSWERED, limit=LIMIT, skip=request.skip,
     )  # fmt: skip
-    states = [(LATE, request.t("overdue")), *request.choices("case", STATES), (ALL, request.t("all"))]
+    states = [
+        (LATE, request.t("overdue")), (UNANSWERED, request.t("unanswered_state")), *request.choices("case", STATES),
+        (ALL, request.t("all")),
+    ]  # fmt: skip
     return request.render(
         problem=problem, state=state, states=states, provider=provider, skip=request.skip, limit=LIMIT, **answer,
     )  # fmt: skip
@@ -57,7 +62,8 @@ async def import_batch(request: PageRequest) -> Response:
 async def export_cases(request: PageRequest) -> Response:
     """Cases as a spreadsheet; numbers are masked."""
     state, provider = request.form("state"), request.form("provider")
-    options = [f"--state={state}"] if state in STATES else []
+    options = [f"--state={state}"] if state in STATES else ["--unanswered"] if state == UNANSWERED else []
+    options += [f"--lang={request.lang}"]
     options += [f"--provider={provider}"] if provider else []
     return await forms.download_of(
         request, "complaints.xlsx", lambda out: ["complaint", "export", str(out), *options, "--json"]
@@ -135,6 +141,29 @@ async def decide(request: PageRequest) -> Response:
         for_s=forms.duration_s(request.form("lasts")) if scope else None,
     )  # fmt: skip
     return _to(request, "decided")
+
+
+@page.post("case/{id}/answer", wants=Permission.ENTER, again=case, body_max=forms.FILE_BYTES_MAX)
+async def answer(request: PageRequest) -> Response:
+    """Notes the file that was sent to the source; without one, makes the answer as a sheet to send, and notes that."""
+    number = request.path("id")
+    argv = ["complaint", "answer", number, f"--why={request.form('why')}", "--json"]
+    if request.upload("file") is None:
+        return await forms.download_of(
+            request, f"complaint-{number}.xlsx", lambda out: [*argv, f"--out={out}", f"--lang={request.lang}"]
+        )
+    await forms.run_with_uploads(request, ["file"], lambda came: [*argv, f"--file={came['file']}"])
+    return _to(request, "answer_noted")
+
+
+@page.post("case/{id}/answer/file", wants=Permission.TAKE_OUT, again=case)
+async def answer_file(request: PageRequest) -> Response:
+    """The file with which the source was answered, again."""
+    number, why = request.path("id"), request.form("why")
+    name, _ = answer_of(await request.ask("complaint.show", id=number))
+    argv = ["complaint", "take-answer", number, f"--why={why}", "--json"]
+    ending = Path(name).suffix if Path(name).suffix.isascii() else ""
+    return await forms.download_of(request, f"case-{number}-answer{ending}", lambda out: [*argv, f"--out={out}"])
 
 
 forms.add_buttons(page, Complaints, case)

@@ -9,15 +9,19 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from proxy.desk.consents.consent_text import batch_lines, unenforced
+from proxy.desk.consents.consent_text import batch_lines, terms_line, unenforced
 from proxy.desk.consents.operations import CATEGORIES, DUE_DAYS, DUE_DAYS_MAX
 from proxy.model.roles import Permission
 from proxy.operations import terminal
 from proxy.operations.declaration import CSV, Program, command
-from proxy.operations.parameters import DAY, Choice, Integer, Text, Why
+from proxy.operations.files.upload import CHECKED, IGNORE
+from proxy.operations.parameters import DAY, Choice, Flag, Integer, Text, Why
 from proxy.operations.terminal import CONFIG, Config, Control, Json
+from proxy.policy import time_windows
+from proxy.policy.registries.table_words import ANY, UNSAID, end_of, word_of
+from proxy.policy.registries.table_words import CATEGORIES as CATEGORY_WORDS
 
-COLUMNS = ("number", "advertiser", "category", "given", "until", "version")
+HEADS = ("number", "advertiser", "category", "given", "until", "version")
 
 Batches = Annotated[list[int], typer.Argument(metavar="BATCH…", help="Which batches, by number.")]
 
@@ -28,18 +32,21 @@ class NumberTerms(NamedTuple):
     advertiser: str
     category: str
     given: int
-    until: int
+    until: float
     version: str
+    source: str = ""
+    """Of the whole file."""
 
     def as_args(self) -> dict[str, Any]:
-        return {name: value for name, value in self._asdict().items() if value or name == "given"}
+        said = self._asdict() | {"advertiser": "" if self.advertiser in ANY else self.advertiser}
+        return {name: value for name, value in said.items() if (value or name == "given") and name != "source"}
 
 
 @command(
     "consent import",
     Program(
         permission=Permission.ENTER,
-        answer={"batches": [int], "numbers": int, "new": int, "due": float, "enforced": bool},
+        answer={"batches": [int], "numbers": int, "new": int, "due": float, "enforced": bool} | CHECKED,
         takes_file=True,
     ),
     example="gate106 consent import consents.csv --proof form.pdf --source app --advertiser 京选商城 --given 2026-11-01 "
@@ -47,78 +54,103 @@ class NumberTerms(NamedTuple):
 )
 def import_(
     file: Annotated[Path, typer.Argument(help="CSV or XLSX: a number a row, perhaps with columns of what it agreed to.")],
-    source: Annotated[str, Text("Where they agreed: app, form, hotline …", 200)],
     why: Why,
+    source: Annotated[str, Text("Where they agreed (app, form, hotline …), where no column says so.", 200)] = "",
     proof: Annotated[Path | None, typer.Option("--proof", help="The file that shows it; without one its provider gets a task.")] = None,
     provider: Annotated[str | None, Text("Who handed it in: a provider of the settings.", 200)] = None,
-    advertiser: Annotated[str, Text("Whose messages, where no column says so; else anybody's.", 180)] = "",
+    advertiser: Annotated[str, Text("Whose messages, where no column says so; any (任何): anybody's.", 180)] = "",
     category: Annotated[str, Choice("marketing or a sub-category, where no column says so; else any.", CATEGORIES)] = "",
     given: Annotated[str | None, Text("When they agreed, where no column says so.", pattern=DAY)] = None,
-    until: Annotated[str | None, Text("Until when, where no column says so; else until it is taken back.", pattern=DAY)] = None,
+    until: Annotated[
+        str | None, Text("Until when, where no column says so; good: until it is taken back.", pattern=f"{DAY}|good|长期")
+    ] = None,
     version: Annotated[str, Text("Of the words they agreed to.", 200)] = "",
     due: Annotated[int, Integer("Working days within which a missing proof must come.", 1, DUE_DAYS_MAX)] = DUE_DAYS,
+    ignore: Annotated[list[str] | None, IGNORE] = None,
+    check: Annotated[bool, Flag("Say what would be stored; store nothing.")] = False,
     config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Take consents in: all of a file or, with any bad row, nothing. They count when the command ends; their proof waits for a review."""
     from proxy.operations.files.number_list import read_number_file
-    from proxy.operations.files.upload import upload_numbers
+    from proxy.operations.files.upload import check_lines, upload_numbers
+    from proxy.policy.registries.table_words import CONSENTS
 
-    default = NumberTerms(advertiser, category, _day(given, "--given"), _day(until, "--until", _end), version)
+    try:
+        end = UNSAID if until is None else _end(until, "--until")
+        default = NumberTerms(advertiser.strip(), category, _moment(given, "--given") if given else 0, end, version, source)
+    except ValueError as error:
+        terminal.fail(error)
     digest = _sha256(proof) if proof is not None else None
-    args = {"source": source, "provider": provider, "proof": digest, "due_days": due, "file": file.name[:255], "why": why}
+    args = {"provider": provider, "proof": digest, "due_days": due, "file": file.name[:255], "why": why}
 
     def unfit(people: Any) -> str:
-        dateless = any(not terms.given for terms in people.by)
-        return "when they agreed is said neither by a column `given` nor by --given" if dateless else ""
+        sources = {one.source for one in people.by}
+        args["source"] = next(iter(sources), "")
+        if len(sources) > 1:
+            return f"its rows name several sources ({', '.join(sorted(sources))[:100]}): make a file of each"
+        return "; ".join(words for words, said in _UNSAID if not all(map(said, people.by)))
 
     answer = upload_numbers(
         file, terminal.socket_of(config, control), "consent.import", "batches", args,
-        lambda heard: read_number_file(file, default, heard, COLUMNS, _terms), unfit,
+        lambda heard: read_number_file(file, default, heard, CONSENTS, _terms, ignore or ()), unfit, check=check,
     )  # fmt: skip
     for line in unenforced(answer):
         terminal.warn(line)
+    if check:
+        terminal.print_answer(answer | {"batches": [], "new": 0, "due": 0}, json, check_lines(answer, terms_line))
+        raise typer.Exit(1 if answer["unknown"] else 0)
     missing = f"; its proof is missing, until the end of {terminal.last_day(answer['due'])}" if answer["due"] else ""
     lines = [f"{file.name}: {answer['rows']} rows, {answer['numbers']} consents in batches {_span(answer['batches'])}{missing}"]
     terminal.print_answer(answer, json, lines)
+
+
+_UNSAID: Sequence[tuple[str, Callable[[NumberTerms], object]]] = (
+    (
+        "whose messages is said neither by a column `advertiser` nor by --advertiser (any: anybody's)",
+        lambda one: one.advertiser,
+    ),
+    ("where they agreed is said neither by a column `source` nor by --source", lambda one: one.source),
+    ("when they agreed is said neither by a column `given` nor by --given", lambda one: one.given),
+    (
+        "until when is said neither by a column `until` nor by --until (good: until it is taken back)",
+        lambda one: one.until != UNSAID,
+    ),
+)
+"""What a file and its command must say of all rows."""
 
 
 def _terms(said: Mapping[str, str], default: NumberTerms) -> NumberTerms:
     """The terms of one row; ValueError."""
     from proxy.model.redact import read_csv_cell
 
-    advertiser, category = read_csv_cell(said.get("advertiser", "")), said.get("category", "")
+    advertiser, category = read_csv_cell(said.get("advertiser", "")) or default.advertiser, said.get("category", "")
     given, until = said.get("given", ""), said.get("until", "")
+    if not advertiser and "advertiser" in said:
+        raise ValueError("advertiser: is empty: write any where anybody's messages are meant")
+    kind = default.category if not category else "" if category in ANY else word_of("category", category, _CATEGORIES)
     return NumberTerms(
-        advertiser or default.advertiser, category or default.category, _moment(given, "given") if given else default.given,
-        _end(until, "until") if until else default.until, said.get("version", "") or default.version,
+        advertiser, kind, _moment(given, "given") if given else default.given, _end(until, "until") if until else default.until,
+        said.get("version", "") or default.version, said.get("source", "") or default.source,
     )  # fmt: skip
+
+
+_CATEGORIES = {name: CATEGORY_WORDS[name] for name in CATEGORIES}
 
 
 def _moment(text: str, name: str) -> int:
     """Days stay days: of each day there is one batch, not one of each second."""
-    from proxy.policy import time_windows
-
     try:
-        at = int(time_windows.moment(text)[0])
+        at = int(time_windows.table_moment(text)[0])
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     return at - (at + time_windows.OFFSET_S) % time_windows.DAY_S
 
 
-def _end(text: str, name: str) -> int:
-    """The end of a day: registers count it in full."""
-    from proxy.policy import time_windows
-
-    return _moment(text, name) + time_windows.DAY_S
-
-
-def _day(text: str | None, flag: str, read: Callable[[str, str], int] = _moment) -> int:
-    if text is None:
-        return 0
-    try:
-        return read(text, flag)
-    except ValueError as error:
-        terminal.fail(error)
+def _end(text: str, name: str) -> float:
+    """The end of a day, which registers count in full; 0: none."""
+    at = end_of(name, text)
+    rest = (at + time_windows.OFFSET_S) % time_windows.DAY_S
+    return at - rest + time_windows.DAY_S if at and rest else at
 
 
 def _sha256(path: Path) -> str:
@@ -126,7 +158,7 @@ def _sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        terminal.fail(f"{path}: {error.strerror or error}")
+        terminal.fail(f"--proof: {path}: {error.strerror or error}")
 
 
 def _span(numbers: Sequence[int]) -> str:
@@ -159,7 +191,7 @@ def export(
     from proxy.operations.files.csv_export import export_rows
 
     args = {"why": why, "batches": [str(one) for one in batches or ()]}
-    heads = (*COLUMNS, "batch", "state", "source", "provider", "proof")
+    heads = (*HEADS, "batch", "state", "source", "provider", "proof")
     rows = export_rows(out, terminal.socket_of(config, control), "consent.export", args, heads, _export_rows)
     terminal.print_answer({"rows": rows, "file": str(out)}, json, [f"{out}: {rows} rows"])
 
@@ -168,9 +200,9 @@ def _export_rows(line: Mapping[str, Any]) -> Iterator[Sequence[object]]:
     from proxy.model.redact import csv_cell as cell
 
     one = line["batch"]
-    given, until = terminal.format_time(one["given"])[:10], terminal.last_day(one["until"]) if one["until"] else ""
+    given, until = terminal.format_time(one["given"])[:10], terminal.last_day(one["until"]) if one["until"] else "for good"
     after = (
-        cell(one["advertiser"]), one["category"], given, until, cell(one["version"]), one["number"], one["state"], cell(one["source"]),
+        cell(one["advertiser"] or "any"), one["category"], given, until, cell(one["version"]), one["number"], one["state"], cell(one["source"]),
         one["provider"], one["proof"],
     )  # fmt: skip
     return ((number, *after) for number in line["numbers"])

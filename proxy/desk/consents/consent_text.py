@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from proxy.i18n.phrases import WORDS, Bilingual
 from proxy.operations.declaration import Answer
 from proxy.operations.terminal import format_time, last_day, table_lines
 
@@ -25,6 +26,18 @@ def _table(answer: Answer, nothing: str, day_of: Callable[[Mapping[str, Any]], s
     )  # fmt: skip
     heads = ("batch", "state", "advertiser", "category", "given", "version", "from", "numbers", "until the end of")
     return table_lines(heads, rows, nothing)
+
+
+def terms_line(one: Mapping[str, Any]) -> Bilingual:
+    """What would be stored of numbers."""
+    until, given = last_day(one["until"]) if one["until"] else "", format_time(one["given"])[:10]
+    advertiser, category, version = one["advertiser"], one["category"], one["version"]
+    return Bilingual(
+        f"{advertiser or 'any advertiser'}, {category or 'any category'}, given {given}, "
+        f"{f'until the end of {until}' if until else 'until it is taken back'}{f', version {version}' if version else ''}",
+        f"{advertiser or '任何广告主'}、{WORDS.get(category, category) or '任何类别'}，{given} 同意，"
+        f"{f'至 {until} 止' if until else '直到撤回为止'}{f'，文案版本 {version}' if version else ''}",
+    )
 
 
 def batch_lines(answer: Answer) -> Iterator[str]:
@@ -51,9 +64,10 @@ def consent_lines(answer: Mapping[str, Any]) -> list[str]:
     for one in answer["consents"]:
         whose = f"{one['advertiser'] or 'any advertiser'}, {one['category'] or 'any category'}"
         until = f" until the end of {last_day(one['until'])}" if one["until"] else ""
+        source = f"{one['source']} {one['version']}".rstrip()
         proof = f"proof {one['proof'][:16]}…" if one["proof"] else "no proof"
         lines.append(
-            f"{answer['to']}: agreed to {whose} on {format_time(one['given'])}{until} ({one['source']} {one['version']}; {proof}; "
+            f"{answer['to']}: agreed to {whose} on {format_time(one['given'])}{until} ({source}; {proof}; "
             f"batch {one['number']}, {one['state']}{' by ' + one['reviewer'] if one['reviewer'] else ''})"
         )
         lines += [f"  {line}" for line in _lines_of(one)]

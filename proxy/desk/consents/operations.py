@@ -28,7 +28,8 @@ from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.journal_writes import change_recipient, record_command
 from proxy.operations.number_chunks import put_in_force, receive_numbers
-from proxy.operations.parameters import Amount, Choice, Integer, List, Recipient, Rows, Text, To, Why, on_line
+from proxy.operations.parameters import Amount, Choice, Flag, Integer, List, Recipient, Rows, Text, To, Why, on_line
+from proxy.policy.registries.table_words import ANY
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 from proxy.state.lists.consent_lists import STATES, ConsentBatch, TooManyBatches
 from proxy.state.record import record
@@ -112,14 +113,19 @@ class ConsentOperations(Operations, group="consent", help="Consents of people: b
         self,
         call: Call,
         provider: Annotated[str, OF_PROVIDER] = "",
-        advertiser: Annotated[str, Text("Only of this advertiser.")] = "",
+        advertiser: Annotated[
+            str, Text("Only of this advertiser; any (任何): only those that count for anybody's messages.")
+        ] = "",
         state: Annotated[str, Choice("unreviewed, accepted, rejected or withdrawn.", tuple(STATES))] = "",
     ) -> Answer:
         """List what was imported: batches of consents (one for each advertiser, category, day, end and version), with their state."""
+        anybody = advertiser if advertiser.lower() in ANY else ""
         found = [
             batch_row(batch, numbers)
             for batch, numbers in self._gate.store.consented.batches()
-            if provider in ("", batch.provider) and advertiser in ("", batch.advertiser) and state in ("", batch.state)
+            if provider in ("", batch.provider)
+            and advertiser in ("", batch.advertiser or anybody)
+            and state in ("", batch.state)
         ]
         await _say(call, found)
         return {"batches": len(found)}
@@ -162,6 +168,7 @@ class ConsentOperations(Operations, group="consent", help="Consents of people: b
         proof: Annotated[str, Text("The SHA-256 of the file that shows it, in hex.", 64, SHA256)] = "",
         due_days: Annotated[int, Integer("Working days within which a missing proof must come.", 1, DUE_DAYS_MAX)] = DUE_DAYS,
         file: Annotated[str, Text("The file's name.", 255)] = "-",
+        check: Annotated[bool, Flag("Say what would be stored; store nothing.")] = False,
     ) -> Answer:
         """Take consents in: all of a file or, with any bad row, nothing. They count when the command ends; their proof waits for a review."""
         from proxy.relay.effects.consents import ConsentImport
@@ -173,6 +180,8 @@ class ConsentOperations(Operations, group="consent", help="Consents of people: b
         if not batches:
             raise CommandRefused("batches: must be a list of what the numbers agreed to")
         terms = tuple(on_line(one.line, partial(self._terms, now, one)) for one in batches)
+        if check:
+            return {"would": [one._asdict() for one in terms], "source": source, "enforced": enforced(gate)}
         if gate.away:
             raise CommandRefused(gate.away)
         if gate.listing is not None:
@@ -240,7 +249,7 @@ class ConsentOperations(Operations, group="consent", help="Consents of people: b
     # -- what becomes of batches
 
     @operation(
-        Permission.ENTER, answer=CHANGED, record="consent-event", text=batch_lines,
+        Permission.REVIEW, answer=CHANGED, record="consent-event", text=batch_lines,
         example='gate106 consent review 7 8 --verdict accepted --why "the form is signed"',
     )  # fmt: skip
     async def review(

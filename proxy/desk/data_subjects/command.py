@@ -5,19 +5,28 @@ from __future__ import annotations
 import json as jsonlib
 import time
 from collections.abc import Iterator, Mapping
-from html import escape
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from proxy.desk.data_subjects.operations import subject_lines
-from proxy.model.redact import printable
 from proxy.model.roles import Permission
-from proxy.operations.declaration import ZIP, Program, command
+from proxy.operations.declaration import PDF, ZIP, Program, command
 from proxy.operations.files.journal_access import places_of
-from proxy.operations.parameters import Flag, Recipient, Why
-from proxy.operations.terminal import CONFIG, Config, Control, Json, ask, fail, format_time, print_answer, socket_of, warn
+from proxy.operations.parameters import Choice, Flag, Id, Recipient, Why
+from proxy.operations.terminal import (
+    CONFIG,
+    Config,
+    Control,
+    Json,
+    ask,
+    choose_language,
+    fail,
+    format_time,
+    print_answer,
+    socket_of,
+    warn,
+)
 
 To = Annotated[str, Recipient()]
 MESSAGES_A_LOOK = 1_000
@@ -57,6 +66,7 @@ def export(
     out: Annotated[Path, typer.Option("--out", help="A new folder, or a file.zip: person.json, and person.html to be read.")],
     why: Why,
     unmasked: Annotated[bool, Flag("With the whole number.")] = False,
+    lang: Annotated[str | None, Choice("The language of the page: zh or en; default: of the locale.", ("zh", "en"))] = None,
     config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Write all that is known of a person, with their messages of the journal at rest, to be handed to them. The journal keeps that."""
@@ -66,11 +76,15 @@ def export(
     answer["messages"], answer["missing"] = _messages(to, answer["to"], config, whole=unmasked)
     if answer["messages"] is None:
         warn(
-            "gate106: note: there is no journal at rest yet: the messages of the last hour or so are not in it (gate106 journal roll)"
+            "gate106: there is no journal at rest yet: the messages of the last hour or so are not in it (gate106 journal roll)"
         )
+    from proxy.desk.data_subjects.export_html import page
     from proxy.operations.files.bundle import write_bundle
 
-    files = {"person.json": jsonlib.dumps(answer, ensure_ascii=False, indent=2), "person.html": _page(answer)}
+    files = {
+        "person.json": jsonlib.dumps(answer, ensure_ascii=False, indent=2),
+        "person.html": page(answer, choose_language(lang)),
+    }
     try:
         write_bundle(out, {name: text.encode() for name, text in files.items()})
     except OSError as error:
@@ -105,22 +119,31 @@ def _messages(to: str, shown: str, config: Path, *, whole: bool) -> tuple[list[d
         question = question._replace(until=reached + HALF_A_MS)  # what came in that very millisecond, too
 
 
-def _page(answer: Mapping[str, Any]) -> str:
-    """A page that opens offline and runs nothing: what strangers wrote is escaped."""
-    from proxy.console.offline_charts import document
+@command(
+    "subject write-receipt",
+    Program(permission=Permission.LOOK, out="--out", media=PDF),
+    example="gate106 subject write-receipt 3 --out receipt.pdf",
+)
+def receipt(
+    id_: Annotated[str, Id("Its number, as `gate106 subject list-requests` shows it.", kind="erasure", metavar="REQUEST")],
+    out: Annotated[Path, typer.Option("--out", help="The PDF to write.")],
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
+    """Write the receipt for a person who asked to be erased: what was done, what is gone, what stays and why; the number masked."""
+    from proxy.desk.evidence import evidence_pdf
+    from proxy.runtime import hardening
 
-    parts = [f"<h1>{escape(answer['to'])}</h1><p>{escape(format_time(answer['at']))}</p><ul>"]
-    parts += [f"<li>{escape(printable(line))}</li>" for line in subject_lines(answer, chinese=True)]
-    parts += [f"<li>not complete: {escape(fault)}</li>" for fault in answer["missing"]]
-    parts.append("</ul>")
-    if answer["messages"]:
-        heads = ("at", "provider", "from", "category", "verdict", "reason", "text")
-        parts.append(f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>")
-        for one in answer["messages"]:
-            cells = [format_time(one["at"]), *(printable(str(one[head]), " ") for head in heads[1:])]
-            parts.append(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>")
-        parts.append("</table>")
-    return document(answer["to"], "".join(parts), "en")
+    number = int(id_.removeprefix("erasure-"))
+    rows = ask(config, control, "subject.list-requests")["requests"]
+    request = next((one for one in rows if one["id"] == number), None)
+    if request is None:
+        fail(f"there is no request {number} (`gate106 subject list-requests` lists them)")
+    try:
+        with hardening.create_private_file(out) as file:
+            file.write(evidence_pdf.receipt(request, time.time()))
+    except OSError as error:
+        fail(f"{out}: {error.strerror or error}")
+    print_answer({"file": str(out), "state": request["state"]}, json, [f"{out}: request {number}, {request['state']}"])
 
 
 @command(
@@ -144,13 +167,15 @@ def recycled(
     from proxy.operations.client import Conversation
     from proxy.operations.files.number_list import read_number_file
     from proxy.operations.files.upload import read_all, upload_progress
+    from proxy.policy.registries.table_words import NUMBERS
     from proxy.state.lists.suppression_lists import CHUNK_BITS
 
+    columns = {"number": NUMBERS, **dict.fromkeys((*DATES, *CANCELS, *EVENTS), ())}
     with upload_progress(file) as progress:
         people = read_all(
             file,
             progress,
-            lambda heard: read_number_file(file, 0, heard, (*DATES, *CANCELS, *EVENTS), _date),
+            lambda heard: read_number_file(file, 0, heard, columns, _date, None),
             "done",
             skip_bad=skip_bad,
         )
@@ -190,13 +215,11 @@ def _date(said: Mapping[str, str], default: int) -> int:
     event = next((said[name].lower() for name in EVENTS if name in said), "")
     if event not in (*RECYCLED_WORDS, *UNCHANGED_WORDS):
         raise ValueError(f"event: {unknown('event', event, EVENT_WORDS)}")
-    date, cancelled = (
-        time_windows.iso_date(next((said[name] for name in names if said.get(name)), "")) for names in (DATES, CANCELS)
-    )
+    date, cancelled = ((next((said[name] for name in names if said.get(name)), "")) for names in (DATES, CANCELS))
     if not date and event in RECYCLED_WORDS:
         raise ValueError("date: is empty")
     try:
-        at, before = (int(time_windows.moment(one)[0]) if one else 0 for one in (date, cancelled))
+        at, before = (int(time_windows.table_moment(one)[0]) if one else 0 for one in (date, cancelled))
     except ValueError as error:
         raise ValueError(f"date: {error}") from None
     if event in UNCHANGED_WORDS:

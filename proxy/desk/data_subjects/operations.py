@@ -6,7 +6,8 @@ saying so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json as jsonlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from proxy.desk.complaints.book import KEEP_S
@@ -16,26 +17,30 @@ from proxy.desk.consents.consent_text import consent_lines
 from proxy.desk.consents.operations import change_person
 from proxy.desk.data_subjects.recycled_operations import WithRecycled, end_numbers
 from proxy.desk.suppression import operations as suppress
-from proxy.i18n.text import Bilingual
+from proxy.i18n.catalog import in_language
+from proxy.i18n.phrases import WORDS, Bilingual
 from proxy.journal.records.complaints import Case
 from proxy.journal.records.consents import ConsentChange
+from proxy.journal.records.erasure_requests import PROPOSED, STATES, ErasureRequest
 from proxy.model.message import SUBCATEGORIES, Category
 from proxy.model.number import FIRST, LAST, Number, mask
-from proxy.model.recipient import Entry
+from proxy.model.recipient import Entry, OptOut
 from proxy.model.redact import mask_numbers
 from proxy.model.roles import Permission
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
-from proxy.operations.declaration import Answer, Operations, operation
+from proxy.operations.declaration import Answer, Button, Operations, operation
 from proxy.operations.journal_writes import record_command
-from proxy.operations.parameters import Flag, Text, To, Why, require_why
-from proxy.operations.terminal import format_time
+from proxy.operations.parameters import Choice, Flag, Id, Text, To, Why, require_why
+from proxy.operations.schemas import SharedSchema
+from proxy.operations.terminal import format_time, in_words_of_reader, table_lines
 from proxy.state.lists.suppression_lists import ERASED
 from proxy.state.record import record
 
 if TYPE_CHECKING:
     from proxy.archive.pseudonym_key import PseudonymKey
     from proxy.desk.archiving.retention_task import RetentionTask
+    from proxy.desk.data_subjects.erasure_requests import ErasureRequests
     from proxy.policy.explanation.naming import LookUp
 
 DAY_S = 86_400
@@ -47,39 +52,113 @@ LINE_NUMBERS_MAX = 5_000
 class WithSubjects(WithCases, WithRecycled, Protocol):
     """A gate with all that a data subject's rights concern."""
 
+    @property
+    def erasure_requests(self) -> ErasureRequests: ...
 
-def subject_lines(answer: Mapping[str, Any], *, chinese: bool = False) -> Iterator[str]:
-    """``chinese``: whom they refused once more, for the person who reads it."""
+
+REQUEST = SharedSchema(
+    "ErasureRequest",
+    {
+        "id": int, "state": str, "to": str, "time": float, "decided": float, "author": str, "who": str, "why": str, "decision": str,
+        "gone?": object, "stays?": [object],
+    },
+)  # fmt: skip
+RequestId = Annotated[int, Id("Its number, as `gate106 subject list-requests` shows it.", kind="erasure", metavar="REQUEST")]
+
+
+def request_row(request: ErasureRequest) -> dict[str, Any]:
+    """A request as a mapping for answers: without the number."""
+    row = {name: getattr(request, name) for name in ("id", "state", "time", "decided", "author", "who", "why", "decision")}
+    return row | {"to": request.shown} | (jsonlib.loads(request.outcome) if request.outcome else {})
+
+
+def _packed(outcome: Mapping[str, Any]) -> bytes:
+    return jsonlib.dumps(outcome, ensure_ascii=False).encode()
+
+
+def _requests(answer: Answer) -> Iterator[str]:
+    rows = (
+        (
+            one["id"], one["state"], one["to"], one["author"], format_time(one["time"]),
+            format_time(one["decided"]) if one["decided"] else "", one["why"],
+        )
+        for one in answer["requests"]
+    )  # fmt: skip
+    return table_lines(("request", "state", "number", "by", "since", "decided", "why"), rows, "nobody has asked to be erased")
+
+
+def _decided(answer: Answer) -> Iterator[str]:
+    if answer["state"] == PROPOSED:
+        yield f"request {answer['id']}: you stand for it now; a second person must confirm it"
+    else:
+        yield f"request {answer['id']} of {answer['to']}: {answer['state']}"
+        yield from _stays(answer.get("stays", ()))
+
+
+def subject_lines(answer: Mapping[str, Any]) -> Iterator[str]:
     to = answer["to"]
     yield f"{to}: {answer['region']}"
     for one in answer["received"]:
-        yield f"{to}: a message on {format_time(one['at'])}: {one['category']} {one['subcategory']} of {one['about'] or 'nobody known'}"
+        yield f"{to}: a message on {format_time(one['at'])}: {one['category']} {one['subcategory']} of {_whom(one)}"
     for one in answer["refusals"]:
-        over = "" if one["in_force"] else ", over"
-        yield f"{to}: refused {one['about']}, by {one['source']} on {format_time(one['since'])} ({one['kept']}{over})"
-        if chinese:
-            yield f"{to}: {format_time(one['since'])} 起拒收{one['about_zh']}" + ("" if one["in_force"] else "(已过期)")
+        over, kept = "" if one["in_force"] else ", over", "名单" if one["kept"] == "list" else "个人记录"
+        since, source = format_time(one["since"]), WORDS.get(one["source"], one["source"])
+        yield Bilingual(
+            f"{to}: refused {one['about']}, by {one['source']} on {since} ({one['kept']}{over})",
+            f"{to}：{since} 起拒收{one['about_zh']}，{source}（{kept}{'，已过期' if over else ''}）",
+        )
     yield from consent_lines(answer)
     for one in answer["asked_for_consent"]:
-        yield f"{to}: asked for consent by {one['about']}"
+        yield f"{to}: asked for consent by {_whom(one)}"
     for one in answer["texts_of_whom_they_refused"]:
-        yield f"{to}: refused {one['about']}, who said: {one['text']}"
+        yield f"{to}: refused {_whom(one)}, who said: {one['text']}"
     for one in answer["doubtful_replies"]:
         yield f"{to}: answered {one['port']} on {format_time(one['at'])}, which may be a refusal: {one['text']}"
     for one in answer["complaints"]:
-        about = f"of {one['provider']} " if one["provider"] else ""
-        yield f"{to}: complained {about}on {format_time(one['came'])} ({one['source']} {one['reference']}): case {one['id']}, {one['state']}"
+        whose = f"on {format_time(one['came'])} ({one['source']} {one['reference']})"
+        case = f"case {one['id']}, {one['state']}"
+        yield (
+            f"{to}: complained of {one['provider']} {whose}: {case}" if one["provider"] else f"{to}: complained {whose}: {case}"
+        )
     if answer["forgotten"]:
         yield f"{to}: was forgotten, and gets no marketing"
     yield f"{to}: messages, answers and refusals are in the journal for {answer['journal_days']} days (gate106 find)"
 
 
+def _whom(one: Mapping[str, Any]) -> str:
+    return in_words_of_reader(Bilingual(one["about"], one["about_zh"])) or "nobody known"
+
+
 def _erased(answer: Answer) -> Iterator[str]:
+    if "confirmers" in answer:
+        yield f"{answer['to']}: gets no marketing from now on; request {answer['request']} waits for a second person"
+        if answer["confirmers"]:
+            yield f"    may confirm it: {', '.join(answer['confirmers'])} (gate106 subject approve {answer['request']})"
+        return
     gone = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in answer["gone"].items())
     yield f"{answer['to']}: forgotten ({gone})"
-    for one in answer["stays"]:
-        until = f"until {format_time(one['until'])}" if one["until"] else "for good"
-        yield f"    stays {until}: {one['what']} ({one['why']})"
+    yield from _stays(answer["stays"])
+    yield f"    a receipt for the person: gate106 subject write-receipt {answer['request']} --out receipt.pdf"
+
+
+def _stays(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for one in rows:
+        until = format_time(one["until"]) if one["until"] else ""
+        what, why = (in_language(one[name], "zh") for name in ("what", "why"))
+        yield Bilingual(
+            f"    stays {f'until {until}' if until else 'for good'}: {one['what']} ({one['why']})",
+            f"    {f'保留至 {until}' if until else '长期保留'}：{what}（{why}）",
+        )
+
+
+def _warnings(answer: Answer) -> Iterator[str]:
+    if "confirmers" in answer:
+        yield from suppress.unenforced(answer)
+    if answer.get("confirmers") == []:
+        yield (
+            "gate106: nobody else may confirm it: add a second person with the role approver to the settings "
+            "(people; `gate106 token make` makes the token)"
+        )
 
 
 class DataSubjects(
@@ -169,20 +248,42 @@ class DataSubjects(
     # -- forgotten
 
     @operation(
-        Permission.ENTER, answer={"to": str, "gone": object, "stays": [object]}, record="person", text=_erased,
+        Permission.ENTER, answer={"to": str, "gone": object, "stays": [object], "request": int, "confirmers?": [str], "enforced?": bool},
+        record=("person", "erasure-requested"), text=_erased, notes=_warnings,
         example='gate106 subject erase --to 13800210500 --why "asked for it in writing, 2026-11-11"',
     )  # fmt: skip
     async def erase(self, call: Call, to: To, why: Why) -> Answer:
         """Forget a person as far as the law allows, for good.
-        A keyed hash stays, so that they get no marketing; the answer says what else stays."""
-        gate, person = self._gate, to
+        A keyed hash stays, so that they get no marketing; the answer says what else stays. Where the settings list people, marketing stops at
+        once, and a second person confirms the rest (`subject approve`)."""
+        gate, now = self._gate, self._gate.now()
         if problem := await self._pseudonyms.opened():
             raise CommandRefused(f"{problem}: without a key nobody would know the person again, and they would get marketing")
+        if not call.strict:
+            outcome = await self._forget(to, call.who, why)
+            request, sequence = gate.erasure_requests.carried_out(
+                to, _packed(outcome), call.asker.name, call.who, why, gate.now()
+            )
+            await gate.safe(sequence)
+            return {"to": str(Number(to)), **outcome, "request": request.id}
+        gate.erasure_requests.check_new(to)
+        await suppress.change_record(gate, to, (OptOut("all", "", int(now), "hotline", 0),), None, call.who, why)
+        gate.relay.refusals.forget(to)
+        request, sequence = gate.erasure_requests.propose(to, call.asker.name, call.who, why, now)
+        await gate.safe(sequence)
+        return {
+            "to": str(Number(to)), "gone": {}, "stays": [], "request": request.id, "confirmers": call.others_who_may(Permission.APPROVE),
+            "enforced": suppress.enforced(gate.relay.rules),
+        }  # fmt: skip
+
+    async def _forget(self, person: int, who: str, why: str) -> dict[str, Any]:
+        """What is gone and what stays."""
+        gate = self._gate
         erased = gate.store.erased
         assert erased.named is not None, "the key is there"
         _, before = (await gate.store.load([person]))[person]
-        complaints = gate.cases.forget(person, gate.now(), call.who, why)
-        said = ConsentChange(gate.now(), person, "erased", call.who, why, before=erased.key, name=erased.named(person))
+        complaints = gate.cases.forget(person, gate.now(), who, why)
+        said = ConsentChange(gate.now(), person, "erased", who, why, before=erased.key, name=erased.named(person))
         change = await change_person(gate, said)
         gate.inbox.forget()
         gate.relay.refusals.forget(person)
@@ -191,7 +292,6 @@ class DataSubjects(
         newest = record.Record(after).newest()
         window_s = max(gate.relay.rules.window_s, record.REPLY_S)
         return {
-            "to": str(Number(person)),
             "gone": {
                 "refusals": len(record.opt_outs(before)),
                 "consents_and_lists": change.removed,
@@ -203,22 +303,80 @@ class DataSubjects(
             "stays": [
                 {
                     "what": "64 bits of the number under a key: so that no marketing is sent",
+                    "what_zh": "号码加密后的 64 位标记: 用于不再向该号码发送营销",
                     "why": "个人信息保护法 47; 通信短信息服务管理规定 (no marketing after refusal)",
+                    "why_zh": "个人信息保护法第47条; 通信短信息服务管理规定(拒收后不得再发)",
                     "until": 0,
                 },
                 {
                     "what": f"when and of which kind the last {record.Record(after).held} messages were, for caps",
+                    "what_zh": f"最近 {record.Record(after).held} 条短信的时间和类别, 用于限制条数",
                     "why": "limits per person hold for who was forgotten, too",
+                    "why_zh": "每人收信条数的限制对已删除的人同样有效",
                     "until": newest + window_s if newest else now,
                 },
                 {
                     "what": "the journal: messages, refusals, this request (gate106 journal erase takes out what need not stay)",
+                    "what_zh": "日志: 短信、拒收和本次要求的记录",
                     "why": f"通信短信息服务管理规定: records are kept at least 6 months (retention.days: {days})",
+                    "why_zh": f"通信短信息服务管理规定: 记录至少保存6个月(设置为 {days} 天)",
                     "until": now + days * DAY_S,
                 },
                 *([_cases_stay(complaints, now)] if complaints else []),
             ],
         }
+
+    @operation(
+        Permission.SEE,
+        answer={"requests": [REQUEST]},
+        get=True,
+        text=_requests,
+        example="gate106 subject list-requests --state proposed",
+    )
+    async def list_requests(
+        self, call: Call, state: Annotated[str, Choice("proposed, approved, rejected or withdrawn.", tuple(STATES))] = ""
+    ) -> Answer:
+        """List requests to be erased, the newest first, with digits of the number only."""
+        return {"requests": [request_row(one) for one in self._gate.erasure_requests.all() if state in ("", one.state)]}
+
+    @operation(
+        Permission.APPROVE, answer=REQUEST, record="erasure-requested", text=_decided,
+        button=Button("{id}/approve", (PROPOSED,), then="/requests"), example="gate106 subject approve 3 --token-file li.token",
+    )  # fmt: skip
+    async def approve(self, call: Call, id_: RequestId) -> Answer:
+        """Confirm that a person is erased, as another person than who entered the request: at once, and for good."""
+        gate = self._gate
+        if problem := await self._pseudonyms.opened():
+            raise CommandRefused(f"{problem}: without a key nobody would know the person again, and they would get marketing")
+        request, sequence = gate.erasure_requests.begin(id_, call.asker, call.known, call.who, gate.now())
+        if request.state != PROPOSED:
+            outcome = await self._forget(request.number, call.who, request.why)
+            sequence = gate.erasure_requests.done(request, _packed(outcome), call.who, gate.now())
+        return await self._settled(id_, sequence)
+
+    @operation(
+        Permission.APPROVE, answer=REQUEST, record="erasure-requested", text=_decided,
+        button=Button("{id}/reject", (PROPOSED,), then="/requests"),
+        example='gate106 subject reject 3 --why "not the owner of the number"',
+    )  # fmt: skip
+    async def reject(self, call: Call, id_: RequestId, why: Why) -> Answer:
+        """Reject a request to be erased: everything stays, and so does the stop of marketing."""
+        gate = self._gate
+        return await self._settled(id_, gate.erasure_requests.reject(id_, call.asker, call.who, why, gate.now()))
+
+    @operation(
+        Permission.ENTER, answer=REQUEST, record="erasure-requested", text=_decided,
+        button=Button("{id}/withdraw", (PROPOSED,), then="/requests"),
+        example='gate106 subject withdraw 3 --why "the wrong number"',
+    )  # fmt: skip
+    async def withdraw(self, call: Call, id_: RequestId, why: Why) -> Answer:
+        """Take back a request that you have entered: everything stays, and so does the stop of marketing."""
+        gate = self._gate
+        return await self._settled(id_, gate.erasure_requests.withdraw(id_, call.asker, call.who, why, gate.now()))
+
+    async def _settled(self, id_: int, sequence: int) -> Answer:
+        await self._gate.safe(sequence)
+        return request_row(self._gate.erasure_requests.find(id_))
 
     # -- somebody else's
 
@@ -263,7 +421,9 @@ def _complaint(case: Case, *, whole: bool) -> dict[str, Any]:
 def _cases_stay(count: int, now: float) -> dict[str, Any]:
     return {
         "what": f"{count} complaints and what was decided, under the digits that are shown",
+        "what_zh": f"{count} 件投诉及其认定, 只留可显示的几位号码",
         "why": f"how a complaint was answered has to be shown: {KEEP_S / DAY_S:.0f} days from its decision on",
+        "why_zh": f"须能说明投诉如何答复: 自认定起 {KEEP_S / DAY_S:.0f} 天",
         "until": now + KEEP_S,
     }
 

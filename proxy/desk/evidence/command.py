@@ -10,7 +10,7 @@ import typer
 from proxy.model.roles import Permission
 from proxy.operations.declaration import ZIP, Program, command
 from proxy.operations.parameters import Flag, Id, Reason, Text
-from proxy.operations.terminal import CONFIG, Config, Control, Json, ask, choose_language, fail, languages, print_answer
+from proxy.operations.terminal import CONFIG, Config, Control, Json, ask, fail, print_answer, printed_language
 
 
 @command(
@@ -70,22 +70,13 @@ def verify(
     file: Annotated[Path, typer.Argument(metavar="PACK", help="The ZIP.")],
     key: Annotated[Path | None, typer.Option("--key", help="The public key that was handed over (head.pub).")] = None,
     head: Annotated[str, typer.Option("--head", help="The digest of the day's head, as it was published.")] = "",
-    lang: Annotated[
-        str | None,
-        typer.Option(
-            "--lang",
-            metavar="[zh|en]",
-            autocompletion=languages,
-            help="Default: of the locale, en where it is neither.",
-        ),
-    ] = None,
     json: Json = False,
 ) -> None:
     """Check whether a pack is as it was made, and name what was altered. Needs no gate. Exit 1 if anything was."""
     from proxy.desk.evidence.checking import NotAPack, check, key_of
-    from proxy.desk.evidence.verifier import language_here, lines_of
+    from proxy.desk.evidence.verifier import lines_of
 
-    language = choose_language(lang) if lang else language_here()
+    language = printed_language()
     try:
         found = check(file, key_of(key) if key is not None else None, head)
     except NotAPack as error:

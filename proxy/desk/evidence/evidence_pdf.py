@@ -2,34 +2,40 @@
 
 In: mappings as the pack has them. Out: bytes of a PDF, equal for equal input. Never: markup (texts are strangers' words), a picture, a file
 or an address.
-
-Chinese is set in STSong-Light, a font that PDF readers supply, so none is embedded. Latin letters and digits are set in Helvetica: a reader
-that substitutes another Chinese font would draw its own Latin letters at the widths of STSong-Light.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import Any
-from xml.sax.saxutils import escape
 
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
-from proxy.i18n.labels import ANSWERS, CASES, CONSENTS, ENDS, PENALTIES, REASONS, RECEIPTS, SCOPES, STEPS, both
+from proxy.console.pdf_text import FONT, markup, plain, register
+from proxy.i18n.labels import (
+    ANSWERS,
+    CASES,
+    CONSENTS,
+    ENDS,
+    ERASED,
+    PENALTIES,
+    REASONS,
+    RECEIPTS,
+    REQUESTS,
+    SCOPES,
+    STEPS,
+    both,
+)
 from proxy.model.redact import printable
 from proxy.policy import time_windows
 from proxy.policy.explanation.lines import FEATURES
 
-FONT, LATIN = "STSong-Light", "Helvetica"
 SOFT, LINE = colors.HexColor("#5f5e66"), colors.HexColor("#d9d8de")
 MARGIN, PADDING = 18 * mm, 6  # the frame's own padding, in points
 WIDTH = A4[0] - 2 * MARGIN - 2 * PADDING
@@ -38,6 +44,8 @@ CHARS_MAX = 3000
 CASES_MAX = 500
 OFF = "off"
 """What a rule says that is switched off."""
+NO_BASIS = "未写明"
+"""The letter names no basis that nobody has entered."""
 NEVER_HELD: Mapping[str, str] = {
     "proposed": "草稿: 尚未批准, 不生效 Draft: nobody has approved it yet", "rejected": "未获批准, 从未生效 Rejected: it was never in force",
     "withdrawn": "已撤回, 从未生效 Withdrawn: it was never in force", "lapsed": "逾期未批, 从未生效 Lapsed: it was never in force",
@@ -49,7 +57,6 @@ _TEXT = ParagraphStyle("text", fontName=FONT, fontSize=10, leading=15, wordWrap=
 _CELL = ParagraphStyle("cell", fontName=FONT, fontSize=8.5, leading=12, wordWrap="CJK")
 _SOFT = ParagraphStyle("soft", parent=_CELL, textColor=SOFT)
 
-_LATIN = re.compile("([\x21-\x7e]+(?: [\x21-\x7e]+)*)")
 Rows = Sequence[tuple[str, Any]]
 
 
@@ -63,18 +70,23 @@ def letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now: 
     return _document(f"处罚通知书 Notice of penalty {penalty['id']}", _letter(penalty, cases, now))
 
 
+def receipt(request: Mapping[str, Any], now: float) -> bytes:
+    """To a person who asked to be erased: what was done, what is gone, what stays and why."""
+    return _document(f"个人信息删除回执 Receipt {request['id']}", _receipt(request, now))
+
+
 def _document(title: str, parts: Iterator[Any]) -> bytes:
-    pdfmetrics.registerFont(UnicodeCIDFont(FONT))
+    register()
     out = BytesIO()
     document = SimpleDocTemplate(
         out, pagesize=A4, leftMargin=MARGIN, rightMargin=MARGIN, topMargin=16 * mm, bottomMargin=18 * mm, title=title,
-        author="gate106", invariant=1,
+        author="gate106", invariant=1, initialFontName=FONT,
     )  # fmt: skip
 
     def foot(canvas: Canvas, page: Any) -> None:
-        canvas.setFont(LATIN, 8)
+        canvas.setFont(FONT, 8)
         canvas.setFillColor(SOFT)
-        canvas.drawRightString(A4[0] - MARGIN - PADDING, 10 * mm, f"{title.partition(' ')[2]}, {page.page}")
+        canvas.drawRightString(A4[0] - MARGIN - PADDING, 10 * mm, plain(f"{title.partition(' ')[2]}, {page.page}"))
 
     document.build([_paragraph(title, _BIG), Spacer(0, 3 * mm), *parts], onFirstPage=foot, onLaterPages=foot)
     return out.getvalue()
@@ -183,7 +195,7 @@ def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now:
         fact and f"事实: {fact}",
         penalty["events"] and not trigger and f"理由: {penalty['events'][0]['why']}",  # a rule's reason is what it has measured
         trigger and f"规则: {trigger} {penalty['say']} (版本 {penalty['revision']})",
-        f"依据: {penalty['basis'] or '合同与运营商管理规定'}",
+        f"依据: {penalty['basis'] or NO_BASIS}",
         penalty["by"] and f"范围: {SCOPES[penalty['by']]} {penalty['value']}" + ("" if penalty["provider"] else ", 不限通道商"),
         f"决定: {step}{span}",
         penalty["state"] in ("proposed", "in-force") and "到期自动恢复. 如有异议, 请书面申诉并附证明; 申诉期间处罚继续执行.",
@@ -204,6 +216,34 @@ def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now:
     yield _table(heads, rows, "没有 None", (2, 4, 5, 4, 4, 3, 3))
     if len(cases) > CASES_MAX:
         yield _paragraph(f"另有 {len(cases) - CASES_MAX} 件 more", _SOFT)
+
+
+def _receipt(request: Mapping[str, Any], now: float) -> Iterator[Any]:
+    decided, alone = _when(request["decided"]), request["who"].partition(" (")[0] == request["author"]
+    done = {
+        "proposed": "正在由第二人复核, 复核后另发回执.",
+        "approved": f"{'' if alone else '经第二人复核, '}已于 {decided} 删除.",
+        "rejected": f"已于 {decided} 决定不予删除: {request['decision']}. 如有异议, 请书面提出.",
+        "withdrawn": f"该要求已于 {decided} 撤回: {request['decision']}.",
+    }[request["state"]]
+    yield from _paragraphs(f"致: 号码 {request['to']} 的机主")
+    yield _paragraph(f"编号: {request['id']} | 日期: {_when(now)[:10]} | 状态: {REQUESTS[request['state']]}", _SOFT)
+    yield Spacer(0, 2 * mm)
+    yield from _paragraphs(
+        f"您要求删除个人信息, 我们于 {_when(request['time'])} 收到. 该号码自那时起登记为不接收营销短信.",
+        done,
+    )
+    if "gone" in request:
+        yield _paragraph("已删除 Erased", _HEAD)
+        yield _pairs([(ERASED.get(name, name), f"{count}") for name, count in request["gone"].items()])
+        yield _paragraph("依法保留 Kept by law", _HEAD)
+        kept = [
+            (one.get("what_zh", one["what"]), one.get("why_zh", one["why"]), _when(one["until"]) or "长期")
+            for one in request["stays"]
+        ]
+        yield _table(("内容 what", "依据 why", "保留至 until"), kept, "没有 None", (5, 5, 3))
+    yield Spacer(0, 6 * mm)
+    yield _paragraph("经办单位 (盖章): ____________________ | 经办人: ______________ | 日期: ______________", _TEXT)
 
 
 def _not_in_force(penalty: Mapping[str, Any]) -> str:
@@ -243,14 +283,8 @@ def _stamp(written: str) -> str:
 
 
 def _paragraph(text: object, style: ParagraphStyle) -> Paragraph:
-    """A paragraph of a stranger's words: control characters removed, markup escaped, except our own, which sets the font."""
-    words = printable(str(text), " ")[:CHARS_MAX]
-    pieces = (
-        f'<font face="{LATIN}">{escape(piece)}</font>' if piece.isascii() else escape(piece)
-        for piece in _LATIN.split(words)
-        if piece
-    )
-    return Paragraph("".join(pieces), style)
+    """A paragraph of a stranger's words, without control characters."""
+    return Paragraph(markup(printable(str(text), " ")[:CHARS_MAX]), style)
 
 
 def _paragraphs(*texts: Any) -> Iterator[Paragraph]:
@@ -275,6 +309,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[object]], nothing: str,
 def _styled(table: Table) -> Table:
     table.setStyle(
         TableStyle([
+            ("FONTNAME", (0, 0), (-1, -1), FONT),
             ("VALIGN", (0, 0), (-1, -1), "TOP"), ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE), ("LEFTPADDING", (0, 0), (-1, -1), 0),
             ("TOPPADDING", (0, 0), (-1, -1), 2), ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
         ])

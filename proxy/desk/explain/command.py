@@ -108,7 +108,7 @@ def explain(
         message_as_given = {"to": to, "from": sender, "text": text or None, "provider": provider or None}
         _by_record(config, control, "json" if json else language, message_as_given, category)
         return
-    context = context_of(rules, config, control, lang or "en")
+    context = context_of(rules, config, control, lang or "")
     known = provider_of(context.settings, provider)
     declared = known.category if known is not None else None
     since = known.since if known is not None else None

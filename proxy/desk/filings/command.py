@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from proxy.desk.filings.filing_file import FilingFile
 
 REGISTERED = {"rows": int, "sha256": str, "registered": bool, "revision": str, "proposed": bool}
-CHANGED = {"rows": int, "own": str, "added": object, "changed": object, "ignored": [str], "revision": str, "proposed": bool}
+CHANGED = {
+    "rows": int,
+    "own": str,
+    "added": object,
+    "changed": object,
+    "ignored": [str],
+    "unknown": [str],
+    "revision": str,
+    "proposed": bool,
+}
 Table = Annotated[str, Choice("The registry that the sheet's shared headings (状态, 有效期) belong to.", TABLES)]
 
 
@@ -37,25 +46,29 @@ def import_(
     file: Annotated[Path, typer.Argument(help="CSV (UTF-8, GBK) or XLSX; its first row names the columns.")],
     why: Annotated[str, Reason()],
     table: Table = "",
+    ignore: Annotated[list[str] | None, upload.IGNORE] = None,
     check: Annotated[bool, Flag("Read it and say what would change; propose nothing.")] = False,
     config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Take filings, licences and ports from a sheet into the registries: all rows or none. With two persons the change waits for the second."""
     revision, texts = _registries(config, control)
-    sheet = upload.read_sheet(file, lambda rows: read_sheet(file.name, rows, texts, table), "imported")
+    sheet = upload.read_sheet(file, lambda rows: read_sheet(file.name, rows, texts, table, ignore or ()), "imported")
+    if not check:
+        upload.refuse_unknown(sheet)
     for warning in sheet.warnings:
         terminal.warn(warning)
     event = {} if check or not sheet.files else _push(sheet.files, revision, why, config, control)
     lines = [*_counted(sheet, would=check), *(event_lines(event) if event else ())]
     answer = {
         "rows": sheet.read, "own": sheet.own, "added": sheet.added, "changed": sheet.changed, "ignored": sheet.ignored,
+        "unknown": sheet.unknown,
         "revision": event.get("revision", ""), "proposed": bool(event.get("proposed")),
     }  # fmt: skip
     terminal.print_answer(answer, json, lines)
 
 
 def _counted(sheet: FilingFile, *, would: bool) -> list[str]:
-    said = ", ".join(f"{table}: {sheet.added[table]} new, {sheet.changed[table]} changed" for table in sheet.added)
+    said = "; ".join(f"{table}: {sheet.added[table]} new, {sheet.changed[table]} changed" for table in sheet.added)
     return [f"{sheet.name}: {sheet.read} rows; {'would be ' if would and said else ''}{said or 'nothing changes'}"]
 
 

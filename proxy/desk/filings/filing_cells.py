@@ -13,61 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 
 from proxy.config.yaml_file import unknown
-from proxy.desk.filings.filing_columns import BASE, SUB_INDUSTRY
 from proxy.policy.registries.filings import CARRIERS
 from proxy.policy.registries.regions import PROVINCE_CODES, province_of
+from proxy.policy.registries.table_words import BASE, EVERYWHERE, FOR_GOOD, SUB_INDUSTRY, VALUES
 
-_VALUES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "filings.state": {
-        "pending": ("报备中", "审核中", "待审核", "待报备", "已提交", "处理中", "submitted"),
-        "filed": (
-            "已报备", "报备成功", "已备案", "成功", "通过", "已通过", "审核通过", "生效", "有效", "正常", "approved", "passed",
-            "ok", "success",
-        ),
-        "refused": (
-            "驳回", "已驳回", "拒绝", "被拒绝", "不通过", "未通过", "审核不通过", "报备失败", "失败", "注销", "已注销", "rejected", "failed",
-        ),
-        "review-due": ("待复审", "复审", "需复审", "复审中", "re-review", "re-review due", "review due"),
-        "expired": ("过期", "已过期", "到期", "已到期", "失效", "已失效"),
-    },
-    "signatures.state": {
-        "filed": ("已提交", "待审核", "审核中", "报备中", "pending"),
-        "approved": ("通过", "已通过", "审核通过", "已报备", "报备成功", "生效", "有效", "正常"),
-        "expired": ("过期", "已过期", "到期", "失效"),
-        "revoked": ("撤销", "已撤销", "注销", "已注销", "驳回", "拒绝", "不通过", "refused", "rejected"),
-    },
-    "signatures.source": {
-        "company": ("企业名称", "公司", "企业", "企业全称", "企业简称", "公司名称", "单位名称", "事业单位", "营业执照"),
-        "app": ("应用", "app名称", "app应用", "手机应用", "软件", "小程序"),
-        "trademark": ("商标", "品牌", "商标名", "商标名称", "注册商标", "trade mark", "brand"),
-        "shop": ("店铺", "网店", "电商店铺", "店铺名", "店铺名称", "store"),
-        "other": ("其他", "其它", "公众号", "网站", "网站名称"),
-    },
-    "signatures.use": {"own": ("自用", "本企业使用", "self"), "other": ("他用", "代他人使用", "第三方", "授权使用", "others")},
-    "advertisers.industry": {
-        "loan": ("贷款", "小贷", "小额贷款", "网贷", "借贷", "消费金融", "信贷"),
-        "estate": ("房产", "房地产", "地产", "房地产开发", "置业", "real estate", "real-estate", "realestate", "property"),
-        "medical": ("医美", "医疗美容", "美容", "整形", "medical beauty", "aesthetic"),
-        "gambling": ("博彩", "彩票", "lottery"),
-        "securities": ("证券", "荐股", "股票", "投资", "证券投资", "期货", "基金", "stocks"),
-        "recruiting": ("招聘", "人力资源", "人才", "劳务", "recruitment"),
-        "debt": ("催收", "债务催收", "资产管理", "debt collection", "collection"),
-        "alcohol": ("烟酒", "酒类", "白酒", "酒", "烟草", "tobacco"),
-        "game": ("游戏", "网游", "网络游戏", "games", "gaming"),
-        "other": (
-            "其他", "其它", "医疗", "医院", "综合医院", "医疗健康", "零售", "电商", "电子商务", "餐饮", "教育", "培训",
-            "物流", "快递", "政务", "政府", "旅游", "酒店", "交通", "航空", "通信",
-            "互联网", "制造", "制造业", "汽车", "农业", "公益", "银行", "保险",
-            "百货", "服装", "家居", "物业", "食品", "能源", "传媒", "others", "retail",
-        ),
-    },
-    "advertisers.shops": {"with-platform": ("一起停",), "apart": ("照发",)},
-    "ports.categories": {"otp": ("验证码",), "notice": ("通知", "行业", "行业通知"), "marketing": ("营销", "会员营销"), "binary": ("二进制",)},
-}  # fmt: skip
-_FOR_GOOD = frozenset(
-    ("长期", "长期有效", "永久", "永久有效", "无固定期限", "不限", "无限期", "for good", "permanent", "long-term")
-)
-_EVERYWHERE = frozenset(("全国", "全部", "全网", "三网", "所有", "不限", "任意", "national", "any", "all", "nationwide"))
 _DAY = re.compile(
     r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})日?(?:[ T]+(\d{1,2}:\d{2})(?::\d{2}(?:\.\d+)?)?(?:\+08:00)?)?"
 )
@@ -111,7 +60,7 @@ Cells = dict[str, str]
 def industry_of(written: str) -> str:
     """The sub-category; empty if the word is not known."""
     try:
-        return _known_word("industry", written, _VALUES["advertisers.industry"])
+        return _known_word("industry", written, VALUES["advertisers.industry"])
     except ValueError:
         return ""
 
@@ -165,7 +114,7 @@ def value_of(table: str, column: str, written: str) -> Cells:
         return {column: unicodedata.normalize("NFKC", written).lower().removeprefix("sha256:").strip()}
     if table == "filings" and column.partition("@")[0] == "state":
         return _filing_state(column, written)
-    if known := _VALUES.get(f"{table}.{column}"):
+    if known := VALUES.get(f"{table}.{column}"):
         parts = _SEPARATORS.split(written) if column == "categories" else [written]
         return {column: " ".join(_known_word(column, part, known) for part in parts)}
     return {column: written}
@@ -183,7 +132,7 @@ def _filing_state(column: str, written: str) -> Cells:
     state = state.strip().lower()
     if state in _NOT_FILED:
         return {column: ""}
-    word = "filed" if state in _TICKS else _known_word("state", state, _VALUES["filings.state"])
+    word = "filed" if state in _TICKS else _known_word("state", state, VALUES["filings.state"])
     said = {column: word}
     if found is not None:
         review = word == "review-due" or "复审" in text
@@ -210,7 +159,7 @@ def _known_word(column: str, written: str, known: Mapping[str, tuple[str, ...]])
 
 def _dates(column: str, written: str) -> Cells:
     text = unicodedata.normalize("NFKC", written).strip()
-    if text.lower() in _FOR_GOOD:
+    if text.lower() in FOR_GOOD:
         return {column: ""}
     parts = _SPAN.split(text)
     if column == "to" and len(parts) == 2 and all(parts):
@@ -239,7 +188,7 @@ def _places(table: str, column: str, written: str) -> str:
     """Short names of carriers or provinces, a space between them (a filing's); empty for any."""
     found = dict[str, None]()
     for part in _SEPARATORS.split(written) if written.lower() not in CARRIERS else [written]:
-        if not part or part.lower() in _EVERYWHERE:
+        if not part or part.lower() in EVERYWHERE:
             return ""
         name = province_of(part) if column == "province" else CARRIERS.get(part.lower())
         if not name or name == "unknown":

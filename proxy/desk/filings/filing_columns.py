@@ -12,11 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from proxy.policy.registries.filings import CARRIERS
 from proxy.policy.registries.regions import PROVINCE_CODES
+from proxy.policy.registries.table_words import BASE, HEADS, OWN, SHARED, plain
 from proxy.policy.registries.typed_rows import COLUMNS
 
-BASE, SUB_INDUSTRY = "base", "sub-industry"
-"""Columns of sheets that no registry has: the port before its extension; what says more than the industry."""
-CREDIT_CODE = ("统一社会信用代码", "信用代码", "社会信用代码", "uscc", "credit code")
 KEYS: Mapping[str, tuple[str, ...]] = {
     "signatures": ("signature", "provider", "port"),
     "filings": ("signature", "carrier", "province"),
@@ -29,91 +27,6 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "signatures": ("signature",), "filings": ("signature",), "advertisers": ("advertiser",), "licences": ("advertiser", "kind"),
     "ports": ("prefix",),
 }  # fmt: skip
-SHARED: Mapping[str, tuple[str, ...]] = {
-    "signature": ("签名", "短信签名", "签名内容", "签名名称", "sms signature"),
-    "advertiser": (
-        "企业名称", "广告主", "公司名称", "单位名称", "主体名称", "客户名称", "企业全称", "公司", "使用企业", "实名企业", "company",
-        "company name", "enterprise",
-    ),
-}  # fmt: skip
-"""Columns that name the same thing in every registry that has them."""
-_OWN: Mapping[str, tuple[str, ...]] = {
-    "state": ("状态", "审核状态", "审核结果", "status"),
-    "from": ("生效日期", "生效时间", "开始日期", "起始日期", "起始时间", "valid from", "start", "effective from"),
-    "to": (
-        "到期日期", "到期时间", "到期日", "有效期", "有效期至", "有效期截止",
-        "截止日期", "失效日期", "结束日期", "valid until", "valid to", "expiry",
-        "expiry date", "expires", "end",
-    ),
-    "province": ("省份", "省", "省市", "归属省"),
-    "carrier": ("运营商", "operator"),
-    "why": ("原因", "审核意见", "审核备注", "reason"),
-    "port": ("端口", "端口号", "接入号", "码号", "主叫号码"),
-    "prefix": ("端口", "端口号", "接入号", "码号", "主叫号码", "port"),
-    "group": ("集团", "所属集团"),
-    "number": ("编号", "证号"),
-    "link": ("链接", "网址"),
-    "file": ("文件", "文件哈希"),
-    "categories": ("类别",),
-    "kind": ("资质", "证件"),
-}  # fmt: skip
-"""Headings with a meaning only in the sheet's own registry."""
-_HEADS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "signatures": {
-        "provider": ("通道商", "代理商", "服务商", "渠道商", "provider"),
-        "port": ("签名端口",),
-        "state": ("签名状态", "signature state"),
-        "from": ("签名生效日期", "signature from"),
-        "to": ("签名到期日期", "签名有效期", "签名有效期至", "signature expiry"),
-        "source": ("签名来源", "来源", "签名类型", "signature source"),
-        "link": ("店铺链接", "来源链接", "来源证明", "应用链接", "app链接", "shop link"),
-        "responsible": ("责任人", "责任人姓名", "负责人", "负责人姓名", "企业责任人", "responsible person"),
-        "handler": ("经办人", "经办人姓名", "联系人", "联系人姓名", "handled by", "agent name"),
-        "letter": (
-            "授权书", "授权委托书", "授权书附件", "授权书哈希", "授权书sha256", "授权书摘要", "letter sha256", "authorisation letter",
-            "附件哈希",
-            "附件sha256", "文件哈希", "文件sha256", "哈希", "sha256",
-        ),
-        "use": ("用途", "自用他用", "自用/他用", "使用方式", "签名用途"),
-    },
-    "filings": {
-        "carrier": ("报备运营商",),
-        "province": ("报备省份", "备案省份"),
-        "state": ("报备状态", "报备结果", "备案状态", "实名状态", "filing state", "filing status"),
-        "from": ("报备日期", "报备时间", "报备生效日期", "filed on", "filing date"),
-        "to": ("报备到期日期", "报备到期", "报备有效期", "报备有效期至", "filing expiry"),
-        "review": ("复审日期", "复审截止日期", "复审期限", "复审到期", "复审时间", "re-review", "re-review due", "review due"),
-        "why": ("驳回原因", "拒绝原因", "报备意见", "失败原因"),
-    },
-    "advertisers": {
-        "licence": ("营业执照号", "营业执照", "执照号", *CREDIT_CODE, "business licence"),
-        "domains": ("域名", "链接域名"),
-        "phones": ("电话", "客服电话", "联系电话", "telephone"),
-        "platform": ("平台", "所属平台"),
-        "shops": ("退订平台时店铺",),
-        SUB_INDUSTRY: ("行业细分", "细分行业", "子行业", "二级行业", "sub-industry", "sub industry"),
-        "industry": ("行业", "所属行业", "行业类别", "行业分类", "行业类型"),
-    },
-    "licences": {
-        "kind": ("许可证", "许可证名称", "资质名称", "资质类型", "证件名称", "证件类型", "licence kind", "licence name", "license"),
-        "number": ("许可证号", "许可证编号", "资质编号", "证件编号", "文号", "licence number", "license number"),
-        "from": ("许可证生效日期", "资质生效日期", "licence from"),
-        "to": ("许可证到期日期", "许可证到期", "许可证有效期", "许可证有效期至", "资质有效期", "资质到期日期", "licence expiry"),
-        "file": ("许可证文件", "许可证哈希", "附件哈希", "附件sha256", "资质文件哈希"),
-    },
-    "ports": {
-        BASE: ("主端口", "主端口号", "基础端口", "主接入号", "主码号", "base port", "main port"),
-        "prefix": ("子端口", "子端口号", "子码号", "扩展码", "扩展号", "子端口扩展码", "号码开头", "sub-port", "extension"),
-        "responsible": ("责任人", "责任人姓名", "使用责任人"),
-        "province": ("端口省份",),
-        "categories": ("可发类别", "业务类型", "端口类别"),
-        "advertiser": ("端口实名", "子端口实名"),
-        "carrier": ("端口运营商",),
-        "from": ("启用日期", "启用时间"),
-        "to": ("停用日期", "停用时间"),
-    },
-}  # fmt: skip
-"""Other headings of each column; the column's own name is one, too. The first is that of an export in Chinese."""
 _EXPORTED = {
     "signature": "签名", "advertiser": "企业名称", "group": "集团", "carrier": "运营商", "province": "省份", "state": "状态",
     "from": "生效日期",
@@ -201,13 +114,6 @@ def below_title(rows: Iterable[tuple[int, Sequence[str]]]) -> Iterator[tuple[int
     yield from rest
 
 
-def plain(heading: str) -> str:
-    """A heading without marks, remarks in brackets and capitals."""
-    word = unicodedata.normalize("NFKC", heading).lower().replace("_", " ")
-    word = re.sub(r"\((起|止)\)", r"\1", word)  # 有效期(起)
-    return " ".join(re.sub(r"\(.*?\)|【.*?】", " ", word).strip(" *:.").split())
-
-
 def targets_of(cells: Sequence[str], own: str) -> list[list[Target]]:
     """What each heading names, in a sheet of this registry. Columns of a registry whose rows the sheet does not identify are left out."""
     words = [_listed(plain(cell)) for cell in cells]
@@ -244,7 +150,7 @@ def _find_base(targets: list[list[Target]], words: Sequence[str]) -> None:
     ports = [place for place, found in enumerate(targets) if ("ports", "prefix") in found]
     bases = [place for place, found in enumerate(targets) if ("ports", BASE) in found]
     if len(ports) > 1 and not bases:
-        targets[next((place for place in ports if words[place] in _OWN["prefix"]), ports[0])] = [("ports", BASE)]
+        targets[next((place for place in ports if words[place] in OWN["prefix"]), ports[0])] = [("ports", BASE)]
     elif bases and not ports:
         targets[bases[0]] = [("ports", "prefix")]
 
@@ -254,11 +160,11 @@ def own_table(cells: Sequence[str]) -> str:
     words = [_listed(plain(cell)) for cell in cells]
 
     def has(table: str, *columns: str) -> bool:
-        return any(word in _HEADS[table].get(column, ()) for word in words for column in columns)
+        return any(word in HEADS[table].get(column, ()) for word in words for column in columns)
 
     signed = any(word == "signature" or word in SHARED["signature"] for word in words)
     filed = has("filings", "carrier", "province", "review") or any(
-        word in (column, *_OWN[column]) for word in words for column in ("carrier", "province")
+        word in (column, *OWN[column]) for word in words for column in ("carrier", "province")
     )
     filed = filed or (any(map(_pivot, cells)) and not has("signatures", "source", "letter", "use"))
     if has("ports", BASE, "prefix") and not filed and not has("signatures", "source", "letter", "use"):
@@ -267,7 +173,7 @@ def own_table(cells: Sequence[str]) -> str:
         return "filings" if filed else "signatures"
     if has("licences", "kind", "number") or {"kind", "number"} & {*words}:
         return "licences"
-    return "ports" if any(word == "prefix" or word in _OWN["prefix"] for word in words) else "advertisers"
+    return "ports" if any(word == "prefix" or word in OWN["prefix"] for word in words) else "advertisers"
 
 
 def _listed(word: str) -> str:
@@ -276,6 +182,11 @@ def _listed(word: str) -> str:
         if any(_exact(table, written) for table in KEYS):
             return written
     return next((meant for pattern, meant in _LIKE if re.fullmatch(pattern, word)), word)
+
+
+def is_unread(heading: str) -> bool:
+    """Whether it is known that a column is not to be read: identity numbers, the number of a row."""
+    return _listed(plain(heading)) in ("", "序号", "行号", "no", "#")
 
 
 def _pivot(heading: str) -> list[Target]:
@@ -306,10 +217,10 @@ def _exact(own: str, word: str) -> list[Target]:
     if word in COLUMNS[own]:
         return [(own, word)]
     for table in (own, *KEYS):
-        for column, words in _HEADS[table].items():
+        for column, words in HEADS[table].items():
             if word in words:
                 return [(table, column)]
-    return [(own, column) for column, words in _OWN.items() if word in words and column in COLUMNS[own]][:1]
+    return [(own, column) for column, words in OWN.items() if word in words and column in COLUMNS[own]][:1]
 
 
 def headings(table: str, language: str) -> tuple[str, ...]:
@@ -319,4 +230,4 @@ def headings(table: str, language: str) -> tuple[str, ...]:
 
 def chinese(table: str, column: str) -> str:
     """The heading of a column in Chinese."""
-    return _EXPORTED.get(column) or (*_HEADS[table].get(column, ()), *_OWN.get(column, ()), column)[0]
+    return _EXPORTED.get(column) or (*HEADS[table].get(column, ()), *OWN.get(column, ()), column)[0]

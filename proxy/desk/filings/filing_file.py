@@ -19,28 +19,25 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from proxy.config.yaml_file import unknown
 from proxy.desk.filings.filing_cells import Cells, each_place, industry_of, is_credit_code, value_of
 from proxy.desk.filings.filing_columns import (
-    BASE,
-    CREDIT_CODE,
     DIGEST_HEAD,
     KEYS,
     NEEDED,
-    SHARED,
-    SUB_INDUSTRY,
     TABLES,
     below_title,
     chinese,
+    is_unread,
     own_table,
-    plain,
     targets_of,
 )
 from proxy.desk.filings.filing_rows import Key, RegistryRows, Upsert, file_of, key_of
 from proxy.operations.files.row_files import BAD_SHOWN, FileFaults, is_note
+from proxy.policy.registries.table_words import BASE, CREDIT_CODE, SHARED, SUB_INDUSTRY, plain
 from proxy.policy.registries.typed_rows import COLUMNS, RowFault, read_filing_row
 from proxy.policy.text.folding import normal_signature
 
@@ -70,8 +67,15 @@ class FilingFile(FileFaults):
             self.warnings.append(f"{self.name}:{line}: {what}")
 
 
-def read_sheet(name: str, rows: Iterable[tuple[int, Sequence[str]]], texts: Mapping[str, str], table: str = "") -> FilingFile:
-    """Reads a whole sheet against the registries' texts, by file name. ``table``: the sheet's own registry, where its headings do not say."""
+def read_sheet(
+    name: str,
+    rows: Iterable[tuple[int, Sequence[str]]],
+    texts: Mapping[str, str],
+    table: str = "",
+    ignore: Collection[str] = (),
+) -> FilingFile:
+    """Reads a whole sheet against the registries' texts, by file name. ``table``: the sheet's own registry, where its headings do not say;
+    ``ignore``: headings to be dropped."""
     sheet, faults = FilingFile(name), dict[int, str]()
     registries = {one: RegistryRows(one, texts.get(file_of(one), "")) for one in TABLES}
     found: dict[str, dict[Key, Upsert]] = {one: {} for one in TABLES}
@@ -79,6 +83,11 @@ def read_sheet(name: str, rows: Iterable[tuple[int, Sequence[str]]], texts: Mapp
     for line, cells in below_title(rows):
         if reader is None:
             reader = _RowReader(sheet, cells, table, registries)
+            dropped = set(map(plain, ignore))
+            sheet.heading, sheet.unknown = (
+                line,
+                [one for one in sheet.ignored if not is_unread(one) and plain(one) not in dropped],
+            )
             if fault := reader.missing():
                 sheet.note(line, fault)
                 return sheet

@@ -53,7 +53,7 @@ class RegistryRows:
     """The rows of a registry's text, and those that a sheet adds or changes."""
 
     def __init__(self, table: str, text: str) -> None:
-        self.table, self._before = table, text
+        self.table, self._before = table, table_rows.canonical(file_of(table), text)
         columns = COLUMNS[table]
         self._rows = table_rows.read(file_of(table), text).rows
         self._cells = [dict(zip(columns, row.cells, strict=True)) for row in self._rows]

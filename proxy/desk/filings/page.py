@@ -5,6 +5,7 @@ Never: a registry changed without a proposal (the programs push one); a file kep
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from starlette.responses import Response
@@ -42,6 +43,7 @@ async def import_sheet(request: PageRequest) -> Response:
     options = [f"--why={request.form('why')}", "--json"]
     options += [f"--table={request.form('table')}"] if request.form("table") in TABLES else []
     options += ["--check"] if request.form("check") else []
+    options += [f"--ignore={one.strip()}" for one in re.split("[、,，;；]", request.form("ignore")) if one.strip()]
     ran = await forms.run_with_uploads(request, ["file"], lambda came: ["filing", "import", str(came["file"]), *options])
     told: dict[str, Any] = ran.json
     counts = {"added": sum(told["added"].values()), "changed": sum(told["changed"].values()), "rows": told["rows"]}

@@ -16,7 +16,7 @@ from proxy.desk.optouts.doubtful_operations import ROW, decided_lines
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Program, command
 from proxy.operations.parameters import WHY_MAX, Flag, Text
-from proxy.operations.terminal import CONFIG, Config, Control, Json, Why, ask, fail, note, print_answer
+from proxy.operations.terminal import CONFIG, Config, Control, Json, Why, ask, fail, note, print_answer, printed_language
 
 
 @command(
@@ -49,7 +49,13 @@ def trace(
         answer = optout_trace.trace_optouts(to, config, folder, time.time())
     except optout_trace.CannotTrace as error:
         fail(error)
-    print_answer(answer.as_dict(unmasked), json, answer.as_text(unmasked).splitlines())
+    told = answer.as_dict(unmasked)
+    if json or printed_language() == "en":
+        print_answer(told, json, answer.as_text(unmasked).splitlines())
+        return
+    from proxy.desk.optouts.trace_text import chinese_lines
+
+    print_answer(told, json, chinese_lines(told))
 
 
 @command("optout audit", example="gate106 optout audit --config gate106.yaml")

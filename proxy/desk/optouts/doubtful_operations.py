@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.desk.optouts.inbox import DoubtfulRow, Inbox, overdue_before
+from proxy.i18n.phrases import term
 from proxy.journal.encoding import pack
 from proxy.journal.records import messages
 from proxy.journal.records.doubtful_replies import DECIDED_IDS_MAX, NO_CONTEXT, DoubtDecision, Doubtful, ReplyContext
@@ -31,7 +32,7 @@ from proxy.operations.declaration import Answer, Button, Operations, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.journal_writes import change_recipient
 from proxy.operations.parameters import Choice, Flag, Integer, Text, Why
-from proxy.operations.terminal import format_time, note, table_lines
+from proxy.operations.terminal import format_time, in_words_of_reader, note, table_lines
 from proxy.state.record.optout_candidates import Port
 
 if TYPE_CHECKING:
@@ -130,8 +131,9 @@ def _holds(one: Mapping[str, Any]) -> str:
 def _message(one: Mapping[str, Any]) -> str:
     what = one["answered"]
     if not what["category"]:
-        return f"nothing from {one['port']}"
-    return what["text"] or " ".join(filter(None, (what["category"], what["signature"] or what["advertiser"])))
+        return in_words_of_reader(f"nothing from {one['port']}")
+    category = in_words_of_reader(term(what["category"]))
+    return what["text"] or " ".join(filter(None, (category, what["signature"] or what["advertiser"])))
 
 
 def decided_lines(answer: Answer) -> Iterator[str]:

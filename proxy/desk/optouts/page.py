@@ -5,6 +5,7 @@ Never: a whole number that the visitor has not typed, a look that the journal do
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -13,9 +14,11 @@ from starlette.responses import Response
 from proxy.console import forms
 from proxy.console.gate_client import CannotAsk
 from proxy.console.page import Page, PageRequest
+from proxy.desk.consents.operations import CATEGORIES
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.roles import Permission
 from proxy.policy.explanation.naming import nameless
+from proxy.policy.registries.table_words import ANY
 from proxy.relay.effects.reply_paths import STATES as PATH_STATES
 from proxy.state.lists.consent_lists import STATES
 from proxy.state.record.packed_facts import SCOPES
@@ -125,29 +128,41 @@ async def paths(request: PageRequest) -> Response:
 
 
 @page.get("lists")
-async def lists(request: PageRequest, problem: str = "") -> Response:
+async def lists(request: PageRequest, problem: str = "", **previewed: Any) -> Response:
     found = (await request.ask("suppress.lists"))["lists"]
     found.sort(key=lambda one: (-one["newest"], one["scope"], one["value"]))
     return request.render(
         "optouts_lists.html", lists=found, problem=problem, scopes=request.choices("scope", SCOPES),
-        sources=request.choices("source", LISTS), untils=UNTIL,
+        sources=request.choices("source", LISTS), untils=request.choices("lasts", (*UNTIL[:-1], "good")), **forms.NO_PREVIEW | previewed,
     )  # fmt: skip
+
+
+@page.post("lists/preview", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX, again=lists)
+async def preview_list(request: PageRequest) -> Response:
+    """What the file would store; a part for htmx, else the page with it."""
+    found = await forms.previewed(request, lambda file: _list_words(request, file))
+    return request.part("seen", "optouts_lists.html", **found) if request.partial else await lists(request, **found)
 
 
 @page.post("lists/import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX, again=lists)
 async def import_list(request: PageRequest) -> Response:
     """All of a file or, with any bad row, nothing."""
-    options = [f"--scope={request.form('scope') or 'all'}", f"--source={request.form('source') or 'import'}"]
-    options += [f"--why={request.form('why')}", "--json"]
-    options += [f"--value={request.form('value')}"] if request.form("value") else []
-    options += [f"--for={request.form('lasts')}"] if forms.duration_s(request.form("lasts")) else []
-    options += ["--remove"] if request.form("off") else []
-    ran = await forms.run_with_uploads(request, ["file"], lambda came: ["suppress", "import", str(came["file"]), *options])
+    ran = await forms.run_with_uploads(
+        request, ["file"], lambda came: forms.as_previewed(request, came["file"], _list_words(request, came["file"]))
+    )
     answer, words = ran.json, "list_off" if request.form("off") else "list_in"
     if not answer["enforced"]:
         request.session.add_notice("warn", request.t("not_enforced"))
     numbers, changed = f"{answer['numbers']:,}", f"{answer['changed']:,}"
     return request.go("/optouts/lists", request.t(words, file=answer["file"], numbers=numbers, changed=changed))
+
+
+def _list_words(request: PageRequest, file: Path) -> list[str]:
+    said = {"scope": request.form("scope") or "all", "why": request.form("why") or request.t("import")}
+    said |= {name: request.form(name) for name in ("value", "source") if request.form(name)}
+    said |= {"for": request.form("lasts")} if request.form("lasts") in (*UNTIL[:-1], "good") else {}
+    options = [f"--{name}={word}" for name, word in said.items()]
+    return ["suppress", "import", str(file), *options, "--json", *(["--remove"] if request.form("off") else [])]
 
 
 @page.post("lists/export", wants=Permission.TAKE_OUT)
@@ -162,12 +177,14 @@ async def export_lists(request: PageRequest) -> Response:
 
 
 @page.get("consents")
-async def consents(request: PageRequest, problem: str = "") -> Response:
+async def consents(request: PageRequest, problem: str = "", **previewed: Any) -> Response:
     query = {name: request.query.get(name, "").strip() for name in ("provider", "advertiser", "state")}
     filters = {name: value or None for name, value in query.items()}
     filters["state"] = filters["state"] if filters["state"] in STATES else None
     lines, _ = await request.lines("consent", **filters)
     tasks, answer = await request.lines("consent.tasks", provider=filters["provider"])
+    _, anybody = await request.lines("consent", advertiser="any")
+    shown = query["advertiser"].lower() in ANY
     batches = sorted((one for line in lines for one in line["batches"]), key=lambda one: -one["number"])
     if request.query.get("missing"):
         batches = [one for line in tasks for one in line["batches"]]
@@ -175,20 +192,25 @@ async def consents(request: PageRequest, problem: str = "") -> Response:
     return request.render(
         "optouts_consents.html", batches=batches[skip : skip + LIMIT], total=len(batches), skip=skip, limit=LIMIT, query=query,
         missing=bool(request.query.get("missing")), tasks=answer, problem=problem, now=request.app.wall(),
-        states=request.choices("consent", STATES),
+        states=request.choices("consent", STATES), anybody=0 if shown else anybody["batches"],
+        categories=request.choices("category", CATEGORIES), **forms.NO_PREVIEW | previewed,
     )  # fmt: skip
+
+
+@page.post("consents/preview", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX, again=consents)
+async def preview_consents(request: PageRequest) -> Response:
+    """What the file would store; a part for htmx, else the page with it."""
+    found = await forms.previewed(request, lambda file: _consent_words(request, file))
+    return request.part("seen", "optouts_consents.html", **found) if request.partial else await consents(request, **found)
 
 
 @page.post("consents/import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX, again=consents)
 async def import_consents(request: PageRequest) -> Response:
     """Imports consents, with their proof or without: its digest is kept, the file stays with its owner."""
-    given = [name for name in ("provider", "advertiser", "category", "given", "until", "version") if request.form(name)]
-    options = [f"--{name}={request.form(name)}" for name in given]
-    options += [f"--source={request.form('source')}", f"--why={request.form('why')}", "--json"]
 
     def argv(came: dict[str, Any]) -> list[str]:
         proof = [f"--proof={came['proof']}"] if "proof" in came else []
-        return ["consent", "import", str(came["file"]), *proof, *options]
+        return [*forms.as_previewed(request, came["file"], _consent_words(request, came["file"])), *proof]
 
     answer = (await forms.run_with_uploads(request, ["file", "proof"], argv)).json
     if not answer["enforced"]:
@@ -197,7 +219,16 @@ async def import_consents(request: PageRequest) -> Response:
     return request.go("/optouts/consents", request.t("consents_in", file=answer["file"], numbers=numbers, batches=batches))
 
 
-@page.post("consents/{number}/review", wants=Permission.ENTER, again=consents)
+def _consent_words(request: PageRequest, file: Path) -> list[str]:
+    names = ("source", "provider", "advertiser", "category", "given", "until", "version", "why")
+    said = {name: request.form(name) for name in names if request.form(name)} | (
+        {"until": "good"} if request.form("endless") else {}
+    )
+    said.setdefault("why", request.t("import_consents"))
+    return ["consent", "import", str(file), *(f"--{name}={word}" for name, word in said.items()), "--json"]
+
+
+@page.post("consents/{number}/review", wants=Permission.REVIEW, again=consents)
 async def review(request: PageRequest) -> Response:
     verdict = "accepted" if request.form("verdict") == "accepted" else "rejected"
     return await _batch(request, "consent.review", "reviewed", verdict=verdict)

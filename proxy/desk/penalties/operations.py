@@ -16,7 +16,18 @@ from proxy.operations.control import Call
 from proxy.operations.declaration import PDF, Answer, Button, Operations, Program, command, operation
 from proxy.operations.parameters import Amount, Choice, Id, Seconds, Text, Why
 from proxy.operations.schemas import SharedSchema, record_fields
-from proxy.operations.terminal import CONFIG, Config, Control, Json, ask, fail, format_time, print_answer, table_lines
+from proxy.operations.terminal import (
+    CONFIG,
+    Config,
+    Control,
+    Json,
+    ask,
+    event_line,
+    fail,
+    format_time,
+    print_answer,
+    table_lines,
+)
 
 if TYPE_CHECKING:
     from proxy.desk.penalties.scheduler import PenaltyScheduler, WithPenalties
@@ -84,7 +95,7 @@ def _whole(answer: Answer) -> Iterator[str]:
     if answer["appeal"]:
         yield f"  appeal   {answer['appeal']}"
     for event in answer["events"]:
-        yield f"  {format_time(event['time'])}  {event['what']}  {event['who']}: {event['why']}".rstrip(": ")
+        yield event_line(event)
 
 
 class Penalties(Operations, group="penalty", help="Penalties of providers: propose, approve, list, lift."):

@@ -39,13 +39,15 @@ async def show(request: PageRequest, problem: str = "") -> Response:
 
 
 async def _waiting(request: PageRequest, penalties: list[dict[str, Any]]) -> dict[str, Any]:
-    """Everything that waits for another person: rules, penalties, appeals, proofs of consent, complaints."""
+    """Everything that waits for another person: rules, penalties, appeals, proofs of consent, requests of people, complaints."""
     lines, _ = await request.lines("consent", state="unreviewed")
     waits: dict[str, Any] = {
         "rules": (await request.ask("rules"))["proposed"],
         "penalties": [one for one in penalties if one["state"] == PROPOSED],
         "appeals": [one for one in penalties if one["state"] == IN_FORCE and one["appeal"]],
         "proofs": sum(bool(one["proof"]) for line in lines for one in line["batches"]),
+        "erasures": len((await request.ask("subject.list-requests", state="proposed"))["requests"]),
+        "feeds": len((await request.ask("recycled.list", state="proposed"))["feeds"]),
         "overdue": None,
     }
     if request.may(Permission.LOOK):

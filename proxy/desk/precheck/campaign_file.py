@@ -13,11 +13,9 @@ from pathlib import Path
 
 from proxy.model.number import NotARecipient, masked_repr, recipient_of
 from proxy.operations.files.row_files import encoding_of
+from proxy.policy.registries.table_words import NUMBERS, places
 
-HEADINGS = {
-    "text": "text", "内容": "text", "短信内容": "text", "文本": "text",
-    "to": "to", "号码": "to", "手机号": "to", "手机号码": "to", "from": "from", "端口": "from",
-}  # fmt: skip
+HEADINGS = {"text": ("内容", "短信内容", "文本", "文案"), "to": NUMBERS, "from": ("端口", "端口号", "接入号")}
 """Columns by what people call them; others are passed over."""
 FILE_BYTES_MAX = 256 * 1024 * 1024
 TEXTS_MAX = 5_000
@@ -75,7 +73,9 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             raise BadCampaign(f"{path}: larger than {FILE_BYTES_MAX // 2**20} MiB (split the file)")
         with path.open(encoding=encoding_of(path), newline="") as file:
             first = file.readline().lstrip("\ufeff")
-            columns = [HEADINGS.get(cell.strip().lower()) for cell in next(csv.reader([first]), [])]
+            cells = next(csv.reader([first]), [])
+            heads, _ = places(cells, HEADINGS)
+            columns = [next((name for name, at in heads.items() if at == place), None) for place in range(len(cells))]
             if "text" in columns:
                 for row in (reader := csv.reader(file)):
                     line = 1 + reader.line_num

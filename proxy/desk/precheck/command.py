@@ -67,7 +67,7 @@ def precheck(
         declared = Category.of(category) if category else None
     except (BadCampaign, ValueError) as error:
         fail(error)
-    context = context_of(rules, config, control, lang or "en")
+    context = context_of(rules, config, control, lang or "")
     known = provider_of(context.settings, provider)
     for one in texts:
         if not (one.port or from_):

@@ -16,7 +16,7 @@ from proxy.operations.files.journal_access import places_of
 from proxy.operations.terminal import CONFIG, Config, Json, languages
 from proxy.runtime import hardening
 
-COLUMNS = ("at", "account", "from", "to", "category", "signature", "reason", "hint", "status", "part", "parts")
+COLUMNS = ("at", "account", "from", "to", "category", "signature", "reason", "hint", "status", "part", "parts", "message")
 HOUR_S, DAY_S = 3600, 86_400
 
 
@@ -25,6 +25,7 @@ def refusals(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The provider, as the settings call it.")],
     day: Annotated[str | None, typer.Option("--day", help="Of one day (in China); today where nothing is said.")] = None,
     hour: Annotated[str | None, typer.Option("--hour", help="Of the hour in which this moment is (2026-11-11 10:00).")] = None,
+    reason: Annotated[str, typer.Option("--reason", metavar="WORD", help="Only for this public reason.")] = "",
     skip: Annotated[int, typer.Option("--skip", min=0, help="How many to skip.")] = 0,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")] = 1_000,
     out: Annotated[
@@ -40,11 +41,14 @@ def refusals(
     language, (since, until) = terminal.choose_language(lang), _span(day, hour)
     terminal.note_unknown(config, name)
     if out is None:
-        rows, more = _page(config, name, since, until, skip, limit, language)
+        rows, more, reasons = _page(config, name, since, until, reason, skip, limit, language)
         if json:
             terminal.as_json(
-                {"provider": name, "since": since, "until": until, "refusals": rows, "next": skip + limit if more else None}
-            )
+                {
+                    "provider": name, "since": since, "until": until, "reasons": reasons, "refusals": rows,
+                    "next": skip + limit if more else None,
+                }
+            )  # fmt: skip
         else:
             _write(sys.stdout, rows, head=not skip)
         return
@@ -55,7 +59,7 @@ def refusals(
         ) as file:
             more = True
             while more:
-                rows, more = _page(config, name, since, until, count, 10_000, language)
+                rows, more, _ = _page(config, name, since, until, reason, count, 10_000, language)
                 _write(file, rows, head=not count)
                 count += len(rows)
     except FileExistsError:
@@ -87,8 +91,9 @@ def _span(day: str | None, hour: str | None) -> tuple[float, float]:
 
 
 def _page(
-    config: Path, name: str, since: float, until: float, skip: int, limit: int, language: str
-) -> tuple[list[dict[str, Any]], bool]:
+    config: Path, name: str, since: float, until: float, reason: str, skip: int, limit: int, language: str
+) -> tuple[list[dict[str, Any]], bool, list[dict[str, Any]]]:
+    """(refusals, whether there are more, all of the span by reason)."""
     import duckdb
 
     from proxy.archive.manifest import ManifestError
@@ -102,14 +107,18 @@ def _page(
     places = places_of(config, every=True)
     keys = find.keys_of(places)
     try:
-        page = refused_submits(places.archive.folder, find.journals_of(places), keys, name, since, until, skip, limit)
+        page = refused_submits(places.archive.folder, find.journals_of(places), keys, name, since, until, skip, limit, reason)
     except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
         terminal.fail(error)
     rows = []
     for one in page.refusals:
         row: dict[str, Any] = one._asdict() | {"hint": hint(one.reason, language), "from": one.port}
         rows.append({column: row[column] for column in COLUMNS})
-    return rows, page.more
+    return (
+        rows,
+        page.more,
+        [{"reason": one, "hint": hint(one, language), "count": count} for one, count in page.reasons.items()],
+    )
 
 
 def _write(file: Any, rows: list[dict[str, Any]], *, head: bool) -> None:

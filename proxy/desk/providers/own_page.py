@@ -5,45 +5,95 @@ In: the provider's own token. Out: the gate's answers over HTTP, as tables. Neve
 
 from __future__ import annotations
 
+import csv
+import io
+from typing import Any
+
 from starlette.responses import Response
 
+from proxy.console.forms import safe_name
 from proxy.console.page import Page, PageRequest
+from proxy.desk.revisions.comparison import in_words
+from proxy.model.redact import csv_cell, printable
 from proxy.model.roles import Permission
+from proxy.operations.client import CannotAsk
 from proxy.policy import time_windows
 
 page = Page("own", "/own", wants=Permission.OWN, place=1)
 
 LIMIT = 50
+COLUMNS = ("at", "message", "account", "from", "to", "category", "signature", "reason", "hint", "status", "part", "parts")
+CSV_PAGE, CSV_ROWS_MAX = 10_000, 200_000
+"""Of one file; each page is a reading of the journal."""
 
 
 @page.get()
-async def show(request: PageRequest) -> Response:
+async def show(request: PageRequest, problem: str = "", found: dict[str, Any] | None = None) -> Response:
+    """``found``: what the precheck of a text says."""
     return request.render(
-        day=_day(request), bears=await request.own("/provider/penalties"), tasks=(await request.own("/provider/tasks"))["tasks"]
-    )
+        day=_day(request), bears=await request.own("/provider/penalties"), tasks=(await request.own("/provider/tasks"))["tasks"],
+        problem=problem, found=found,
+    )  # fmt: skip
+
+
+async def _again(request: PageRequest, problem: str) -> Response:
+    return await show(request, problem)
+
+
+@page.post("precheck", again=_again)
+async def precheck(request: PageRequest) -> Response:
+    given = {"from": request.form("from"), "text": request.form("text")}
+    return await show(request, found=await request.own("/provider/precheck", given))
 
 
 @page.get("refusals")
 async def refusals(request: PageRequest) -> Response:
     """Read from the journal: it may take a moment."""
-    skip = request.query.get("skip", "0")
-    answer = await request.own("/provider/refusals", day=_day(request), skip=skip, limit=str(LIMIT), lang=request.lang)
-    return request.part(
-        "refusals", day=_day(request), rows=answer["refusals"], skip=int(skip), more=answer["next"] is not None, limit=LIMIT
+    skip, only = request.skip, _only(request)
+    answer = await request.own(
+        "/provider/refusals", day=_day(request), skip=str(skip), limit=str(LIMIT), lang=request.lang, **only
     )
+    return request.part(
+        "refusals", day=_day(request), rows=answer["refusals"], skip=skip, more=answer["next"] is not None, limit=LIMIT,
+        reasons=answer["reasons"], only=only,
+    )  # fmt: skip
+
+
+@page.get("refusals.csv")
+async def refusals_file(request: PageRequest) -> Response:
+    """All refusals of the day, or those for one reason."""
+    file, t, day = io.StringIO(), request.t, _day(request)
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(t(f"csv.{name}") for name in COLUMNS)
+    for skip in range(0, CSV_ROWS_MAX, CSV_PAGE):
+        query = {"day": day, "skip": str(skip), "limit": str(CSV_PAGE), "lang": request.lang, **_only(request)}
+        answer = await request.own("/provider/refusals", **query)
+        for one in answer["refusals"]:
+            told = one | {"at": time_windows.local(one["at"]), "status": f"0x{one['status']:03X}"}
+            told |= {kind: t.of(kind, one[kind]) for kind in ("category", "reason")}
+            writer.writerow(csv_cell(printable(str(told[name]))) for name in COLUMNS)
+        if answer["next"] is None:
+            head = {"Content-Disposition": f'attachment; filename="{safe_name(f"refusals-{day}.csv")}"'}
+            return Response(
+                f"\ufeff{file.getvalue()}", media_type="text/csv; charset=utf-8", headers=head
+            )  # spreadsheets know UTF-8 by it
+    raise CannotAsk(f"more than {CSV_ROWS_MAX} refusals: ask for each hour over HTTP (/provider/refusals?hour=…)")
+
+
+def _only(request: PageRequest) -> dict[str, str]:
+    reason = request.query.get("reason", "")
+    return {"reason": reason} if reason else {}
 
 
 @page.get("rules")
 async def rules(request: PageRequest) -> Response:
     answer = await request.own("/provider/rules")
-    changes = [{"at": one["at"], "rules": [_changed(text) for text in one["rules"]]} for one in answer["changes"]]
+    says = {one["rule"]: one["say"] for one in answer["rules"]}
+    changes = [
+        one | {"rules": [change | {"say": says.get(change["name"], "")} for change in map(in_words, one["rules"])]}
+        for one in answer["changes"]
+    ]
     return request.render("own_rules.html", rules=answer["rules"], changes=changes)
-
-
-def _changed(text: str) -> tuple[str, str]:
-    """``rule daily-cap: added`` → (daily-cap, added)."""
-    rule, _, what = text.removeprefix("rule ").partition(": ")
-    return rule, what
 
 
 def _day(request: PageRequest) -> str:

@@ -254,8 +254,12 @@ def _difference_lines(answer: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _import_lines(name: str, answer: Mapping[str, Any], *, check: bool, waits: bool) -> Iterator[str]:
-    would = "would be" if check else "are"
-    yield f"{name}: {answer['added']:,} segments {would} new, {answer['moved']:,} {would} in another province"
+    added, moved = f"{answer['added']:,}", f"{answer['moved']:,}"
+    yield (
+        f"{name}: {added} segments would be new, {moved} would be in another province"
+        if check
+        else f"{name}: {added} segments are new, {moved} are in another province"
+    )
     if answer["kept"]:
         yield f"{answer['kept']:,} stay as they are: the map has them from a later table, or by the carrier's own rows"
     revised = answer["revised"]

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
+from proxy.i18n.text import Bilingual
 from proxy.model.number import NotARecipient, mask, recipient_of
 from proxy.model.roles import Permission
 from proxy.operations.authorization import CommandRefused
@@ -17,7 +18,7 @@ from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.parameters import Text
-from proxy.operations.terminal import table_lines
+from proxy.operations.terminal import in_words_of_reader, table_lines
 from proxy.policy.condition import OneOf, leaves
 from proxy.policy.registries.regions import PREFIX_SEGMENTS, Regions, Source, dated_s
 from proxy.policy.ruleset import RuleSet
@@ -41,7 +42,8 @@ def counted_rows(counts: dict[Source, int]) -> list[dict[str, Any]]:
 
 def as_of(row: Any) -> str:
     """``phone.dat of 2023-12``."""
-    return f"{row['source']} of {row['date']}" if row["date"] else str(row["source"])
+    source, date = row["source"], row["date"]
+    return in_words_of_reader(Bilingual(f"{source} of {date}", f"{source}（{date}）")) if date else str(source)
 
 
 def _state(answer: Answer) -> Iterator[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 from proxy.desk.backtest.commit_groups import JournalGroup
@@ -33,6 +33,8 @@ SENT, REFUSED, DEFERRED = "sent", "refused", "deferred"
 FATES = (SENT, REFUSED, DEFERRED)
 UNREAD = "unread"
 """Province and category of what was refused before it was read."""
+SPEEDS = (("under 1 s", 1), ("1 to 10 s", 10), ("10 s to 1 min", 60), ("1 min to 1 h", 3600), ("over 1 h", 0))
+"""How long after a reply was read its opt-out was in force; whole seconds."""
 
 
 class ReportedOutcome(NamedTuple):
@@ -67,6 +69,14 @@ class DayReport:
     """Enforced objections, by rule."""
     shadow: Counter[tuple[str, str]] = field(default_factory=Counter)
     """What went out and a shadow rule would have stopped, by rule and what it wants."""
+    speeds: Counter[str] = field(default_factory=Counter)
+    """Replies that refused, by how soon that was in force: SPEEDS."""
+    slowest_s: int = 0
+    """The longest of these times."""
+    entered: Counter[str] = field(default_factory=Counter)
+    """Refusals that did not come by reply, by source."""
+    restored: int = 0
+    """Replies that asked to go on."""
     answers: Counter[str] = field(default_factory=Counter)
     """What carriers said, by effect."""
     revisions: dict[str, int] = field(default_factory=dict)
@@ -83,6 +93,19 @@ class DayReport:
             if value or name != "reason":
                 found.setdefault(value, Counter())[key.fate] += count
         return dict(sorted(found.items(), key=lambda one: (-one[1].total(), one[0])))
+
+    def add(self, other: DayReport) -> None:
+        """Adds another day's counts."""
+        for one in fields(self):
+            count = getattr(self, one.name)
+            if isinstance(count, Counter):
+                count.update(getattr(other, one.name))
+        for revision, submits in other.revisions.items():
+            self.revisions[revision] = self.revisions.get(revision, 0) + submits
+        self.records += other.records
+        self.restored += other.restored
+        self.slowest_s = max(self.slowest_s, other.slowest_s)
+        self.first, self.last = min(self.first or other.first, other.first or self.first), max(self.last, other.last)
 
     def total(self, fate: str) -> int:
         return sum(count for key, count in self.submits.items() if key.fate == fate)
@@ -137,8 +160,8 @@ class DayCounter:
             self.sheet.answers[_word(Effect.ACCEPTED)] += len(answered.verdicts_of(item.body))
         elif kind == messages.ANSWER:
             self.sheet.answers[_word(Effect(unpack(answered.CarrierAnswer, item.body).effect))] += 1
-        elif kind == messages.OPTOUT:
-            self._opted_out(unpack(delivers.OptedOut, item.body))
+        elif kind in (messages.OPTOUT, messages.SUPPRESSED, messages.RESTORED):
+            self._refusals(kind, item.body)
         elif kind == messages.REPEATED:
             for number, count in unpack(requests.Repeated, item.body).counts.items():
                 if (fate := self._fates.get(number)) is not None:
@@ -180,6 +203,14 @@ class DayCounter:
             return self._names.setdefault(hash48(name), name) if len(self._names) < SIGNATURES_MAX else OTHERS
         return "" if content is None or content.part is None or content.part.index == 1 else OTHERS
 
+    def _refusals(self, kind: int, body: bytes) -> None:
+        if kind == messages.OPTOUT:
+            self._opted_out(unpack(delivers.OptedOut, body))
+        elif kind == messages.RESTORED:
+            self.sheet.restored += 1
+        elif added := unpack(operator_actions.Suppressed, body).added:
+            self.sheet.entered[added[0].source] += 1
+
     def _opted_out(self, opt_out: delivers.OptedOut) -> None:
         if opt_out.opt_out.source == "reply":
             value = opt_out.opt_out.value if opt_out.opt_out.scope == "advertiser" else ""
@@ -187,6 +218,9 @@ class DayCounter:
             self.sheet.refused[name] += 1
             if self._one_reply.begins(opt_out):
                 self.sheet.optouts[opt_out.provider] += 1
+                took_s = int(opt_out.time) - opt_out.opt_out.time
+                self.sheet.slowest_s = max(self.sheet.slowest_s, took_s)
+                self.sheet.speeds[next(word for word, below_s in SPEEDS if took_s < below_s or not below_s)] += 1
 
     def _rule(self, revision: str, number: int) -> str:
         if number >= ORDER_NUMBERS_FROM:

@@ -1,8 +1,6 @@
 """Draws the report of a day as a PDF.
 
 In: a View, a language. Out: bytes. Never: markup read from a name (cells are drawn as they are), a picture, a file or an address.
-
-Chinese is set in STSong-Light, a font that PDF readers supply, so none is embedded.
 """
 
 from __future__ import annotations
@@ -11,23 +9,21 @@ from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from typing import Any
 
-from reportlab.graphics.shapes import Drawing, Line, Rect, String
+from reportlab.graphics.shapes import STATE_DEFAULTS, Drawing, Line, Rect, String
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from proxy.console.offline_charts import words_of
+from proxy.console.pdf_text import FONT, markup, plain, register
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT
 from proxy.desk.reports.disclosure_control import bar_length, shown
 from proxy.desk.reports.offline_html import WORDS
 from proxy.desk.reports.report_text import View
 from proxy.model.redact import printable
 
-FONT = "STSong-Light"
 COLOURS = {SENT: colors.HexColor("#1b7f4b"), REFUSED: colors.HexColor("#b3261e"), DEFERRED: colors.HexColor("#a06a00")}
 SOFT, LINE = colors.HexColor("#5f5e66"), colors.HexColor("#d9d8de")
 WIDTH = A4[0] - 36 * mm
@@ -37,13 +33,14 @@ BARS_MAX = 15
 
 def paper(view: View, language: str = "zh") -> bytes:
     """The whole document; ``language``: zh or en."""
-    pdfmetrics.registerFont(UnicodeCIDFont(FONT))
+    register()
+    STATE_DEFAULTS["fontName"] = FONT  # else drawings name Helvetica, which nobody embeds
     out = BytesIO()
     page = _Paper(view, words_of(WORDS, language))
     title = f"{page.translated('Sheet of the day')} {view.day}"
     document = SimpleDocTemplate(
         out, pagesize=A4, leftMargin=18 * mm, rightMargin=18 * mm, topMargin=16 * mm, bottomMargin=16 * mm, title=title,
-        author="gate106", invariant=1,
+        author="gate106", invariant=1, initialFontName=FONT,
     )  # fmt: skip
     document.build(list(page.parts(title)))
     return out.getvalue()
@@ -57,9 +54,14 @@ class _Paper:
             "head", fontName=FONT, fontSize=11, leading=15, spaceBefore=10, spaceAfter=4, textColor=SOFT
         )
         self._small = ParagraphStyle("small", fontName=FONT, fontSize=8.5, leading=12, textColor=SOFT)
+        self._cell = ParagraphStyle("cell", fontName=FONT, fontSize=9, leading=11, wordWrap="CJK")
 
     def translated(self, english: str) -> str:
-        return printable(self._say(english))[:NAME_CHARS]
+        return plain(printable(self._say(english))[:NAME_CHARS])
+
+    def _named(self, name: str) -> Paragraph:
+        """A name, with its rare characters."""
+        return Paragraph(markup(printable(self._say(name))[:NAME_CHARS]), self._cell)
 
     def parts(self, title: str) -> Iterator[Any]:
         view, sheet, translated = self._view, self._view.sheet, self.translated
@@ -105,9 +107,10 @@ class _Paper:
         return Paragraph(self.translated(english), self._head)
 
     def _table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], *, first_left: bool = True) -> Table:
+        first_cell = self._named if first_left else self.translated
         cells = [
             [self.translated(one) for one in heads],
-            *([self.translated(cell) for cell in row] for row in rows or [["nothing"]]),
+            *([first_cell(row[0]), *map(self.translated, row[1:])] for row in rows or [["nothing"]]),
         ]
         cells = [[*row, *[""] * (len(heads) - len(row))] for row in cells]
         first = WIDTH * 0.45 if first_left else WIDTH / len(heads)

@@ -14,7 +14,7 @@ import typer
 
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Program, command
-from proxy.operations.terminal import Json, as_json, choose_language, fail, languages, print_line, settings_of, warn
+from proxy.operations.terminal import Json, as_json, fail, print_line, printed_language, settings_of, warn
 
 
 @command("check", Program(permission=Permission.SEE, only=()), example="gate106 check rules/")
@@ -23,25 +23,22 @@ def check(
         Path | None, typer.Argument(help="The folder with rules; default rules/, or what the settings say.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="Compare with these settings, too.")] = None,
-    lang: Annotated[
-        str,
-        typer.Option("--lang", metavar="[zh|en]", autocompletion=languages, help="The language of what is wrong."),
-    ] = "en",
     json: Json = False,
 ) -> None:
     """Lint rules, compare registries and run tests; every problem as file:line. Exit 1 if there is any; warnings do not count."""
     from proxy.config.reader import line_of
     from proxy.i18n.catalog import in_language
+    from proxy.i18n.phrases import both
     from proxy.policy.loading.check import check as check_rules
     from proxy.policy.loading.problem import NO_RULE, Problem
 
-    language = choose_language(lang)
+    language = printed_language()
     found = settings_of(config, language)
     named = "" if rules or found is None else f"{config}:{line_of('rules', config)}: rules: "
     rules = rules or (found.rules if found else Path("rules"))
     if not rules.is_dir():
         absent = in_language(f"{rules}: no such folder (name the folder that holds your rules)", language)
-        fail(f"{named}{absent}")
+        fail(both(f"{named}{absent}"))
     report = check_rules(rules, found.providers if found else None, time.time())
     if not (report.rules or report.problems or (found and found.rules_may_be_empty)):  # `serve` does not begin with it
         (report.problems if found else report.warnings).append(Problem(str(rules), 1, NO_RULE))
@@ -53,9 +50,9 @@ def check(
         as_json(report.as_dict())
         raise typer.Exit(1 if report.problems else 0)
     for problem in report.problems:
-        warn(f"{problem.file}:{problem.line}: {in_language(problem.text, language)}")
+        warn(both(f"{problem.file}:{problem.line}: {in_language(problem.text, language)}"))
     for doubt in report.warnings:
-        warn(f"{doubt.file}:{doubt.line}: {in_language(f'warning: {doubt.text}', language)}")
+        warn(both(f"{doubt.file}:{doubt.line}: {in_language(f'warning: {doubt.text}', language)}"))
     beside = f", {len(report.warnings)} warnings" if report.warnings else ""
     if report.unknown_region:
         print_line(in_language(f"the region of {100 * report.unknown_region:.1f} % of numbers in use is unknown", language))

@@ -9,6 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from proxy.desk.revisions.rule_revisions import IN_FORCE
+
+MADE = ("proposed", "accepted")
+"""Events by which a set is new."""
 CHANGE = re.compile(
     r"(?P<rule>rule )?(?P<name>.+?): (?P<how>added|changed|removed)(, (?P<lines>\S+ → \S+) lines|, enforced (?P<share>\S+ → \S+))?"
 )
@@ -61,6 +65,19 @@ def past(events: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     return found
 
 
+def beneath(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The proposals that the waiting one was made on top of, the newest first."""
+    found = []
+    for one in events:
+        if not one["proposed"]:
+            break
+        if one["event"] == "proposed":
+            found.append(one)
+            if one["how"] != "push":
+                break  # the folder's set takes the place of what waited
+    return found[1:]
+
+
 def compared(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """With the set each is to be compared with: the one in force before it."""
     found = []
@@ -81,9 +98,20 @@ def in_words(text: str) -> dict[str, str]:
 
 
 def earlier(events: list[dict[str, Any]], in_force: str) -> list[dict[str, Any]]:
-    """Sets that were in force once, the newest first."""
+    """Sets that were in force once, the last one first: each from when until when, and by which change it was made."""
     found: dict[str, dict[str, Any]] = {}
-    for one in events:
-        if one["in_force"] != in_force:
-            found.setdefault(one["in_force"], one)
+    until = 0.0
+    for place, one in enumerate(events):
+        if one["event"] in IN_FORCE:
+            revision = one["in_force"]
+            if revision not in (in_force, *found):
+                made = next(
+                    (other for other in events[place:] if other["revision"] == revision and other["event"] in MADE), one
+                )
+                change = in_words(made["changes"][0]) if made["changes"] else None
+                found[revision] = {
+                    "revision": revision, "since": one["time"], "until": until, "who": made["who"], "why": made["why"],
+                    "how": made["how"], "change": change,
+                }  # fmt: skip
+            until = one["time"]
     return list(found.values())

@@ -1,12 +1,15 @@
 """Checks and proposes drafts of files for the pages.
 
-In: a form with ``base``, ``file`` and ``text``. Out: the sandbox's findings; the result of the proposal. Never: a draft kept.
+In: a form with ``base``, ``file`` and ``text``. Out: the sandbox's findings; the result of the proposal. A draft is its author's, of any
+number of files, and is kept (draft_store.py) until it is proposed or thrown away: the file of a form is one of them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from proxy.console.gate_client import CannotAsk
 from proxy.console.page import PageRequest
@@ -31,18 +34,47 @@ def draft_text(request: PageRequest) -> str:
     return text if text.endswith("\n") or not text else text + "\n"
 
 
-def changed_file(request: PageRequest, of: re.Pattern[str]) -> dict[str, str]:
-    """``of``: names of the files that are changed here. {} where none is: a set that waits is tried as it is."""
+class Draft(NamedTuple):
+    base: str
+    """The set on which it is."""
+    files: dict[str, str]
+    moved: list[str]
+    """Its files of which others changed the same lines meanwhile."""
+
+
+async def draft_of(request: PageRequest, base: str = "") -> Draft:
+    """The draft of whoever asks, on the set a new one is based on."""
+    base = base or await base_of(request)
+    return Draft(base, **await request.asking.sandbox.draft(base, request.who))
+
+
+async def keep(request: PageRequest, base: str, files: Mapping[str, str | None]) -> Draft:
+    """The draft with these files in it; None throws one away. CannotAsk."""
+    return Draft(base, **await request.asking.sandbox.keep_draft(base, request.who, files))
+
+
+async def keep_form(request: PageRequest, of: re.Pattern[str]) -> Draft:
+    """The draft with the form's file, whose name ``of`` fits, as it is there. CannotAsk."""
     file = request.form("file")
-    if file and not of.fullmatch(file):
+    if not of.fullmatch(file):
         raise CannotAsk(request.t("no_such_file"))
-    return {file: draft_text(request)} if file else {}
+    return await keep(request, request.form("base"), {file: draft_text(request)})
 
 
-async def checked(request: PageRequest, of: re.Pattern[str]) -> dict[str, Any]:
+async def changed_files(request: PageRequest, of: re.Pattern[str]) -> dict[str, str]:
+    """The files of the draft, with the form's as it is there. {} where the form names no file: a set that waits is tried as it is."""
+    file = request.form("file")
+    if not file:
+        return {}
+    if not of.fullmatch(file):
+        raise CannotAsk(request.t("no_such_file"))
+    return {**(await draft_of(request, request.form("base"))).files, file: draft_text(request)}
+
+
+async def checked(request: PageRequest, draft: Draft) -> dict[str, Any]:
     """The draft's problems, which of them are new, and its rules that are added or changed."""
-    sandbox, base = request.asking.sandbox, request.form("base")
-    described, before = await sandbox.describe(base, changed_file(request, of)), await sandbox.describe(base)
+    sandbox = request.asking.sandbox
+    described, before = await sandbox.describe(draft.base, draft.files), await sandbox.describe(draft.base)
     loads, new = bool(described["revision"]), new_problems(before, described)
     return {
         "told": described, "most": PROBLEMS_SHOWN, "file": request.form("file"),
@@ -52,11 +84,25 @@ async def checked(request: PageRequest, of: re.Pattern[str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def push(request: PageRequest, base: str, files: dict[str, str]) -> dict[str, Any]:
-    """What became of it. CannotAsk."""
+def in_the_way(request: PageRequest, draft: Draft, found: Mapping[str, Any]) -> str:
+    """Why a draft is not proposed yet; empty: nothing. ``found``: see ``checked``."""
+    if not draft.files:
+        return request.t("nothing_drafted")
+    if found["broken"]:
+        return request.t("broken_first")
+    if draft.moved and not request.form("seen"):
+        return request.t("moved_first", files=", ".join(draft.moved))
+    return request.t("see_first") if found["failing"] and not request.form("seen") else ""
+
+
+async def push(request: PageRequest, draft: Draft) -> dict[str, Any]:
+    """What became of it; it is a draft no more. CannotAsk."""
 
     def say(conversation: Conversation) -> dict[str, Any]:
-        push_files(conversation, files)
+        push_files(conversation, draft.files)
         return dict(conversation.answer())
 
-    return await request.talk("rules.push", say, on=base, why=request.form("why"))
+    answer = await request.talk("rules.push", say, on=draft.base, why=request.form("why"))
+    with contextlib.suppress(CannotAsk):  # it is the set now: nothing of it is left to be shown
+        await keep(request, draft.base, dict.fromkeys(draft.files))
+    return answer

@@ -1,7 +1,7 @@
 """Edits rules files: by form or text, checked, tried, proposed.
 
 In: a file's text, and the set it was made of. Out: the problems that ``gate106 check`` finds, verdicts under the draft, a backtest of the last
-day, a proposal. Never: a file of the gate written; a draft kept: it lives in its author's browser.
+day, a proposal. Never: a file of the gate written.
 """
 
 from __future__ import annotations
@@ -14,28 +14,46 @@ from starlette.responses import Response
 from proxy.console.gate_client import CannotAsk
 from proxy.console.jobs import Job, scratch
 from proxy.console.page import Page, PageRequest
+from proxy.console.render import address
 from proxy.desk.revisions import rule_wizard
-from proxy.desk.revisions.comparison import new_problems
-from proxy.desk.revisions.drafting import DRAFT_BYTES_MAX, base_of, changed_file, checked, draft_text, push
+from proxy.desk.revisions.comparison import compared, new_problems
+from proxy.desk.revisions.drafting import (
+    DRAFT_BYTES_MAX,
+    Draft,
+    base_of,
+    changed_files,
+    checked,
+    draft_of,
+    in_the_way,
+    keep,
+    keep_form,
+    push,
+)  # fmt: skip
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
+from proxy.state.lists.desk_records import EVENTS_MAX
 from proxy.state.revision_store import RULES_FILE
 
 page = Page("drafts", "/drafts", wants=Permission.ENTER, under="rules")
 
 SPANS = ("1h", "6h", "24h", "7d")
 PARTS_SHOWN = 60
+HOUR_S = 3600
+EDITOR_WORDS = (
+    "Find", "Replace", "next", "previous", "all", "match case", "regexp", "by word", "replace", "replace all", "close", "current match",
+    "on line", "Go to line", "go", "Diagnostics", "No diagnostics", "Control character",
+)  # fmt: skip
+"""What the editor itself says."""
 SAMPLE = "【测试】双11优惠券满300减50 拒收请回复R"
 
 
 @page.get("new")
 async def new(request: PageRequest) -> Response:
     """The form for the commonest rules."""
-    described = await request.asking.sandbox.describe(await base_of(request))
     kind = request.query.get("kind", "ban")
     if kind not in rule_wizard.KINDS:
         raise HTTPException(404)
-    return _form(request, described, kind, form={}, problem="")
+    return await _form(request, kind, form={}, problem="")
 
 
 @page.post("written")
@@ -45,44 +63,80 @@ async def written(request: PageRequest) -> Response:
         made = await _made(request)
     except rule_wizard.IncompleteForm as error:
         return request.part("written", "drafts_new.html", made=None, unclear=str(error.args[0]))
-    return request.part("written", "drafts_new.html", made=made, unclear="")
+    return request.part("written", "drafts_new.html", made=made, unclear="", at=request.app.wall())
 
 
 @page.post("write")
 async def write(request: PageRequest) -> Response:
-    """Into the editor with it."""
+    """Into the draft with it, and to the editor or the gate."""
     try:
         made = await _made(request)
     except rule_wizard.IncompleteForm as error:
-        described = await request.asking.sandbox.describe(await base_of(request))
-        form = {name: request.form(name) for name in request.form_data}
+        form = _filled_in(request)
         kind = form["kind"] if form.get("kind") in rule_wizard.KINDS else "ban"
-        return _form(request, described, kind, 422, form=form, problem=request.t(str(error.args[0])))
-    return await _editor(request, made["base"], made["file"], made["text"], made["rule"])
+        return await _form(request, kind, 422, form=form, problem=request.t(str(error.args[0])))
+    draft = await keep(request, made["base"], {made["file"]: made["text"]})
+    if request.form("do") == "propose":
+        return await _proposed(request, draft, made["file"], made["rule"])
+    return await _editor(request, draft, made["file"], made["rule"], note=made["shorter"])
 
 
-@page.get("write")
-@page.get("propose")
+@page.post("switch")
+async def switch(request: PageRequest) -> Response:
+    """Into the draft with a rule in another mode."""
+    if not request.form("mode"):
+        raise CannotAsk(request.t("unclear_kind"))
+    draft, rule = await draft_of(request), request.form("rule")
+    file, text = await request.asking.sandbox.switched(
+        draft.base, draft.files, rule, request.form("mode"), request.form("share")
+    )
+    await keep(request, draft.base, {file: text})
+    return request.go(address("/drafts/edit", file=file, rule=rule), request.t("drafted"))
+
+
+@page.post("discard")
+async def discard(request: PageRequest) -> Response:
+    """Throws a file of the draft away, or all of it."""
+    draft, file = await draft_of(request), request.form("file")
+    await keep(request, draft.base, {file: None} if file else dict.fromkeys(draft.files))
+    return request.go("/drafts/edit" if file and len(draft.files) > 1 else "/rules", request.t("discarded"))
+
+
+@page.post("again")
 async def again(request: PageRequest) -> Response:
+    """Into the draft with a proposal that was rejected or withdrawn."""
+    revision, events = request.form("revision"), compared((await request.ask("rules.history", last=EVENTS_MAX))["events"])
+    before = next((one["before"] for one in events if (one["event"], one["revision"]) == ("proposed", revision)), "")
+    await request.asking.sandbox.draft_again(await base_of(request), request.who, before, revision)
+    return request.go("/drafts/edit", request.t("drafted"))
+
+
+@page.get("again")
+@page.get("write")
+@page.get("switch")
+@page.get("discard")
+@page.get("propose")
+async def redirect(request: PageRequest) -> Response:
     """Redirects a GET of a form's address: a return to it, or a change of language."""
     return request.go("/drafts/edit")
 
 
 @page.get("edit")
 async def edit(request: PageRequest) -> Response:
-    base = await base_of(request)
-    described = await request.asking.sandbox.describe(base)
-    files = described["files"]
-    file = request.query.get("file") or next(iter(files), rule_wizard.NEW_FILE)
+    draft = await draft_of(request)
+    files = await _files(request, draft)
+    drafted = [name for name in draft.files if name in files]
+    file = request.query.get("file") or next(iter([*drafted, *files]), rule_wizard.NEW_FILE)
     if file not in files:
         raise HTTPException(404)
-    return await _editor(request, base, file, files[file], request.query.get("rule", ""))
+    return await _editor(request, draft, file, request.query.get("rule", ""))
 
 
 @page.post("check", body_max=DRAFT_BYTES_MAX)
 async def check(request: PageRequest) -> Response:
     try:
-        return request.part("check", wrong="", **await checked(request, RULES_FILE))
+        draft = await keep_form(request, RULES_FILE)
+        return request.part("check", wrong="", wall=request.app.wall(), draft=draft, **await checked(request, draft))
     except CannotAsk as error:
         return request.part("check", status=409, wrong=str(error))
 
@@ -103,7 +157,7 @@ async def try_one(request: PageRequest) -> Response:
     message = {name: request.form(f"try_{name}") for name in ("to", "from", "text", "provider", "category")}
     message["at"] = request.form("try_at").replace("T", " ")
     try:
-        verdict = await request.asking.sandbox.tried(request.form("base"), changed_file(request, RULES_FILE), message)
+        verdict = await request.asking.sandbox.tried(request.form("base"), await changed_files(request, RULES_FILE), message)
     except CannotAsk as error:
         return request.part("tried", verdict=None, wrong=str(error))
     parts = sorted(verdict["rules"], key=lambda part: not part["objects"])[:PARTS_SHOWN]
@@ -113,9 +167,9 @@ async def try_one(request: PageRequest) -> Response:
 @page.post("backtest", wants=Permission.LOOK, body_max=DRAFT_BYTES_MAX)
 async def backtest(request: PageRequest) -> Response:
     since = request.form("since") if request.form("since") in SPANS else "24h"
-    instead, sandbox = changed_file(request, RULES_FILE), request.asking.sandbox
-    folder = None
+    sandbox, folder = request.asking.sandbox, None
     try:
+        instead = await changed_files(request, RULES_FILE)
         if instead:
             folder = scratch()
             revision = await sandbox.spread(request.form("base"), instead, folder / "rules")
@@ -141,71 +195,108 @@ async def cancel(request: PageRequest) -> Response:
 
 @page.post("propose", body_max=DRAFT_BYTES_MAX)
 async def propose(request: PageRequest) -> Response:
-    base, file, text = request.form("base"), request.form("file"), draft_text(request)
-    found = await checked(request, RULES_FILE)
-    if found["broken"] or (found["failing"] and not request.form("seen")):
-        problem = request.t("broken_first" if found["broken"] else "see_first")
-        return await _editor(request, base, file, text, "", problem=problem, why=request.form("why"), status=422)
-
-    try:
-        event = await push(request, base, {file: text})
-    except CannotAsk as error:
-        return await _editor(request, base, file, text, "", problem=str(error), why=request.form("why"), status=409)
-    if event["proposed"]:
-        return request.go("/proposal", request.t("proposed"))
-    return request.go("/rules", request.t("in_force_now", revision=event["in_force"][:8]))
+    base, file = await base_of(request), request.form("file")
+    draft = await keep_form(request, RULES_FILE)
+    if draft.base != base:  # others decided meanwhile
+        return await _editor(request, await draft_of(request, base), file, problem=request.t("base_moved"), status=409)
+    return await _proposed(request, draft, file)
 
 
 # -- what all of them need
+
+
+async def _proposed(request: PageRequest, draft: Draft, file: str, rule: str = "") -> Response:
+    """The draft goes to the gate, or the editor shows what is in the way."""
+    if problem := in_the_way(request, draft, await checked(request, draft)):
+        return await _editor(request, draft, file, rule, problem=problem, status=422)
+    try:
+        event = await push(request, draft)
+    except CannotAsk as error:
+        return await _editor(request, draft, file, rule, problem=str(error), status=409)
+    if event["proposed"]:
+        return request.go("/proposal", request.t("proposed"))
+    return request.go("/rules", request.t("in_force_now", revision=event["in_force"][:8]))
 
 
 def _now(request: PageRequest) -> str:
     return time_windows.local(request.app.wall())[:16]
 
 
+def _filled_in(request: PageRequest) -> dict[str, str]:
+    """The form; what was ticked in one text, with blanks between."""
+    several = {name: " ".join(map(str, request.form_data.getlist(name))) for name in ("category", "subcategory")}
+    return {name: request.form(name) for name in request.form_data} | several
+
+
 async def _made(request: PageRequest) -> dict[str, Any]:
     """The file with the rule in it, as the form says. Unclear where it does not."""
     base, sandbox = request.form("base"), request.asking.sandbox
-    described = await sandbox.describe(base)
+    drafted = (await draft_of(request, base)).files
+    described = await sandbox.describe(base, drafted)
+    if not described["revision"]:
+        raise rule_wizard.IncompleteForm("draft_broken")
     provinces = [one for one in request.form_data.getlist("province") if isinstance(one, str)]
-    form = {name: request.form(name) for name in request.form_data}
-    one, now = rule_wizard.read_form(form, provinces, described["provinces"]), _now(request)
+    now = _now(request)
+    one = rule_wizard.read_form(
+        _filled_in(request), provinces, described["provinces"], now, described["campaigns"], described["holidays"]
+    )
     name = rule_wizard.new_id(one, {rule["rule"] for rule in described["rules"]}, now)
     file = rule_wizard.FILES[one.kind] if rule_wizard.FILES[one.kind] in described["files"] else rule_wizard.NEW_FILE
-    rule, test = rule_wizard.rule_of(one, name, now), rule_wizard.test_of(one, name, now)
+    rule, test = rule_wizard.rule_of(one, name), rule_wizard.test_of(one, name, now)
     before = described["files"].get(file, "")
     text = rule_wizard.with_rule(before, rule, test)
-    found = await sandbox.describe(base, {file: text})
+    found = await sandbox.describe(base, {**drafted, file: text})
     own_tests = [test for test in found["tests"] if name in test["rules"] and test["wrong"]]
     if own_tests or (test and not found["revision"]):  # other rules refuse the message that was made up
         test, text = [], rule_wizard.with_rule(before, rule, [])
-        found = await sandbox.describe(base, {file: text})
+        found = await sandbox.describe(base, {**drafted, file: text})
     in_words = next((one for one in found["rules"] if one["rule"] == name), None)
     return {
         "base": base, "file": file, "text": text, "rule": name, "yaml": "\n".join([*rule, *(["", *test] if test else [])]),
         "words": in_words, "tested": bool(test), "problems": new_problems(described, found),
+        "shorter": _shorter(request, one, now),
     }  # fmt: skip
 
 
-def _form(request: PageRequest, described: dict[str, Any], kind: str, status: int = 200, **more: Any) -> Response:
+def _shorter(request: PageRequest, one: rule_wizard.WizardForm, now: str) -> str:
+    """What is said of a trial for which less time is left than was chosen; empty of any other."""
+    if not (left_s := rule_wizard.shorter_s(one, now)):
+        return ""
+    spell = time_windows.spell_in_chinese if request.lang == "zh" else time_windows.spell
+    left = " ".join(spell(part_s) for part_s in (left_s // HOUR_S * HOUR_S, left_s % HOUR_S) if part_s)
+    return request.t("trial_shorter", since=one.since, left=left, chosen=request.t(f"trial_{one.trial}"))
+
+
+async def _form(request: PageRequest, kind: str, status: int = 200, **more: Any) -> Response:
+    draft, now = await draft_of(request), await request.ask("rules")
+    described = await request.asking.sandbox.describe(draft.base)
     provinces, ticked = rule_wizard.in_order(described["provinces"]), request.form_data.getlist("province")
     return request.render(
         "drafts_new.html", status, told=described, provinces=provinces, ticked=ticked, kind=kind, kinds=rule_wizard.KINDS,
-        **more,
+        days=rule_wizard.DAYS, drafted=draft.files, now=now, **more,
     )  # fmt: skip
 
 
+async def _files(request: PageRequest, draft: Draft) -> dict[str, str]:
+    """Files for the editor, as they are drafted."""
+    described = await request.asking.sandbox.describe(draft.base)
+    drafted = {name: text for name, text in draft.files.items() if RULES_FILE.fullmatch(name)}
+    return {**described["files"], **drafted}
+
+
 async def _editor(
-    request: PageRequest, base: str, file: str, text: str, rule: str, problem: str = "", why: str = "", status: int = 200
+    request: PageRequest, draft: Draft, file: str, rule: str = "", problem: str = "", status: int = 200, note: str = ""
 ) -> Response:
     now = await request.ask("rules")
-    described = await request.asking.sandbox.describe(base)
+    described, files = await request.asking.sandbox.describe(draft.base), await _files(request, draft)
+    text = files.get(file, "")
     lines = text.split("\n")
     at = next((place + 1 for place, line in enumerate(lines) if rule and line.strip().startswith(f"- id: {rule}")), 0)
     return request.render(
-        "drafts.html", status, now=now, base=base, file=file, text=text, at=at, files=sorted({*described["files"], file}),
-        providers=described["providers"], problem=problem, why=why, job=None, wrong="", spans=SPANS, moment_now=_now(request).replace(" ", "T"),
-        sample=SAMPLE,
+        "drafts.html", status, now=now, draft=draft, base=draft.base, file=file, text=text, at=at, files=sorted({*files, file}),
+        providers=described["providers"], problem=problem, why=request.form("why"), job=None, wrong="", spans=SPANS,
+        moment_now=_now(request).replace(" ", "T"), sample=SAMPLE, note=note,
+        editor_words={words: request.t.of("editor", words) for words in EDITOR_WORDS},
     )  # fmt: skip
 
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from proxy.policy.condition import All, Test, Tree
 from proxy.policy.evaluation_plan import EVERYONE_PPM
 from proxy.policy.loading.load_rules import Loaded
 from proxy.policy.recipient_share import percent
-from proxy.policy.time_windows import NEVER
+from proxy.policy.rule_dates import is_over
 
 SETTLED_S = 3600
 """A set that stood so long may be what later sets are compared with, though no person approved it."""
@@ -73,16 +72,9 @@ def _enforced(loaded: Loaded, now: float) -> dict[str, _Enforced]:
     found = {
         rule.id: _Enforced(rule.enforced_ppm, rule.reason.name if rule.reason is not None else "")
         for rule in rules.rules
-        if rule.enforced_ppm and not rule.exempt and rule.trial_until <= now and not _expired(rule.when, now)
+        if rule.enforced_ppm and not rule.exempt and rule.trial_until <= now and not is_over(rule.when, now)
     }
     return found | {trigger.id: _Enforced(EVERYONE_PPM, "") for trigger in rules.desk.triggers}
-
-
-def _expired(when: Tree, now: float) -> bool:
-    """Whether a rule's dates are over."""
-    parts = when.parts if isinstance(when, All) else (when,)
-    times = [one.time for one in parts if isinstance(one, Test) and one.word == "active" and one.time is not None]
-    return any(not time.holds(now) and time.changes(now) >= NEVER for time in times)
 
 
 def _listed(names: Iterable[str]) -> str:

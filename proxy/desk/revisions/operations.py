@@ -24,10 +24,11 @@ from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Button, Operations, operation
 from proxy.operations.gate_interface import Gate
-from proxy.operations.parameters import Form, Integer, Schema, Text, Why
+from proxy.operations.parameters import Choice, Form, Integer, Schema, Text, Why
 from proxy.operations.rule_hits import Hits
 from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, table_lines
+from proxy.policy.loading.draft import MODES
 from proxy.policy.recipient_share import PERCENT_PPM
 from proxy.state.lists.desk_records import EVENTS_MAX
 from proxy.state.revision_store import REGISTRIES, may_be_pushed
@@ -123,6 +124,9 @@ def _in_force(answer: Answer) -> Iterator[str]:
             f"  of {waits['judged']:,} messages it would have refused {waits['stricter']:,} that passed, and let pass "
             f"{waits['milder']:,} that were refused" + (f"; it failed {waits['errors']:,} times" if waits["errors"] else "")
         )
+        if waits["as_begun"]:
+            later = ", ".join(one["rule"] for one in waits["as_begun"])
+            yield f"  hypothetical: as if these rules decided already, which they do later: {later}"
     for one in answer["orders"]:
         yield f"{one['name']}: {about(one)}, until {format_time(one['until'])} ({one['who']}: {one['why']})"
     yield from table_lines(
@@ -260,6 +264,22 @@ class Rules(Operations, group="rules", help="The sets of rules: in force, waitin
     ) -> Answer:
         """Bring rules files to the gate without writing them into its folder: with two persons they wait for the second."""
         return (await self._gate.rule_deployment.push(on, files, call.who, why))._asdict()
+
+    @operation(
+        Permission.ENTER, answer=REVISED, record="revised", text=event_lines, command="rules set-mode",
+        button=Button("rule/{rule}/mode", page="rules"),
+        example="gate106 rules set-mode daily-cap shadow --share 10% --why 'too many objections'",
+    )  # fmt: skip
+    async def set_mode(
+        self,
+        call: Call,
+        rule: Annotated[str, Text("The rule's id.", 64, flag="-", metavar="RULE")],
+        mode: Annotated[str, Choice("Whether it decides.", MODES, flag="-", metavar="MODE")],
+        why: Why,
+        share: Annotated[str, Text("In shadow: the share of recipients for whom it decides, like 10%.", 20)] = "",
+    ) -> Answer:
+        """Switch a rule on (enforce), into shadow or off, on top of what waits: with two persons it waits for the second."""
+        return (await self._gate.rule_deployment.set_mode(rule, mode, share, call.who, why))._asdict()
 
     @operation(
         Permission.ENTER, answer=REVISED, record="revised", text=event_lines,

@@ -1,72 +1,98 @@
 """Shows the rules in force in words, and past sets.
 
 In: the gate's rules, the sets it keeps. Out: the rules by file, one rule with its tests, hits and past, the history, the difference between two
-sets; an earlier set put back. Never: a rule changed (drafts_page.py proposes), a list of people shown.
+sets; an earlier set put back, a rule switched. Never: another change of a rule (drafts_page.py), a list of people shown.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from proxy.console.forms import add_buttons
 from proxy.console.page import Page, PageRequest
-from proxy.desk.revisions.comparison import compared, earlier, past
+from proxy.desk.revisions.comparison import MADE, compared, earlier, past
+from proxy.desk.revisions.drafting import draft_of
+from proxy.desk.revisions.operations import Rules
 from proxy.model.roles import Permission
+from proxy.policy.loading.draft import MODES
+from proxy.state.lists.desk_records import EVENTS_MAX
 
 page = Page("rules", "/rules", wants=Permission.SEE, place=30)
 
 EVENTS = 100
-MODES = ("enforce", "shadow", "off")
+SHARES = ("1%", "5%", "10%", "25%", "50%")
+"""Of the recipients for whom a rule in shadow decides: offered, not all there are."""
 
 
 @page.get()
 async def show(request: PageRequest) -> Response:
     now, described, counted = await seen(request)
-    text, mode = request.query.get("q", "").strip(), request.query.get("mode", "")
+    text, mode, file, reason = (request.query.get(word, "").strip() for word in ("q", "mode", "file", "reason"))
     files: dict[str, list[dict[str, Any]]] = {}
     for one in described["rules"]:
-        words = f"{one['rule']} {one['say']} {one['basis']} {one['when']}".lower()
-        if text.lower() in words and mode in ("", one["mode"]):
+        words = _folded(f"{one['rule']} {one['say']} {one['basis']} {one['when']}")
+        if (
+            all(word in words for word in _folded(text).split())
+            and mode in ("", one["mode"])
+            and file in ("", one["file"])
+            and reason in ("", one["reason"])
+        ):
             files.setdefault(one["file"], []).append(one)
     modes = {name: sum(one["mode"] == name for one in described["rules"]) for name in MODES}
     failed = sum(bool(one["wrong"]) for one in described["tests"])
     return request.render(
         now=now, told=described, files=files, hits=counted["hits"], shadow=counted["shadow"], since=counted["since"], modes=modes,
-        failed=failed, asked=text, mode=mode, tested=tested(described), at=request.app.wall(),
+        failed=failed, asked=text, mode=mode, file=file, reason=reason, tested=tested(described), at=request.app.wall(),
+        all_files=sorted({one["file"] for one in described["rules"]}), reasons=sorted({one["reason"] for one in described["rules"]} - {""}),
+        drafted=(await draft_of(request)).files if request.may(Permission.ENTER) else {},
     )  # fmt: skip
 
 
-@page.get("rule/{name}")
+@page.get("rule/{rule}")
 async def one_rule(request: PageRequest) -> Response:
+    return await _one(request)
+
+
+async def _one(request: PageRequest, problem: str = "") -> Response:
     now, described, counted = await seen(request)
-    name = request.path("name")
+    name = request.path("rule")
     found = next((one for one in described["rules"] if one["rule"] == name), None)
     if found is None:
         raise HTTPException(404)
     events = (await request.ask("rules.history", last=500))["events"]
     return request.render(
-        "rules_one.html", now=now, one=found, hits=counted["hits"].get(name, {}), shadow=counted["shadow"].get(name, {}),
+        "rules_one.html", problem=problem, now=now, one=found, hits=counted["hits"].get(name, {}), shadow=counted["shadow"].get(name, {}),
         since=counted["since"], tests=[test for test in described["tests"] if name in test["rules"]], past=past(events, name),
-        at=request.app.wall(),
+        at=request.app.wall(), shares=SHARES, form={word: request.form(word) for word in ("mode", "share", "why")},
     )  # fmt: skip
 
 
 @page.get("history")
 async def history(request: PageRequest) -> Response:
     now = await request.ask("rules")
-    events = (await request.ask("rules.history", last=EVENTS))["events"]
-    return request.render("rules_history.html", now=now, events=compared(events), earlier=earlier(events, now["revision"]))
+    events = (await request.ask("rules.history", last=EVENTS_MAX))["events"]
+    described = await request.asking.sandbox.describe(now["revision"])
+    return request.render(
+        "rules_history.html",
+        says={one["rule"]: one["say"] for one in described["rules"] if one["say"]},
+        now=now,
+        events=compared(events)[:EVENTS],
+        earlier=earlier(events, now["revision"]),
+    )
 
 
 @page.get("diff")
 async def diff(request: PageRequest) -> Response:
     before, after = request.query.get("from", ""), request.query.get("to", "")
-    return request.render(
-        "rules_diff.html", before=before, after=after, files=await request.asking.sandbox.differs(before, after)
-    )
+    events = (await request.ask("rules.history", last=EVENTS_MAX))["events"]
+    made = {one["revision"]: one for one in reversed(events) if one["event"] in MADE}
+    files = await request.asking.sandbox.differs(before, after)
+    return request.render("rules_diff.html", sets=[(name, made.get(name)) for name in (before, after)], files=files)
 
 
 @page.post("rollback", wants=Permission.ENTER)
@@ -93,6 +119,11 @@ async def seen(request: PageRequest) -> tuple[dict[str, Any], dict[str, Any], di
     return now, described, {**counted, "since": ending["since"]}
 
 
+def _folded(text: str) -> str:
+    """As a search compares."""
+    return unicodedata.normalize("NFKC", text).lower()
+
+
 def tested(described: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
     """By rule: its tests, and how many of them fail."""
     found: dict[str, tuple[int, int]] = {}
@@ -101,3 +132,6 @@ def tested(described: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
             count, wrong = found.get(name, (0, 0))
             found[name] = count + 1, wrong + bool(test["wrong"])
     return found
+
+
+add_buttons(page, Rules, _one)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from proxy.console.forms import add_buttons
 from proxy.console.page import Page, PageRequest
-from proxy.desk.revisions.comparison import changed, new_problems
+from proxy.desk.revisions.comparison import beneath, changed, new_problems
 from proxy.desk.revisions.operations import Rules
 from proxy.model.roles import Permission
 
@@ -30,6 +30,7 @@ async def _show(request: PageRequest, problem: str = "") -> Response:
         why=next((one["why"] for one in events if (one["event"], one["revision"]) == ("proposed", waits["revision"])), ""),
         rules=changed(before["rules"], after["rules"]), before={one["rule"]: one for one in before["rules"]},
         failing=new_problems(before, after), wrong=sum(bool(one["wrong"]) for one in after["tests"]), tests=after["tests"],
+        at=request.app.wall(), beneath=beneath(events),
         files=await sandbox.differs(now["revision"], waits["revision"]),
     )  # fmt: skip
 

@@ -24,6 +24,7 @@ import structlog
 from proxy.config import Settings
 from proxy.desk.revisions.lost_rules import SETTLED_S, lost_rules
 from proxy.desk.revisions.rule_revisions import Impossible, RevisionHistory
+from proxy.desk.revisions.rule_switch import switched
 from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.journal.records.revisions import Revised
@@ -31,7 +32,7 @@ from proxy.model.counters import GateCounters
 from proxy.model.roles import Asker, NotAllowed, asker_of_account
 from proxy.operations.control import CommandRefused
 from proxy.policy import time_windows
-from proxy.policy.loading.digests import NOTHING, Contents, changed_files, changes
+from proxy.policy.loading.digests import NOTHING, Contents, changed_files, changes, new_rules
 from proxy.policy.loading.load_rules import Loaded, load_all
 from proxy.policy.loading.problem import NO_RULE, Problem, RulesError
 from proxy.policy.ruleset import RuleSet
@@ -130,7 +131,7 @@ class RuleDeployment:
             except OSError as error:
                 raise StateError(self._cannot_keep(error)) from error
         if state.proposed:
-            self._propose(sets[state.proposed])
+            self._propose(sets[state.proposed], sets[state.in_force].contents)
         return _without_files(sets[state.in_force])
 
     def opened(self, host: DeploymentHost) -> None:
@@ -296,6 +297,16 @@ class RuleDeployment:
             )
             return await self._commit(event, found)
 
+    async def set_mode(self, rule: str, mode: str, share: str, who: str, why: str) -> Revised:
+        """One rule switched, in the set that waits or is in force."""
+        base = self.revisions.now.proposed or self.revisions.now.in_force
+        try:
+            files = await asyncio.to_thread(self.kept.files, base)
+            file, text = await asyncio.to_thread(switched, files, rule, mode, share)
+        except (ValueError, OSError) as error:
+            raise CommandRefused(str(error)) from None
+        return await self.push(base, {file: text.encode()}, who, why)
+
     async def roll_back(self, revision: str, who: str, why: str) -> Revised:
         async with self._deciding(alone=True):
             event = self.revisions.rolled_back(revision, who, why, self._folder, time.time())
@@ -351,7 +362,7 @@ class RuleDeployment:
         if not event.proposed:
             self._waiting = self.proposal = None
         elif (waits := found.get(event.proposed)) is not None and waits is not waiting:
-            self._propose(waits)
+            self._propose(waits, self._current.contents)
         self._host.use(self.rules, self.proposal)
         await self._host.safe(sequence)
         logged = "rules in force" if in_force else LOGGED[event.event]
@@ -373,8 +384,11 @@ class RuleDeployment:
     def _cannot_keep(self, error: OSError) -> str:
         return f"{error.filename or self.kept.folder}: its files cannot be kept: {error.strerror or error} (settings: revisions.folder)"
 
-    def _propose(self, found: Loaded) -> None:
-        self._waiting, self.proposal = found, CandidateRules(found.rules, self._tally)
+    def _propose(self, found: Loaded, in_force: Contents) -> None:
+        """What the set in force has not is tried as if it had begun: a rule of next week would object to nothing today."""
+        self._waiting, new, now = found, new_rules(in_force, found.contents), time.time()
+        dated = {rule.id: rule.decides_from for rule in found.rules.rules if rule.id in new and rule.decides_from > now}
+        self.proposal = CandidateRules(found.rules, self._tally, dated)
 
     def _forget_files(self) -> None:
         self.kept.forget({self.revisions.now.in_force, self.revisions.now.proposed})
@@ -419,6 +433,10 @@ class RuleDeployment:
         waits = None if proposal is None else {
             "revision": now.proposed, "author": now.author, "since": now.time, "rules": len(proposal.rules.rules),
             "judged": proposal.judged, "stricter": proposal.stricter, "milder": proposal.milder, "errors": proposal.errors,
+            "as_begun": [
+                {"rule": rule.id, "say": rule.say}
+                for rule in proposal.rules.rules if proposal.as_begun.get(rule.id, 0.0) > time.time()
+            ],
         }  # fmt: skip
         return {
             "problem": self.problem, "proposed": waits, "kept_out": now.kept_out, "four_eyes": self._four_eyes,

@@ -51,6 +51,22 @@ class RevisionHistory:
         """The last event that kept the folder's set out, or put another into force in its place; the last of all, if that is forgotten."""
         return next((one for one in reversed(self.events) if one.event in (*IN_FORCE, "kept-out")), self.now)
 
+    @property
+    def put_in_force(self) -> list[Revised]:
+        """Events by which a set came into force, the oldest first, with the changes of its rules: an approval has those of its proposal, a
+        rollback the reverse of what it takes back."""
+        found: list[Revised] = []
+        for place, event in enumerate(self.events):
+            changes = event.changes
+            if event.event == "approved":
+                before = (one for one in reversed(self.events[:place]) if one.event == "proposed")
+                changes = next((one.changes for one in before if one.revision == event.revision), ())
+            elif event.event == "rolled-back":
+                changes = _taken_back(found, event.in_force)
+            if event.event in IN_FORCE:
+                found.append(event._replace(changes=tuple(one for one in changes if one.startswith("rule "))))
+        return found
+
     def note(self, place: int, event: Revised) -> None:
         """It is in the journal at this place."""
         body = pack(event)
@@ -224,6 +240,20 @@ class RevisionHistory:
             raise Impossible("no set waits for approval")
         _named(revision, [now.proposed], f"the set that waits ({now.proposed})")
         return PendingProposal(now.proposed, now.author, now.time)
+
+
+def _taken_back(events: list[Revised], target: str) -> tuple[str, ...]:
+    """The changes of rules from the last of ``events`` back to the one after which ``target`` was in force."""
+    there, then = dict[str, bool](), dict[str, bool]()
+    for event in reversed(events):
+        if event.in_force == target:
+            break
+        for change in event.changes:
+            rule, _, how = change.rpartition(": ")
+            there.setdefault(rule, how != "removed")
+            then[rule] = how != "added"
+    words = {(True, True): "changed", (True, False): "removed", (False, True): "added"}
+    return tuple(f"{rule}: {words[there[rule], then[rule]]}" for rule in there if there[rule] or then[rule])
 
 
 def _named(given: str, known: Collection[str], what: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from proxy.i18n.phrases import both
+from proxy.policy import rule_dates
 from proxy.policy.condition import All, Test, Tree
 from proxy.policy.evaluation_plan import Rule
 from proxy.policy.explanation.explain import plainly
@@ -32,6 +33,7 @@ def both_languages(words: str) -> list[str]:
 def rule_in_words(rule: Rule) -> dict[str, Any]:
     parts = list(_parts(rule.when))
     dates = [part for part in parts if isinstance(part, Test) and part.word == "active"]
+    begins, ends = rule_dates.active_from_to(rule.when)
     return {
         "rule": rule.id, "say": rule.say, "basis": rule.basis, "mode": rule.mode, "file": rule.file.rpartition("/")[2],
         "line": rule.line, "when": [both_languages(plainly(part)) for part in parts if part not in dates],
@@ -39,6 +41,7 @@ def rule_in_words(rule: Rule) -> dict[str, Any]:
         "limits": [both_languages(limit.words) for limit in rule.limits],
         "then": rule.then or next((limit.then for limit in rule.limits if limit.then), ""), "exempt": rule.exempt,
         "reason": rule.reason.name if rule.reason else "", "trial_until": max(0.0, rule.trial_until),
+        "begins": begins, "ends": ends,
         "share": percent(rule.share_ppm) if rule.share_ppm else "",
     }  # fmt: skip
 

@@ -9,20 +9,30 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from proxy.i18n.phrases import WORDS
+from proxy.model.message import SUBCATEGORIES
 
 KINDS = ("ban", "cap", "quiet")
 TRIALS: Mapping[str, timedelta] = {
     "10m": timedelta(minutes=10), "1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7),
 }  # fmt: skip
+SHARES = ("1%", "10%", "50%")
+"""Of the recipients for whom a rule decides first."""
+THENS = ("reject", "defer")
+DAYS: Mapping[str, str] = {"holiday": "法定节假日", "rest": "休息日", "workday": "工作日"}
+"""Sorts of days besides the names of holidays."""
 PERIODS = ("day", "week", "month", "24h", "7d", "30d")
 WHOSE = ("all", "advertiser", "signature", "provider")
 COUNT_MAX = 1000
 FILES: Mapping[str, str] = {"ban": "regions.yaml", "cap": "caps.yaml", "quiet": "hours.yaml"}
 REASONS: Mapping[str, str] = {"ban": "region-ban", "quiet": "quiet-hours"}
 NEW_FILE = "desk.yaml"
+MOMENT = "%Y-%m-%d %H:%M"
 PLACES: Mapping[str, str] = {"北京": "13800100500", "上海": "13800210500", "天津": "13800220500", "重庆": "13800230500"}
 """Numbers for the test of a ban; other provinces have none."""
 ANY_NUMBER = "13800210500"
@@ -50,27 +60,52 @@ class IncompleteForm(ValueError):
 @dataclass(frozen=True, slots=True)
 class WizardForm:
     kind: str
-    category: str
-    subcategory: str
+    categories: tuple[str, ...]
+    subcategories: tuple[str, ...]
     provinces: tuple[str, ...]
     since: str
-    """``2026-11-26 18:00``, a day, or empty: at once."""
+    """When it decides: ``2026-11-26 18:00``; empty: at once. Before it there may be a trial."""
     until: str
     basis: str
     say: str
     trial: str
-    """A key of TRIALS; ``shadow``: until changed; empty: the rule decides at once."""
+    """A key of TRIALS: in shadow until ``since``; ``shadow``: until changed; one of SHARES: but for these; empty: the rule has none."""
     count: int = 0
     per: str = "day"
     whose: str = "all"
     quiet_from: str = "21:00"
     quiet_to: str = "08:00"
+    days: str = ""
+    """A sort of days or the name of a holiday, on which quiet hours hold; empty: every day."""
+    campaign: str = ""
+    """A registered campaign, whose dates the rule has; empty: ``since`` and ``until``."""
+    then: str = "reject"
+    defer_until: str = ""
 
 
-def read_form(form: Mapping[str, str], provinces: Sequence[str], known: Collection[str]) -> WizardForm:
-    """Unclear where something is missing or is none."""
-    kind = form.get("kind", "ban")
-    if kind not in KINDS or form.get("category", "marketing") not in TEXTS:
+def read_form(
+    form: Mapping[str, str], provinces: Sequence[str], known: Collection[str], now: str, campaigns: Collection[str] = (),
+    holidays: Collection[str] = (),
+) -> WizardForm:  # fmt: skip
+    """``form``: several categories stand in one text, with blanks between. ``now``: its date is to come, and its trial ends then.
+    ``campaigns``, ``holidays``: names of the registries. Unclear where something is missing or is none."""
+    kind, then, days, campaign = (
+        form.get("kind", "ban"),
+        form.get("then", "reject"),
+        form.get("days", ""),
+        form.get("campaign", ""),
+    )
+    categories, subcategories = form.get("category", "marketing").split(), form.get("subcategory", "").split()
+    if not categories:
+        raise IncompleteForm("no_category")
+    if (
+        kind not in KINDS
+        or then not in THENS
+        or not set(categories) <= set(TEXTS)
+        or not set(subcategories) <= set(SUBCATEGORIES)
+    ):
+        raise IncompleteForm("unclear_kind")
+    if days not in ("", *DAYS, *holidays) or campaign not in ("", *campaigns):
         raise IncompleteForm("unclear_kind")
     if not set(provinces) <= set(known):
         raise IncompleteForm("unclear_province")
@@ -79,22 +114,42 @@ def read_form(form: Mapping[str, str], provinces: Sequence[str], known: Collecti
     count = form.get("count", "") or "0"
     if kind == "cap" and not (count.isascii() and count.isdigit() and 1 <= int(count) <= COUNT_MAX):
         raise IncompleteForm("no_count")
-    since, until = (_moment(form.get(word, "")) for word in ("since", "until"))
-    if since and until and until <= since:
-        raise IncompleteForm("until_before")
-    hours = [form.get(word) or default for word, default in (("quiet_from", "21:00"), ("quiet_to", "08:00"))]
-    if not all(re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", hour) for hour in hours) or hours[0] == hours[1]:
+    trial = form.get("trial", "")
+    since, until = _dates(form, now)
+    if campaign and (form.get("since") or until):
+        raise IncompleteForm("campaign_dates")
+    hours = [_clock(form.get(word) or default) for word, default in (("quiet_from", "21:00"), ("quiet_to", "08:00"))]
+    if hours[0] == hours[1]:
         raise IncompleteForm("no_hours")
+    again = _clock(form["defer_until"]) if kind == "quiet" and then == "defer" and form.get("defer_until") else ""
     found = WizardForm(
-        kind, form.get("category", "marketing"), form.get("subcategory", ""), tuple(provinces), since, until,
-        _line(form.get("basis", "")), _line(form.get("say", "")), form.get("trial", ""), int(count) if kind == "cap" else 0,
-        form.get("per", "day"), form.get("whose", "all"), *hours,
+        kind, tuple(categories), tuple(subcategories), tuple(provinces), since, until,
+        _line(form.get("basis", "")), _line(form.get("say", "")), trial, int(count) if kind == "cap" else 0,
+        form.get("per", "day"), form.get("whose", "all"), hours[0], hours[1], days if kind == "quiet" else "", campaign, then, again,
     )  # fmt: skip
-    if found.per not in PERIODS or found.whose not in WHOSE or found.trial not in ("", "shadow", *TRIALS):
-        raise IncompleteForm("unclear_kind")
-    if found.subcategory and not re.fullmatch("[a-z-]+", found.subcategory):
+    if found.per not in PERIODS or found.whose not in WHOSE or found.trial not in ("", "shadow", *TRIALS, *SHARES):
         raise IncompleteForm("unclear_kind")
     return found
+
+
+def _dates(form: Mapping[str, str], now: str) -> tuple[str, str]:
+    """From when to when; a trial ends when the rule begins to decide."""
+    since, until = (_moment(form.get(word, "")) for word in ("since", "until"))
+    if since and since <= now:
+        raise IncompleteForm("since_past")
+    if (trial := form.get("trial", "")) in TRIALS and not since:
+        since = f"{datetime.fromisoformat(now) + TRIALS[trial]:{MOMENT}}"
+    if until and until <= (since or now):
+        raise IncompleteForm("until_before")
+    return since, until
+
+
+def _clock(text: str) -> str:
+    """``21:00``, of any keyboard: ``21：00``, ``9:00``."""
+    found = re.fullmatch("([01]?[0-9]|2[0-3]):([0-5][0-9])", unicodedata.normalize("NFKC", text).replace(" ", ""), re.ASCII)
+    if found is None:
+        raise IncompleteForm("no_hours")
+    return f"{found[1]:0>2}:{found[2]}"
 
 
 def _moment(text: str) -> str:
@@ -102,7 +157,7 @@ def _moment(text: str) -> str:
     if not text:
         return ""
     try:
-        return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M")
+        return datetime.fromisoformat(text).strftime(MOMENT)
     except ValueError:
         raise IncompleteForm("no_moment") from None
 
@@ -114,16 +169,22 @@ def in_order(provinces: Collection[str]) -> list[str]:
 
 def sentence(one: WizardForm) -> str:
     """The rule in a sentence, where its author gives none."""
-    where, what = "、".join(one.provinces) + ("归属地号码" if one.provinces else "所有号码"), CATEGORY_NAMES[one.category]
+    where = "、".join(one.provinces) + ("归属地号码" if one.provinces else "所有号码")
+    what = "、".join(CATEGORY_NAMES[name] for name in one.categories)
+    what += f"({'、'.join(WORDS[name] for name in one.subcategories)})" if one.subcategories else ""
     span = (f"{one.since} 起" if one.since else "") + (f"至 {one.until} 止" if one.until else "")
+    span += f"{one.campaign}期间" if one.campaign else ""
     span += ", " if span else ""
+    again = f", 顺延到 {one.defer_until}" if one.defer_until else ", 顺延" if one.then == "defer" else ""
     if one.kind == "ban":
-        return f"{span}{where}不得接收{what}"
+        return f"{span}{where}不得接收{what}{again}"
     if one.kind == "cap":
         who = "同一号码" if not one.provinces else f"{where}, 每个号码"
-        return f"{span}{who}{PER[one.per]}最多收{one.count}条{OF[one.whose]}{what}"
+        together = "合计" if len(one.categories) + len(one.subcategories) > 2 else ""
+        return f"{span}{who}{PER[one.per]}{together}最多收{one.count}条{OF[one.whose]}{what}{again}"
     until = f"次日 {one.quiet_to}" if one.quiet_from > one.quiet_to else f" {one.quiet_to}"
-    return f"{span}{where}在 {one.quiet_from} 到{until} 不收{what}"
+    days = f"{DAYS.get(one.days, one.days)}的" if one.days else ""
+    return f"{span}{where}在{days} {one.quiet_from} 到{until} 不收{what}{again}"
 
 
 def new_id(one: WizardForm, taken: Collection[str], today: str) -> str:
@@ -134,13 +195,21 @@ def new_id(one: WizardForm, taken: Collection[str], today: str) -> str:
     )
 
 
-def rule_of(one: WizardForm, name: str, now: str) -> list[str]:
-    """The rule as lines of YAML, the first with a dash. ``now``: when a trial begins by default."""
-    when = [f"category: {one.category}"]
-    if one.subcategory:
-        when.append(f"subcategory: {one.subcategory}")
+def shorter_s(one: WizardForm, now: str) -> int:
+    """Seconds that are left for a trial, if it cannot be as long as it is to be; 0: it can, or there is none."""
+    left = datetime.fromisoformat(one.since) - datetime.fromisoformat(now) if one.trial in TRIALS else timedelta()
+    return int(left.total_seconds()) if left and left < TRIALS[one.trial] else 0
+
+
+def rule_of(one: WizardForm, name: str) -> list[str]:
+    """The rule as lines of YAML, the first with a dash. A trial begins with its approval: it has no ``active: from``."""
+    when = [f"category: {_one_or(one.categories)}"]
+    if one.subcategories:
+        when.append(f"subcategory: {_one_or(one.subcategories)}")
     if one.provinces:
-        when.append(f"province: {one.provinces[0] if len(one.provinces) == 1 else _listed(one.provinces)}")
+        when.append(f"province: {_one_or(one.provinces)}")
+    if one.days:
+        when.append(f"calendar: {one.days if one.days in DAYS else _text(one.days)}")
     if one.kind == "quiet":
         when.append(f"time: {one.quiet_from}-{one.quiet_to}")
     lines = [f"- id: {name}", f"  say: {_text(one.say or sentence(one))}"]
@@ -150,29 +219,34 @@ def rule_of(one: WizardForm, name: str, now: str) -> list[str]:
     if one.kind == "cap":
         keys = ["recipient", *([one.whose] if one.whose != "all" else [])]
         lines.append(f"  limit: {{count: {one.count}, per: {one.per}, key: {_listed(keys)}}}")
-    if dates := [f'{word}: "{at}"' for word, at in (("from", one.since), ("to", one.until)) if at]:
-        lines.append(f"  active: {{{', '.join(dates)}}}")
-    if one.trial == "shadow":
-        lines.append("  mode: shadow")
+    begins = "" if one.trial in TRIALS else one.since
+    dates = (("from", begins), ("to", one.until), ("campaign", one.campaign))
+    if written := [f"{word}: {_text(at)}" for word, at in dates if at]:
+        lines.append(f"  active: {{{', '.join(written)}}}")
+    if one.trial in ("shadow", *SHARES):
+        lines += ["  mode: shadow", *([f"  enforce: {one.trial}"] if one.trial in SHARES else [])]
     elif one.trial:
-        lines.append(f'  trial: {{from: "{one.since or now}", for: {one.trial}}}')
+        lines.append(f'  trial: {{until: "{one.since}"}}')
     cap = "advertiser-cap" if one.whose == "advertiser" else "recipient-cap"
-    return [*lines, "  then: reject", f"  reason: {REASONS.get(one.kind, cap)}"]
+    reason = "holiday-hours" if one.days else REASONS.get(one.kind, cap)
+    again = [f'  defer_until: "{one.defer_until}"'] if one.defer_until else []
+    return [*lines, f"  then: {one.then}", f"  reason: {reason}", *again]
 
 
 def test_of(one: WizardForm, name: str, now: str) -> list[str]:
     """A test with a message that the rule must refuse; empty if none can be made up."""
     to = ANY_NUMBER if not one.provinces else next((PLACES[place] for place in one.provinces if place in PLACES), "")
-    if one.trial == "shadow" or one.subcategory or not to:
+    if one.trial in ("shadow", *SHARES) or one.subcategories or one.days or one.campaign or not to:
         return []
-    begins = datetime.fromisoformat(one.since or now) + TRIALS.get(one.trial, timedelta())
+    begins = datetime.fromisoformat(one.since or now)
     hour, minute = map(int, one.quiet_from.split(":")) if one.kind == "quiet" else (10, 0)
     at = begins.replace(hour=hour, minute=minute, second=0)
     at += timedelta(days=1) if at < begins else timedelta()
     if one.until and at >= datetime.fromisoformat(one.until):
         at = begins
-    step = f'{{at: "{at:%Y-%m-%d %H:%M}", to: "{to}", from: "10690001", category: {one.category}, text: {_text(TEXTS[one.category])}'
-    steps = [f"    - {step}, want: {{reject: {name}}}}}"]
+    step = f'{{at: "{at:{MOMENT}}", to: "{to}", from: "10690001"'
+    step += f", category: {one.categories[0]}, text: {_text(TEXTS[one.categories[0]])}"
+    steps = [f"    - {step}, want: {{{one.then}: {name}}}}}"]
     if one.kind == "cap":
         steps.insert(0, f"    - {step}, repeat: {one.count}, want: allow}}")
     return [f"- note: {_text(f'{name}: 该拒的被拒')}", "  messages:", *steps]
@@ -201,6 +275,10 @@ def _added(lines: list[str], key: str, item: Sequence[str]) -> list[str]:
     inset = " " * (len(first) - len(first.lstrip()))
     gap = [""] if key == "rules" and end > start + 1 else []
     return [*lines[:end], *gap, *(inset + line for line in item), *lines[end:]]
+
+
+def _one_or(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else _listed(words)
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 The process keeps the sets it has read. ``console/sandbox.py`` starts and asks it; it ends with its standard input.
 
 In: lines of JSON: a set (a revision that the gate keeps), replacements of some of its files (a draft), a question. Out: a line of JSON each.
-Never: a set put into force, a file written outside the folder it is given, a person's record.
+Never: a set put into force, a file written but drafts and into the folder it is given, a person's record.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from proxy.config import Settings, SettingsError
 from proxy.config import load as load_settings
+from proxy.desk.revisions.draft_store import Draft, DraftedFile, DraftStore
+from proxy.desk.revisions.rule_switch import switched
 from proxy.desk.revisions.rule_text import both_languages, difference, rule_in_words, rules_as_written, tests_of, yaml_files
 from proxy.model.message import Category
 from proxy.model.number import NotARecipient
@@ -75,6 +77,8 @@ class SandboxRules:
             "tests": list(tests_of(loaded, report.problems)),
             "files": {name: data.decode("utf-8", "replace") for name, data in yaml_files(loaded.files)},
             "provinces": sorted({name for name, _ in loaded.rules.regions.places if name}),
+            "campaigns": {name: _days(spans) for name, spans in sorted(loaded.rules.registry.campaigns.items())},
+            "holidays": sorted(loaded.rules.registry.holidays.names),
             "subcategories": [name for name in SUBCATEGORIES if name], "providers": [one.name for one in self.settings.providers],
         }  # fmt: skip
 
@@ -117,12 +121,55 @@ class SandboxRules:
 
     def tables(self, revision: str) -> dict[str, Any]:
         """Registries and lists of words of a set, and those that could be added; ``None`` for one too large for a page."""
-        files = {f"registries/{name}.csv": f"{','.join(COLUMNS[name])}\n".encode() for name in REGISTRIES}
-        files |= {name: data for name, data in self._files(revision).items() if TABLE_FILE.fullmatch(name)}
-        return {
-            name: data.decode("utf-8", "replace").removeprefix("\ufeff") if len(data) <= TABLE_BYTES_MAX else None
-            for name, data in files.items()
-        }
+        files = self._files(revision)
+        names = dict.fromkeys([*(f"registries/{name}.csv" for name in REGISTRIES), *filter(TABLE_FILE.fullmatch, files)])
+        return {name: _text(files, name) if len(files.get(name, b"")) <= TABLE_BYTES_MAX else None for name in names}
+
+    def draft(self, revision: str, who: str) -> dict[str, Any]:
+        """A person's draft, carried over to a set: the texts of its files, and those of which others changed the same lines."""
+        _, found = self._drafts(self._files(revision), who)
+        return {"files": {name: one.after for name, one in found.files.items()}, "moved": found.moved}
+
+    def keep_draft(self, revision: str, who: str, files: Mapping[str, str | None]) -> dict[str, Any]:
+        """Changes files of a person's draft, which were edited on this set; ``None`` throws one away."""
+        base = self._files(revision)
+        store, found = self._drafts(base, who)
+        for name, text in files.items():
+            if text is None:
+                found.files.pop(name, None)
+            elif name not in found.files or found.files[name].after != text:
+                found.files[name] = DraftedFile(_text(base, name), text)
+        return self._kept_draft(store, revision, who, found.files)
+
+    def draft_again(self, revision: str, who: str, before: str, proposed: str) -> dict[str, Any]:
+        """Adds what a proposal changed to a person's draft."""
+        old, new = self._files(before), self._files(proposed)
+        store, found = self._drafts(self._files(revision), who)
+        for name in filter(may_be_pushed, new):
+            if old.get(name) != new[name]:
+                if name in found.files:
+                    raise SandboxError(f"the draft has {name} already: propose it, or throw it away, first")
+                found.files[name] = DraftedFile(_text(old, name), _text(new, name))
+        return self._kept_draft(store, revision, who, found.files)
+
+    def _kept_draft(self, store: DraftStore, revision: str, who: str, files: dict[str, DraftedFile]) -> dict[str, Any]:
+        try:
+            store.keep(who, files)
+        except (ValueError, OSError) as error:
+            raise SandboxError(f"the draft cannot be kept: {error}") from None
+        return self.draft(revision, who)
+
+    def _drafts(self, base: Mapping[str, bytes], who: str) -> tuple[DraftStore, Draft]:
+        store = DraftStore(self.settings.revisions.folder)
+        return store, store.read(who, lambda name: _text(base, name))
+
+    def switched(self, revision: str, instead: Mapping[str, str], rule: str, mode: str, share: str) -> list[str]:
+        """[file, text] with a rule in another mode."""
+        files = {**self._files(revision), **{name: text.encode() for name, text in instead.items()}}
+        try:
+            return list(switched(files, rule, mode, share))
+        except ValueError as error:
+            raise SandboxError(str(error)) from None
 
     def spread(self, revision: str, instead: Mapping[str, str], into: str) -> str:
         """Writes the set into a folder; its revision."""
@@ -177,6 +224,18 @@ class SandboxRules:
         return load_all(folder, category_tag=self.settings.category_tag, instead=files)
 
 
+def _days(spans: Iterable[tuple[float, float]]) -> list[str]:
+    """Spans of a campaign, both days included."""
+    return [f"{time_windows.local(first)[:10]} – {time_windows.local(last - 1)[:10]}" for first, last in spans]
+
+
+def _text(files: Mapping[str, bytes], name: str) -> str:
+    """As pages show a file; a registry that is not there begins with its columns."""
+    of = name.removeprefix("registries/").removesuffix(".csv")
+    empty = f"{','.join(COLUMNS[of])}\n".encode() if name.startswith("registries/") and of in COLUMNS else b""
+    return files.get(name, empty).decode("utf-8", "replace").removeprefix("\ufeff")
+
+
 def main() -> None:
     """Answers line by line."""
     hardening.forbid_core_dumps()
@@ -185,6 +244,7 @@ def main() -> None:
     sets.begin()
     handlers: Mapping[str, Callable[..., Any]] = {
         "told": sets.describe, "tried": sets.tried, "differs": sets.differs, "tables": sets.tables, "spread": sets.spread,
+        "draft": sets.draft, "keep_draft": sets.keep_draft, "draft_again": sets.draft_again, "switched": sets.switched,
     }  # fmt: skip
     for line in sys.stdin.buffer:
         request = json.loads(line)

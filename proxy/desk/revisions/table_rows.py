@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from proxy.policy.registries.rows import heading
+from proxy.policy.registries.table_words import gate_words, headings_of, plain
 from proxy.policy.registries.typed_rows import COLUMNS
 from proxy.policy.text.lexicon import COLUMNS as LEXICON
 from proxy.policy.text.otp_codes import COLUMNS as CODE_TEXTS
@@ -46,7 +48,49 @@ def columns_of(file: str) -> tuple[str, ...]:
     return WORDS
 
 
+class UnknownColumns(ValueError):
+    """Headings that no column of the table has."""
+
+    def __init__(self, headings: Sequence[str]) -> None:
+        super().__init__(", ".join(headings))
+
+
+def canonical(file: str, text: str, ignore: Collection[str] | None = None) -> str:
+    """A registry whose headings are in Chinese or in another order, with the table's own; any other text is unchanged. ``ignore``: headings to
+    be dropped; without it an unknown one leaves the text as it is. UnknownColumns."""
+    folder, _, name = file.partition("/")
+    if folder != "registries":
+        return text
+    table, columns = name.removesuffix(".csv"), columns_of(file)
+    words, order, found = headings_of(table, columns), columns, list[str]()
+    lines, begun = _plain_lines(text), 0
+    reader = csv.reader(io.StringIO(text, newline=None))
+    try:
+        for record in reader:
+            at, begun = begun, reader.line_num
+            cells = [cell.strip() for cell in record]
+            if not any(cells) or cells[0].startswith("#"):
+                found += lines[at:begun]
+            elif order is columns:
+                order = heading(cells, columns, words) or ()
+                dropped = {plain(one) for one in ignore or ()}
+                unknown = [one for one in order if one and one not in columns and plain(one) not in dropped]
+                if unknown and ignore is not None:
+                    raise UnknownColumns(unknown)
+                if unknown or order == columns[: len(order)]:
+                    return text
+                found.append(",".join(columns))
+            else:
+                row = dict(zip(order, cells, strict=False))
+                row = gate_words(table, {column: row.get(column, "") for column in columns})
+                found.append(line_of(file, tuple(row.values())))
+    except csv.Error:
+        return text
+    return "".join(f"{line}\n" for line in found)
+
+
 def read(file: str, text: str) -> EditableTable:
+    text = canonical(file, text)
     columns, found = columns_of(file), list[TableRow]()
     if columns is WORDS:
         numbered_lines = [(at, line.strip()) for at, line in enumerate(_lines(file, text))]
@@ -121,8 +165,10 @@ def merged(file: str, text: str, rows: Sequence[Sequence[str]]) -> tuple[str, li
 
 def _lines(file: str, text: str) -> list[str]:
     """As ``policy`` counts them: in a table other characters than line feeds end no line (a pasted cell may hold one)."""
-    if columns_of(file) is WORDS:
-        return text.splitlines()
+    return text.splitlines() if columns_of(file) is WORDS else _plain_lines(canonical(file, text))
+
+
+def _plain_lines(text: str) -> list[str]:
     return [line.removesuffix("\n") for line in io.StringIO(text, newline=None)]
 
 

@@ -1,12 +1,18 @@
 """Edits registries and lists of words, and proposes the changes.
 
 In: a set's files; a row that is added, changed, ended or removed; a whole file. Out: rows that fit a search; the problems that
-``gate106 check`` finds; a proposal. Never: a list of people; a draft kept: it lives in its author's browser.
+``gate106 check`` finds; a proposal. Never: a list of people.
 """
 
 from __future__ import annotations
 
+import asyncio
 import codecs
+import csv
+import io
+import re
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -16,10 +22,22 @@ from proxy.console import forms
 from proxy.console.gate_client import CannotAsk
 from proxy.console.page import Page, PageRequest
 from proxy.desk.revisions import table_rows
-from proxy.desk.revisions.drafting import DRAFT_BYTES_MAX, base_of, checked, draft_text, push
+from proxy.desk.revisions.drafting import (
+    DRAFT_BYTES_MAX,
+    Draft,
+    base_of,
+    checked,
+    draft_of,
+    draft_text,
+    in_the_way,
+    keep,
+    keep_form,
+    push,
+)  # fmt: skip
 from proxy.desk.revisions.rule_text import difference
 from proxy.model.message import CATEGORY_WORDS
 from proxy.model.roles import Permission
+from proxy.operations.files.row_files import NotATable, encoding_of, rows_of
 from proxy.policy import time_windows
 from proxy.policy.registries.filings import FILING_STATES, INDUSTRIES, SOURCES, USES
 from proxy.policy.registries.platforms import SHOPS
@@ -42,14 +60,12 @@ CHOSEN: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Columns that hold one of a few words; a column of one file only stands with its file."""
 TEMPLATES = "registries/templates.csv"
-CODINGS = ("utf-8-sig", "gb18030")
-"""Of files that people bring: as spreadsheets in China save them, too."""
 
 
 @page.get()
 async def show(request: PageRequest) -> Response:
     """All there are, with how many rows each has."""
-    base = await base_of(request)
+    base, *_ = draft = await _draft(request)
     found = await request.asking.sandbox.tables(base)
     counted = [
         (name, len(table_rows.read(name, text).rows) if text is not None else None, name.partition("/")[0])
@@ -57,13 +73,13 @@ async def show(request: PageRequest) -> Response:
     ]
     now, described = await request.ask("rules"), await request.asking.sandbox.describe(base)
     written = sorted(name for name in described.get("files", {}) if "/" in name)
-    return request.render(tables=counted, written=written, now=now, waits=now["proposed"])
+    return request.render(tables=counted, written=written, now=now, waits=now["proposed"], drafted=draft.files)
 
 
 @page.get("one")
 async def one(request: PageRequest) -> Response:
-    base, file = await base_of(request), request.query.get("file", "")
-    return await _table(request, base, file, await _before(request, base, file), search=request.query.get("q", ""))
+    draft, file = await _draft(request), request.query.get("file", "")
+    return await _table(request, draft, file, await _before(request, draft.base, file), search=request.query.get("q", ""))
 
 
 @page.get("file")
@@ -102,33 +118,38 @@ async def change(request: PageRequest) -> Response:
     try:
         if request.form("do") == "import" and file == TEMPLATES:
             listed, columns = await _listed(request), table_rows.columns_of(file)
-            draft, _ = table_rows.merged(file, text, [[one[name] for name in columns] for one in listed["rows"]])
-            return await _table(request, base, file, before, draft, listed=listed)
-        return await _table(request, base, file, before, await _made(request, file, text, before), search=request.form("q"))
+            text, _ = table_rows.merged(file, text, [[one[name] for name in columns] for one in listed["rows"]])
+            return await _table(request, await keep(request, base, {file: text}), file, before, listed=listed)
+        draft = await keep(request, base, {file: await _made(request, file, text, before)})
+        return await _table(request, draft, file, before, search=request.form("q"))
     except _CannotMake as error:
-        return await _table(request, base, file, before, text, problem=str(error), status=422)
+        draft = await keep(request, base, {file: text})
+        return await _table(request, draft, file, before, problem=str(error), status=422)
 
 
 @page.post("check", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
 async def check(request: PageRequest) -> Response:
     try:
-        return request.part("check", "tables_one.html", wrong="", **await checked(request, TABLE_FILE))
+        draft = await keep_form(request, TABLE_FILE)
+        return request.part("check", "tables_one.html", wrong="", draft=draft, **await checked(request, draft))
     except CannotAsk as error:
         return request.part("check", "tables_one.html", 409, wrong=str(error))
 
 
 @page.post("propose", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
 async def propose(request: PageRequest) -> Response:
-    base, file, text = request.form("base"), request.form("file"), draft_text(request)
+    base, file = await base_of(request), request.form("file")
+    draft = await keep_form(request, TABLE_FILE)
     before = await _before(request, base, file)
-    answer = await checked(request, TABLE_FILE)
-    if answer["broken"] or (answer["failing"] and not request.form("seen")):
-        problem = request.t("broken_first" if answer["broken"] else "see_first")
-        return await _table(request, base, file, before, text, problem=problem, status=422)
+    if draft.base != base:  # others decided meanwhile
+        draft = await draft_of(request, base)
+        return await _table(request, draft, file, before, problem=request.t("base_moved"), status=409)
+    if problem := in_the_way(request, draft, await checked(request, draft)):
+        return await _table(request, draft, file, before, problem=problem, status=422)
     try:
-        event = await push(request, base, {file: text})
+        event = await push(request, draft)
     except CannotAsk as error:
-        return await _table(request, base, file, before, text, problem=str(error), status=409)
+        return await _table(request, draft, file, before, problem=str(error), status=409)
     if event["proposed"]:
         return request.go("/proposal", request.t("proposed"))
     return request.go("/tables", request.t("in_force_now", revision=event["in_force"][:8]))
@@ -146,6 +167,11 @@ async def again(request: PageRequest) -> Response:
 
 class _CannotMake(Exception):
     """The change cannot be made; the text says why."""
+
+
+async def _draft(request: PageRequest) -> Draft:
+    """The draft of whoever may have one."""
+    return await draft_of(request) if request.may(Permission.ENTER) else Draft(await base_of(request), {}, [])
 
 
 async def _before(request: PageRequest, base: str, file: str) -> str:
@@ -166,7 +192,7 @@ async def _made(request: PageRequest, file: str, text: str, before: str) -> str:
     if do == "undo":
         return before
     if do == "upload":
-        return await _brought(request)
+        return await _brought(request, file)
     cells = [request.form(f"cell_{number}") for number in range(len(sheet.columns))]
     if do == "add":
         if not any(cells):
@@ -201,17 +227,33 @@ async def _listed(request: PageRequest) -> dict[str, Any]:
     return found
 
 
-async def _brought(request: PageRequest) -> str:
+async def _brought(request: PageRequest, file: str) -> str:
+    """The text of an uploaded CSV or XLSX; of a registry with its own headings, whatever theirs were."""
     upload = request.upload("csv")
     data = await upload.read() if upload is not None else b""
-    for coding in CODINGS:
-        try:
-            text = data.decode(coding).replace("\r\n", "\n").replace("\r", "\n")
-        except UnicodeDecodeError:
-            continue
-        if text.strip():
-            return text if text.endswith("\n") else text + "\n"
-    raise _CannotMake(request.t("no_text"))
+    dropped = re.split("[、,，;；]+", request.form("ignore"))
+    try:
+        return table_rows.canonical(file, await asyncio.to_thread(_text_of, data), dropped)
+    except table_rows.UnknownColumns as error:
+        raise _CannotMake(request.t("unknown_columns", columns=str(error))) from None
+    except (NotATable, OSError, ValueError) as error:
+        raise _CannotMake(str(error) or request.t("no_text")) from None
+
+
+def _text_of(data: bytes) -> str:
+    """NotATable, OSError; ValueError where there is nothing."""
+    with tempfile.TemporaryDirectory(prefix="gate106-came-") as folder:
+        path = Path(folder) / "table"
+        path.write_bytes(data)
+        if data.startswith(b"PK\x03\x04"):
+            held = io.StringIO()
+            csv.writer(held, lineterminator="\n").writerows(cells for _, cells in rows_of(path))
+            text = held.getvalue()
+        else:
+            text = path.read_text(encoding_of(path)).replace("\r\n", "\n").replace("\r", "\n")
+    if not text.strip():
+        raise ValueError
+    return text if text.endswith("\n") else text + "\n"
 
 
 def _form(file: str) -> dict[str, Any]:
@@ -228,16 +270,16 @@ def _seen(file: str, text: str, search: str) -> dict[str, Any]:
 
 
 async def _table(
-    request: PageRequest, base: str, file: str, before: str, text: str | None = None, problem: str = "", search: str = "",
+    request: PageRequest, draft: Draft, file: str, before: str, problem: str = "", search: str = "",
     status: int = 200, listed: dict[str, Any] | None = None,
 ) -> Response:  # fmt: skip
-    """``text``: the draft, where there is one. ``listed``: what a template list has brought into it."""
-    text = before if text is None else text
+    """``listed``: what a template list has brought into the draft."""
+    text = draft.files.get(file, before)
     lines = list(difference(before.encode(), text.encode())) if text != before else []
     now = await request.ask("rules")
     return request.render(
-        "tables_one.html", status, now=now, base=base, file=file, text=text, problem=problem, why=request.form("why"), row=None, listed=listed,
-        opened=False, wrong="",
+        "tables_one.html", status, now=now, draft=draft, base=draft.base, file=file, text=text, problem=problem, why=request.form("why"),
+        row=None, listed=listed, opened=False, wrong="",
         **_form(file), **_seen(file, text, search),
         files=[{"file": file, "rows": lines[:DIFFERENCE_SHOWN], "more": len(lines) > DIFFERENCE_SHOWN}] if lines else [],
     )  # fmt: skip

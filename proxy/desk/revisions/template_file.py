@@ -21,6 +21,7 @@ from typing import NamedTuple
 from proxy.model.message import hash48
 from proxy.operations.files.row_files import FileFaults, is_note
 from proxy.policy.registries import template_text
+from proxy.policy.registries.table_words import places, plain
 from proxy.policy.registries.template_variables import NAMES, PLACEHOLDER, VARIABLE, placeholders
 from proxy.policy.registries.typed_rows import COLUMNS as REGISTRY
 from proxy.policy.text.category import SUBCATEGORIES
@@ -46,7 +47,6 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "allows": ("allows", "报备允许"),
 }  # fmt: skip
 """What a column may be called."""
-_PLACE = {word.replace(" ", ""): name for name, words in COLUMNS.items() for word in words}
 _LIKE = {
     "text": re.compile("模板.*(?:内容|正文)|短信.*(?:内容|正文)|内容模板"),
     "signature": re.compile("签名(?!.*(?:id|编号|来源|类型|用途|状态|备注))"),
@@ -188,12 +188,8 @@ def _name(given: Mapping[str, str], signature: str, lines: Mapping[str, int]) ->
 
 def _heads(cells: list[str]) -> dict[str, int]:
     """Columns by name; none where the row is no heading: it names too few."""
-    found: dict[str, int] = {}
-    words = [unicodedata.normalize("NFKC", cell).strip(" *:").lower().replace("模版", "模板") for cell in cells]
-    words = [re.sub(r"[\s_]+|\(.*\)$", "", word) for word in words]
-    for place, word in enumerate(words):
-        if (name := _PLACE.get(word)) is not None:
-            found.setdefault(name, place)
+    words = [plain(cell).replace("模版", "模板").replace(" ", "") for cell in cells]
+    found, _ = places(words, COLUMNS)
     for name, like in _LIKE.items():
         if name not in found:
             likely = [place for place, word in enumerate(words) if place not in found.values() and like.search(word)]

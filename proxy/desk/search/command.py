@@ -2,39 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from proxy.archive.query import LIMIT_MAX, SKIP_MAX
+from proxy.i18n.catalog import CLOSED, COUNTED
+from proxy.i18n.labels import FATES, RECEIPTS
+from proxy.i18n.phrases import Bilingual, both
+from proxy.model.message import CATEGORY_WORDS
 from proxy.model.redact import mask_numbers
 from proxy.model.roles import Permission
 from proxy.operations import terminal
-from proxy.operations.declaration import Program, command
+from proxy.operations.declaration import CSV, Program, command
 from proxy.operations.files.journal_access import disk_of, places_of, record_access
 from proxy.operations.parameters import DURATION, MOMENT, Choice, Flag, Integer, Reason, Recipient, Text
-from proxy.operations.terminal import CONFIG, Config, Control, Json, format_time
+from proxy.operations.terminal import CONFIG, Config, Control, Json, format_time, in_words_of_reader
+from proxy.policy.registries.regions import PROVINCE_CODES, UNKNOWN, Regions
 from proxy.runtime import hardening
 
 if TYPE_CHECKING:
     from proxy.archive.coverage import CoverageReport
     from proxy.archive.pending_segments import LocalJournal
     from proxy.archive.query import Query
-    from proxy.archive.search import HistoryEvent, Hit, SearchResult
+    from proxy.archive.search import Facets, HistoryEvent, Hit, SearchResult
     from proxy.archive.secret_keys import ArchiveKeys
     from proxy.config import ArchiveLocations
-    from proxy.i18n.text import Bilingual
 
 DAY_S = 86_400.0
-Names = Mapping[str, "Bilingual"]
+FACET_VALUES_MAX = 40
+Names = Mapping[str, Bilingual]
 """States of events that say a signature's hash → the same with its name."""
 NO_NAMES: Names = {}
 
 
 @command(
     "find",
-    Program(permission=Permission.LOOK, answer={"messages": [object], "more": Any, "events": [object], "covered": object}),
+    Program(
+        permission=Permission.LOOK,
+        answer={"messages": [object], "more": Any, "events": [object], "covered": object, "facets?": object},
+    ),
+    Program(at="find/export", permission=Permission.TAKE_OUT, out="--out", media=CSV, required=("why",)),
     example="gate106 find --to 13800210500 --at '2026-11-11 10:05' --from 1069",
 )
 def find(
@@ -49,7 +59,14 @@ def find(
     provider: Annotated[str, Text("Who sent it.", 100)] = "",
     verdict: Annotated[str, Choice("allow, defer or reject.", ("allow", "defer", "reject"))] = "",
     reason: Annotated[str, Text("Why it was refused.", 60)] = "",
+    category: Annotated[str, Choice("Only of this category.", tuple(CATEGORY_WORDS))] = "",
+    province: Annotated[str, Choice("Only to numbers of this province.", (*PROVINCE_CODES, UNKNOWN))] = "",
     limit: Annotated[int, Integer("How many messages, the newest.", 1, 1000)] = 50,
+    skip: Annotated[int, Integer("Messages to pass over: those of earlier pages.", 0, SKIP_MAX)] = 0,
+    facets: Annotated[bool, Flag("Count the messages that fit by provider, reason, category, province and day, too.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write them as CSV or XLSX to a new file (up to 20,000). Needs --why.")
+    ] = None,
     unmasked: Annotated[bool, Flag("Show whole numbers. Needs --why.")] = False,
     why: Annotated[str, Reason()] = "",
     prove: Annotated[bool, Flag("Read every file the answer stands on and compare it with what was written.")] = False,
@@ -67,12 +84,14 @@ def find(
     from proxy.model.number import NotARecipient, recipient_of
 
     hardening.restrict_umask()
-    if unmasked and not why.strip():
-        terminal.fail("find: --unmasked needs --why (the journal keeps it)")
+    if (unmasked or out is not None) and not why.strip():
+        terminal.fail(f"find: {'--unmasked' if unmasked else '--out'} needs --why (the journal keeps it)")
     try:
         begin, end = _span(at, within, since, until)
         person = recipient_of(to) if to is not None else 0
-        question = Query(person, begin, end, from_, signature, text, provider, verdict, reason, limit).checked()
+        question = Query(
+            person, begin, end, from_, signature, text, provider, verdict, reason, limit, category, province, skip
+        ).checked()
     except NotARecipient as fault:
         terminal.fail(f"--to: {fault}")
     except BadQuery as fault:
@@ -80,9 +99,15 @@ def find(
     terminal.note_unknown(config, provider)
     places = places_of(config, every=True)
     keys = keys_of(places)
-    if person or unmasked:
-        record_access(places, control, "find", question.words(), why=why or None, unmasked=unmasked)
-    found = run_search(places, keys, question, time.time(), thorough=prove)
+    if person or unmasked or out is not None:
+        what = "find" if out is None else "find export"
+        record_access(places, control, what, question.words(), why=why or None, unmasked=unmasked)
+    if out is not None:
+        rows = write_found(out, _pages(places, keys, question), keys, question, unmasked=unmasked)
+        terminal.print_answer({"rows": rows, "file": str(out)}, json, [f"{out}: {rows} rows"])
+        return
+    province_of = province_look_up(config) if province or facets else None
+    found = run_search(places, keys, question, time.time(), thorough=prove, province_of=province_of, facets=facets)
     proved = _proved(found.covered) if prove else None
     numbers = [number_of(hit, keys, unmasked, question) for hit in found.hits]
     names = _named(found, person, config)
@@ -91,6 +116,65 @@ def find(
         lines.append("long messages were searched part by part: words that run over from one part into the next are not found")
     terminal.print_answer(as_dict(found, numbers, proved, whole=unmasked, names=names), json, lines)
     raise typer.Exit(0 if found.hits or found.events else 1)
+
+
+def province_look_up(config: Path) -> Callable[[int], str]:
+    """The province of a number by the map of the rules in the settings; by the one that ships, if they cannot be read."""
+    from proxy.config import SettingsError, rules_folder
+    from proxy.policy.loading.folder import RulesFolder
+    from proxy.policy.loading.problem import RulesError
+
+    try:
+        regions = RulesFolder(rules_folder(config)).regions()
+    except (SettingsError, RulesError, OSError):
+        regions = Regions.load()
+    return lambda number: regions.of(number)[0]
+
+
+HEADS = {
+    "time": "时间", "message": "短信编号", "number": "号码", "provider": "通道商", "port": "端口", "category": "类别", "signature": "签名",
+    "text": "短信内容", "verdict": "判定", "reason": "原因", "rules": "规则", "became": "后来",
+}  # fmt: skip
+"""Columns of an export, in Chinese as pages have them."""
+
+
+def write_found(out: Path, pages: Iterable[SearchResult], keys: ArchiveKeys, question: Query, *, unmasked: bool) -> int:
+    """Writes the messages as a new file, which only its owner may read; returns how many."""
+    from proxy.model.redact import csv_cell
+    from proxy.operations.files.row_files import write_table
+
+    shown, count = str if unmasked else mask_numbers, 0
+
+    def rows() -> Iterator[list[str]]:
+        nonlocal count
+        for found in pages:
+            for hit in found.hits:
+                count += 1
+                cells = (
+                    format_time(hit.at), hit.name, number_of(hit, keys, unmasked, question), hit.provider, hit.port, hit.category,
+                    hit.signature,
+                    shown(hit.text), hit.verdict, hit.reason, hit.rules, "; ".join(map(_fate, hit.fates)),
+                )  # fmt: skip
+                yield [csv_cell(one) for one in cells]
+
+    try:
+        write_table(out, tuple(f"{chinese} {name}" for name, chinese in HEADS.items()), rows())
+    except OSError as error:
+        terminal.fail(f"{out}: {error.strerror or error}")
+    return count
+
+
+def _pages(places: ArchiveLocations, keys: ArchiveKeys, question: Query) -> Iterator[SearchResult]:
+    """All that fits from ``skip`` on, at most SKIP_MAX messages."""
+    import time
+
+    question = question._replace(limit=LIMIT_MAX)
+    while True:
+        found = run_search(places, keys, question, time.time())
+        yield found
+        if not found.more or question.skip + LIMIT_MAX > SKIP_MAX:
+            return
+        question = question._replace(skip=question.skip + LIMIT_MAX)
 
 
 def _span(at: str | None, within: str, since: str | None, until: str | None) -> tuple[float, float]:
@@ -132,8 +216,9 @@ def journals_of(places: ArchiveLocations) -> list[LocalJournal]:
 
 
 def run_search(
-    places: ArchiveLocations, keys: ArchiveKeys, question: Query, now: float, *, thorough: bool = False
-) -> SearchResult:
+    places: ArchiveLocations, keys: ArchiveKeys, question: Query, now: float, *, thorough: bool = False,
+    province_of: Callable[[int], str] | None = None, facets: bool = False,
+) -> SearchResult:  # fmt: skip
     import duckdb
 
     from proxy.archive import search
@@ -142,7 +227,16 @@ def run_search(
     from proxy.journal.write_ahead_log import JournalError
 
     try:
-        return search.find(places.archive.folder, journals_of(places), keys, question, now, thorough=thorough)
+        return search.find(
+            places.archive.folder,
+            journals_of(places),
+            keys,
+            question,
+            now,
+            thorough=thorough,
+            province_of=province_of,
+            facets=facets,
+        )
     except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
         terminal.fail(error)
 
@@ -185,26 +279,56 @@ def number_of(hit: Hit, keys: ArchiveKeys, unmasked: bool, question: Query) -> s
 def _lines(
     found: SearchResult, numbers: Sequence[str], proved: list[str] | None, limit: int, *, whole: bool, names: Names = NO_NAMES
 ) -> Iterator[str]:
+    from proxy.archive.search import HIDDEN
+
     shown = str if whole else mask_numbers  # a person's text, in which other numbers may stand
     for hit, number in reversed(list(zip(found.hits, numbers, strict=True))):
         why = f" {hit.reason}" + (f" ({hit.rules})" if hit.rules else "") if hit.reason else ""
         long = f", {len(hit.sequences)} of {hit.parts} parts" if hit.parts > 1 else ""
-        yield f"{format_time(hit.at)}  {number}  {hit.provider} {hit.port}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]"
-        yield f"    {shown(hit.text)}"
+        about = f"{format_time(hit.at)}  {number}  {hit.provider} {hit.port}"
+        yield Bilingual(
+            f"{about}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]",
+            f"{about}  {_zh(hit.category)}  {_zh(hit.verdict)}{why.replace(hit.reason, _zh(hit.reason), 1)}  "
+            f"[{hit.name}{long and f'，{len(hit.sequences)}/{hit.parts} 段'}]",
+        )
+        yield both(f"    {in_words_of_reader(HIDDEN) if hit.text == HIDDEN else shown(hit.text)}")
         for fate in hit.fates:
-            yield f"    {format_time(fate.at)}  {_fate(fate)}"
+            yield Bilingual(f"    {format_time(fate.at)}  {_fate(fate)}", f"    {format_time(fate.at)}  {_fate(fate, _zh)}")
     for fate in found.events:
-        state = f"{names.get(fate.state, fate.state)} {shown(fate.text)}"
-        yield f"{format_time(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {state}".rstrip()
+        at, name, text = format_time(fate.at), names.get(fate.state, both(fate.state)), shown(fate.text)
+        yield Bilingual(
+            f"{at}  {fate.what}  {fate.provider} {fate.port}  {name} {text}".rstrip(),
+            f"{at}  {FATES.get(fate.what, fate.what)}  {fate.provider} {fate.port}  {_zh(name.zh)} {text}".rstrip(),
+        )
     if found.more:
-        yield f"and more: these are the newest {limit} (--limit, or a narrower time)"
+        yield f"and more: these are {limit} of them (--skip {limit}, or a narrower time)"
+    if found.facets is not None:
+        yield f"{found.facets.total} messages fit{'' if found.facets.complete else ' among the newest records that were counted'}"
+        for facet, counts in found.facets.counts.items():
+            values = facet_values(facet, counts)
+            yield Bilingual(
+                f"  {facet}: " + ", ".join(f"{value} {count}" for value, count in values),
+                f"  {CLOSED['dimension'].get(facet, facet)}：" + "，".join(f"{_zh(value)} {count}" for value, count in values),
+            )
     if not found.hits:
         yield "no message fits"
     yield from coverage_lines(found, proved)
 
 
-def _fate(fate: HistoryEvent) -> str:
-    said = f"{fate.what} {fate.state}"
+def facet_values(name: str, counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The most frequent values; days, the newest first."""
+    by_count = sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:FACET_VALUES_MAX]
+    return sorted(by_count, reverse=True) if name == "day" else by_count
+
+
+def _zh(word: str) -> str:
+    """A word of the closed lists of messages and what became of them."""
+    return COUNTED.get(word) or RECEIPTS.get(word, word)
+
+
+def _fate(fate: HistoryEvent, word: Callable[[str], str] = str) -> str:
+    what = fate.what if word is str else FATES.get(fate.what, fate.what)
+    said = f"{what} {word(fate.state)}"
     if fate.status:
         said += f" 0x{fate.status:02X}"
     return f"{said}  id {fate.message_id}" if fate.message_id else said
@@ -231,9 +355,11 @@ def coverage_lines(found: SearchResult, proved: list[str] | None) -> Iterator[st
 
 def _files(found: SearchResult, proved: list[str] | None) -> str:
     count = len(found.covered.files)
+    if proved is None and not found.passed_over:
+        return f"{count} files can matter, none was proved byte for byte (--prove does that, gate106 journal verify all of it)"
     if proved is None:
-        passed = f" (of {found.passed_over} the filter says that no such thing is in them)" if found.passed_over else ""
-        return f"{count} files can matter{passed}, none was proved byte for byte (--prove does that, gate106 journal verify all of it)"
+        passed = f"of {found.passed_over} the filter says that no such thing is in them"
+        return f"{count} files can matter ({passed}), none was proved byte for byte (--prove does that, gate106 journal verify all of it)"
     if proved:
         return f"{count} files can matter, all were read: {len(proved)} are not as they were written"
     return f"{count} files can matter, and are as they were written"
@@ -253,7 +379,15 @@ def as_dict(
             "nodes": [span._asdict() for span in covered.spans], "files": len(covered.files), "passed_over": found.passed_over,
             "chain_holds": not (faults or proved), "faults": faults, "unreached": list(covered.unreached), "altered": proved,
         },
-    }  # fmt: skip
+    } | ({} if found.facets is None else {"facets": _facets(found.facets)})  # fmt: skip
+
+
+def _facets(found: Facets) -> dict[str, Any]:
+    counts = {
+        name: [{"value": value, "count": count} for value, count in facet_values(name, counts)]
+        for name, counts in found.counts.items()
+    }
+    return {"total": found.total, "complete": found.complete, **counts}
 
 
 def _fate_dict(fate: HistoryEvent, shown: Callable[[str], str]) -> dict[str, Any]:

@@ -18,11 +18,11 @@ from proxy.operations.journal_writes import record_command
 from proxy.operations.parameters import NUMBER_CHARACTERS_MAX, Choice, Flag, Recipient, Text, Why, require_why
 
 COMMANDS = (
-    "complaint sweep", "evidence pack", "explain --message", "find", "journal person", "journal show", "optout trace",
-    "rules export",
+    "complaint sweep", "complaint take-answer", "evidence pack", "explain --message", "find", "find export", "journal person", "journal show",
+    "optout trace", "rules export",
 )  # fmt: skip
 """Commands that read files without the gate and record it here."""
-TAKES_OUT = ("evidence pack", "rules export")
+TAKES_OUT = ("complaint take-answer", "evidence pack", "find export", "rules export")
 """Commands that write files for other people."""
 DETAILS_MAX = 2000
 

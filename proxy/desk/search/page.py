@@ -9,9 +9,9 @@ The page runs ``gate106 find`` and ``gate106 explain --message``: programs of lo
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
-from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from proxy.console import forms
@@ -24,9 +24,10 @@ from proxy.policy import time_windows
 
 page = Page("find", "/find", wants=Permission.LOOK, place=20)
 
-FIELDS = ("to", "at", "within", "from", "text", "signature", "provider", "verdict", "reason")
+FIELDS = ("to", "at", "within", "from", "text", "signature", "provider", "verdict", "reason", "category", "province", "day")
 WITHIN = ("10m", "1h", "6h", "1d", "30d")
 LIMIT = 50
+FACETS = ("provider", "reason", "category", "province", "day")
 OBJECTS = ("refuses", "would refuse", "defers", "would defer", "exempts")
 """What a rule says that had a part in it."""
 UNTIL = ("30d", "180d", "")
@@ -34,9 +35,10 @@ UNTIL = ("30d", "180d", "")
 
 
 @page.get()
-async def show(request: PageRequest) -> Response:
-    wanted = any(request.query.get(name) for name in FIELDS if name != "within")
-    return request.render(asked=asked(request.query), wanted=wanted)
+async def show(request: PageRequest, problem: str = "") -> Response:
+    given = asked(request.query)
+    wanted = any(value for name, value in given.items() if name != "within")
+    return request.render(asked=given, wanted=wanted, problem=problem, skip=request.skip)
 
 
 @page.get("found")
@@ -47,9 +49,28 @@ async def found(request: PageRequest) -> Response:
             recipient_of(given["to"])
         except NotARecipient:
             return request.part("problem", "problem.html", 400, why=request.t("bad_number"))
-    argv = [f"--{name}={value}" for name, value in given.items() if value and (name != "within" or given["at"])]
-    ran = await request.run("find", *argv, f"--limit={LIMIT}", "--json")
-    return request.part("found", limit=LIMIT, **ran.json)
+    ran = await request.run("find", *_options(given), f"--limit={LIMIT}", f"--skip={request.skip}", "--facets", "--json")
+    return request.part("found", limit=LIMIT, skip=request.skip, asked=given, names=FACETS, **ran.json)
+
+
+@page.post("export", wants=Permission.TAKE_OUT, again=show)
+async def export(request: PageRequest) -> Response:
+    """All that fits as CSV, numbers masked unless they are asked for: the journal keeps who took it, and why."""
+    given = asked({name: request.form(name) for name in FIELDS})
+    whole = ["--unmasked"] if request.form("unmasked") and request.may(Permission.WHOLE) else []
+    argv = ["find", *_options(given), f"--why={request.form('why')}", *whole, "--json"]
+    return await forms.download_of(request, "messages.csv", lambda out: [*argv, f"--out={out}"])
+
+
+def _options(given: Mapping[str, str]) -> list[str]:
+    """A day stands for a time."""
+    said = {name: value for name, value in given.items() if value and name not in ("day", "within")}
+    if given["day"]:
+        said |= {"since": given["day"], "until": given["day"]}
+        said.pop("at", None)
+    elif given["at"]:
+        said["within"] = given["within"]
+    return [f"--{name}={value}" for name, value in said.items()]
 
 
 @page.get("message/{name}")
@@ -125,7 +146,7 @@ async def evidence(request: PageRequest) -> Response:
 # -- what all of them need
 
 
-def asked(query: QueryParams) -> dict[str, str]:
+def asked(query: Mapping[str, str]) -> dict[str, str]:
     """The form's fields, trimmed; a time of ``datetime-local`` as the command spells it."""
     found = {name: query.get(name, "").strip() for name in FIELDS}
     found["at"] = found["at"].replace("T", " ")

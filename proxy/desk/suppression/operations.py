@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from proxy.config.yaml_file import unknown
+from proxy.i18n.phrases import WORDS, Bilingual
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages, operator_actions
 from proxy.model.message import SUBCATEGORIES, Category
@@ -29,7 +30,7 @@ from proxy.operations.journal_writes import change_recipient, record_command
 from proxy.operations.number_chunks import put_in_force, receive_numbers
 from proxy.operations.parameters import Amount, Choice, Flag, Rows, Seconds, Text, To, Why, on_line
 from proxy.operations.schemas import SharedSchema
-from proxy.operations.terminal import format_time, table_lines
+from proxy.operations.terminal import format_time, in_words_of_reader, table_lines
 from proxy.state.lists.suppression_lists import LISTS_MAX, TooManyLists
 from proxy.state.record import record
 from proxy.state.record.packed_facts import SCOPES, VALUE_BYTES_MAX
@@ -54,6 +55,7 @@ SCOPE = Choice("all, advertiser, signature, provider, port or category.", ("all"
 VALUE = Text("Which advertiser, signature …; all has none.", 200)
 SOURCE = Choice("Who says so: officer, complaint, import or hotline (an app, too).", SOURCES, shown="officer")
 LASTS = Seconds("How long (180d); for good if it is not said.", 0.0, FOR_S_MAX)
+CHECK = Flag("Say what would be stored; store nothing.")
 UNTIL = Amount("Until when, in seconds since 1970.", 0.0, 4e9, internal=True)
 
 NAME_FIELDS = {"advertiser": str, "signature": str, "about": str, "about_zh": str}
@@ -112,10 +114,18 @@ def with_journal_names(answer: Mapping[str, Any], given: Mapping[str, Any], conf
 # -- answers as text
 
 
-def _words(one: Mapping[str, Any]) -> str:
+def _words(one: Mapping[str, Any]) -> Bilingual:
     """An opt-out of an answer, for people."""
-    until = f", until {format_time(one['until'])}" if one["until"] else ""
-    return f"{one['about']}, by {one['source']} since {format_time(one['since'])}{until}"
+    since, until = format_time(one["since"]), format_time(one["until"]) if one["until"] else ""
+    return Bilingual(
+        f"{one['about']}, by {one['source']} since {since}" + (f", until {until}" if until else ""),
+        f"{one['about_zh']}，{WORDS.get(one['source'], one['source'])}，自 {since}" + (f"，至 {until}" if until else ""),
+    )
+
+
+def _with_words(answer: Answer, one: Mapping[str, Any], english: str = "", chinese: str = "") -> Bilingual:
+    words = _words(one)
+    return Bilingual(f"{answer['to']}: {english}{words}", f"{answer['to']}：{chinese}{words.zh}")
 
 
 def unenforced(answer: Answer) -> Iterable[str]:
@@ -124,14 +134,22 @@ def unenforced(answer: Answer) -> Iterable[str]:
 
 def _refusals(answer: Answer) -> Iterator[str]:
     for one in answer["refusals"]:
-        yield f"{answer['to']}: {_words(one)} ({one['kept']}){'' if one['in_force'] else ': over'}"
+        words, over = _with_words(answer, one), not one["in_force"]
+        kept = "名单" if one["kept"] == "list" else "个人记录"
+        yield Bilingual(f"{words} ({one['kept']}){': over' * over}", f"{words.zh}（{kept}）{'：已过期' * over}")
     if not answer["refusals"]:
         yield f"{answer['to']}: nothing is suppressed"
 
 
 def _lists(answer: Answer) -> Iterable[str]:
     rows = (
-        (one["about"], one["source"], one["numbers"], format_time(one["newest"]), format_time(one["until"]))
+        (
+            in_words_of_reader(Bilingual(one["about"], one["about_zh"])),
+            one["source"],
+            one["numbers"],
+            format_time(one["newest"]),
+            format_time(one["until"]),
+        )
         for one in answer["lists"]
     )
     return table_lines(("about", "source", "numbers", "newest", "until"), rows, "there are no lists")
@@ -147,7 +165,7 @@ class Suppressions(
 
     @operation(
         Permission.ENTER, answer={"to": str, "added": [REFUSAL], "enforced": bool}, record="suppressed", notes=unenforced,
-        text=lambda answer: (f"{answer['to']}: {_words(one)}" for one in answer["added"]),
+        text=lambda answer: (_with_words(answer, one) for one in answer["added"]),
         example='gate106 suppress add --to 13800210500 --scope provider --value jia --for 180d --why "case 4711"',
     )  # fmt: skip
     async def add(
@@ -164,7 +182,7 @@ class Suppressions(
 
     @operation(
         Permission.ENTER, answer={"to": str, "removed": [REFUSAL]}, record="suppressed", complete=with_journal_names,
-        text=lambda answer: (f"{answer['to']}: removed {_words(one)}" for one in answer["removed"]),
+        text=lambda answer: (_with_words(answer, one, "removed ", "已撤销 ") for one in answer["removed"]),
         example='gate106 suppress remove --to 13800210500 --scope provider --value jia --why "withdrawn"',
     )  # fmt: skip
     async def remove(
@@ -253,6 +271,7 @@ class Suppressions(
         why: Why,
         remove: Annotated[bool, Flag("Take these numbers off the lists of this scope and value instead.")] = False,
         file: Annotated[str, Text("The file's name.", 255)] = "-",
+        check: Annotated[bool, CHECK] = False,
     ) -> Answer:
         """Take a list in, of any size: all of it or, with any bad row, nothing. In force and on disk when the command ends."""
         from proxy.relay.effects.list_import import ListImport
@@ -261,6 +280,8 @@ class Suppressions(
         if not keys:
             raise CommandRefused("keys: must be a list of what the numbers refuse")
         refusals = [on_line(one.line, partial(refusal_of, gate, one)) for one in keys]
+        if check:
+            return {"would": named_rows(gate, refusals), "enforced": enforced(gate.relay.rules)}
         if gate.away:
             raise CommandRefused(gate.away)
         if gate.listing is not None:
@@ -345,7 +366,7 @@ def refusal_of(gate: Gate, terms: RefusalTerms) -> OptOut:
     if until and until <= now:
         raise CommandRefused("until: is over already")
     if until > now + FOR_S_MAX:
-        raise CommandRefused(f"until: must be a number from 0 to {now + FOR_S_MAX:g}")
+        raise CommandRefused("until: is more than 20 years away: write 'for good'")
     if (scope == "all") is bool(value):
         raise CommandRefused("scope all has no value" if value else f"scope {scope} needs a value (--value)")
     if value:

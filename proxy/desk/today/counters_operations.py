@@ -36,7 +36,7 @@ class Counters(Operations):
         answer={
             "at": float, "lives": [(str, object)], "verdicts": [(str, str, int)], "reasons": [(str, int)], "providers": [(str, object, int)],
             "providers_in_all": int, "rules": [(str, int)], "shadow": [(str, int)], "optouts": int, "sent_after_optout": int,
-            "judge_errors": int, "binds": int, "links": [(str, int, int, int)], "orders": int,
+            "titles": object, "judge_errors": int, "binds": int, "links": [(str, int, int, int)], "orders": int,
         },
     )  # fmt: skip
     async def counters(self, call: Call) -> Answer:
@@ -54,7 +54,9 @@ async def counter_rows(gate: WithOrders, life: str = "") -> dict[str, Any]:
         providers[provider][verdict] += number
         if reason:
             reasons[reason] += number
-    rules, shadow = await _by_first(tally.rule_hits), await _by_first(tally.shadow)
+    rules = (await _by_first(tally.rule_hits)).most_common(ROWS_MAX)
+    shadow = (await _by_first(tally.shadow)).most_common(ROWS_MAX)
+    named = {name for name, _ in (*rules, *shadow)}
     binds = Counter(link.access.provider.name for link in gate.binds())
     return {
         "at": gate.now(),
@@ -63,8 +65,9 @@ async def counter_rows(gate: WithOrders, life: str = "") -> dict[str, Any]:
         "reasons": reasons.most_common(ROWS_MAX),
         "providers": _with_most(providers, binds),
         "providers_in_all": len(gate.relay.directory.providers),
-        "rules": rules.most_common(ROWS_MAX),
-        "shadow": shadow.most_common(ROWS_MAX),
+        "rules": rules,
+        "shadow": shadow,
+        "titles": {rule.id: rule.say for rule in gate.relay.rules.rules if rule.id in named and rule.say},
         "optouts": sum(tally.optouts.values()),
         "sent_after_optout": max(tally.sent_after_optout, tally.sent_against_record),
         "judge_errors": sum(tally.judge_errors.values()),
@@ -103,6 +106,7 @@ def merged_counters(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "verdicts": [[category, verdict, number] for (category, verdict), number in sorted(verdicts.items())],
         "providers": _with_most(providers, binds),
         **{name: _sum(one[name] for one in reports).most_common(ROWS_MAX) for name in ("reasons", "rules", "shadow")},
+        "titles": {name: title for one in reports for name, title in one["titles"].items()},
         **{name: sum(one[name] for one in reports) for name in ("optouts", "sent_after_optout", "judge_errors", "binds")},
         "links": [[name, *counts] for name, counts in links.items()],
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from starlette.responses import Response
 
@@ -12,6 +14,7 @@ from proxy.console.metric_sampling import MINUTE_S, VERDICTS, Sampling, sums
 from proxy.console.page import Page, PageRequest
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
+from proxy.policy.time_windows import local
 
 page = Page("today", "/", wants=Permission.SEE, place=10)
 
@@ -23,8 +26,27 @@ COLUMNS = 60
 NAMED = 5
 """One minute in this many has a label: those of a clock's face."""
 ACCOUNT = re.compile(r" \(uid \d+, pid \d+\)")
+REASONS_SHOWN = 2
+COMPARED = {
+    "submitted": ("allow", "defer", "reject"), "passed": ("allow",), "rejected": ("reject",), "deferred": ("defer",), "optouts": ("optouts",),
+}  # fmt: skip
+"""Rows of the comparison, and what each counts."""
+WAITS = "waits for a second person"
+"""What notes say of tasks that the page lists itself."""
 KEPT_OUT = "rules: the folder's set"
 """How the note begins that the page has words of its own for."""
+
+
+class Task(NamedTuple):
+    """Something that waits for a person."""
+
+    word: str
+    number: int
+    page: str
+    path: str
+    mine: bool
+    """Whether whoever looks may do it."""
+    late: bool = False
 
 
 @page.get()
@@ -40,19 +62,96 @@ async def live(request: PageRequest) -> Response:
 @page.get("today/waits", renews=True)
 async def waits(request: PageRequest) -> Response:
     """Everything that waits for a person: it changes seldom, and takes several questions."""
-    ready, rules, penalties = await asyncio.gather(
-        request.asking.ready(), request.ask("rules"), request.ask("penalty.list", state="proposed")
-    )
-    overdue, doubtful = 0, {"open": 0, "overdue": 0}
-    if request.may(Permission.LOOK):
-        doubtful = (await request.ask("optout.doubtful", limit=0))["counts"]
-        overdue = sum((await request.ask("complaint.list", overdue=True, limit=1))["overdue"].values())
+    ready, rules = await asyncio.gather(request.asking.ready(), request.ask("rules"))
     return request.part(
         "waits", why=ready["why"],
-        notes=[ACCOUNT.sub("", one) for one in ready["notes"] if not (rules["kept_out"] and one.startswith(KEPT_OUT))],
-        kept_out=rules["kept_out"], in_force=rules["revision"], proposed=rules["proposed"], penalties=len(penalties["penalties"]),
-        overdue=overdue, doubtful=doubtful,
+        notes=[ACCOUNT.sub("", one) for one in ready["notes"] if not (rules["kept_out"] and one.startswith(KEPT_OUT)) and WAITS not in one],
+        kept_out=rules["kept_out"], waiting=await tasks(request, rules["proposed"]),
     )  # fmt: skip
+
+
+async def tasks(request: PageRequest, proposed: dict[str, Any] | None) -> list[Task]:
+    """What waits for somebody, what waits for whoever looks first. ``proposed``: the set of rules that waits."""
+    penalties, filings = await asyncio.gather(
+        request.ask("penalty.list", state="proposed"), request.lines("filing.tasks", days=0, who=request.who)
+    )
+    enters, approves = request.may(Permission.ENTER), request.may(Permission.APPROVE)
+    found = [
+        *_by_another(request, "proposed", "proposal", "/proposal", [proposed] if proposed else [], approves),
+        *_by_another(request, "penalties", "penalties", "/penalties?state=proposed", penalties["penalties"], approves),
+        Task("filings", len(filings[0]), "filings", f"/filings?days=0&who={quote(request.who)}", True),
+    ]
+    if request.may(Permission.LOOK):
+        doubtful, cases, feeds, erasures, batches = await asyncio.gather(
+            request.ask("optout.doubtful", limit=0), request.ask("complaint.list", overdue=True, limit=1),
+            request.ask("recycled.list", state="proposed"), request.ask("subject.list-requests", state="proposed"),
+            request.lines("consent", state="unreviewed"),
+        )  # fmt: skip
+        proved = [
+            one | {"author": one["who"].partition(" (")[0]} for line in batches[0] for one in line["batches"] if one["proof"]
+        ]
+        found += [
+            Task("overdue", sum(cases["overdue"].values()), "complaints", "/complaints?state=overdue", enters, late=True),
+            Task(
+                "doubtful",
+                doubtful["counts"]["open"],
+                "doubtful",
+                "/doubtful",
+                enters,
+                late=bool(doubtful["counts"]["overdue"]),
+            ),
+            *_by_another(request, "feeds", "recycled", "/recycled", feeds["feeds"], approves),
+            *_by_another(request, "erasures", "requests", "/requests", erasures["requests"], approves),
+            *_by_another(request, "proofs", "optouts", "/optouts/consents", proved, request.may(Permission.REVIEW)),
+        ]
+    return [one for one in found if one.number]
+
+
+def _by_another(
+    request: PageRequest, word: str, page_name: str, path: str, rows: list[dict[str, Any]], may: bool
+) -> Iterator[Task]:
+    """Rows that another person than their author decides: those for whoever looks, and the others."""
+    mine = sum(may and one["author"] != request.who for one in rows)
+    yield Task(word, mine, page_name, path, True)
+    yield Task(word, len(rows) - mine, page_name, path, False)
+
+
+@page.get("today/compared")
+async def compared(request: PageRequest) -> Response:
+    """Today beside yesterday and the same day last week, each up to now; and yesterday, which is over."""
+    answer = (await request.run("today", "--json", fine=(0,))).json
+    tables = [(word, _table(one)) for word, one in (("today", answer), ("yesterday", answer["yesterday"])) if one["days"]]
+    return request.part("compared", tables=tables)
+
+
+def _table(found: dict[str, Any]) -> dict[str, Any]:
+    days = found["days"]
+    return {
+        "until": local(found["until"])[11:16], "days": [local(one["since"])[5:10] for one in days], "rows": _rows(days),
+        "reasons": list(days[0]["reasons"].items())[:REASONS_SHOWN],
+    }  # fmt: skip
+
+
+def _rows(days: list[dict[str, Any]]) -> list[tuple[str, int, list[tuple[int, str] | None]]]:
+    """(what, today's, of each other day its count and today's difference; None where nothing is known of it)."""
+    counts = [one["counts"] for one in days]
+    return [
+        (
+            what,
+            _sum(counts[0], kinds),
+            [None if one is None else _beside(_sum(counts[0], kinds), _sum(one, kinds)) for one in counts[1:]],
+        )
+        for what, kinds in COMPARED.items()
+    ]
+
+
+def _sum(counts: dict[str, int], kinds: tuple[str, ...]) -> int:
+    return sum(counts.get(one, 0) for one in kinds)
+
+
+def _beside(now: int, then: int) -> tuple[int, str]:
+    """(then's count, the difference in per cent); no difference of nothing."""
+    return then, f"{(now - then) / then:+.0%}" if then else ""
 
 
 async def seen(request: PageRequest) -> dict[str, Any]:
@@ -77,7 +176,7 @@ def figures(sampling: Sampling) -> dict[str, Any]:
         "refused": [one.per_s["reject"] + one.per_s["defer"] for one in recent], "minutes": _minutes(sampling, now["at"]),
         "first": int(-(now["at"] // MINUTE_S - COLUMNS + 1) % NAMED),
         "peak": max((sum(one.per_s.values()) for one in recent), default=0.0), "allowed": [one.per_s["allow"] for one in recent],
-        "providers": [_provider(*row) for row in now["providers"][:ROWS]], "rules": now["rules"][:ROWS],
+        "providers": [_provider(*row) for row in now["providers"][:ROWS]], "rules": now["rules"][:ROWS], "titles": now.get("titles", {}),
         "shadow": now["shadow"][:ROWS], "since": sampling.since, "links_up": sum(up for _, up, _, _ in now["links"]),
         "links_all": sum(slots for _, _, slots, _ in now["links"]),
     }  # fmt: skip

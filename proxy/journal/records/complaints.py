@@ -29,6 +29,8 @@ def kept_events(events: tuple[DeskEvent, ...]) -> tuple[DeskEvent, ...]:
     return events[:1] + events[1:][-(EVENTS_MAX - 1) :]
 
 
+ANSWERED, REOPENED = "answered", "reopened"
+"""Events that start and stop the second clock."""
 DeskEvents = Annotated[tuple[DeskEvent, ...], COUNT16]
 OPEN, VALID, INVALID, DUPLICATE, WITHDRAWN, NOT_OURS = STATES = (
     "open", "valid", "invalid", "duplicate", "withdrawn", "not-ours",
@@ -79,3 +81,14 @@ class Case(NamedTuple):
         if self.state == OPEN:
             return 0.0
         return next((event.time for event in reversed(self.events) if event.what == self.state), 0.0)
+
+    @property
+    def answered(self) -> float:
+        """When its source was answered last, 0 if it was not, or not since the case was reopened."""
+        last = next((event for event in reversed(self.events) if event.what in (ANSWERED, REOPENED)), None)
+        return last.time if last is not None and last.what == ANSWERED else 0.0
+
+    @property
+    def owes_answer(self) -> bool:
+        """Whether it is decided, and its source was not told yet. Nobody waits for the answer to a complaint that was withdrawn."""
+        return self.state not in (OPEN, WITHDRAWN) and not self.answered

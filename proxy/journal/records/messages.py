@@ -58,6 +58,7 @@ PROBE = 55  # probes.py
 CONSENT_REPLY = 56  # consents.py
 TORN = 57
 RECYCLING = 60  # recycled_numbers.py
+ERASURE_REQUESTED = 64  # erasure_requests.py
 KINDS = {
     number: name.lower().replace("_", "-")
     for name, number in dict(globals()).items()

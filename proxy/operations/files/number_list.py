@@ -4,8 +4,8 @@ In: a file of any size, in UTF-8, GBK (GB 18030) or, with its byte order mark, U
 Out: numbers as bitmaps by what they refuse, or every bad row with its line. Never: a socket, half a file.
 
 One number a line, in any spelling: such a file is read in blocks. Or CSV: the first column is the number; where the first row is a header,
-columns named ``scope``, ``value``, ``source`` and ``until`` apply to each row (what ``gate106 suppress export`` writes); other columns are
-ignored. Empty rows and rows that begin with # are skipped. Or the same as the first sheet of an XLSX (up to 200,000 rows).
+its columns apply to each row, named in Chinese or English (policy/registries/table_words.py). A column that is not known is a fault unless
+it is named to be dropped. Empty rows and rows that begin with # are skipped. Or the same as the first sheet of an XLSX (up to 200,000 rows).
 """
 
 from __future__ import annotations
@@ -13,28 +13,30 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import unicodedata
 from array import array
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from pyroaring import BitMap
 
+from proxy.config.yaml_file import unknown as unknown_word
 from proxy.model.number import FIRST, LAST, NotARecipient, recipient_of
 from proxy.model.redact import csv_cell as cell
-from proxy.model.redact import read_csv_cell
-from proxy.operations.files.row_files import FileFaults, encoding_of, is_regular
+from proxy.model.redact import printable, read_csv_cell
+from proxy.operations.files.row_files import TITLES_MAX, FileFaults, encoding_of, is_note, is_regular, separator_of
 from proxy.policy import time_windows
+from proxy.policy.registries.table_words import CATEGORIES, LISTS, NUMBERS, SCOPES, SOURCES, end_of, places, plain, word_of
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 
-NUMBER_HEADS = ("number", "phone", "mobile", "msisdn", "号码", "手机号", "手机号码", "电话号码")
-"""What the column of numbers is called; of several the first."""
 BATCH = 500_000
 """Rows after which numbers go into their bitmaps, and progress is reported."""
-COLUMNS = ("number", "scope", "value", "source", "since", "until")
+COLUMNS = tuple(LISTS)
 _HALF = 1 << 32
 K = TypeVar("K", bound=Hashable)
+Columns = Mapping[str, Sequence[str]]
 NUMBER_DIGITS = 11
 """Digits of a number: a longer line may have leading zeros, which must not get lost."""
 FIRST_MACHINE, LAST_MACHINE = 14_400_000_000, 14_400_999_999
@@ -47,7 +49,7 @@ class ListedRefusal(NamedTuple):
     scope: str
     value: str
     source: str
-    until: float  # 0 = never over
+    until: float  # 0 = never over; UNSAID
 
     def as_args(self) -> dict[str, Any]:
         said: dict[str, Any] = {"scope": self.scope, "source": self.source}
@@ -60,6 +62,8 @@ class NumberFile(FileFaults):
     by: dict[Any, dict[int, BitMap]] = field(default_factory=dict)
     """Numbers by what they refuse (or agree to: desk/consents/command.py): their lower 32 bits, by the bits above."""
 
+    notes: list[int] = field(default_factory=list)
+    """Lines of totals and remarks, which are no rows."""
     first: dict[Any, int] = field(default_factory=dict)
     """Key → line of its first occurrence."""
 
@@ -67,6 +71,10 @@ class NumberFile(FileFaults):
     def numbers(self) -> int:
         """Number of different phone numbers."""
         return sum(len(half) for halves in self.by.values() for half in halves.values())
+
+    def count(self, key: Hashable) -> int:
+        """How many different numbers are in for this."""
+        return sum(map(len, self.by[key].values()))
 
     def add(self, key: Hashable, numbers: Sequence[int]) -> None:
         halves = self.by.setdefault(key, {})
@@ -88,33 +96,35 @@ class NumberFile(FileFaults):
 
 
 def read_number_file(
-    path: Path, default: K, tell: Callable[[int], None] = lambda _: None, columns: Sequence[str] = COLUMNS,
-    key_of: Callable[[Mapping[str, str], K], K] | None = None,
+    path: Path, default: K, tell: Callable[[int], None] = lambda _: None, columns: Columns = LISTS,
+    key_of: Callable[[Mapping[str, str], K], K] | None = None, ignore: Collection[str] | None = (),
 ) -> NumberFile:  # fmt: skip
     """Reads a whole file. ``tell`` is called with the bytes read so far. ``columns``: columns with a meaning where the first row is a
-    header; ``key_of``: reads their cells, or raises ValueError. OSError."""
+    header; ``key_of``: reads their cells, or raises ValueError. ``ignore``: headings to be dropped; None: all that are not known. OSError."""
     is_regular(path)
     people = NumberFile(path.name)
-    read_key: Callable[[Mapping[str, str], Any], Any] = key_of or _refusal
+    table = _Table(columns, key_of or _refusal, ignore)
     if _is_sheet(path):
-        _read_rows(people, _sheet_rows(people, path), default, columns, read_key, lambda: None)
+        _read_rows(people, _sheet_rows(people, path), default, table, lambda: None)
         tell(path.stat().st_size)
         return people
     encoding = encoding_of(path)
     with path.open("rb") as raw, io.TextIOWrapper(raw, encoding, "replace", newline="") as text:
-        first = text.readline()
-        lines = itertools.chain((first,), text)
-        if _plain(first):
+        begin = [*itertools.islice(text, TITLES_MAX)]
+        lines = itertools.chain(begin, text)
+        if _plain(begin):
             _read_lines(people, lines, default, lambda: tell(raw.tell()))
         else:
-            _read_rows(people, _csv_rows(people, lines), default, columns, read_key, lambda: tell(raw.tell()))
+            _read_rows(people, _csv_rows(people, lines, separator_of(begin)), default, table, lambda: tell(raw.tell()))
     tell(path.stat().st_size)
     return people
 
 
-def _plain(first: str) -> bool:
+def _plain(begin: Sequence[str]) -> bool:
     """Whether a file that begins so has one number a line."""
-    return not set(first) & set(",;\t\"'") and any(character.isdigit() for character in first)
+    first = next((line for line in begin if line.strip() and not line.startswith("#")), "")
+    spelt = unicodedata.normalize("NFKC", first).strip()
+    return bool(spelt) and not set(spelt) - set("+-() ") - set("0123456789")
 
 
 def _read_lines(people: NumberFile, lines: Iterator[str], default: Hashable, tell: Callable[[], None]) -> None:
@@ -131,7 +141,10 @@ def _read_lines(people: NumberFile, lines: Iterator[str], default: Hashable, tel
                 try:
                     numbers.append(recipient_of(cell))
                 except NotARecipient as fault:
-                    people.note(line, f"no recipient: {fault.why}")
+                    if is_note([cell]):
+                        people.notes.append(line)
+                    else:
+                        people.note(line, f"no recipient: {fault.why}{_named(cell)}")
         if numbers:
             people.rows += len(numbers)
             people.add(default, numbers)
@@ -169,9 +182,9 @@ def _sheet_rows(people: NumberFile, path: Path) -> Iterator[tuple[int, list[str]
         people.problems.append(str(fault))
 
 
-def _csv_rows(people: NumberFile, text: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
+def _csv_rows(people: NumberFile, text: Iterator[str], separator: str) -> Iterator[tuple[int, list[str]]]:
     """(line, cells)."""
-    reader, line = csv.reader(_without_nul(text)), 0
+    reader, line = csv.reader(_without_nul(text), delimiter=separator), 0
     try:
         for row in reader:
             line = reader.line_num
@@ -180,29 +193,61 @@ def _csv_rows(people: NumberFile, text: Iterator[str]) -> Iterator[tuple[int, li
         people.note(line + 1, f"no CSV: {error}")
 
 
+class _Table(NamedTuple):
+    """How the rows below a header are read."""
+
+    columns: Columns
+    key_of: Callable[[Mapping[str, str], Any], Any]
+    ignore: Collection[str] | None
+
+    def heads(self, people: NumberFile, line: int, row: Sequence[str]) -> Mapping[str, int]:
+        """Column → place; the number is in the first column where none is called so."""
+        dropped = set(map(plain, self.ignore or ()))
+        found, unknown = places(["" if plain(cell) in dropped else cell for cell in row], self.columns)
+        headings = [cell.strip() for cell in row if cell.strip()]
+        for one in self.ignore or ():
+            if plain(one) not in map(plain, headings):
+                people.note(line, f"--ignore: {unknown_word('column', one, headings)}")
+        if "number" not in found:
+            if 0 in found.values():
+                people.note(line, f"the first row names the columns, and none of them is the number ({NUMBERS[0]})")
+            unknown = unknown[1:] if row[0].strip() and 0 not in found.values() else unknown
+        people.heading = line
+        people.ignored = [cell.strip() for cell in row if cell.strip() and plain(cell) in dropped]
+        people.unknown = unknown if self.ignore is not None else []
+        return {"number": 0} | found
+
+
 def _read_rows(
-    people: NumberFile, rows: Iterator[tuple[int, list[str]]], default: K, columns: Sequence[str],
-    key_of: Callable[[Mapping[str, str], K], K], tell: Callable[[], None],
-) -> None:  # fmt: skip
+    people: NumberFile, rows: Iterator[tuple[int, list[str]]], default: K, table: _Table, tell: Callable[[], None]
+) -> None:
     heads: Mapping[str, int] = {}
     waiting: dict[K, list[int]] = {}
-    count = 0
+    read: dict[tuple[str, ...], K] = {}
+    count = at = 0
     numbers = waiting.setdefault(default, [])
     append = numbers.append
-    for line, row in rows:
-        if not any(map(str.strip, row)) or row[0].startswith("#"):
-            continue
+    names: list[str] = []
+    for line, row in _below_titles(
+        (one for one in rows if any(map(str.strip, one[1])) and not one[1][0].startswith("#")), table
+    ):
         cell = row[0].strip()
+        if is_note(row):
+            people.notes.append(line)
+            continue
         if not count and not people.bad and not any(character.isdigit() for character in cell):
-            heads = _heads(row, columns)
+            heads = table.heads(people, line, row)
+            names, at = [name for name in heads if name != "number"], heads["number"]
             count += 1
             continue
         count += 1
         try:
             if heads:
-                number = recipient_of(row[heads["number"]] if len(row) > heads["number"] else "")
-                said = {name: row[place].strip() for name, place in heads.items() if place < len(row)}
-                key = key_of(said, default)
+                number = recipient_of(row[at] if len(row) > at else "")
+                said = tuple([row[heads[name]].strip() if heads[name] < len(row) else "" for name in names])
+                key = read.get(said)
+                if key is None:
+                    key = read[said] = table.key_of(dict(zip(names, said, strict=True)), default)
                 if key not in waiting:
                     waiting[key], people.first[key] = [], line
                 waiting[key].append(number)
@@ -210,13 +255,30 @@ def _read_rows(
                 append(recipient_of(cell))
             people.rows += 1
         except NotARecipient as fault:
-            people.note(line, f"no recipient: {fault.why}")
+            people.note(line, f"no recipient: {fault.why}{_named(row[at] if len(row) > at else '')}")
         except ValueError as fault:
             people.note(line, str(fault))
         if count % BATCH == 0:
             _empty(people, waiting)
+            read.clear()
             tell()
     _empty(people, waiting)
+
+
+def _named(cell: str) -> str:
+    return f" ({printable(cell.strip()):.30})" if cell.strip() else ""
+
+
+def _below_titles(rows: Iterator[tuple[int, list[str]]], table: _Table) -> Iterator[tuple[int, list[str]]]:
+    """The rows from the headings on, where one of the first names the column of numbers and no number stands above it."""
+    begin = [*itertools.islice(rows, TITLES_MAX)]
+    for place, (_, row) in enumerate(begin):
+        if "number" in places(row, table.columns)[0]:
+            begin = begin[place:]
+            break
+        if _plain(row[:1]):
+            break
+    return itertools.chain(begin, rows)
 
 
 def _without_nul(text: Iterator[str]) -> Iterator[str]:
@@ -224,25 +286,21 @@ def _without_nul(text: Iterator[str]) -> Iterator[str]:
         yield line.replace("\0", "?") if "\0" in line else line
 
 
-def _heads(row: Sequence[str], columns: Sequence[str]) -> Mapping[str, int]:
-    """Column → place; the number is in the first column where none is called so."""
-    heads = {name.strip().lower(): place for place, name in reversed(list(enumerate(row)))}
-    number = next((heads[name] for name in NUMBER_HEADS if name in heads), 0)
-    return {"number": number} | {name: heads[name] for name in columns if name in heads}
-
-
 def _refusal(said: Mapping[str, str], default: ListedRefusal) -> ListedRefusal:
-    scope, value = said.get("scope", ""), said.get("value", "")
-    value = read_csv_cell(value)
-    if not scope:
+    scope, value = said.get("scope", ""), read_csv_cell(said.get("value", ""))
+    if scope:
+        scope = word_of("scope", scope, SCOPES)
+    else:
         scope, value = default.scope, value or default.value
-    source = said.get("source", "") or default.source
+    if scope == "category" and value:
+        value = word_of("value", value, CATEGORIES)
+    elif scope == "port":
+        value = unicodedata.normalize("NFKC", value).replace(" ", "")
+    source = word_of("source", said["source"], SOURCES) if said.get("source") else default.source
     if source == "reply":
         source = "import"  # the person's own refusal, passed on by another system
-    if not said.get("until"):
-        return ListedRefusal(scope, value, source, default.until)
-    until, timed = time_windows.moment(said["until"])
-    return ListedRefusal(scope, value, source, until if timed else until + time_windows.DAY_S)  # a day is meant to its end
+    until = end_of("until", said["until"]) if said.get("until") else default.until
+    return ListedRefusal(scope, value, source, until)
 
 
 def _empty(people: NumberFile, waiting: Mapping[K, list[int]]) -> None:
@@ -260,5 +318,5 @@ def export_row(number: int, refusal: Mapping[str, Any]) -> list[object]:
         cell(str(refusal["value"])),
         refusal["source"],
         time_windows.local(refusal["since"]),
-        time_windows.local(refusal["until"]) if refusal["until"] else "",
+        time_windows.local(refusal["until"]) if refusal["until"] else "for good",
     ]

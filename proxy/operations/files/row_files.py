@@ -85,6 +85,10 @@ class FileFaults:
     """Rows below the headings, bad ones included."""
     ignored: list[str] = field(default_factory=list)
     """Headings that are not read."""
+    unknown: list[str] = field(default_factory=list)
+    """Headings that nobody knows and nobody has named to be dropped."""
+    heading: int = 0
+    """The line of the headings."""
 
     def note(self, line: int, what: str) -> None:
         self.bad += 1
@@ -92,7 +96,7 @@ class FileFaults:
             self.problems.append(f"{self.name}:{line}: {what}")
 
 
-_NOTE, _TOTAL = re.compile("注|说明|备注|填写说明|制表"), re.compile("合计|总计|小计|共计")
+_NOTE, _TOTAL = re.compile("注|说明|备注|填写说明|制表"), re.compile("合计|总计|小计|共计|共 *[0-9,]+ *[个条行户]")
 
 
 def is_note(cells: Sequence[str]) -> bool:
@@ -130,11 +134,16 @@ def rows_of(path: Path, rows_max: int = 0, *, strict: bool = False) -> Iterator[
             yield line, cells
 
 
+def separator_of(begin: Iterable[str]) -> str:
+    """What stands between the cells of a CSV whose first lines these are."""
+    first = next((line for line in begin if any(one in line for one in SEPARATORS)), "")
+    return max(SEPARATORS, key=first.count)
+
+
 def _csv(path: Path, strict: bool) -> Iterator[Row]:
     with path.open("rb") as raw, io.TextIOWrapper(raw, encoding_of(path), "replace", newline="") as text:
-        first = next((line for line in islice(text, TITLES_MAX) if any(one in line for one in SEPARATORS)), "")
+        separator = separator_of(islice(text, TITLES_MAX))
         text.seek(0)
-        separator = max(SEPARATORS, key=first.count)
         reader = csv.reader((line.replace("\0", "?") for line in text), delimiter=separator, strict=strict)
         try:
             for cells in reader:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from proxy.i18n.text import Bilingual
+from proxy.operations.parameters import List, Text
 from proxy.operations.terminal import fail, note, warn
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from proxy.operations.files.number_list import NumberFile
     from proxy.operations.files.row_files import FileFaults, Row
 
+IGNORE = List("A column that is not to be read, by its heading.", Text("", 60))
+CHECKED = {"would?": [object], "unknown?": [str], "ignored?": [str]}
+"""What an import answers beside the rest that was only checked: what it would store, columns that it does not know, or drops."""
 Sheet = TypeVar("Sheet", bound="FileFaults")
 Read = Callable[[Callable[[int], None]], "NumberFile"]
 """(callback for the octets read) → the numbers of the file."""
@@ -36,7 +41,7 @@ def read_sheet(file: Path, read: Callable[[Iterator[Row]], Sheet], done: str) ->
         fail(f"{file}: {error.strerror or error}")
     if sheet.bad and not sheet.read:
         fail(sheet.problems[0])
-    for heading in sheet.ignored:
+    for heading in (one for one in sheet.ignored if one not in sheet.unknown):
         warn(f"{file.name}: the column {heading!r:.60} is not read")
     if sheet.bad:
         for problem in sheet.problems:
@@ -46,18 +51,63 @@ def read_sheet(file: Path, read: Callable[[Iterator[Row]], Sheet], done: str) ->
 
 
 def upload_numbers(
-    file: Path, path: Path, command: str, keys: str, args: Mapping[str, Any], read: Read, unfit: Callable[[NumberFile], str] = lambda _: ""
+    file: Path, path: Path, command: str, keys: str, args: Mapping[str, Any], read: Read, unfit: Callable[[NumberFile], str] = lambda _: "",
+    *, check: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """``path``: where the gate listens; ``keys``: what its command calls what the numbers are in for. ``unfit``: what else is wrong with a
-    file whose rows are good."""
+    file whose rows are good. ``check``: the gate says what it would store, and stores nothing."""
     with upload_progress(file) as progress:
         people = read_all(file, progress, read, "imported")
+        for line in people.notes:
+            note(f"{file.name}:{line}: a total or a remark, no row: left out")
         if fault := unfit(people):
             fail(f"{file}: {fault}: nothing was imported")
+        if check:
+            return _checked(file, path, command, people, {keys: said_of(people), **args})
+        if people.unknown:
+            progress.stop()
+            refuse_unknown(people)
         sending = progress.add_task("sending", total=people.numbers)
-        said = [one.as_args() | ({"line": people.first[one]} if one in people.first else {}) for one in people.by]
-        told = _send(path, command, people, {keys: said, **args}, lambda n: progress.advance(sending, n))
+        told = _send(path, command, people, {keys: said_of(people), **args}, lambda n: progress.advance(sending, n))
     return {"file": file.name, "rows": people.rows, **told}
+
+
+def refuse_unknown(file: FileFaults) -> None:
+    """Ends the command where the file has columns that nobody knows, and nobody has named to be dropped."""
+    for heading in file.unknown:
+        warn(f"{file.name}:{file.heading}: the column '{heading:.60}' is not known (--ignore drops it)")
+    if file.unknown:
+        fail(f"{file.name}: {len(file.unknown)} columns are not known: nothing was imported")
+
+
+def said_of(people: NumberFile) -> list[dict[str, Any]]:
+    """What the numbers are in for, with the line that says so."""
+    return [one.as_args() | ({"line": people.first[one]} if one in people.first else {}) for one in people.by]
+
+
+def _checked(file: Path, path: Path, command: str, people: NumberFile, args: Mapping[str, Any]) -> dict[str, Any]:
+    from proxy.operations.client import ask
+
+    told = ask(path, command, **args, check=True)
+    would = [dict(terms) | {"numbers": people.count(one)} for one, terms in zip(people.by, told["would"], strict=True)]
+    asked = {
+        "file": file.name,
+        "rows": people.rows,
+        "numbers": people.numbers,
+        "unknown": people.unknown,
+        "ignored": people.ignored,
+    }
+    return {**told, **asked, "would": would}
+
+
+def check_lines(answer: Mapping[str, Any], terms: Callable[[Mapping[str, Any]], Bilingual]) -> Iterator[str]:
+    """What would be stored, for people."""
+    yield f"{answer['file']}: {answer['rows']} rows, {answer['numbers']} numbers; nothing was stored"
+    for one in answer["would"]:
+        said = terms(one)
+        yield Bilingual(f"{one['numbers']} numbers: {said}", f"{one['numbers']} 个号码：{said.zh}")
+    for heading in answer["unknown"]:
+        yield f"the column '{heading:.60}' is not known (--ignore drops it)"
 
 
 def read_all(file: Path, progress: Progress, read: Read, done: str, *, skip_bad: bool = False) -> NumberFile:

@@ -161,10 +161,10 @@ def _shown(cell: object) -> str:
     """Dates as they stand, whole numbers without a point."""
     if cell is None:
         return ""
-    if isinstance(cell, datetime):
+    if isinstance(cell, datetime) and cell.time() != time():
         return cell.strftime("%Y-%m-%d %H:%M:%S")
-    if isinstance(cell, date):
-        return cell.isoformat()
+    if isinstance(cell, date):  # a day, which spreadsheets keep as its midnight
+        return cell.isoformat()[:10]
     if isinstance(cell, time):
         return cell.strftime("%H:%M:%S")
     if isinstance(cell, float) and cell.is_integer():

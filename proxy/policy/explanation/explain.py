@@ -198,7 +198,11 @@ class _Explainer:
         if breach is None:
             return (WITHIN, counts) if counts else (SPARED, Bilingual("an exemption switches it off", "被豁免规则免除"))
         says = (WOULD if breach.shadow else DOES)[breach.outcome]
-        return says, joined(THEN, (counts, *self._seen(rule.when), breach.evidence)) or ALL_HOLD
+        why = joined(THEN, (counts, *self._seen(rule.when), breach.evidence)) or ALL_HOLD
+        if self._standing.at < rule.trial_until:
+            until = time_windows.local(rule.trial_until)[:16]
+            why = joined(THEN, (why, Bilingual(f"the rule is on trial until {until}", f"规则试行到 {until}, 之后执行")))
+        return says, why
 
     def _unmet(self, tree: Tree) -> Iterator[Bilingual]:
         """Conditions that keep a rule from applying, in words."""

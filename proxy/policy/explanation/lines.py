@@ -8,6 +8,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 
+from proxy.i18n.labels import REASONS, reason_in_chinese
 from proxy.i18n.phrases import WORDS, Bilingual, in_language
 from proxy.model.redact import printable
 from proxy.policy.explanation.explain import Explanation, RulePart
@@ -50,7 +51,9 @@ def _english(explanation: Explanation) -> Iterator[str]:
 
 def _chinese(explanation: Explanation) -> Iterator[str]:
     found, classified = explanation.as_dict(), explanation.evidence.classified
-    head = _zh(found["verdict"]) + (f"({found['reason']}, 规则 {found['rule']})" if found["reason"] else "")
+    head = _zh(found["verdict"]) + (
+        f"({REASONS.get(found['reason'], found['reason'])}, 规则 {found['rule']})" if found["reason"] else ""
+    )
     yield f"{explanation.recipient}: {head}" + (f", {found['not_before']} 之前不行" if found["not_before"] else "")
     yield f"  归属地    {_zh(explanation.province)} {_zh(explanation.city)}"
     yield f"  类别      {_zh(found['category'])}(申报{_zh(found['declared'])}, 内容判定{_zh(found['classified'])})"
@@ -86,7 +89,7 @@ def _parts(explanation: Explanation, language: str) -> Iterator[str]:
 def _why(part: RulePart, language: str) -> str:
     """With what the rule is for, where it objects and the reader is one of its authors."""
     why = in_language(part.why, language)
-    return f"{part.say} | {why}" if part.change and part.say and language == "zh" else why
+    return f"{reason_in_chinese(part.say)} | {why}" if part.change and part.say and language == "zh" else why
 
 
 PASSES = Bilingual("to pass: ", "要通过: ")

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-from proxy.config.yaml_file import unknown
 from proxy.i18n.phrases import Bilingual, any_of
 from proxy.policy import time_windows
 from proxy.policy.condition import Test, Tree
 from proxy.policy.kinds import KindContext
 from proxy.policy.loading.schema_parts import CLOCK, NAME, TRUTH, either, mapping, some, suggested
-from proxy.policy.loading.source import Node
+from proxy.policy.loading.source import Node, unknown_word
 from proxy.policy.registries.holidays import WORDS
 
 IN_RECORD = "time"
@@ -61,5 +60,5 @@ def _words(node: Node, context: KindContext) -> list[str]:
     words = node.texts("calendar")
     for item, word in zip(node.items(), words, strict=True):
         if word not in known:
-            raise item.fault(f"calendar: {unknown('day', word, known)}; registries/holidays.csv has the names")
+            raise item.fault(f"calendar: {unknown_word('day', word, known)}; registries/holidays.csv has the names")
     return words

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from proxy.config.yaml_file import unknown
 from proxy.i18n.phrases import Bilingual, any_of
 from proxy.policy import time_windows
 from proxy.policy.condition import Test, Tree
 from proxy.policy.kinds import KindContext
 from proxy.policy.loading.schema_parts import DATE, among, either, mapping, some
-from proxy.policy.loading.source import Node
+from proxy.policy.loading.source import Node, unknown_word
 
 IN_RECORD = "time"
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -46,7 +45,7 @@ def condition(node: Node, context: KindContext) -> Tree:
         elif word[:1].isdigit():
             dates.append((_date(item), _date(item)))
         else:
-            raise item.fault(f"day: {unknown('day', word, [*_WEEKDAYS, *_GROUPS])}")
+            raise item.fault(f"day: {unknown_word('day', word, [*_WEEKDAYS, *_GROUPS])}")
     if not words:
         node.texts("day")
 

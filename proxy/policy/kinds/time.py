@@ -32,7 +32,7 @@ def condition(node: Node, context: KindContext) -> Tree:
             raise keys["zone"].fault(f"time: zone: {fault}") from None
         node = keys["between"]
     spans = [span_of(item, "time") for item in node.items()]
-    text = as_written(node.texts("time"))
+    text = as_written([one.replace("~", "-") for one in node.texts("time")])
     words = Bilingual(
         f"time is {text}" + (f" in {zoned}" if zoned else ""), f"时刻在 {text.zh}" + (f"({zoned})" if zoned else "")
     )
@@ -42,7 +42,7 @@ def condition(node: Node, context: KindContext) -> Tree:
 
 def span_of(item: Node, what: str) -> tuple[int, int]:
     """``21:00-08:00`` as seconds after midnight."""
-    written = item.text(what)
+    written = item.text(what).replace("~", "-")
     first, dash, last = written.partition("-")
     try:
         span = (time_windows.clock(first.strip()), time_windows.clock(last.strip()))

@@ -40,6 +40,11 @@ def contents_of(rules: Iterable[tuple[str, Node]], files: Mapping[str, bytes], r
     )
 
 
+def new_rules(before: Contents, after: Contents) -> frozenset[str]:
+    """Ids of rules that a set has and another lacks, or has differently."""
+    return frozenset(name for name, digest in after.rules.items() if before.rules.get(name) != digest)
+
+
 def changes(before: Contents, after: Contents) -> tuple[str, ...]:
     """What changed, a line each: ``rule daily-cap: added``, ``rule night: changed, enforced 10% → 25%``,
     ``lists/banned.txt: changed, 100 → 120 lines``; bounded."""

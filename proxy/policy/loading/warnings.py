@@ -35,6 +35,7 @@ def find_warnings(
     the rules' folder."""
     tested = set(_wanted(test for _, test in tests))
     found = [*_idle_lists(rules, lists), *_requests_without_a_word(rules, folder), *_bans_without_unknown(rules, now)]
+    found += _consents_to_anybody(rules, folder)
     found += [*_untyped_templates(rules, folder), *_foreign_placeholders(rules, folder), *_templates_not_checked(rules)]
     if len(rules.rules) > RULES_MAX:
         last = rules.rules[-1]
@@ -65,6 +66,14 @@ def _idle_lists(rules: RuleSet, lists: Mapping[str, tuple[str, int]]) -> Iterato
         if name not in named and not (rules.lists[name].scope and suppresses):
             why = "no rule asks suppressed" if rules.lists[name].scope else f"no rule asks recipient_in: {name}"
             yield Problem(file, line, f"lists: '{name}' changes nothing: {why}")
+
+
+def _consents_to_anybody(rules: RuleSet, folder: str) -> Iterator[Problem]:
+    """Consents that count for everybody's messages because their row names no advertiser."""
+    lines = sorted(row.line for row in rules.registry.rows.consents.rows() if row.unsaid)
+    if lines:
+        text = f"{len(lines)} consents name no advertiser: they count for anybody's messages (write any where that is meant)"
+        yield Problem(f"{folder}/registries/consents.csv", lines[0], text)
 
 
 def _bans_without_unknown(rules: RuleSet, now: float | None) -> Iterator[Problem]:

@@ -27,6 +27,12 @@ class ConsentRow(NamedTuple):
     proof: str  # where it was given, and which version of the words
     reviewed_by: str  # who looked at the proof, empty = nobody yet
     line: int = 0
+    said_any: bool = False  # any is written out
+
+    @property
+    def unsaid(self) -> bool:
+        """Whether it is a consent to everybody's messages that may be a forgotten name."""
+        return not self.advertiser and not self.said_any and self.state == "granted"
 
 
 class Consents:

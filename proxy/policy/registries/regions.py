@@ -13,7 +13,7 @@ import re
 import struct
 from array import array
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -125,8 +125,6 @@ class Regions:
     """An immutable map of segments. ``cells[segment − 1300000]`` is an index into ``places``; 0 is unknown. ``origin`` has an index into
     ``sources`` in the same place, or NO_SOURCE."""
 
-    __slots__ = ("cells", "origin", "places", "sources", "_cities")
-
     def __init__(
         self, cells: array[int], places: tuple[tuple[str, str], ...], sources: Sequence[Source] = (Source(""),),
         origin: bytes | None = None,
@@ -185,12 +183,12 @@ class Regions:
         number = self.origin[place] if 0 <= place < SEGMENTS else NO_SOURCE
         return None if number == NO_SOURCE else self.sources[number]
 
-    @property
+    @cached_property
     def known(self) -> int:
         """How many segments have a province."""
         return SEGMENTS - self.origin.count(NO_SOURCE)
 
-    @property
+    @cached_property
     def date(self) -> str:
         """The date of its newest whole table; empty: none has a date. A few segments make the map no younger: a table counts if it answers at
         least half of what was to be expected since the one before."""

@@ -2,68 +2,79 @@
 
 What a cell means is not known here (typed_rows.py, policy/text/lexicon.py, regions.py).
 
-A heading line may come first; then its columns are checked. Lines with # are comments. Columns at the end may be left out.
+A heading line may come first, in Chinese or English; then its columns are checked, and may stand in any order. Lines with # are comments.
+Columns may be left out: without a heading, those at the end.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from proxy.config.yaml_file import YamlError, decoded, unknown
 from proxy.policy.loading.problem import Problem
+from proxy.policy.registries.table_words import places
 
 Cells = dict[str, str]
+Words = Mapping[str, Collection[str]]
+NO_WORDS: Words = {}
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "，": "Chinese commas"}
 """What spreadsheets and people write instead of a comma."""
 
 
 def rows(
-    label: str, data: bytes, columns: tuple[str, ...], problems: list[Problem], *, more: bool = False
+    label: str, data: bytes, columns: tuple[str, ...], problems: list[Problem], *, more: bool = False, words: Words = NO_WORDS
 ) -> Iterator[tuple[int, Cells]]:
-    """The rows of a file. ``more``: further columns may follow, and are ignored. A fault of the whole file is one problem and ends reading."""
+    """The rows of a file. ``more``: further columns may follow, and are ignored. ``words``: other headings of columns (table_words.py). A fault
+    of the whole file is one problem and ends reading."""
     try:
         text = decoded(data, label)
     except YamlError as fault:
         problems.append(Problem(label, fault.line, fault.text))
         return
     reader = csv.reader(io.StringIO(text, newline=None))  # line by line: a big file is not cut up at once
-    first = True
+    first, order, most = True, columns, 0 if more else len(columns)
     try:
         for row in reader:
             cells = [cell.strip() for cell in row]
             if not any(cells) or cells[0].startswith("#"):
                 continue
-            if first and _is_heading(cells, columns):
-                if wrong := _heading(cells, columns, more=more):
-                    problems.append(Problem(label, reader.line_num, wrong))
+            if first and (found := heading(cells, columns, words)) is not None:
+                if found != columns[: len(found)]:
+                    order, most = found, 0 if more else len(found)
+                kept = {name for name in order if name in columns}
+                strange = [
+                    name for place, name in enumerate(order) if name not in kept and not (more and place >= len(columns))
+                ]
+                if strange:
+                    problems.append(Problem(label, reader.line_num, _strange(strange[0], columns)))
                     return
             elif between := _separator(cells):
                 problems.append(Problem(label, reader.line_num, f"{between}: save the file with commas ({','.join(columns)})"))
                 return
-            elif len(cells) > len(columns) and not more:
-                problems.append(Problem(label, reader.line_num, f"{len(cells)} columns, expected {','.join(columns)}"))
+            elif most and len(cells) > most:
+                problems.append(Problem(label, reader.line_num, f"{len(cells)} columns, expected {','.join(order)}"))
             else:
-                yield reader.line_num, dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=False))
+                found_cells = dict(zip(order, cells, strict=False))
+                yield reader.line_num, {name: found_cells.get(name, "") for name in columns}
             first = False
     except csv.Error as broken:
         problems.append(Problem(label, reader.line_num, f"no CSV: {broken}"))
 
 
-def _is_heading(cells: list[str], columns: tuple[str, ...]) -> bool:
-    """Whether a first line is a heading: it begins like one, or at least two of its cells are column names."""
-    return cells[0] == columns[0] or len(set(cells) & set(columns)) > 1
+def heading(cells: Sequence[str], columns: Sequence[str], words: Words = NO_WORDS) -> tuple[str, ...] | None:
+    """The columns that a heading line names, in its order: a heading that names none stays as it is written. None: it is no heading, as it
+    neither begins with the first column nor names two."""
+    found, _ = places(cells, {name: words.get(name, ()) for name in columns})
+    if found.get(columns[0]) != 0 and len(found) < 2:
+        return None
+    names = {place: name for name, place in found.items()}
+    return tuple(names.get(place, f"'{cell}'" if cell in columns else cell) for place, cell in enumerate(cells))
 
 
-def _heading(cells: list[str], columns: tuple[str, ...], *, more: bool) -> str:
-    """What is wrong with the headings; empty if nothing is."""
-    strange = [cell for place, cell in enumerate(cells) if cell not in columns and not (more and place >= len(columns))]
-    if strange:
-        return f"{unknown('column', strange[0], columns)}; expected {','.join(columns)}"
-    if cells[: len(columns)] != list(columns[: len(cells)]):
-        return f"the columns stand in another order: expected {','.join(columns)}"
-    return ""
+def _strange(written: str, columns: tuple[str, ...]) -> str:
+    return f"{unknown('column', written, columns)}; expected {','.join(columns)}"
 
 
 def _separator(cells: list[str]) -> str:

@@ -9,6 +9,7 @@ Each file is optional. rows.py defines the form of such a file.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Protocol, TypeVar
@@ -24,6 +25,7 @@ from proxy.policy.registries.platforms import SHOPS, AdvertiserRow
 from proxy.policy.registries.regions import ALL_COLUMNS, PROVINCE_CODES, province_of
 from proxy.policy.registries.registry import BINARY, STATES, ContactRow, PortRow, Registries, SignatureRow, TelephoneRow
 from proxy.policy.registries.rows import Cells, rows
+from proxy.policy.registries.table_words import ANY, gate_words, headings_of
 from proxy.policy.text import contacts, found_contacts
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.runtime.yield_point import Rest, with_yield_points
@@ -132,7 +134,10 @@ class _Tables:
             data = self.folder.read(relative)
         except FileNotFoundError:
             return
-        yield from rows(self.folder.label(relative), data, columns, self.folder.problems)
+        name = relative.removeprefix("registries/").removesuffix(".csv")
+        words = headings_of(name, columns)
+        for line, cells in rows(self.folder.label(relative), data, columns, self.folder.problems, words=words):
+            yield line, gate_words(name, cells)
 
 
 # --- one row each
@@ -165,6 +170,7 @@ def _licence(cells: Cells, line: int) -> filings.LicenceRow:
 
 def _port(cells: Cells, line: int) -> PortRow:
     province = _province(cells)
+    cells["prefix"] = unicodedata.normalize("NFKC", cells["prefix"])
     if not (cells["prefix"].isascii() and cells["prefix"].isdigit()):
         raise RowFault(f"prefix: '{cells['prefix']}' is no sender number (its first digits, like 1062)")
     try:
@@ -273,8 +279,10 @@ def _consent(cells: Cells, line: int) -> ConsentRow:
     time = _moment(cells["time"], "time", end=False)
     if until <= time:
         raise RowFault("until: is before time")
+    said_any = cells["advertiser"].lower() in ANY
+    advertiser = "" if said_any else cells["advertiser"]
     return ConsentRow(
-        _recipient(cells), cells["advertiser"], category, state, time, until, cells["proof"], cells["reviewed_by"], line
+        _recipient(cells), advertiser, category, state, time, until, cells["proof"], cells["reviewed_by"], line, said_any
     )
 
 
@@ -367,7 +375,7 @@ def _span(cells: Cells) -> tuple[float, float]:
 
 def _moment(cell: str, name: str, *, end: bool) -> float:
     try:
-        at, timed = time_windows.moment(cell)
+        at, timed = time_windows.table_moment(cell)
     except ValueError as fault:
         raise RowFault(f"{name}: {fault}") from None
     return at + (time_windows.DAY_S if end and not timed else 0)

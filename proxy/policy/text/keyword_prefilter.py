@@ -42,9 +42,10 @@ class KeywordPrefilter:
         between pieces of work."""
         if before is None:
             self.held = [_shard(list(places))]
+            self._placed: list[tuple[BytesAhoCorasick, list[int] | None]] = [(self.held[0].automaton, None)]
         else:
             self.held = _changed(places, before.held, rest)
-        self._placed = [(shard.automaton, _places_of(shard, places, rest)) for shard in self.held]
+            self._placed = [(shard.automaton, _places_of(shard, places, rest)) for shard in self.held]
 
     def forget(self, rest: Rest) -> None:
         """Frees the automata, one by one; those kept by another set stay. Must not be used afterwards."""

@@ -45,7 +45,7 @@ class LexiconWord(NamedTuple):
 class Lexicon:
     """Words in a fixed order; compared by identity."""
 
-    __slots__ = ("words", "values", "codes", "rejected")
+    __slots__ = ("words", "values", "codes", "rejected", "nested")
 
     def __init__(self, words: tuple[LexiconWord, ...], codes: CodeTexts | None = None) -> None:
         self.words = tuple(word for word in words if word.purpose != REJECTED)
@@ -53,6 +53,8 @@ class Lexicon:
         self.codes = codes if codes is not None else CodeTexts((), ())
         self.values = [value_of(word.purpose, word.weight, word.subcategory) for word in self.words]
         """As ``classify`` wants them added up."""
+        self.nested: tuple[dict[int, list[int]], frozenset[int]] | None = None
+        """Its words in its words (scanner.py): the same for all sets of rules, and found for the first one."""
 
 
 def normal_word(written: str) -> str:
@@ -68,7 +70,8 @@ def read_lexicon(files: tuple[tuple[str, bytes], ...]) -> tuple[Lexicon, tuple[P
     codes: CodeTexts | None = None
     for label, data in files:
         if label.endswith(f"/{CODES}"):
-            codes = read_code_texts(label, data, problems)
+            codes, unusable = read_code_texts(label, data)
+            problems += unusable
             continue
         is_main = label.endswith(f"/{MAIN}")
         for word in _rows(label, data, problems):

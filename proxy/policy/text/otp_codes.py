@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import pairwise
 
 from proxy.config.yaml_file import unknown
@@ -187,8 +188,10 @@ def _counted(texts: Iterable[str]) -> Counter[str]:
     return counts
 
 
-def read_code_texts(label: str, data: bytes, problems: list[Problem]) -> CodeTexts:
+@lru_cache(maxsize=2)  # they seldom change with the words: counting them takes a quarter of a second
+def read_code_texts(label: str, data: bytes) -> tuple[CodeTexts, tuple[Problem, ...]]:
     """The rows of a file, and every one that cannot be used."""
+    problems: list[Problem] = []
     found: dict[str, list[str]] = {sort: [] for sort in SORTS}
     for line, cells in rows(label, data, COLUMNS, problems):
         text, sort = cells["text"], cells["for"]
@@ -203,4 +206,4 @@ def read_code_texts(label: str, data: bytes, problems: list[Problem]) -> CodeTex
             break
         else:
             found[sort].append(text)
-    return CodeTexts(found["code"], found["offer"])
+    return CodeTexts(found["code"], found["offer"]), tuple(problems)

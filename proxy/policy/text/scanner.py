@@ -45,19 +45,23 @@ class Scanner:
         split = {word: place for word, place in self.places.items() if is_split_word(word) or b"0" in word}
         self.split_trie = trie_of(split, rest)
         """Those which count where they are split letter by letter."""
-        self._inside: dict[int, list[int]] = {}
-        """place of a word → places of the shorter ones in it"""
+        if lexicon.nested is None:
+            lexicon.nested = self._nested(rest)
+        self._inside, self._exact = lexicon.nested
+        """Place of a word → places of the shorter ones in it; words of which it matters where they stand."""
+
+    def _nested(self, rest: Rest) -> tuple[dict[int, list[int]], frozenset[int]]:
+        inside: dict[int, list[int]] = {}
         exact: list[int] = []
-        for place, row in enumerate(lexicon.words):
+        for place, row in enumerate(self.lexicon.words):
             rest()  # beside traffic there may be fifty automata to ask
             pattern = self.patterns[place]
-            inner = [one for one, _, _ in self.matches(pattern) if one != place and one < len(lexicon.words)]
+            inner = [one for one, _, _ in self.matches(pattern) if one != place and one < len(self.lexicon.words)]
             if inner and row.purpose != "none":
-                self._inside[place] = inner
+                inside[place] = inner
             if pattern.isascii() or (inner and row.purpose == "none"):
                 exact.append(place)
-        self._exact = frozenset(exact)
-        """Words of which it matters where they stand."""
+        return inside, frozenset(exact)
 
     def forget(self, rest: Rest) -> None:
         """Frees the words, piece by piece; the scanner must not be used afterwards."""

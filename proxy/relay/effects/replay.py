@@ -20,6 +20,7 @@ from proxy.journal.records import (
     consents,
     delivers,
     doubtful_replies,
+    erasure_requests,
     evidence,
     gate_events,
     mailbox,
@@ -58,10 +59,10 @@ SHARED = frozenset({
     messages.LISTING, messages.LISTED, messages.LISTING_DONE, messages.CONSENT_FILE, messages.CONSENTS, messages.CONSENT_EVENT,
     messages.TOLD, messages.START, messages.REFUSED_SAID, messages.CASED, messages.PENALIZED, messages.COUNTED,
     messages.COUNTED_APART, messages.NAMED, messages.DOUBTFUL, messages.DECISION, messages.CONSENT_REPLY, messages.REPLY_PATH, messages.PROBE,
-    messages.RECYCLING,
+    messages.RECYCLING, messages.ERASURE_REQUESTED,
 })  # fmt: skip
 """Record kinds that gates on one store replicate: recipients' replies, orders, lists, consents; cases and penalties; counts of providers and
-reply paths; probes; feeds of recycled numbers."""
+reply paths; probes; feeds of recycled numbers; requests to be erased."""
 PERSONAL = frozenset({
     messages.OPTOUT, messages.RESTORED, messages.SAID, messages.PERSON, messages.SUPPRESSED, messages.REFUSED_SAID, messages.DOUBTFUL,
     messages.DECISION, messages.CONSENT_REPLY,
@@ -282,6 +283,9 @@ _KEPT: Final[dict[int, Callable[[SqliteStore, int, bytes], object]]] = {
     messages.REPLY_PATH: lambda store, _, body: reply_paths.keep(store.reply_paths, body),
     messages.PROBE: lambda store, _, body: probes.store_record(store.probes, body),
     messages.RECYCLING: lambda store, _, body: recycled_numbers.keep_feed(store.recycled, body),
+    messages.ERASURE_REQUESTED: lambda store, _, body: store.erasure_requests.hear(
+        unpack(erasure_requests.ErasureRequest, body).id, body
+    ),
     messages.OPERATED: lambda *_: None,
 }
 """What the store keeps of orders, complaints, penalties and providers: from the record's number and body."""

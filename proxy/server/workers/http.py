@@ -25,7 +25,7 @@ from proxy.server.workers.pool import PoolWorker, WorkerPool, merge_lines
 BODY_BYTES_MAX = 5 << 20  # more than any endpoint takes: each has a bound of its own
 ANSWER_S = 25.0
 FRESH_S = 5.0  # how long a scrape waits for a worker's state; then its last known state counts
-METHODS: Mapping[str, str] = {"/optouts": "POST"}  # methods of paths that do not take GET
+METHODS: Mapping[str, str] = {"/optouts": "POST", "/provider/precheck": "POST"}  # methods of paths that do not take GET
 
 
 class PoolHttpServer:

@@ -89,7 +89,9 @@ class _Series:
     @cython.ccall
     def add(self, place: cython.Py_ssize_t, n: cython.longlong) -> None:
         """Adds ``n`` to one bucket."""
-        self.counts[place] += n
+        counts: list[int] = self.counts
+        before: cython.longlong = counts[place]
+        counts[place] = before + n
         if self.sums:
             for latest in self.sums:
                 if self.starts[place] > latest:

@@ -40,6 +40,7 @@ _DISK_FAULTS = {
 _TABLES = (
     "records", "aggregates", "mailbox", "orders", "listed", "history", "consented", "erased", "told", "cases", "penalties",
     "hours", "hours_apart", "dictionary", "doubtful", "decisions", "reply_paths", "probes", "recycled",
+    "erasure_requests",
 )  # fmt: skip
 _INDEX_ROW = b"%20d%9d%9d"  # key, offset from 1, length
 _CUT = """WITH RECURSIVE cut(at) AS (VALUES(1) UNION ALL SELECT at + 38 FROM cut WHERE at + 38 < :end)

@@ -41,7 +41,18 @@ if TYPE_CHECKING:
     from proxy.state.shared.multipart_exchange import MultipartExchange
     from proxy.state.shared.shared_rules import SharedRules
 
-PAPERS = ("cases", "penalties", "hours", "hours_apart", "doubtful", "decisions", "reply_paths", "probes", "recycled")
+PAPERS = (
+    "cases",
+    "penalties",
+    "hours",
+    "hours_apart",
+    "doubtful",
+    "decisions",
+    "reply_paths",
+    "probes",
+    "recycled",
+    "erasure_requests",
+)
 """Tables of numbered desk records."""
 VERSION_GAP = 1 << 30
 """Added to the version at a start: more than are given out between two checkpoints (a day at 10,000 a second)."""
@@ -81,7 +92,7 @@ class SqliteStore:
         self.dictionary = Dictionary()
         (
             self.cases, self.penalties, self.hours, self.hours_apart, self.doubtful, self.decisions, self.reply_paths, self.probes,
-            self.recycled,
+            self.recycled, self.erasure_requests,
         ) = self._papers.values()  # fmt: skip
         self._table: Table
         self._swept = -1

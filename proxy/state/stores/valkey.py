@@ -109,7 +109,7 @@ class ValkeyStore(GateMessages, SqliteStore):
         self.caught_up = True
         """Whether this node has read all log entries of other nodes; set by the reader of the log. Until then it writes no facts back, because
         other nodes may have revoked them."""
-        for numbers in (self.orders, self.consented, self.cases, self.penalties, self.recycled):
+        for numbers in (self.orders, self.consented, self.cases, self.penalties, self.recycled, self.erasure_requests):
             numbers.numbered = Numbering(NODES, node)
         self._tasks: list[asyncio.Task[None]] = []
         self._servers = Servers(

@@ -34,7 +34,8 @@ NO_PATH = {
 PUBLISHED = {
     "Batch": "advertiser category due ended file given imported number numbers overdue proof proof_by provider reason reply reviewed reviewer source state until version who why wording",
     "Bind": "account address id provider since suspended tps type unanswered unread_bytes waiting window",
-    "Case": "answer_by answer_days at batch came category decided events filed forward_by forward_days forwarded id message number of port provider reference sender sent signature source state suppressed text to",
+    "Case": "answer_by answer_days answered at batch came category decided events filed forward_by forward_days forwarded id message number of port provider reference sender sent signature source state suppressed text to",
+    "ErasureRequest": "author decided decision gone id state stays time to who why",
     "Error": "error",
     "FilingTask": "advertiser carrier due file kind licence line overdue province signature who why",
     "Link": "carrier in_flight name since state type window",

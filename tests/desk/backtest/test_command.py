@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
+from proxy.policy.loading.load_rules import load
 from proxy.state.revision_store import RevisionStore
 from tests.commands import app
 from tests.harness import BEIJING, RULES, SHANGHAI, Harness
@@ -30,8 +31,12 @@ providers:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    return made(tmp_path)
+
+
+def made(tmp_path: Path, text: str = RULES) -> Path:
     """Settings, rules and a journal: six messages, of which two were refused."""
-    harness = Harness(tmp_path)
+    harness = Harness(tmp_path, rules=text)
     rules = harness.relay.rules
     harness.journal.append(
         messages.RULES, pack(gate_events.Rules(harness.now, rules.revision, tuple(rule.id for rule in rules.rules)))
@@ -51,20 +56,74 @@ def asked(folder: Path, *more: object) -> Result:
     return CliRunner().invoke(app, ["backtest", "--config", str(folder / "gate106.yaml"), *map(str, more)])
 
 
+BAN = "  - {id: ban-sh, say: 上海不发, when: {province: 上海}, DATES then: reject, reason: region-ban}\n"
+
+
+def with_ban(folder: Path, dates: str) -> Path:
+    (folder / "new").mkdir()
+    (folder / "new" / "rules.yaml").write_text(RULES + BAN.replace("DATES", dates), encoding="utf-8")
+    return folder / "new"
+
+
 def lower_cap(folder: Path) -> Path:
     (folder / "new").mkdir()
     (folder / "new" / "rules.yaml").write_text(RULES.replace("count: 3", "count: 2"), encoding="utf-8")
     return folder / "new"
 
 
-def test_a_rule_that_is_not_active_yet_is_named_for_it_decided_nothing(folder: Path) -> None:
-    ban = "  - {id: ban-sh, when: {province: 上海}, ACTIVE then: reject, reason: region-ban}\n"
-    for active, noted in (("active: {from: 2025-11-11 20:00},", True), ("active: {from: 2025-11-11},", False), ("", False)):
-        new = folder / f"new{len(active)}"
-        new.mkdir()
-        (new / "rules.yaml").write_text(RULES + ban.replace("ACTIVE", active), encoding="utf-8")
-        done = asked(folder, "--rules", new)
-        assert ("note: decided nothing, for they are not active yet: ban-sh" in done.stdout) is noted, done.stdout
+LATER = "2025-11-11 20:00"
+"""After the journal's end."""
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        f'active: {{from: "{LATER}"}},',
+        f'active: [{{from: "{LATER}", to: 2026-01-01}}, {{from: 2027-01-01}}],',
+        f'trial: {{until: "{LATER}"}},',
+        f'active: {{from: "{LATER}"}}, trial: {{until: 2026-01-01}},',
+    ],
+)
+def test_a_rule_of_next_week_is_judged_as_if_it_were_in_force_and_the_result_says_so(folder: Path, dates: str) -> None:
+    new = with_ban(folder, dates)
+    told = json.loads(asked(folder, "--rules", new, "--json").stdout)
+    assert (told["newly_refused"]["by_rule"], told["as_begun"]) == ({"ban-sh": 4}, ["ban-sh"]), "of six two were refused then"
+    note = "hypothetical, for these rules decide later and are judged as if they did already: ban-sh"
+    assert (told["notes"], told["says"]) == ([note], {"ban-sh": "上海不发"})
+    assert asked(folder, "--rules", new, "--html", folder / "page.html", "--lang", "zh").exit_code == 1
+    assert (
+        "假设结果：以下规则尚未到执行时间" in (folder / "page.html").read_text(encoding="utf-8").partition('class="tiles"')[0]
+    )
+
+    dated = json.loads(asked(folder, "--rules", new, "--as-dated", "--json").stdout)
+    assert (dated["differences"], dated["as_begun"]) == (0, [])
+    assert any("decided nothing, for they are not active yet: ban-sh" in one for one in dated["notes"]) is ("active" in dates)
+
+
+@pytest.mark.parametrize("dates", ["active: {from: 2025-11-01},", "active: {to: 2025-11-01},", ""])
+def test_a_rule_that_does_not_wait_is_judged_by_its_dates(folder: Path, dates: str) -> None:
+    told = json.loads(asked(folder, "--rules", with_ban(folder, dates), "--json").stdout)
+    assert told["as_begun"] == told["notes"] == []
+    assert told["newly_refused"]["by_rule"] == ({} if "to" in dates else {"ban-sh": 4}), "what is over stays over"
+
+
+@pytest.mark.parametrize("where", ["kept", "folder"])
+def test_what_waits_in_the_set_in_force_waits_in_the_rehearsal_of_another(tmp_path: Path, where: str) -> None:
+    """Only what would be new is rehearsed. The set in force is found among those that are kept, or in the folder."""
+    waits = RULES + BAN.replace("DATES", f'active: {{from: "{LATER}"}},')
+    folder = made(tmp_path, waits)
+    revision = load(folder / "rules").revision
+    if where == "kept":
+        RevisionStore(folder / "revisions", 10).save(revision, {"rules.yaml": waits.encode()})
+        (folder / "rules" / "rules.yaml").write_text(RULES, encoding="utf-8")
+    assert json.loads(asked(folder, "--rules", revision if where == "kept" else "", "--json").stdout)["differences"] == 0
+    for changed, begun, newly in (("count: 2", [], {"cap": 1}), ("21:00", ["ban-sh"], {"ban-sh": 4})):
+        other = folder / f"other {changed[0]}"
+        other.mkdir()
+        text = waits.replace("count: 3" if changed.startswith("count") else "20:00", changed)
+        (other / "rules.yaml").write_text(text, encoding="utf-8")
+        told = json.loads(asked(folder, "--rules", other, "--json").stdout)
+        assert (told["as_begun"], told["newly_refused"]["by_rule"]) == (begun, newly)
 
 
 def test_by_the_rules_in_force_nothing_is_otherwise(folder: Path) -> None:

@@ -267,3 +267,54 @@ def test_of_who_is_forgotten_the_case_stays_without_the_number_and_a_restart_fin
     decided, _ = desk.book.decide(1, "valid", NOON + 3, "li", "no consent")
     assert (decided.provider, decided.message) == (HIT.provider, HIT.message), "it goes on"
     assert desk.book.unfiled("12321", [complaint()]) == ([], 1), "and is known again"
+
+
+# -- the answer to its source
+
+
+DIGEST = "13800138000" + "a" * 53
+
+
+def test_a_decided_case_is_answered_with_a_file_and_reopening_asks_for_a_new_answer() -> None:
+    desk = Desk()
+    desk.files(complaint())
+    with pytest.raises(Impossible, match="case 1 is open: decide it first"):
+        desk.book.answer(1, "reply.pdf", DIGEST, NOON, "li", "sent")
+    desk.book.decide(1, "invalid", NOON, "li", "x")
+    assert desk.book.find(1).owes_answer
+    case, _ = desk.book.answer(1, "reply.pdf", DIGEST, NOON + 60, "li", "sent")
+    assert (case.answered, case.owes_answer, case.state) == (NOON + 60, False, "invalid")
+    assert case.events[-1].why == "reply.pdf (sha256 13800138:000aaaaa:" + ":".join(["a" * 8] * 6) + "): sent"
+    desk.book.reopen(1, NOON + 90, "li", "x")
+    case, _ = desk.book.decide(1, "not-ours", NOON + 95, "li", "x")
+    assert (case.answered, case.owes_answer) == (0.0, True)
+    assert not desk.book.withdraw(1, NOON + 99, "li", "x")[0].owes_answer
+
+
+def test_how_terms_were_kept_adds_up_to_the_cases_of_each_provider() -> None:
+    desk = Desk()
+    desk.files(*(complaint(f"A{n}") for n in range(7)))
+    late = NOON + 40 * 86_400
+    for number in (1, 2, 3):
+        desk.book.match(number, HIT, NOON, "li", "x")
+    desk.book.forward(1, NOON + 60, "li", "x")
+    desk.book.forward(2, late, "li", "x")
+    for number, state in ((1, "valid"), (2, "valid"), (4, "invalid"), (5, "not-ours")):
+        desk.book.decide(number, state, NOON + 90, "li", "x")
+    desk.book.withdraw(6, NOON + 91, "li", "x")
+    for number, at in ((1, NOON + 99), (2, late), (4, NOON + 99)):
+        desk.book.answer(number, "a.pdf", DIGEST, at, "li", "x")
+    soon, then = desk.book.count(desk.book.all(), NOON + 120), desk.book.count(desk.book.all(), late + 1)
+    assert then["jia"] == (
+        {"valid": 2, "open": 1},
+        {"in-time": 1, "late": 1, "overdue": 1},
+        {"in-time": 1, "late": 1, "overdue": 1},
+    )
+    assert then[""] == (
+        {"invalid": 1, "not-ours": 1, "withdrawn": 1, "open": 1},
+        {"not-needed": 3, "overdue": 1},
+        {"in-time": 1, "overdue": 2, "not-needed": 1},
+    )
+    assert (soon["jia"].forward["waiting"], soon[""].answer["waiting"]) == (1, 2)
+    for counts in (*soon.values(), *then.values()):
+        assert counts.states.total() == counts.forward.total() == counts.answer.total()

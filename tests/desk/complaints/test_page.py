@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import zipfile
@@ -154,6 +155,41 @@ def test_a_decision_and_the_person_left_alone_are_one_step(world: World, browser
     assert "已停止营销" in text
 
 
+def test_the_source_is_answered_with_a_file_of_ones_own_or_with_the_sheet_that_is_made(
+    world: World, browser: Open, case: Any
+) -> None:
+    number, here = case(KIM, text="【青禾】满300减50"), browser("chen")
+    assert here.post(f"/complaints/case/{number}/answer", why="sent").status_code == 409, "it is open"
+    assert here.post(f"/complaints/case/{number}/decide", state="invalid", why="had agreed").status_code == 303
+    assert "未记录答复" in here.get(f"/complaints/case/{number}").text
+    assert f"/complaints/case/{number}" in here.get("/complaints", state="unanswered").text
+    made = here.post(f"/complaints/case/{number}/answer", why="by their portal")
+    heads, row = openpyxl.load_workbook(io.BytesIO(made.content)).active.iter_rows(values_only=True)
+    told = dict(zip(heads, row, strict=True))
+    assert (told["投诉号码"], told["短信内容"], told["认定"], told["认定说明"]) == (
+        masked(KIM),
+        "【青禾】满300减50",
+        "无效",
+        "had agreed",
+    )
+    case_now = world.ask("chen", "complaint.show", id=str(number))
+    spelt = hashlib.sha256(made.content).hexdigest()
+    assert case_now["events"][-1]["why"].replace(":", "").startswith(f"complaint-{number}.xlsx (sha256 {spelt})")
+    assert case_now["answered"] > 0
+    sent = here.post(f"/complaints/case/{number}/answer", why="again, by letter", files={"file": ("答复.pdf", b"%PDF-1.7")})
+    assert sent.status_code == 303
+    text = here.get(f"/complaints/case/{number}").text
+    assert "已记为答复" in text
+    assert "答复.pdf (sha256 " in text
+    assert re.search(r"已完成 20\d\d-\d\d-\d\d <span[^>]*>按期", text)
+    opened = here.post(f"/complaints/case/{number}/answer/file", why="they ask again")
+    assert (opened.content, "filename=" in opened.headers["content-disposition"]) == (b"%PDF-1.7", True)
+    assert here.post(f"/complaints/case/{number}/answer/file").status_code == 409, "without a reason"
+    assert browser("lin").post(f"/complaints/case/{number}/answer/file", why="x").status_code == 403
+    assert here.post(f"/complaints/case/{case(KIM)}/answer/file", why="x").status_code == 409, "nothing was sent"
+    assert browser("lin").post(f"/complaints/case/{number}/answer", why="x").status_code == 403
+
+
 def test_a_penalty_is_proposed_from_the_case_and_its_letter_taken(world: World, browser: Open, matched: int) -> None:
     here = browser("chen")
     said = {"step": "warn", "lasts": "30d", "basis": "合同第 12 条", "why": "third this month"}
@@ -209,8 +245,9 @@ def test_cases_go_out_as_a_sheet_with_masked_numbers(browser: Open) -> None:
     answer = browser("zhou").post("/complaints/export", state="valid")
     book = openpyxl.load_workbook(io.BytesIO(answer.content))
     rows = list(book.worksheets[0].iter_rows(values_only=True))
-    assert rows[0][0] == "case"
-    assert {one[5] for one in rows[1:]} == {"valid"}
+    assert (rows[0][0], *rows[0][13:15]) == ("案件", "短信内容", "投诉时间")
+    assert {one[5] for one in rows[1:]} == {"有效"}
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", day) for one in rows[1:] for day in (one[15], one[17]))
     assert JUN not in str(rows)
 
 

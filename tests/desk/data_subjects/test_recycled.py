@@ -97,7 +97,8 @@ def test_consents_of_the_owner_before_do_not_hold_for_the_new_one(world: World, 
     number = SHANGHAI.format(703)
     for name, given in (("old.csv", time.time() - 60 * DAY_S), ("new.csv", time.time() - 2 * DAY_S)):
         (tmp_path / name).write_text(f"number,given\n{number},{day(given)}\n")
-        done = run("consent", "import", tmp_path / name, "--source", "app", "--why", "x", "--config", world.gate.config)
+        terms = ("--source", "app", "--advertiser", "any", "--until", "good", "--why", "x")
+        done = run("consent", "import", tmp_path / name, *terms, "--config", world.gate.config)
         assert done.returncode == 0, done.stderr
     assert len(world.ask("chen", "consent.show", to=number)["consents"]) == 2
     answer = bring(world, tmp_path / "list.csv", f"number,date\n{number},{day(time.time() - 10 * DAY_S)}\n")

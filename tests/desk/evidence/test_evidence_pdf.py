@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.platypus import Paragraph, Table
 
 from proxy.desk.evidence import evidence_pdf
@@ -55,7 +53,6 @@ PROOF: dict[str, Any] = {
 
 def texts(parts: Iterator[Any]) -> list[str]:
     """Everything that is drawn."""
-    pdfmetrics.registerFont(UnicodeCIDFont(evidence_pdf.FONT))
     found = []
     for part in parts:
         if isinstance(part, Paragraph):
@@ -94,6 +91,13 @@ def test_a_letter_says_in_chinese_what_was_measured_and_what_follows() -> None:
     assert sum("5 valid complaints" in one for one in drawn) == 1, "once, in the lines that have both"
     labels = drawn[drawn.index("通道商 provider") :: 2]
     assert all(CHINESE.match(one) for one in labels if one != drawn[-1]), labels
+
+
+def test_a_letter_names_no_basis_that_nobody_has_entered() -> None:
+    assert "依据: 合同" in texts(evidence_pdf._letter(PENALTY, [], 1e9))
+    drawn = texts(evidence_pdf._letter(PENALTY | {"basis": ""}, [], 1e9))
+    assert "依据: 未写明" in drawn
+    assert not any("合同" in one or "规定" in one for one in drawn)
 
 
 def test_what_a_person_measured_nothing_for_has_their_reason() -> None:

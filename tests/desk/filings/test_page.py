@@ -150,7 +150,10 @@ def test_the_page_takes_sheets_in_gives_them_out_and_registers_letters(world: Wo
     told = officer.get("/filings").text
     assert "将新增 1 行" in told
     assert "没有读的列：备注" in told
-    done = officer.post("/filings/import", files={"file": ("a.csv", rows.format("已报备").encode())}, why="结果")
+    file = {"file": ("a.csv", rows.format("已报备").encode())}
+    lost = officer.post("/filings/import", files=file, why="结果")
+    assert (lost.status_code, "无法识别“备注”列" in lost.text) == (409, True)
+    done = officer.post("/filings/import", files=file, why="结果", ignore="备注")
     assert done.status_code == 303, done.text
     assert "新增 1 行" in officer.get("/filings").text
     assert officer.post("/filings/letter", files={"file": ("l.pdf", b"new letter")}, of="甲苑", why="x").status_code == 303

@@ -89,7 +89,7 @@ def test_the_page_of_a_message_names_them(browser: Open, language: str) -> None:
 def test_a_list_is_told_by_the_names_it_came_with(browser: Open, tmp_path: Path) -> None:
     here = browser("chen")
     rows = f"number,scope,value\n{KIM},signature,丙店\n{KIM},advertiser,甲公司\n".encode()
-    here.post("/optouts/lists/import", files={"file": ("l.csv", rows)}, scope="all", source="import", why="x")
+    here.post("/optouts/lists/import", files={"file": ("l.csv", rows)}, scope="all", source="import", lasts="good", why="x")
     text = here.get("/optouts/lists").text
     assert "签名【丙店】" in text
     assert "广告主 甲公司" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from tests.console.world import AD, Browser, World
 from tests.e2e.gate import SHANGHAI, Gate
 
 Open = Callable[..., Browser]
-CLARA, DORA, EVE, FAY, GUS = (SHANGHAI.format(number) for number in range(100, 105))
+CLARA, DORA, EVE, FAY, GUS, HAN, IDA = (SHANGHAI.format(number) for number in range(100, 107))
+LAST_OF_JUNE_2040 = 2_224_684_800
+"""Its end."""
 
 
 def masked(number: str) -> str:
@@ -111,7 +114,12 @@ def test_bad_rows_are_named_by_line_and_nothing_is_taken_in(world: World, browse
     before = world.ask("wu", "suppress.lists")
     rows = f"number\n{FAY}\n1380\nabc\n".encode()
     answer = browser("chen").post(
-        "/optouts/lists/import", files={"file": ("../../etc/十月 list.csv", rows)}, scope="all", source="import", why="x"
+        "/optouts/lists/import",
+        files={"file": ("../../etc/十月 list.csv", rows)},
+        scope="all",
+        source="import",
+        lasts="good",
+        why="x",
     )
     assert answer.status_code == 409
     assert "十月_list.csv 第 3 行：" in answer.text
@@ -136,6 +144,7 @@ def test_whoever_may_takes_the_list_out_and_the_journal_keeps_it(world: World, b
 def test_consents_come_without_proof_get_it_and_somebody_else_looks_at_it(world: World, browser: Open) -> None:
     here = browser("chen")
     said = {"source": "app", "provider": "jia", "category": "marketing", "given": "2025-11-01", "why": "handed in by jia"}
+    said |= {"advertiser": "任何", "endless": "yes"}
     rows = f"{CLARA}\n{DORA}\n".encode()
     assert (
         here.post("/optouts/consents/import", files={"file": ("c.csv", rows)}, **said).headers["location"]
@@ -151,7 +160,11 @@ def test_consents_come_without_proof_get_it_and_somebody_else_looks_at_it(world:
     )
     answer = here.post(f"/optouts/consents/{number}/review", verdict="accepted", **form)
     assert (answer.status_code, "凭证须由另一人审核" in answer.text) == (409, True)
-    assert browser("tang").post(f"/optouts/consents/{number}/review", verdict="accepted", **form).status_code == 303
+    approver = browser("lin")
+    listed = approver.get("/optouts/consents", state="unreviewed").text
+    assert f'action="/optouts/consents/{number}/review"' in listed
+    assert f'action="/optouts/consents/{number}/withdraw"' not in listed, "an approver enters nothing"
+    assert approver.post(f"/optouts/consents/{number}/review", verdict="accepted", **form).status_code == 303
     person = browser("wu")
     assert person.get("/optouts", to=CLARA).status_code == 403
     assert "证明已认可" in here.get("/optouts", to=CLARA).text
@@ -269,3 +282,65 @@ def test_ports_are_shown_by_whether_replies_reach_the_gate(world: World, browser
     text = browser("chen").get("/optouts/paths", state="unproven").text
     assert ("1069002" in text, "1069001" in text) == (True, False)
     assert "没有符合条件" in browser("chen").get("/optouts/paths", q="nobody").text
+
+
+def preview(here: Browser, what: str, file: tuple[str, bytes], **said: str) -> tuple[str, dict[str, str]]:
+    """What a preview shows, and its hidden fields, which the import sends back."""
+    text = here.post(f"/optouts/{what}/preview", files={"file": file}, **said).text
+    return text, dict(re.findall(r'type="hidden" name="(seen)" value="([^"]*)"', text))
+
+
+def test_a_list_in_chinese_is_shown_before_it_is_stored(world: World, browser: Open) -> None:
+    here, before = browser("chen"), world.ask("wu", "suppress.lists")
+    rows = f"手机号,范围,对象,来源,截止日期,备注\n{HAN},通道商,jia,投诉,2040/6/30,x\n{IDA},类别,贷款,投诉,长期,y\n".encode(
+        "gbk"
+    )
+    text, fields = preview(here, "lists", ("名单.csv", rows), why="12321")
+    for words in ("通道商", "jia", "类别", "贷款", "投诉", "2040-06-30", "长期", "备注"):
+        assert words in text, words
+    assert world.ask("wu", "suppress.lists") == before, "nothing is stored by a look"
+    refused = here.post("/optouts/lists/import", files={"file": ("名单.csv", rows)}, why="12321", **fields)
+    assert (refused.status_code, "“备注”" in refused.text) == (409, True), (
+        "a column that nobody knows is not dropped in silence"
+    )
+    other = here.post(
+        "/optouts/lists/import",
+        files={"file": ("名单.csv", rows + b"13800210999,,,,,\n")},
+        why="12321",
+        ignore="备注",
+        **fields,
+    )
+    assert "预览之后文件或表单有改动" in other.text
+    done = here.post("/optouts/lists/import", files={"file": ("名单.csv", rows)}, why="12321", ignore="备注", **fields)
+    assert done.headers["location"] == "/optouts/lists"
+    (one,) = world.ask("chen", "suppress.show", to=HAN)["refusals"]
+    assert (one["scope"], one["value"], one["source"], one["until"]) == ("provider", "jia", "complaint", LAST_OF_JUNE_2040)
+    (one,) = world.ask("chen", "suppress.show", to=IDA)["refusals"]
+    assert (one["scope"], one["value"], one["until"]) == ("category", "loan", 0)
+
+
+def test_a_list_says_who_said_so_and_until_when(world: World, browser: Open) -> None:
+    text, _ = preview(browser("chen"), "lists", ("l.csv", HAN.encode()), why="x")
+    assert "没有写明由谁提出" in text
+    text, _ = preview(browser("chen"), "lists", ("l.csv", HAN.encode()), why="x", source="import")
+    assert "没有写明期限" in text
+
+
+def test_consents_in_chinese_are_shown_before_they_are_stored_and_name_whose_messages(world: World, browser: Open) -> None:
+    here, before = browser("chen"), batches(world)
+    heads, row = "手机号,广告主,类别,同意时间,有效期至,来源", f"{HAN},任何,营销,2025年11月1日,2040/6/30,app"
+    text, fields = preview(here, "consents", ("同意.csv", f"{heads}\n{row}\n".encode()), why="x")
+    for words in ("任何广告主", "营销", "2025-11-01", "2040-06-30", "app"):
+        assert words in text, words
+    assert batches(world) == before
+    for wrong, words in (
+        (f"{heads}\n{row}\n".replace("任何", ""), "第 2 行：广告主：没有填写"),
+        (f"手机号,同意时间\n{HAN},2025/11/1\n", "没有写明对谁的短信"),
+    ):
+        text, _ = preview(here, "consents", ("同意.csv", wrong.encode()), source="app", endless="yes", why="x")
+        assert words in text, text
+    here.post("/optouts/consents/import", files={"file": ("同意.csv", f"{heads}\n{row}\n".encode())}, why="x", **fields)
+    (new,) = [one for one in batches(world) if one not in before]
+    assert (new["advertiser"], new["category"], new["source"]) == ("", "marketing", "app")
+    assert "批同意对任何广告主都作数" in here.get("/optouts/consents").text
+    assert "同意.csv" in here.get("/optouts/consents", advertiser="任何").text

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from collections.abc import Callable
 
-from tests.console.world import BOB, Browser, World
+import pytest
+
+from proxy.desk.providers import own_page
+from tests.console.world import AD, BOB, Browser, World
+from tests.e2e.gate import BEIJING
 
 Open = Callable[..., Browser]
+CLARA = BEIJING.format(3)
 
 
 def test_it_sees_its_own_refusals_with_what_to_do_and_no_other_s(browser: Open) -> None:
@@ -66,3 +73,42 @@ def test_a_day_that_is_none_is_told_so(browser: Open) -> None:
     answer = browser("jia").part("/own/refusals", day="yesterday")
     assert answer.status_code == 409
     assert "day：无法识别" in answer.text
+
+
+def test_it_sees_its_refusals_by_reason_and_takes_them_as_a_file(browser: Open) -> None:
+    here = browser("jia")
+    text = here.part("/own/refusals").text
+    assert re.search(r"该省号码不得接收</a>.*?<td class=\"number\">1</td>", text, re.DOTALL)
+    assert "region-ban" not in re.sub(r"<[^>]*>", "", text), "a Chinese page has no word of the settings"
+    (message,) = set(re.findall(r"编号 (\d+:\d+)", text))
+    assert "这一天没有被拒绝的短信" in here.part("/own/refusals", reason="keyword").text
+    taken = here.get("/own/refusals.csv", reason="region-ban")
+    assert taken.headers["content-type"] == "text/csv; charset=utf-8"
+    (row,) = csv.DictReader(taken.text.removeprefix("\ufeff").splitlines())
+    assert (row["编号"], row["类别"], row["原因"], row["处理办法"]) == (
+        message,
+        "营销",
+        "该省号码不得接收",
+        "该类短信不得发往该地区",
+    )
+    assert here.get("/own/refusals.csv", day="yesterday").status_code == 409
+
+
+def test_older_refusals_come_first_and_the_pager_says_so(world: World, browser: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.send("jia", CLARA, AD)
+    monkeypatch.setattr(own_page, "LIMIT", 1)
+    here = browser("jia")
+    first, second = (re.sub(r"<[^>]*>", " ", here.part("/own/refusals", skip=skip).text) for skip in ("0", "1"))
+    assert first.index("‹ 较早") < first.index("1–1") < first.index("较晚 ›")
+    assert f"{CLARA[:3]}****{CLARA[-4:]}" in second, "the later one"
+
+
+def test_it_checks_a_text_before_it_sends_it(browser: Open) -> None:
+    here = browser("jia")
+    text = here.post("/own/precheck", **{"from": "1069001", "text": AD}).text
+    assert "仅限 北京" in text
+    assert "该类短信不得发往该地区" in text
+    assert "营销" in text[text.index("按此类别处理") :]
+    wrong = here.post("/own/precheck", **{"from": "1069002", "text": AD})
+    assert wrong.status_code == 409
+    assert "1069002 不是 jia 的端口" in wrong.text

@@ -14,7 +14,7 @@ from proxy.desk.reports.offline_html import page
 from proxy.desk.reports.report_pdf import paper
 from proxy.desk.reports.report_text import View, as_dict, as_text
 from proxy.journal.encoding import pack
-from proxy.journal.records import delivers, gate_events, messages, requests
+from proxy.journal.records import delivers, gate_events, messages, operator_actions, requests
 from proxy.model.message import hash48
 from proxy.model.recipient import OptOut
 from proxy.wire import submit_sm_resp
@@ -90,6 +90,28 @@ def test_opt_outs_are_rated_by_the_advertisements_of_that_signature_and_provider
     assert [(one.name, one.count, one.per_10k) for one in view.optouts_by_signature()] == [("测试", 10, 500.0)]
 
 
+def test_how_soon_opt_outs_were_in_force_adds_up_and_other_channels_are_told_apart(harness: Harness) -> None:
+    now = harness.now
+    for person, took in enumerate([0, 0, 0.9, 1, 9, 59, 600, 90_000]):
+        refusal = OptOut("all", "", int(now), "reply", 0)
+        body = pack(delivers.OptedOut(int(now) + took, SHANGHAI + person, refusal, "1069001", "jia", "R"))
+        harness.journal.append(messages.OPTOUT, body)
+    called = OptOut("all", "", int(now), "hotline", 0)
+    for lifted in ((), (called,)):
+        added = () if lifted else (called, called)
+        harness.journal.append(messages.SUPPRESSED, pack(operator_actions.Suppressed(now, SHANGHAI, added, lifted, "li", "x")))
+    harness.journal.append(messages.RESTORED, pack(delivers.Restored(now, SHANGHAI, "1069001", "jia", "START", (called,))))
+    harness.journal.write(now)
+    sheet = sheet_of(harness)
+    assert sheet.speeds == {"under 1 s": 3, "1 to 10 s": 2, "10 s to 1 min": 1, "1 min to 1 h": 1, "over 1 h": 1}
+    assert sheet.slowest_s == 90_000
+    assert (sheet.speeds.total(), sheet.entered, sheet.restored) == (sheet.optouts.total(), {"hotline": 1}, 1)
+    both = DayReport(DAY, DAY)
+    both.add(sheet)
+    both.add(sheet)
+    assert (both.optouts, both.restored, both.records, both.first) == ({"jia": 16}, 2, 2 * sheet.records, sheet.first)
+
+
 def test_a_reply_that_means_several_is_one_opt_out_of_its_provider_and_one_of_each_signature(harness: Harness) -> None:
     for person in range(200):
         harness.submit("jia", SHANGHAI + person, AD)
@@ -152,6 +174,7 @@ def test_nobody_is_in_it_and_strangers_words_are_escaped(harness: Harness) -> No
     assert str(SHANGHAI)[:8] not in whole
     assert "满100减50" not in whole
     assert paper(view, "zh") == pdf, "the same sheet is the same file"
+    assert len(re.findall(rb"/Type /Font\b", pdf)) == len(re.findall(rb"/FontFile2", pdf)), "each font is embedded"
 
 
 def test_small_counts_are_not_told(harness: Harness) -> None:

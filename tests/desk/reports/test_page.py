@@ -74,3 +74,31 @@ def test_heads_of_days_are_listed_as_they_were_published(world: World, browser: 
         path.unlink()
         for one in new:
             one.rmdir()
+
+
+def test_a_month_is_shown_beside_the_one_before_and_taken_away_in_three_kinds(world: World, browser: Open) -> None:
+    for _ in range(12):
+        world.send("jia", SHANGHAI.format(311), "您的快件已到驿站")
+    here, month = browser("wu"), today(world)[:7]
+    page = here.get("/reports/month", month=month).text
+    assert f'hx-get="/reports/month/sheet?month={month}"' in page
+    text = here.part("/reports/month/sheet", month=month).text
+    for said in (
+        "按通道商",
+        "单元格隐去",
+        "日志中没有上月的记录",
+        "投诉期限：答复来源方（12321）",
+        "退订通路不通的端口",
+        "本月在效的处罚",
+    ):
+        assert said in text, said
+    assert SHANGHAI.format(311) not in text
+    for kind, begins in (("pdf", b"%PDF-"), ("xlsx", b"PK"), ("html", b"<!doctype html>")):
+        answer = here.get(f"/reports/month/file/{kind}", month=month)
+        assert answer.content.startswith(begins)
+        assert answer.headers["content-disposition"] == f'attachment; filename="report-{month}.{kind}"'
+    assert here.get("/reports/month/file/exe", month=month).status_code == 404
+    nothing = here.get("/reports/month/file/pdf", month="2020-01")
+    assert (nothing.status_code, "2020-01: 这个月没有记录" in nothing.text) == (404, True)
+    assert "nothing of this month" in browser("wu", "en").part("/reports/month/sheet", month="2020-01").text
+    assert 'value="20' in here.get("/reports/month", month="<b>").text, "what is no month is the last one"

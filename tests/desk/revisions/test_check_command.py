@@ -21,18 +21,24 @@ def rules(tmp_path: Path) -> Path:
     return folder
 
 
-def test_mistakes_are_told_in_english_whatever_the_locale_says(rules: Path) -> None:
-    told = CliRunner().invoke(app, ["check", str(rules)], env={"LC_ALL": "zh_CN.UTF-8"})
+@pytest.mark.parametrize(
+    ("words", "locale", "language"),
+    [
+        ([], "C.UTF-8", "en"), ([], "en_US.UTF-8", "en"), (["--lang", "en"], "zh_CN.UTF-8", "en"),
+        ([], "zh_CN.UTF-8", "zh"), (["--lang", "zh"], "C.UTF-8", "zh"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_in_the_language_asked_for_else_of_the_locale(
+    words: list[str], locale: str, language: str, rules: Path
+) -> None:
+    told = CliRunner().invoke(app, ["check", str(rules), *words], env={"LC_ALL": locale})
     assert told.exit_code == 1
-    assert "rules/unknown-key.yaml:3: rule: unknown key 'wehn' (did you mean 'when'?)" in told.stderr
-    assert told.stdout.endswith("1 problems\n")
-
-
-def test_they_are_told_in_chinese_where_that_is_asked_for(rules: Path) -> None:
-    told = CliRunner().invoke(app, ["check", str(rules), "--lang", "zh"])
-    assert told.exit_code == 1
-    assert "rules/unknown-key.yaml:3: rule：无法识别的键“wehn”（是否应为“when”？）" in told.stderr
-    assert told.stdout.endswith("条规则，0 个测试，1 处错误\n")
+    fault, counted = {
+        "en": ("rule: unknown key 'wehn' (did you mean 'when'?)", "1 problems\n"),
+        "zh": ("rule：无法识别的键“wehn”（是否应为“when”？）", "条规则，0 个测试，1 处错误\n"),
+    }[language]
+    assert f"rules/unknown-key.yaml:3: {fault}" in told.stderr
+    assert told.stdout.endswith(counted)
 
 
 def test_what_may_be_meant_is_told_in_chinese_too(rules: Path) -> None:

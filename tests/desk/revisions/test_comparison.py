@@ -36,8 +36,19 @@ def test_an_event_is_compared_with_what_was_in_force_before_it() -> None:
     assert [one["before"] for one in compared(EVENTS)] == [NEW, OLD, OLD, OLD, OLD, ""]
 
 
-def test_sets_to_go_back_to_are_those_that_were_in_force_each_once() -> None:
-    assert [one["in_force"] for one in earlier(EVENTS, OLD)] == [NEW]
+def test_a_set_to_go_back_to_is_called_what_brought_it_and_not_what_replaced_it() -> None:
+    def told(in_force: str, events: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+        return [
+            (one["revision"], one["since"], one["until"], one["who"].partition(" (")[0], one["why"], one["change"]["name"])
+            for one in earlier(events, in_force)
+        ]
+
+    named = [{**one, "why": {3: "17:40 notice", 0: ""}.get(one["time"], "")} for one in EVENTS]
+    assert told(OLD, named) == [(NEW, 4, 5, "chen", "17:40 notice", "ban")]
+    assert told(NEW, named[1:]) == [(OLD, 0, 4, "chen", "", "cap")]
+    back = [event(7, "rolled-back", NEW, NEW, who="lin"), event(6, "proposed", THIRD, OLD), *named]
+    assert told(NEW, back) == [(OLD, 5, 7, "chen", "", "cap")], "nor what was proposed while it was in force, nor the rollback"
+    assert THIRD not in {one["revision"] for one in earlier(EVENTS, NEW)}, "it never was in force"
 
 
 def test_a_change_is_put_into_words_and_what_is_none_stays_as_it_is() -> None:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from proxy.console.jobs import Jobs
+from proxy.desk.revisions.draft_store import FOLDER
 from proxy.i18n.catalog import in_language
+from proxy.policy import time_windows
 from tests.console.world import AD, Browser, World, hidden
 from tests.e2e.gate import BEIJING, RULES, SHANGHAI, run
 from tests.e2e.waiting import until
@@ -36,6 +39,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def desk(two: World) -> Open:
+    shutil.rmtree(two.gate.folder / "revisions" / FOLDER, ignore_errors=True)  # no draft of another test
     return lambda name, language="zh": Browser(two, name, language)
 
 
@@ -78,7 +82,7 @@ def test_a_search_that_nothing_fits_says_so(desk: Open) -> None:
 
 def test_a_viewer_sees_rules_and_neither_drafts_nor_proposes(desk: Open) -> None:
     here = desk("wu")
-    assert "新建规则" not in here.get("/rules").text
+    assert "/drafts/" not in here.get("/rules").text
     for path in ("/drafts/new", "/drafts/edit"):
         assert here.get(path).status_code == 403
     for path in ("/drafts/propose", "/drafts/check", "/rules/rollback", "/proposal/approve"):
@@ -202,6 +206,69 @@ def test_a_ban_from_a_form_is_backtested_proposed_approved_by_another_and_in_for
     assert all(word in history for word in ("回退", "批准", "提交", "错了"))
 
 
+def drafted(here: Browser, form: dict[str, str]) -> dict[str, str]:
+    """What the editor holds once the form is in it."""
+    page = here.post("/drafts/write", **form)
+    assert page.status_code == 200, page.text
+    text = re.search(r'<textarea name="text"[^>]*>(.*?)</textarea>', page.text, re.DOTALL)
+    assert text is not None
+    return {"base": form["base"], "file": hidden(page.text, "file"), "text": html.unescape(text[1])}
+
+
+def test_a_ban_from_next_week_is_the_same_to_its_author_approver_and_provider(desk: Open, two: World) -> None:
+    chen, lin = desk("chen"), desk("lin")
+    base = hidden(chen.get("/drafts/new").text, "base")
+    soon, past, week = (time_windows.local(time.time() + hours * 3600)[:16] for hours in (2.55, -1, 7 * 24))
+    form = {"base": base, "kind": "ban", "category": "marketing", "province": "上海", "trial": "24h"}
+    refused = chen.post("/drafts/write", **form, since=past.replace(" ", "T"))
+    assert (refused.status_code, "起始时间已过" in refused.text) == (422, True)
+    shorter = chen.post("/drafts/written", **form, since=soon.replace(" ", "T")).text
+    assert re.search(f"到 {soon} 只剩 2 小时 3[23] 分钟，试行短于所选的 24 小时", shorter), shorter
+    assert "影子试行" in shorter
+
+    said = f"{week} 起, 上海归属地号码不得接收营销短信(贷款)"
+    given = drafted(chen, {**form, "since": week.replace(" ", "T"), "subcategory": "loan"})
+    assert (said in given["text"], f'trial: {{until: "{week}"}}' in given["text"], "active:" in given["text"]) == (
+        True,
+        True,
+        False,
+    )
+
+    given = drafted(chen, {**form, "since": week.replace(" ", "T")})
+    assert chen.post("/drafts/propose", **given, why="下周起上海停发").headers["location"] == "/proposal"
+    first = lin.part("/today/waits").text
+    assert "chen" in first
+    assert "{&#39;" not in first, "no status as Python prints it"
+    assert not banned(two, SHANGHAI)
+    page = lin.get("/proposal").text
+    assert (said.replace("(贷款)", "") in page, "影子试行" in page) == (True, True)
+    assert re.search(r"影子试行至 <time[^>]*>" + week, page)
+    tried = lin.part("/proposal/tried").text
+    assert re.search("假设结果：以下规则尚未到执行时间.*<li>" + said.replace("(贷款)", "") + "</li>", tried)
+    assert re.search(r"会多拒</span><b>[1-9]", tried), "as if it were in force"
+    seen = re.sub(r"<details.*?</details>|<[^>]*>", "", page.partition("<main")[2], flags=re.DOTALL)
+    revision = re.search(r"base=(\w{16})", page)
+    assert revision is not None
+    assert not [one for one in (revision[1][:8], "ban-", "marketing", "desk.yaml", "{", "reject") if one in seen], "no code"
+    assert lin.post("/proposal/approve", revision=revision[1]).headers["location"] == "/rules"
+    assert not banned(two, SHANGHAI), "until then it only would have"
+    assert said.replace("(贷款)", "") in desk("jia").get("/own/rules").text
+
+    given = draft(chen) | {"file": given["file"], "text": "rules: []\n"}
+    assert chen.post("/drafts/propose", **given, why="不再需要").headers["location"] == "/proposal"
+    page = lin.get("/proposal").text.partition("改动</h2>")[2].partition("</section>")[0]
+    assert "删除" in page
+    assert "生效" not in page, "what goes is not in force"
+    assert "试行" not in page
+    revision = re.search(r"base=(\w{16})", lin.get("/proposal").text)
+    assert revision is not None
+    lin.post("/proposal/approve", revision=revision[1])
+    history = chen.get("/rules/history").text
+    options = re.findall(r'<option value="(\w{16})">(.*?)</option>', history)
+    label = dict(options)[given["base"]]
+    assert ("下周起上海停发" in label, "chen" in label, "不再需要" in label) == (True, True, False), options
+
+
 def test_whoever_is_officer_and_approver_does_not_approve_their_own(desk: Open) -> None:
     tang, lin = desk("tang"), desk("lin")
     given = draft(tang)
@@ -274,3 +341,139 @@ def test_no_page_of_rules_takes_longer_than_it_may(desk: Open) -> None:
             assert here.get(path).status_code == 200
             took.append(time.perf_counter() - began)
         assert min(took) < 0.3, (path, took)
+
+
+def typed(here: Browser, **query: str) -> str:
+    """The text that the editor shows."""
+    return draft(here, **query)["text"]
+
+
+def test_a_draft_is_kept_until_it_is_thrown_away_and_seen_by_its_author_alone(desk: Open) -> None:
+    chen, tang = desk("chen"), desk("tang")
+    given = draft(chen)
+    chen.post("/drafts/check", **given | {"text": given["text"] + "  # 明天再看\n"})
+    again = desk_again(chen)
+    assert typed(again).endswith("# 明天再看\n"), "another day, another browser"
+    assert "我的草稿" in again.get("/rules").text
+    assert "明天再看" not in typed(tang)
+    assert "我的草稿" not in tang.get("/rules").text
+    assert again.post("/drafts/discard", file=given["file"]).status_code == 303
+    assert typed(again) == given["text"]
+    assert "我的草稿" not in again.get("/rules").text
+
+
+def desk_again(here: Browser) -> Browser:
+    """The same person without what the browser knew."""
+    return Browser(here.world, "chen")
+
+
+def test_several_changes_of_rules_and_registries_are_one_proposal(desk: Open) -> None:
+    chen, lin = desk("chen"), desk("lin")
+    base = hidden(chen.get("/drafts/new").text, "base")
+    form = {"base": base, "category": "marketing"}
+    assert chen.post("/drafts/write", **form, kind="ban", province="天津").status_code == 200
+    page = html.unescape(
+        chen.post("/drafts/write", **form, kind="quiet", quiet_from="22：00", quiet_to="7:00", then="defer").text
+    )
+    assert "在 22:00 到次日 07:00 不收营销短信, 顺延" in page
+    file = "registries/advertisers.csv"
+    table = chen.get("/tables/one", file=file).text
+    row = {"base": base, "file": file, "text": "advertiser,licence,group,domains,phones,platform,shops,industry\n", "do": "add"}
+    assert chen.post("/tables/change", **row, cell_0="云帆教育有限公司", cell_1="91000000SYNTH00101").status_code == 200
+    page = chen.get("/drafts/edit").text
+    assert all(name in page for name in ("desk.yaml", file, "丢弃整个草稿")), table
+    answer = chen.post("/drafts/propose", **draft(chen), why="三处改动")
+    assert answer.headers["location"] == "/proposal", answer.text
+    page = html.unescape(lin.get("/proposal").text)
+    assert all(said in page for said in ("天津归属地号码", "顺延", "云帆教育有限公司", "三处改动"))
+    assert "我的草稿" not in chen.get("/rules").text, "it is proposed"
+    lin.post("/proposal/reject", revision=hidden(page, "revision"), why="x")
+
+
+def test_a_rule_of_the_form_is_proposed_at_once_with_a_reason(desk: Open) -> None:
+    chen = desk("chen")
+    form = {"base": hidden(chen.get("/drafts/new").text, "base"), "kind": "ban", "category": "marketing", "do": "propose"}
+    answer = chen.post("/drafts/write", **form, province="重庆", why="")
+    assert (answer.status_code, "原因（why）" in answer.text, "重庆" in answer.text) == (409, True, True)
+    chen.post("/drafts/discard")
+    assert chen.post("/drafts/write", **form, province="重庆", why="总部通知").headers["location"] == "/proposal"
+    page = html.unescape(chen.get("/proposal").text)
+    assert all(said in page for said in ("总部通知", "重庆归属地号码不得接收营销短信"))
+    chen.post("/proposal/withdraw", revision=hidden(page, "revision"), why="x")
+
+
+def test_what_others_change_meanwhile_is_kept_or_pointed_out(desk: Open) -> None:
+    chen, tang, lin = desk("chen"), desk("tang"), desk("lin")
+    given = draft(chen)
+    mine = given | {"text": "# mine\n" + given["text"]}
+    chen.post("/drafts/check", **mine)
+
+    def comes_into_force(text: str) -> None:
+        assert tang.post("/drafts/propose", **draft(tang) | {"text": text}, why="x").status_code == 303
+        lin.post("/proposal/approve", revision=hidden(lin.get("/proposal").text, "revision"))
+
+    comes_into_force(given["text"] + "  # theirs\n")
+    answer = chen.post("/drafts/propose", **mine, why="x")
+    assert (answer.status_code, "起草期间规则有了新的变动" in answer.text) == (409, True)
+    assert typed(chen) == "# mine\n" + given["text"] + "  # theirs\n"
+
+    now = draft(chen)
+    chen.post("/drafts/check", **now | {"text": now["text"].replace("# theirs", "# mine, too")})
+    comes_into_force(given["text"] + "  # theirs again\n")
+    assert "别人也改了同样的行" in chen.get("/drafts/edit").text
+    answer = chen.post("/drafts/propose", **draft(chen), why="x")
+    assert (answer.status_code, "照样提交会撤销他们的改动" in html.unescape(answer.text)) == (422, True)
+    comes_into_force(given["text"])
+
+
+def test_a_rejected_proposal_goes_back_into_the_draft_with_what_came_since(desk: Open) -> None:
+    chen, tang, lin = desk("chen"), desk("tang"), desk("lin")
+    given = draft(chen)
+    chen.post("/drafts/propose", **given | {"text": "# first\n" + given["text"]}, why="第一处")
+    tang.post("/drafts/propose", **(mine := draft(tang)) | {"text": mine["text"] + "  # second\n"}, why="第二处")
+    page = html.unescape(lin.get("/proposal").text)
+    assert "第二处" in page
+    assert re.search("也包含 chen 先前提交、尚未批准的： 第一处", page), "the approver reads both reasons"
+    revision = hidden(page, "revision")
+    lin.post("/proposal/reject", revision=revision, why="再改")
+    assert "放回草稿" in chen.get("/rules/history").text
+    assert "放回草稿" not in lin.get("/rules/history").text
+    assert chen.post("/drafts/again", revision=revision).headers["location"] == "/drafts/edit"
+    assert typed(chen) == "# first\n" + given["text"] + "  # second\n"
+    twice = chen.post("/drafts/again", revision=revision)
+    assert twice.status_code == 409
+    assert f"草稿里已有 {given['file']}" in twice.text
+    assert "没有完成" in chen.post("/drafts/again", revision="f" * 16).text
+
+
+def test_a_rule_is_switched_by_a_proposal_with_a_reason(desk: Open, two: World) -> None:
+    chen, lin = desk("chen"), desk("lin")
+    path = "/rules/rule/beijing-ban/mode"
+    assert desk("wu").post(path, mode="off", why="x").status_code == 403
+    assert chen.post(path, mode="off").status_code == 409, "why must be said"
+    refused = chen.post(path, mode="off", share="10%", why="先放一放")
+    assert (refused.status_code, "号码比例只用于影子" in refused.text, "先放一放" in refused.text) == (409, True, True)
+    assert banned(two, BEIJING)
+    assert chen.post(path, mode="shadow", share="５０％", why="先放一半").headers["location"] == "/rules/rule/beijing-ban"
+    assert "等待第二人审批" in chen.get("/rules/rule/beijing-ban").text
+    page = html.unescape(lin.get("/proposal").text)
+    assert "影子 · 50% 号码生效" in page
+    assert "先放一半" in page
+    lin.post("/proposal/approve", revision=hidden(page, "revision"))
+    assert {banned(two, BEIJING) for _ in range(14)} == {True, False}
+    assert "50% 号码生效" in chen.get("/rules", mode="shadow").text
+    answer = chen.post("/drafts/switch", rule="beijing-ban", mode="enforce")
+    assert answer.headers["location"] == "/drafts/edit?file=rules.yaml&rule=beijing-ban"
+    assert "mode:" not in typed(chen)
+    assert chen.post("/drafts/propose", **draft(chen), why="都拦").status_code == 303
+    lin.post("/proposal/approve", revision=hidden(lin.get("/proposal").text, "revision"))
+    assert banned(two, BEIJING)
+
+
+def test_rules_are_found_by_words_subject_and_reason(desk: Open) -> None:
+    here = desk("wu")
+    for fits in ({"q": "北京　不得"}, {"q": "BEIJING-ban"}, {"file": "rules.yaml"}, {"reason": "region-ban"}):
+        assert "北京归属地号码不得接收" in here.get("/rules", **fits).text, fits
+    for none in ({"q": "北京 深圳"}, {"file": "caps.yaml"}, {"reason": "keyword"}):
+        assert "没有符合的规则" in here.get("/rules", **none).text, none
+    assert re.search("<h1>北京归属地号码不得接收</h1>", here.get("/rules/rule/beijing-ban").text)

@@ -24,6 +24,11 @@ def approver(name: str) -> Asker:
     return Asker(name, frozenset({Role.APPROVER}), by_token=True)
 
 
+def in_force(desk: RevisionHistory) -> list[tuple[str, tuple[str, ...]]]:
+    """What providers are told."""
+    return [(one.event, one.changes) for one in desk.put_in_force]
+
+
 class Desk(RevisionHistory):
     """Revisions whose events are noted at once; ``four_eyes`` as the settings have it."""
 
@@ -79,6 +84,27 @@ def two() -> Desk:
     desk.holds(OLD)
     desk.holds(NEW)
     return desk
+
+
+def test_an_approval_has_the_changes_of_its_proposal_and_a_rollback_their_reverse() -> None:
+    desk = Desk(four_eyes=True)
+    desk.holds(OLD, how="first start")
+    desk.do(
+        desk.folder_holds(
+            NEW, "li", "files", ("rule a: added", "rule b: removed", "caps.csv: changed"), desk.at, four_eyes=True
+        )
+    )
+    assert [event for event, _ in in_force(desk)] == ["accepted"], "what waits is in force for nobody"
+    desk.approve("wang")
+    changed = ("rule a: changed, enforced 10% → 25%", "rule c: added")
+    desk.do(desk.folder_holds(THIRD, "li", "files", changed, desk.at, four_eyes=True))
+    desk.approve("zhao", THIRD)
+    desk.do(desk.rolled_back(OLD, "wang", "a mistake", THIRD, desk.at))
+    assert in_force(desk)[1:] == [
+        ("approved", ("rule a: added", "rule b: removed")),
+        ("approved", changed),
+        ("rolled-back", ("rule a: removed", "rule c: removed", "rule b: added")),
+    ]
 
 
 def test_a_changed_folder_is_in_force_at_once_where_nobody_need_agree() -> None:

@@ -10,8 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.desk.revisions import rule_wizard
+from proxy.i18n.phrases import WORDS
+from proxy.model.message import SUBCATEGORIES
 from proxy.policy.loading.check import check_loaded
 from proxy.policy.loading.load_rules import load_all
+from proxy.policy.time_windows import moment
+from tests.policy.conftest import BEIJING, Bench
 
 NOW = "2026-11-26 17:40"
 SHIPPED = Path(__file__).parents[3] / "rules"
@@ -29,9 +33,9 @@ FORMS: dict[str, dict[str, str]] = {
 
 
 def made(form: dict[str, str], provinces: list[str], before: str = "") -> str:
-    one = rule_wizard.read_form(form, provinces, rule_wizard.ORDER)
+    one = rule_wizard.read_form(form, provinces, rule_wizard.ORDER, NOW)
     name = rule_wizard.new_id(one, [], NOW)
-    return rule_wizard.with_rule(before, rule_wizard.rule_of(one, name, NOW), rule_wizard.test_of(one, name, NOW))
+    return rule_wizard.with_rule(before, rule_wizard.rule_of(one, name), rule_wizard.test_of(one, name, NOW))
 
 
 @pytest.mark.parametrize("trial", ["", "10m", "7d", "shadow"])
@@ -90,15 +94,66 @@ def test_wherever_rules_and_tests_stand_in_a_file_it_finds_them(before: str, tmp
         ({"kind": "ban", "since": "soon"}, ["北京"], "no_moment"),
         ({"kind": "ban", "since": "2026-11-26T18:00", "until": "2026-11-26T17:00"}, ["北京"], "until_before"),
         ({"kind": "ban", "subcategory": "x}"}, ["北京"], "unclear_kind"),
+        ({"kind": "ban", "category": ""}, ["北京"], "no_category"),
+        ({"kind": "ban", "category": "marketing mail"}, ["北京"], "unclear_kind"),
+        ({"kind": "ban", "then": "drop"}, ["北京"], "unclear_kind"),
+        ({"kind": "ban", "campaign": "双12"}, ["北京"], "unclear_kind"),
+        ({"kind": "ban", "trial": "11%"}, ["北京"], "unclear_kind"),
+        ({"kind": "quiet", "days": "国庆"}, [], "unclear_kind"),
+        ({"kind": "quiet", "then": "defer", "defer_until": "八点"}, [], "no_hours"),
+        ({"kind": "ban", "since": "2026-11-26T17:40"}, ["北京"], "since_past"),
+        ({"kind": "ban", "since": "2026-11-25T00:00", "trial": "24h"}, ["北京"], "since_past"),
+        ({"kind": "ban", "until": "2026-11-26T17:00"}, ["北京"], "until_before"),
+        ({"kind": "ban", "until": "2026-11-27T17:40", "trial": "24h"}, ["北京"], "until_before"),
     ],
 )
 def test_a_form_that_does_not_say_enough_is_told_what_is_missing(form: dict[str, str], provinces: list[str], said: str) -> None:
     with pytest.raises(rule_wizard.IncompleteForm, match=f"^{said}$"):
-        rule_wizard.read_form(form, provinces, rule_wizard.ORDER)
+        rule_wizard.read_form(form, provinces, rule_wizard.ORDER, NOW)
+
+
+@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize(
+    ("since", "trial", "decides", "shorter_s"),
+    [
+        ("2026-12-10T00:00", "24h", "2026-12-10 00:00", 0),  # weeks are left
+        ("2026-11-27T17:40", "24h", "2026-11-27 17:40", 0),
+        ("2026-11-26T18:00", "24h", "2026-11-26 18:00", 20 * 60),
+        ("2026-11-26T18:00", "7d", "2026-11-26 18:00", 20 * 60),
+        ("", "7d", "2026-12-03 17:40", 0),
+        ("2026-12-10T00:00", "", "2026-12-10 00:00", 0),
+    ],
+)
+def test_a_rule_decides_from_the_date_that_its_sentence_says(
+    kind: str, since: str, trial: str, decides: str, shorter_s: int, tmp_path: Path
+) -> None:
+    hours = {"count": "1", "quiet_from": "12:00", "quiet_to": "11:59"}
+    form = {**FORMS[kind], **hours, "since": since, "trial": trial, "until": "2027-01-31T00:00"}
+    one = rule_wizard.read_form(form, ["北京"], rule_wizard.ORDER, NOW)
+    assert rule_wizard.sentence(one).startswith(f"{decides} 起至 2027-01-31 00:00 止, 北京")
+    assert rule_wizard.shorter_s(one, NOW) == shorter_s
+    (tmp_path / "desk.yaml").write_text(rule_wizard.with_rule("", rule_wizard.rule_of(one, "it"), []))
+    bench = Bench(load_all(tmp_path).rules)
+    begins = moment(decides)[0]
+
+    def shadows(at: float) -> list[bool]:
+        """Of the second of two messages: for each objection whether it is one in shadow."""
+        return [[breach.shadow for breach in bench.send(to=BEIJING, at=at).breaches] for _ in range(2)][1]
+
+    assert shadows(begins - 1) == ([True] if trial else []), "nothing is refused before"
+    assert shadows(begins) == [False]
+
+
+@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize("subcategory", SUBCATEGORIES[1:])
+def test_the_sentence_names_the_sub_category(kind: str, subcategory: str) -> None:
+    one = rule_wizard.read_form({**FORMS[kind], "subcategory": subcategory}, ["北京"], rule_wizard.ORDER, NOW)
+    assert f"营销短信({WORDS[subcategory]})" in rule_wizard.sentence(one)
+    assert f"subcategory: {subcategory}" in "".join(rule_wizard.rule_of(one, "it"))
 
 
 def test_a_name_is_taken_once() -> None:
-    one = rule_wizard.read_form(FORMS["ban"], ["北京"], rule_wizard.ORDER)
+    one = rule_wizard.read_form(FORMS["ban"], ["北京"], rule_wizard.ORDER, NOW)
     assert rule_wizard.new_id(one, [], NOW) == "ban-20261126"
     assert rule_wizard.new_id(one, ["ban-20261126", "ban-20261126-2"], NOW) == "ban-20261126-3"
 
@@ -111,3 +166,49 @@ def test_whatever_is_typed_stays_one_text_of_one_rule(tmp_path_factory: Any, bas
     assert rule.id == "ban-20261126"
     assert (rule.limits, rule.mode, rule.exempt) == ((), "enforce", False)
     assert rule.say
+
+
+def shipped_with(form: dict[str, str]) -> tuple[str, Bench]:
+    """The sentence, and the shipped rules of registries with this rule alone."""
+    registry = load_all(SHIPPED).rules.registry
+    one = rule_wizard.read_form(form, [], rule_wizard.ORDER, NOW, registry.campaigns, registry.holidays.names)
+    text = rule_wizard.with_rule("", rule_wizard.rule_of(one, "it"), rule_wizard.test_of(one, "it", NOW))
+    empty = {path.name: b"rules: []\n" for path in SHIPPED.glob("*.yaml")}
+    loaded = load_all(SHIPPED, instead={**empty, "desk.yaml": text.encode()})
+    assert check_loaded(loaded, SHIPPED).problems == []
+    return rule_wizard.sentence(one), Bench(loaded.rules)
+
+
+def test_two_categories_share_a_cap_in_the_dates_of_a_campaign() -> None:
+    form = {"kind": "cap", "count": "1", "subcategory": "loan game", "campaign": "双11"}
+    said, bench = shipped_with(form)
+    assert said == "双11期间, 同一号码每天合计最多收1条营销短信(贷款、游戏)"
+    loan, game = "【测试】贷款额度已批, 低息借款 拒收请回复R", "【测试】传奇游戏上线送元宝 拒收请回复R"
+    assert bench.says(loan, at="2027-11-11 10:00") == "allow"
+    assert bench.says(game, at="2027-11-11 11:00") == "reject it"
+    assert bench.says(at="2027-11-11 12:00") == "allow", "another sort of marketing"
+    assert bench.says(game, at="2027-11-13 10:00") == bench.says(loan, at="2027-11-13 10:01") == "allow", "the campaign is over"
+    with pytest.raises(rule_wizard.IncompleteForm, match="campaign_dates"):
+        shipped_with({**form, "until": "2027-11-20T00:00"})
+
+
+def test_what_comes_at_night_is_put_off_to_the_hour_that_is_said() -> None:
+    hours = {"quiet_from": "21：00", "quiet_to": "8:00", "then": "defer", "defer_until": "８：30"}
+    said, bench = shipped_with({"kind": "quiet", "category": "marketing notice", **hours})
+    assert said == "所有号码在 21:00 到次日 08:00 不收营销短信、通知短信, 顺延到 08:30"
+    verdict = bench.send(at="2026-11-11 22:00")
+    assert (verdict.outcome.word, verdict.breaches[0].not_before) == ("defer", moment("2026-11-12 08:30")[0])
+
+
+def test_quiet_hours_of_a_holiday_are_no_other_day_s() -> None:
+    said, bench = shipped_with({"kind": "quiet", "days": "国庆", "quiet_from": "00:00", "quiet_to": "10:00", "then": "defer"})
+    assert said == "所有号码在国庆的 00:00 到 10:00 不收营销短信, 顺延"
+    verdict = bench.send(at="2026-10-02 09:00")
+    assert (verdict.outcome.word, verdict.breaches[0].not_before) == ("defer", moment("2026-10-02 10:00")[0])
+    assert bench.says(at="2026-10-02 10:00") == bench.says(at="2026-10-12 09:00") == "allow"
+
+
+def test_a_share_decides_for_some_and_is_in_shadow_for_the_others() -> None:
+    _, bench = shipped_with({"kind": "quiet", "trial": "50%"})
+    (rule,) = bench.rules.rules
+    assert (rule.mode, rule.share_ppm) == ("shadow", 500_000)

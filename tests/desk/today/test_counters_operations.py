@@ -19,7 +19,11 @@ def gate(tally: GateCounters, **more: Any) -> Any:
     link = SimpleNamespace(session=SimpleNamespace(bound=True), in_flight=3)
     down = SimpleNamespace(session=SimpleNamespace(bound=False), in_flight=0)
     return SimpleNamespace(
-        relay=SimpleNamespace(tally=tally, directory=SimpleNamespace(providers={"jia": None, "yi": None})),
+        relay=SimpleNamespace(
+            tally=tally,
+            rules=SimpleNamespace(rules=[SimpleNamespace(id="beijing", say="北京不得接收")]),
+            directory=SimpleNamespace(providers={"jia": None, "yi": None}),
+        ),
         binds=lambda: [bind("jia"), bind("jia"), bind("yi")],
         carrier_accounts=[SimpleNamespace(name="bj", slots=2, links=[link, down])],
         book=SimpleNamespace(of_kind=lambda *kinds: [kinds]),
@@ -44,6 +48,7 @@ async def test_sums_are_by_verdict_by_provider_by_rule() -> None:
     assert told["providers"] == [["jia", {"allow": 5, "reject": 2}, 2], ["yi", {"allow": 1, "reject": 1}, 1]]
     assert told["reasons"] == [("region-ban", 3)]
     assert (told["rules"], told["shadow"], told["optouts"]) == ([("beijing", 4)], [("new", 4)], 2)
+    assert told["titles"] == {"beijing": "北京不得接收"}
     assert (told["binds"], told["links"], told["at"]) == (3, [["bj", 1, 2, 3]], 7.0)
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from tests.console.world import Browser, World
+from proxy.console.gate_client import Ran
+from proxy.desk.today.page import _rows
+from tests.console.world import AD, Browser, World
+from tests.e2e.gate import BEIJING
 
 Open = Callable[..., Browser]
 
@@ -22,6 +28,91 @@ def test_it_shows_what_the_gate_has_counted(language: str, words: list[str], wor
     for said in (*words, "jia", "beijing-ban", "1 / 1"):
         assert said in text, said
     assert 'hx-trigger="every 2s"' in text
+
+
+def test_rules_have_their_titles_and_their_ids_where_one_points(world: World, browser: Open) -> None:
+    world.send("jia", BEIJING.format(3), AD)
+    world.harness.sampling.now = {}
+    text = browser("wu").get("/").text
+    assert '<a href="/rules/rule/beijing-ban" title="beijing-ban">北京归属地号码不得接收</a>' in text
+
+
+def section(text: str, heading: str) -> str:
+    """What stands below a heading, up to the next."""
+    return text.partition(f">{heading}</h")[2].partition("</h")[0]
+
+
+def test_what_waits_for_me_is_what_i_may_do_and_did_not_propose(world: World, browser: Open) -> None:
+    made = world.ask("tang", "penalty.propose", provider="yi", step="warn", why="by hand")
+    try:
+        for who, mine in (("lin", True), ("tang", False), ("chen", False), ("wu", False)):
+            text = browser(who).part("/today/waits").text
+            assert ("项处罚等待审批" in section(text, "等我处理")) is mine, who
+            assert ("项处罚等待审批" in section(text, "等其他人处理")) is not mine, who
+        assert "没有等您处理的事项" in section(browser("wu").part("/today/waits").text, "等我处理")
+        assert "penalties wait for approval" in section(browser("lin", "en").part("/today/waits").text, "Waits for me")
+    finally:
+        world.ask("lin", "penalty.reject", id=str(made["id"]), why="over")
+
+
+def test_a_request_to_be_erased_waits_for_approvers_and_is_said_once(world: World, browser: Open) -> None:
+    number = str(world.ask("chen", "subject.erase", to=BEIJING.format(88), why="x")["request"])
+    try:
+        for who, mine in (("lin", True), ("chen", False)):
+            text = browser(who).part("/today/waits").text
+            assert ("项删除要求等待复核" in section(text, "等我处理")) is mine, who
+            assert text.count("删除要求") == 1, who
+    finally:
+        world.ask("lin", "subject.reject", id=number, why="over")
+
+
+def test_today_stands_beside_yesterday_and_the_same_day_last_week() -> None:
+    days: list[dict[str, Any]] = [
+        {"since": 0.0, "counts": {"allow": 90, "reject": 20, "optouts": 3}},
+        {"since": 0.0, "counts": {"allow": 100, "defer": 10}},
+        {"since": 0.0, "counts": None},
+    ]
+    assert _rows(days) == [
+        ("submitted", 110, [(110, "+0%"), None]), ("passed", 90, [(100, "-10%"), None]),
+        ("rejected", 20, [(0, ""), None]), ("deferred", 0, [(10, "-100%"), None]), ("optouts", 3, [(0, ""), None]),
+    ]  # fmt: skip
+
+
+def test_earlier_days_stand_there_in_words(world: World, browser: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the command answers once tables of a week are there; that takes longer than a test."""
+    days = [
+        {
+            "since": 86_400.0 * 20_000 - 28_800,
+            "counts": {"allow": 90, "reject": 20},
+            "reasons": {"region-ban": 15, "suppressed": 5},
+        }
+    ]
+    days += [
+        {"since": 86_400.0 * 19_999 - 28_800, "counts": {"allow": 100}, "reasons": {}},
+        {"since": 86_400.0 * 19_993 - 28_800, "counts": None, "reasons": {}},
+    ]
+    one = {"until": 86_400.0 * 20_000 + 21_600, "days": days}
+
+    async def run(*words: str, **how: object) -> Ran:
+        assert words[1] == "today"
+        return Ran(0, json.dumps(one | {"yesterday": one}).encode())
+
+    monkeypatch.setattr(world.asking, "run", run)
+    text = re.sub("<[^>]*>", " ", browser("wu").part("/today/compared").text)
+    for words in (
+        "今日 10-04",
+        "各日截至 14:00",
+        "昨日 10-04",
+        "上周同日",
+        "没有数据",
+        "-10%",
+        "拒绝最多：该省号码不得接收 15、号码退订了 5",
+    ):
+        assert words in " ".join(text.split()), (words, " ".join(text.split()))
+
+
+def test_before_the_first_hour_is_in_a_table_nothing_is_compared(browser: Open) -> None:
+    assert "今日还没有归档的记录" in browser("wu").part("/today/compared").text
 
 
 def test_its_renewed_part_is_that_part_alone(browser: Open) -> None:

@@ -34,7 +34,7 @@ from proxy.wire.frame import Frame
 from proxy.wire.tables import SUBMIT_SM_RESP
 
 BODIES = json.loads(gzip.decompress((Path(__file__).parents[2] / "data/journal_bodies.json.gz").read_bytes()))
-LATER = {"recycling"}
+LATER = {"recycling", "erasure-requested"}
 """Kinds that were declared from the beginning: their bodies were never packed by hand."""
 BY_KIND = {kind: list(found) for kind, found in groupby(BODIES, key=lambda one: one["kind"])}
 NUMBERS = {name: number for number, name in messages.KINDS.items()}

@@ -54,9 +54,33 @@ def test_lines_may_end_as_they_like(read, newline: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
-def test_a_header_is_passed_over_and_other_columns_do_not_matter(read, encoding: str) -> None:
+def test_columns_that_nobody_knows_are_all_named(read, encoding: str) -> None:
     people = read('号码,姓名,备注\n13800210500,"张, 三","say ""no"""\n13800210501\n'.encode(encoding))
     assert (numbers(people), people.problems) == ([13800210500, 13800210501], [])
+    assert (people.unknown, people.heading) == (["姓名", "备注"], 1)
+
+
+def test_a_column_is_dropped_by_its_heading_and_a_heading_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text("号码,归属地\n13800210500,江苏\n")
+    people = read_number_file(file, ALL, ignore=["归属地"])
+    assert (people.unknown, people.ignored, people.problems) == ([], ["归属地"], [])
+    people = read_number_file(file, ALL, ignore=["归属地址"])
+    assert people.problems == ["list.csv:1: --ignore: unknown column '归属地址' (did you mean '归属地'?)"]
+
+
+def test_titles_totals_and_remarks_are_no_rows(read) -> None:
+    table = "2026年11月名单,,\n导出时间：2026/11/30 09:12,,\n,,\n号码,来源,有效期至\n13800210500,投诉,2028/1/1\n\n合计,1,\n注：不得再发。,,\n"
+    for text in (table, table.replace(",", "\t"), table.replace(",", ";")):
+        people = read(text.encode("gbk"))
+        until = time_windows.moment("2028-01-02")[0]
+        assert (people.problems, people.rows, people.notes, people.heading) == ([], 1, [7, 8], 4)
+        assert numbers(people, ListedRefusal("all", "", "complaint", until)) == [13800210500]
+
+
+def test_a_day_that_lost_its_format_in_a_spreadsheet_is_a_day(read) -> None:
+    people = read("号码,有效期至\n13800210500,46203\n")
+    assert numbers(people, ListedRefusal("all", "", "import", time_windows.moment("2026-07-01")[0])) == [13800210500]
 
 
 def test_columns_say_what_each_row_refuses(read) -> None:
@@ -78,14 +102,14 @@ def test_columns_say_what_each_row_refuses(read) -> None:
 
 
 BAD = [
-    ("1380021050\n13800210501\n", ["list.csv:1: no recipient: 10 digits instead of 11"]),
-    ("13800210500\n\n14400000000\n", ["list.csv:3: no recipient: a machine's number (IoT), not a person's"]),
-    ("13800210500\n138_0021_0501\n", ["list.csv:2: no recipient: holds characters that are no digits, spaces or dashes"]),
-    ("13800210500\n20000000000\n", ["list.csv:2: no recipient: starts with 20, mobile numbers start with 13 to 19"]),
-    ("number,until\n13800210500,soon\n", ["list.csv:2: 'soon' is no date (like 2026-11-11, or 2026-11-11 21:00)"]),
-    ('number,x\n13800210500,"two\nlines"\nnobody,\n', ["list.csv:4: no recipient: holds characters that are no digits, spaces or dashes"]),
-    ("13800210500,\x00\nx\x00,\n", ["list.csv:2: no recipient: holds characters that are no digits, spaces or dashes"]),
-    (b"13800210500\n138\xff\xfe\n", ["list.csv:2: no recipient: holds characters that are no digits, spaces or dashes"]),
+    ("1380021050\n13800210501\n", ["list.csv:1: no recipient: 10 digits instead of 11 (1380021050)"]),
+    ("13800210500\n\n14400000000\n", ["list.csv:3: no recipient: a machine's number (IoT), not a person's (14400000000)"]),
+    ("13800210500\n138_0021_0501\n", ["list.csv:2: no recipient: holds characters that are no digits, spaces or dashes (138_0021_0501)"]),
+    ("13800210500\n20000000000\n", ["list.csv:2: no recipient: starts with 20, mobile numbers start with 13 to 19 (20000000000)"]),
+    ("number,until\n13800210500,soon\n", ["list.csv:2: until: 'soon' is neither a date (like 2027-06-30) nor 'for good'"]),
+    ('number,x\n13800210500,"two\nlines"\nnobody,\n', ["list.csv:4: no recipient: holds characters that are no digits, spaces or dashes (nobody)"]),
+    ("13800210500,\x00\nx\x00,\n", ["list.csv:2: no recipient: holds characters that are no digits, spaces or dashes (x?)"]),
+    (b"13800210500\n138\xff\xfe\n", ["list.csv:2: no recipient: holds characters that are no digits, spaces or dashes (138\ufffd\ufffd)"]),
 ]  # fmt: skip
 
 
@@ -109,7 +133,7 @@ def test_a_file_of_several_blocks_is_read_like_a_small_one(read, monkeypatch: py
     people = read("\n".join(map(str, wanted)) + "\n+86 13800210500")
     assert (numbers(people), people.numbers) == (sorted({*wanted, 13800210500}), len({*wanted, 13800210500}))
     people = read("\n".join([*map(str, wanted), "x"]))
-    assert people.problems == ["list.csv:602: no recipient: holds characters that are no digits, spaces or dashes"]
+    assert people.problems == ["list.csv:602: no recipient: holds characters that are no digits, spaces or dashes (x)"]
 
 
 def test_numbers_on_both_sides_of_2_to_34_and_at_both_ends_come_out_in_order(read) -> None:
@@ -140,7 +164,7 @@ def test_a_sheet_is_read_like_a_csv_and_what_is_no_sheet_is_named(tmp_path: Path
     with file.open("wb") as out:
         write_sheet(out, ("scope", "value", "号码", "number"), [("provider", "jia", "", 13800210500), ("", "", "", "1380021")])
     people = read_number_file(file, ALL)
-    assert (people.rows, people.problems) == (1, ["list.xlsx:3: no recipient: 7 digits instead of 11"])
+    assert (people.rows, people.problems) == (1, ["list.xlsx:3: no recipient: 7 digits instead of 11 (1380021)"])
     assert numbers(people, ListedRefusal("provider", "jia", "import", 0)) == [13800210500]
     file.write_bytes(b"PK\x03\x04 no sheet")
     broken = read_number_file(file, ALL)

@@ -192,7 +192,7 @@ def test_whoever_reads_chinese_gets_chinese_and_whoever_does_not_gets_english(ma
     ).rules
     told = explain_text(rules, "13800100500", "10690001", "【测试】优惠券t.cn 拒收请回复R", "jia", Category.MARKETING, AT)
     assert as_text(told, "zh").splitlines() == [
-        "138****0500: 拒绝(region-ban, 规则 ban)",
+        "138****0500: 拒绝(该省号码不得接收, 规则 ban)",
         "  归属地    北京 北京",
         "  类别      营销(申报营销, 内容判定营销)",
         "  文本      签名 测试, 退订关键字 R",

@@ -1,0 +1,67 @@
+"""Counts the messages of days up to the same time of day.
+
+In: the archive's folder, the beginnings of days. Out: counts by outcome, and of opt-outs. Never: a person; a record in no table yet.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from proxy.archive.coverage import determine_coverage
+from proxy.archive.parquet import engine
+from proxy.archive.pending_segments import ArchiveSources, gather_sources
+from proxy.archive.query import Query
+
+DAY_S = 86_400.0
+OPTOUTS = "optouts"
+
+
+class DayCounts(NamedTuple):
+    since: float
+    counts: dict[str, int] | None
+    """By outcome, and OPTOUTS; None where no table reaches back to that day."""
+    reasons: dict[str, int]
+    """Of what was not allowed, those with the most first."""
+
+
+class ComparedDays(NamedTuple):
+    seconds: float
+    """Of each day, from its beginning."""
+    days: list[DayCounts]
+    """Empty where nothing of the first one is in a table yet."""
+
+
+def compared_days(archive: Path, begins: Sequence[float]) -> ComparedDays:
+    """``begins``: of one day, and of the days it is compared with. It ends where a node's tables of the first day end. Raises ManifestError,
+    OSError, duckdb.Error."""
+    sources = gather_sources(archive, (), Query(since=min(begins), until=begins[0] + DAY_S))
+    ends = [max(one.until_ms for one in manifest.tables) / 1000 for _, manifest in sources.manifests if manifest.tables]
+    if not ends or (seconds := min(ends) - begins[0]) < 0:
+        return ComparedDays(0.0, [])
+    seconds = min(seconds, DAY_S)
+    first = min(manifest.tables[0].since_ms for _, manifest in sources.manifests if manifest.tables) / 1000
+    return ComparedDays(
+        seconds,
+        [_counts(sources, one, one + seconds) if first < one + seconds else DayCounts(one, None, {}) for one in begins],
+    )
+
+
+def _counts(sources: ArchiveSources, since: float, until: float) -> DayCounts:
+    files = [str(one.path) for one in determine_coverage(sources, Query(since=since, until=until)).files]
+    if not files:
+        return DayCounts(since, {}, {})
+    sql = (
+        f"SELECT CASE kind WHEN 'verdict' THEN outcome ELSE '{OPTOUTS}' END, reason, count(*) FROM read_parquet($files) "  # noqa: S608 # ours
+        "WHERE kind IN ('verdict', 'optout') AND time_ms >= $since AND time_ms < $until GROUP BY ALL"
+    )
+    counts, reasons = Counter[str](), Counter[str]()
+    with engine() as database:
+        values = {"files": files, "since": int(since * 1000), "until": int(until * 1000) + 1}
+        for what, reason, number in database.execute(sql, values).fetchall():
+            counts[what] += number
+            if what not in ("allow", OPTOUTS):
+                reasons[reason] += number
+    return DayCounts(since, dict(counts), dict(reasons.most_common()))

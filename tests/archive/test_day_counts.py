@@ -1,0 +1,43 @@
+"""Counts of days up to the same time of day, against the tables' own rows."""
+
+from __future__ import annotations
+
+from proxy.archive.day_counts import DAY_S, OPTOUTS, compared_days
+from proxy.policy.time_windows import OFFSET_S
+from tests.archive.journals import Shelf, nights
+from tests.harness import Harness
+
+
+def midnight(at: float) -> float:
+    return (at + OFFSET_S) // DAY_S * DAY_S - OFFSET_S
+
+
+def test_each_day_is_counted_up_to_where_the_tables_of_today_end(harness: Harness, shelf: Shelf) -> None:
+    nights(harness, count=2)
+    shelf.roll(harness.disk, harness.now)
+    rows = [(ms / 1000, kind, outcome) for ms, kind, outcome in shelf.rows("time_ms, kind, outcome")]
+    today = midnight(rows[-1][0])
+    found = compared_days(shelf.folder, [today, today - DAY_S, today - 7 * DAY_S])
+    assert 0 <= found.seconds < DAY_S
+    assert [one.since for one in found.days] == [today, today - DAY_S, today - 7 * DAY_S]
+    assert found.days[2].counts is None, "nothing is known of a day before the first table"
+    for day in found.days[:2]:
+        within = [(kind, outcome) for at, kind, outcome in rows if day.since <= at <= day.since + found.seconds]
+        expected = {outcome: 0 for kind, outcome in within if kind == "verdict"}
+        for kind, outcome in within:
+            if kind in ("verdict", "optout"):
+                expected[outcome if kind == "verdict" else OPTOUTS] = (
+                    expected.get(outcome if kind == "verdict" else OPTOUTS, 0) + 1
+                )
+        assert day.counts == expected
+        assert sum(expected.values()) > 0
+        refused = sum(number for what, number in expected.items() if what not in ("allow", OPTOUTS))
+        assert sum(day.reasons.values()) == refused
+
+
+def test_a_day_that_is_in_no_table_yet_is_not_compared(harness: Harness, shelf: Shelf) -> None:
+    assert compared_days(shelf.folder, [0.0, -DAY_S]).days == []
+    nights(harness)
+    shelf.roll(harness.disk, harness.now)
+    tomorrow = midnight(harness.now) + 2 * DAY_S
+    assert compared_days(shelf.folder, [tomorrow, tomorrow - DAY_S]) == (0.0, [])
