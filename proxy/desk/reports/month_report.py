@@ -179,7 +179,10 @@ class CountTable:
         return sum(row.get(one, 0) for one in self._columns) if column == ALL else row.get(column, 0)
 
     def cell(self, name: str, column: str = ALL) -> Cell:
-        return HIDDEN if name in self.hidden[column] else self.count(name, column)
+        """A zero beside a table of which all is hidden is hidden, too: shown, it would say what the others are."""
+        hidden = self.hidden[column]
+        beside = name not in self.rows and 0 < len(hidden) == len(self.rows)
+        return HIDDEN if beside or name in hidden else self.count(name, column)
 
     def total(self, column: str = ALL) -> int:
         return sum(self.count(name, column) for name in self.rows)

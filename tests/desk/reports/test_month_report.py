@@ -140,6 +140,13 @@ def test_a_lone_small_cell_takes_the_next_larger_with_it_and_ones_alone_are_not_
     assert hidden_in_column({"a": 0, "b": 10}, 10) == frozenset()
 
 
+def test_a_provider_without_opt_outs_does_not_tell_that_two_others_had_one_each() -> None:
+    sheet, days = counted(random.Random(1))
+    sheet.optouts = Counter({"jia": 1, "bing": 1})
+    table = of_name(MonthReport("2026-11", SINCE, UNTIL, sheet, days, DayReport(SINCE, UNTIL)).tables(), "optouts")
+    assert [row[1] for row in table.rows][:-1] == [HIDDEN] * len(PROVIDERS)
+
+
 def test_the_month_before_stands_beside_it_as_its_own_report_has_it() -> None:
     month = month_of(7)
     was = MonthReport("2026-10", SINCE, UNTIL, month.before, {}, DayReport(SINCE, UNTIL))
