@@ -247,7 +247,7 @@ def test_what_was_done_with_a_case_is_told_in_chinese_too(desk: Desk, two: World
     case = shown(shown_of[at])
     for words in ("look alike（吻合 ", "号码一致", "通道商 jia", "stop-1：签名 青禾、类别 营销", "本人信息已删除"):
         assert words in case, case
-    assert "stop-1：签名 青禾、类别 营销，至 " in shown(shown_of["/today/waits"])
+    assert "停发：签名 青禾、类别 营销，至 " in shown(shown_of["/today/waits"])
     assert "look alike (score " in shown(desk("song", "en").get(at).text)
     for order in two.ask("song", "stop.list")["orders"]:
         two.ask("song", "stop.lift", id=order["name"], why="试")
