@@ -173,7 +173,7 @@ def _behind_options(words: Sequence[str]) -> int:
 
 def _prints_chinese(words: Sequence[str]) -> bool:
     """Whether ``--lang``, wherever it stands, or the environment asks for Chinese: help and usage errors come before an option is read."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         flag, equals, value = word.partition("=")
         if flag == "--lang" and (said := value if equals else following) in languages():
             use_language(said)

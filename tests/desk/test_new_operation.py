@@ -57,7 +57,7 @@ def test_the_command_line_has_it_with_help_and_options(found: dict[str, Any]) ->
     command = found["command"]
     assert command["help"] == "Dismiss a proposal."
     assert command["example"] == 'Example: gate106 penalty dismiss 3 --why "measured twice"'
-    assert command["parameters"].keys() == {"PENALTY", "--why", "--token-file", "--config", "--control", "--json"}
+    assert command["parameters"].keys() == {"PENALTY", "--why", "--token-file", "--config", "--control", "--json", "--lang"}
     assert command["parameters"]["--why"]["required"]
 
 
