@@ -1,7 +1,7 @@
 """Hides small cells of tables whose totals are exact.
 
 Cell suppression, a method of statistical offices for tables of counts about persons (Handbook on Statistical Disclosure Control,
-https://sdctools.github.io/HandbookSDC): a small count is hidden (primary), and so many others of its column that it does not follow by
+https://sdctools.github.io/HandbookSDC): a small count is hidden (primary), and further cells of its column, so that it does not follow by
 subtraction (secondary). The hidden cells of a column stand together in one row, so each column adds up to its total.
 
     hidden         counts from 1 to least - 1; then the next larger ones, until two or more are hidden, their sum is least or more,
