@@ -21,7 +21,6 @@ from proxy.desk.reports.report_text import UNKNOWN
 from proxy.i18n.labels import CASES, PENALTIES, REASONS, STEPS
 from proxy.i18n.phrases import NOTHING, WORDS, Bilingual, in_language, joined
 from proxy.journal.records.complaints import STATES
-from proxy.journal.records.penalties import UNSETTLED
 from proxy.policy.time_windows import local
 
 HIDDEN = "…"
@@ -427,8 +426,7 @@ def _penalties(month: MonthReport, desk: DeskFacts) -> Table:
     """Those that were in force at some time of the month."""
     rows: list[tuple[Cell, ...]] = []
     for one in sorted(desk.penalties, key=lambda one: (one["since"], one["id"])):
-        ended = next((event["time"] for event in reversed(one["events"]) if event["what"] == one["state"]), one["until"])
-        ended = one["until"] if one["state"] in UNSETTLED else min(one["until"], ended)
+        ended = min(one["until"], one["ended"] or one["until"])
         if one["since"] and one["since"] < month.until and ended > month.since:
             rows.append((
                 str(one["id"]), one["of"], _word(one["step"]), local(one["since"])[:10], local(ended)[:10], _word(one["state"]), one["basis"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,7 +12,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proxy.desk.backtest.commit_groups import JournalGroup
-from proxy.desk.reports import command
 from proxy.desk.reports.daily_report import DayCounter, DayReport
 from proxy.policy import time_windows
 from tests.commands import app
@@ -68,7 +68,7 @@ def test_a_month_is_told_in_words_for_programs_and_as_files_beside_the_month_bef
 
 
 def test_a_month_without_a_value_is_the_last_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    monkeypatch.setattr(command.time, "time", lambda: time_windows.month_span("2025-12")[0] + 9)
+    monkeypatch.setattr(time, "time", lambda: time_windows.month_span("2025-12")[0] + 9)
     for more in (("--month",), ("--month", "--json"), ("--json", "--month")):
         done = asked(folder, *more, "--lang", "en")
         assert done.exit_code == 0, done.stderr

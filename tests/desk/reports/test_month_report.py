@@ -214,13 +214,14 @@ def desk(**more: Any) -> DeskFacts:
     }  # fmt: skip
     other = {"provider": "", "came": 1, "states": {"open": 1}, "forward": {"waiting": 1}, "answer": {"waiting": 1}}
     penalty = {
-        "id": 3, "of": "jia", "step": "throttle", "since": SINCE - 86_400, "until": SINCE + 86_400, "state": "over", "basis": "合同第 12 条",
+        "id": 3, "of": "jia", "step": "throttle", "since": SINCE - 86_400, "until": SINCE + 86_400, "state": "over", "ended": SINCE + 86_400, "basis": "合同第 12 条",
         "events": [{"time": SINCE + 86_400, "what": "over"}],
     }  # fmt: skip
-    later = penalty | {"id": 4, "since": UNTIL, "until": UNTIL + 9, "state": "in-force"}
+    later = penalty | {"id": 4, "since": UNTIL, "until": UNTIL + 9, "state": "in-force", "ended": 0.0}
     lifted = penalty | {
         "id": 5,
         "state": "lifted",
+        "ended": SINCE - 60,
         "events": [{"time": SINCE - 60, "what": "lifted"}, {"time": SINCE + 9, "what": "appealed"}],
     }
     path = {"prefix": "1069001", "provider": "jia", "state": "dead", "advertisements_since_proof": 90, "proven_at": 0.0}
