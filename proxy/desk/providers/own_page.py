@@ -54,7 +54,7 @@ async def refusals(request: PageRequest) -> Response:
     )
     return request.part(
         "refusals", day=_day(request), rows=answer["refusals"], skip=skip, more=answer["next"] is not None, limit=LIMIT,
-        reasons=answer["reasons"], only=only,
+        reasons=answer["reasons"], only=only, read_until=answer["read_until"] if answer["read_until"] < answer["until"] else 0,
     )  # fmt: skip
 
 
