@@ -43,8 +43,6 @@ from proxy.policy.rule_dates import active_times, is_over, is_to_come
 PAGE_MAX = 10_000
 CHILD_S = 25.0
 """Less than an answer may take."""
-READ_S = 8.0
-"""A list ends at the span in which this time is over, and says until when it was read; a file is whole."""
 PROGRAM = (sys.executable, "-m", "proxy", "provider")
 READERS = 2
 """Reading processes at a time, of two providers: a slow request holds one place, not both."""
@@ -61,7 +59,8 @@ BODY_BYTES_MAX = 64 << 10
 _NUMBER = re.compile("[0-9]{1,9}")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2})?")
 FORMS = {
-    "day": _MOMENT, "hour": _MOMENT, "reason": re.compile("[a-z-]{1,40}"), "skip": _NUMBER, "limit": _NUMBER, "lang": re.compile("zh|en"),
+    "day": _MOMENT, "hour": _MOMENT, "reason": re.compile("[a-z-]{1,40}"), "skip": _NUMBER, "limit": _NUMBER,
+    "lang": re.compile("zh|en"), "within": re.compile("[0-9]{1,2}"),
 }  # fmt: skip
 
 
@@ -173,7 +172,7 @@ class OwnEndpoints:
         return Sender.of(whose, whose, port, prefix, known.category, known.since)
 
     async def _refusals(self, request: Request) -> Response:
-        """``?day=2026-11-11`` or ``?hour=2026-11-11 10:00``, ``reason``, ``skip``, ``limit``, ``lang``, ``format=csv``."""
+        """``?day=2026-11-11`` or ``?hour=2026-11-11 10:00``, ``reason``, ``skip``, ``limit``, ``lang``, ``within``, ``format=csv``."""
         query, whose = dict(request.query_params), _provider(request)
         argv = ["list-refusals", whose, "--config", str(self._config)]
         if "day" in query and "hour" in query:
@@ -182,7 +181,9 @@ class OwnEndpoints:
         for name, value in query.items():
             form = FORMS.get(name)
             if form is None or not form.fullmatch(value):
-                return _json({"error": f"{name}: is not understood (day, hour, reason, skip, limit, lang, format)"}, 400)
+                return _json(
+                    {"error": f"{name}: is not understood (day, hour, reason, skip, limit, lang, within, format)"}, 400
+                )
             if form is _MOMENT and (fault := _not_in_the_calendar(value)):
                 return _json({"error": f"{name}: {fault}"}, 400)
             argv += [f"--{name}", value]
@@ -195,9 +196,7 @@ class OwnEndpoints:
         self._waiting[whose] += 1
         try:
             async with self._each[whose], self._read:
-                code, out, errors = await _answer(
-                    request, [*argv, *(["--keys"] if csv else ["--json", f"--within={READ_S:g}"])]
-                )
+                code, out, errors = await _answer(request, [*argv, "--keys" if csv else "--json"])
         finally:
             self._waiting[whose] -= 1
             if not self._waiting[whose]:
