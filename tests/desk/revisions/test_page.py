@@ -395,14 +395,18 @@ def test_several_changes_of_rules_and_registries_are_one_proposal(desk: Open) ->
     lin.post("/proposal/reject", revision=hidden(page, "revision"), why="x")
 
 
-def test_a_rule_of_the_form_is_proposed_at_once_with_a_reason(desk: Open) -> None:
+def test_a_rule_of_the_form_is_proposed_at_once_with_a_reason_and_a_backtest(desk: Open, two: World) -> None:
     chen = desk("chen")
     form = {"base": hidden(chen.get("/drafts/new").text, "base"), "kind": "ban", "category": "marketing", "do": "propose"}
     answer = chen.post("/drafts/write", **form, province="重庆", why="")
     assert (answer.status_code, "原因（why）" in answer.text, "重庆" in answer.text) == (409, True, True)
     chen.post("/drafts/discard")
-    assert chen.post("/drafts/write", **form, province="重庆", why="总部通知").headers["location"] == "/proposal"
+    form |= {"province": "重庆", "why": "总部通知", "backtest": "yes"}
+    assert chen.post("/drafts/write", **form).headers["location"] == "/proposal"
     page = html.unescape(chen.get("/proposal").text)
+    job = two.asking.jobs.of(hidden(page, "revision"))
+    assert job is not None
+    two.asking.jobs.cancel(job)
     assert all(said in page for said in ("总部通知", "重庆归属地号码不得接收营销短信"))
     chen.post("/proposal/withdraw", revision=hidden(page, "revision"), why="x")
 
