@@ -437,6 +437,10 @@ class RuleDeployment:
                 {"rule": rule.id, "say": rule.say}
                 for rule in proposal.rules.rules if proposal.as_begun.get(rule.id, 0.0) > time.time()
             ],
+            "objections": [
+                {"rule": rule.id, "say": rule.say, "count": proposal.objections[rule.id]}
+                for rule in proposal.rules.rules if proposal.objections[rule.id]
+            ],
         }  # fmt: skip
         return {
             "problem": self.problem, "proposed": waits, "kept_out": now.kept_out, "four_eyes": self._four_eyes,
