@@ -173,7 +173,8 @@ class Rules(Operations, group="rules", help="The sets of rules: in force, waitin
     @operation(
         Permission.SEE, name="rules", command="rules list", get=True, text=_in_force, example="gate106 rules list",
         answer={
-            "revision": str, "since": float, "problem": str, "proposed": Any, "kept_out": str, "apart": str, "four_eyes?": bool, "folder_change?": str,
+            "revision": str, "since": float, "problem": str, "proposed": Any, "kept_out": str, "apart": str,
+            "four_eyes?": bool, "folder_change?": str,
             "files": [{"file": str, "rules": int}], "orders": [orders.ORDER],
             "rules": [{"rule": str, "mode": str, "enforced_percent": float, "say": str, "where": str, "hits_last_minute": int}],
         },
