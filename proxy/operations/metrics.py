@@ -9,6 +9,7 @@ Names and labels are those of DESIGN §11; the tables below hold all of them tha
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from types import SimpleNamespace
@@ -227,8 +228,10 @@ def _families(tally: GateCounters, gauges: Gauges, rows_max: int) -> Iterator[tu
 
 
 def _rows(tally: GateCounters, attribute: str) -> list[tuple[tuple[str, ...], int]]:
-    """A counter's rows, copied, those before them that are to be seen while they are 0."""
+    """A counter's rows, copied, those before them that are to be seen while they are 0. A set that waits is in shadow, too."""
     counted: dict[tuple[str, ...], int] = getattr(tally, attribute)
+    if attribute == "shadow":
+        counted = Counter(counted) + Counter(tally.proposed)
     return list(({(value,): 0 for value in FROM_ZERO.get(attribute, ())} | counted).items())
 
 

@@ -257,6 +257,8 @@ async def _made(request: PageRequest) -> dict[str, Any]:
     if own_tests or (test and not found["revision"]):  # other rules refuse the message that was made up
         test, text = [], rule_wizard.with_rule(before, rule, [])
         found = await sandbox.describe(base, {**drafted, file: text})
+    if any(one["rule"] == name and one["over"] for one in found["rules"]):
+        raise rule_wizard.IncompleteForm("days_over")
     in_words = next((one for one in found["rules"] if one["rule"] == name), None)
     return {
         "base": base, "file": file, "text": text, "rule": name, "yaml": "\n".join([*rule, *(["", *test] if test else [])]),
