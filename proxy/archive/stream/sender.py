@@ -98,7 +98,7 @@ class Sender:
         """Reads, sends and takes acknowledgements; returns whether there may be more to read. CannotStream, JournalError, OSError."""
         if abs(now - self._looked) >= STATUS_S:
             self._looked = now
-            self._skip_old(now)
+            self._follower.skip_before(now - self._settings.keep_days * DAY_S)
         more = False
         if len(self._in_flight) < IN_FLIGHT_MAX and self._bytes < IN_FLIGHT_BYTES_MAX:
             for group in islice(self._follower.read(), 100):
@@ -114,6 +114,7 @@ class Sender:
             if not more and 0 < self._follower.read_to < self.position.sequence:  # an older copy of the journal was put back
                 self.position = self.position._replace(sequence=self._follower.read_to)
                 self._follower.behind = self._follower.read_to
+        self._note_skipped()
         self._producer.poll(0)
         self._advance()
         if self._failed:
@@ -123,9 +124,8 @@ class Sender:
     def wait(self, seconds: float) -> None:
         self._producer.poll(seconds)
 
-    def _skip_old(self, now: float) -> None:
-        """Gives up what is older than ``keep_days``, and what was removed from the journal."""
-        self._follower.skip_before(now - self._settings.keep_days * DAY_S)
+    def _note_skipped(self) -> None:
+        """Counts what is older than ``keep_days``, and what was removed from the journal."""
         if count := self._follower.skipped - self._expired:
             self._expired += count
             self.lost += count

@@ -7,11 +7,15 @@ under the same address, and each is answered with ``done``. It ends with its sta
 from __future__ import annotations
 
 import ctypes
+import json
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import confluent_kafka
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 
 def main() -> None:
@@ -51,6 +55,46 @@ class MockCluster:
     def kill(self) -> None:
         self.process.kill()
         self.process.communicate()
+
+
+class Topic:
+    """A consumer of a topic, from its beginning on, that drops what it has seen by ``source`` and ``id``."""
+
+    def __init__(self, brokers: str, name: str) -> None:
+        self.brokers, self.name = brokers, name
+        self.events: dict[tuple[str, str], dict[str, Any]] = {}
+        self.twice = 0
+        self.keys = set[bytes]()
+        self._consumer: Consumer | None = None
+
+    @property
+    def url(self) -> str:
+        return f"kafka://{self.brokers}/{self.name}"
+
+    def take(self, least: int = 0, within_s: float = 20.0) -> list[str]:
+        """The ids of all events, once there are so many different ones, in the order in which they came."""
+        if self._consumer is None:
+            self._consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": "test", "log_level": 0})
+            partitions = self._consumer.list_topics(self.name, timeout=within_s).topics[self.name].partitions
+            self._consumer.assign([TopicPartition(self.name, number, OFFSET_BEGINNING) for number in partitions])
+        until_s = time.monotonic() + within_s
+        while time.monotonic() < until_s:
+            message = self._consumer.poll(0.3)
+            if message is None:
+                if len(self.events) >= least:
+                    break
+                continue
+            if message.error() is not None:
+                continue
+            event = json.loads(message.value())
+            self.twice += (event["source"], event["id"]) in self.events
+            self.events.setdefault((event["source"], event["id"]), event)
+            self.keys.add(message.key())
+        return [event_id for _, event_id in self.events]
+
+    def close(self) -> None:
+        if self._consumer is not None:
+            self._consumer.close()
 
 
 if __name__ == "__main__":
