@@ -278,7 +278,16 @@ class SharedStore:
 class Stream:
     """The event stream: a topic of a Kafka cluster. ``stream: kafka://…`` alone sets ``url``."""
 
-    url: Annotated[str, kinds.Text("", r"kafkas?://[^/\s,]+:\d{1,5}(,[^/\s,]+:\d{1,5})*/[A-Za-z0-9._-]{1,249}", "kafka://host:9092/topic", 4096, needed=True)]
+    url: Annotated[
+        str,
+        kinds.Text(
+            "",
+            r"kafkas?://[^/\s,]+:\d{1,5}(,[^/\s,]+:\d{1,5})*/[A-Za-z0-9._-]{1,249}",
+            "kafka://host:9092/topic",
+            4096,
+            needed=True,
+        ),
+    ]
     """the topic to which [the event stream](stream.md) goes: `kafka://host:9092/topic`, several brokers with commas between
     them; `kafkas://` over TLS. `stream: kafka://host:9092/topic` alone is enough. Needs the extra `stream`"""
     keep_days: Annotated[float, kinds.DecimalNumber(7, 0.01, 366)]

@@ -91,7 +91,9 @@ class JournalFollower:
         while True:
             data, base = self._disk.read(name, size, self._at), self._at - HEADER_BYTES
             try:
-                for group in groups(head + data, header._replace(first=self.read_to + 1, previous=self._chain), self._disk.ring):
+                for group in groups(
+                    head + data, header._replace(first=self.read_to + 1, previous=self._chain), self._disk.ring
+                ):
                     self._at, self._chain, self.read_to = group.end + base, group.digest, group.last
                     self._safe = max(self._safe, group.synced)
                     if group.last > self.behind and group.records:

@@ -241,7 +241,9 @@ class GateProcess:
             Roller(self.path) if settings.archive.roll and not lacking("archive") else None,
             ConsoleProcess(self.path) if settings.console.listen is not None and self.worker is None else None,
             Auditor(self.path, self.tally) if self.worker is None or self.worker.number == 1 else None,
-            Streamer(self.path, settings.stream.keep_days, lambda: self.journal.written, self.tally) if settings.stream else None,
+            Streamer(self.path, settings.stream.keep_days, lambda: self.journal.written, self.tally)
+            if settings.stream
+            else None,
         )
         self.http = HttpServer(
             self.health.metrics, self.health.not_ready, self.http_auth, self.health.notes, self.control_plane.paths(self.path)

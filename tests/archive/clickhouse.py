@@ -65,7 +65,14 @@ def streamed(events: list[dict[str, Any]]) -> list[str]:
         for one in statements(SQL / "clickhouse" / f"{name}.sql", None)
     ]
     queue = "CREATE TABLE stream_queue (event String) ENGINE = Null"
-    return ["DROP DATABASE stream", "CREATE DATABASE stream", "USE stream", queue, *made, *[f"INSERT INTO stream_queue FORMAT JSONEachRow {rows}"] * 2]
+    return [
+        "DROP DATABASE stream",
+        "CREATE DATABASE stream",
+        "USE stream",
+        queue,
+        *made,
+        *[f"INSERT INTO stream_queue FORMAT JSONEachRow {rows}"] * 2,
+    ]
 
 
 def tombstones(python: str, folder: Path) -> list[str]:
@@ -109,7 +116,19 @@ def main(python: str) -> int:
         events = [one for node in (0, 1) for one in events_of(shelf.disks[node], node, shelf.keys)]
         rolled = [one for one in events if one["data"]["sequence"] <= shelf.manifest(one["data"]["node"]).last]
         registry = statements(SQL / "clickhouse" / "advertisers.sql", shelf)
-        said = [*views, *loaded, *day, *rest, *day, "SELECT version()", *asked, *of_loaded, *streamed(rolled), *registry, *of_stream]
+        said = [
+            *views,
+            *loaded,
+            *day,
+            *rest,
+            *day,
+            "SELECT version()",
+            *asked,
+            *of_loaded,
+            *streamed(rolled),
+            *registry,
+            *of_stream,
+        ]
         found = ask(python, folder / "there", said)
         told = [*names, *names, *[name for name in names if name != OF_FILES]]
         at = said.index("SELECT version()")

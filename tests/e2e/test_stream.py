@@ -55,7 +55,7 @@ def sender_of(gate: Gate) -> int:
     for process in Path("/proc").iterdir():
         if process.name.isdecimal():
             try:
-                if any(os.readlink(file) == lock for file in (process / "fd").iterdir()):
+                if any(str(file.readlink()) == lock for file in (process / "fd").iterdir()):
                     return int(process.name)
             except OSError:
                 continue

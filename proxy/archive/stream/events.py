@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from proxy.archive.columns import RowReader
@@ -84,7 +84,7 @@ class EventWriter:
         if data is None:
             return None
         kind = messages.KINDS.get(record.kind, str(record.kind))
-        time = datetime.fromtimestamp(time_ms / 1000, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        time = datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         event = {
             "specversion": "1.0", "id": f"{self._node}:{record.sequence}", "source": self._source, "type": f"gate106.{kind}", "time": time,
             "datacontenttype": "application/json", "dataschema": SCHEMA, "partitionkey": str(self._node),
@@ -116,7 +116,7 @@ class EventWriter:
         return {"tombstone": {"person": str(self._person(change.recipient)), "first": 1, "last": sequence}}
 
     def _row(self, row: PersonRow) -> dict[str, Any]:
-        found = {name: value for name, value in zip(_ROW_NAMES, row[1:], strict=True) if value}
+        found: dict[str, Any] = {name: value for name, value in zip(_ROW_NAMES, row[1:], strict=True) if value}
         found.pop("sequence", None)
         if row.number:
             found["person"] = str(self._person(row.number))

@@ -22,6 +22,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from confluent_kafka import KafkaException, Producer
+
 from proxy.archive.secret_keys import ArchiveKeys, KeysError, may_make_keys
 from proxy.archive.stream.events import EventWriter
 from proxy.config import SettingsError, Stream, archive_locations, stream_settings
@@ -78,11 +80,9 @@ class _InFlight:
 
 
 class Sender:
-    """Sends one journal. ``producer``: a function that makes a producer of a configuration (confluent_kafka.Producer)."""
+    """Sends one journal."""
 
-    def __init__(
-        self, disk: OsDisk, node: int, keys: ArchiveKeys, settings: Stream, producer: Callable[[dict[str, Any]], Any]
-    ) -> None:
+    def __init__(self, disk: OsDisk, node: int, keys: ArchiveKeys, settings: Stream) -> None:
         self._settings, self._path = settings, disk.path / POSITION
         identity = disk.identity()
         self.position = Position.load(self._path, identity)
@@ -92,7 +92,7 @@ class Sender:
         self._in_flight, self._bytes, self._expired, self._looked = deque[_InFlight](), 0, 0, 0.0
         self._key = str(node).encode()
         self.sent, self.lost, self.problem, self.unsaved, self._failed = 0, 0, "", "", ""
-        self._producer = producer(configuration(settings, node) | {"error_cb": self._note_error})
+        self._producer = Producer(configuration(settings, node) | {"error_cb": self._note_error})
 
     def step(self, now: float) -> bool:
         """Reads, sends and takes acknowledgements; returns whether there may be more to read. CannotStream, JournalError, OSError."""
@@ -154,7 +154,7 @@ class Sender:
                 return
             except BufferError:
                 self._producer.poll(0.1)
-            except Exception as error:  # KafkaException, which is known only where the extra is installed
+            except KafkaException as error:
                 self._refused(one, error.args[0])
                 return
 
@@ -223,8 +223,6 @@ def configuration(settings: Stream, node: int) -> dict[str, Any]:
 
 def follow(config: Path, goes_on: Callable[[], bool]) -> Iterator[dict[str, Any]]:
     """Sends until ``goes_on`` says no; yields a status about once a second. CannotStream."""
-    from confluent_kafka import Producer  # noqa: PLC0415 # of the extra ``stream``
-
     try:
         settings, places = stream_settings(config), archive_locations(config)
         if settings is None:
@@ -238,7 +236,7 @@ def follow(config: Path, goes_on: Callable[[], bool]) -> Iterator[dict[str, Any]
         raise CannotStream(in_words(error) if isinstance(error, OSError) else error) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        sender = Sender(OsDisk(places.journal, ring), places.node, keys, settings, Producer)
+        sender = Sender(OsDisk(places.journal, ring), places.node, keys, settings)
         yield from _run(sender, goes_on)
     except BlockingIOError:
         raise CannotStream(f"{places.journal}: another process sends this journal") from None

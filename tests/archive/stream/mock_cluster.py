@@ -86,10 +86,10 @@ class Topic:
                 continue
             if message.error() is not None:
                 continue
-            event = json.loads(message.value())
+            event = json.loads(message.value() or b"")
             self.twice += (event["source"], event["id"]) in self.events
             self.events.setdefault((event["source"], event["id"]), event)
-            self.keys.add(message.key())
+            self.keys.add(message.key() or b"")
         return [event_id for _, event_id in self.events]
 
     def close(self) -> None:

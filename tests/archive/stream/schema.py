@@ -74,7 +74,9 @@ def _of(hint: Any, name: str = "") -> dict[str, Any]:
     if hasattr(hint, "_fields"):
         hints = get_type_hints(hint)
         fields = {one: _of(hints[one], one) for one in hint._fields}
-        left = {one: shape for one, shape in fields.items() if shape and not (one in events.OMITTED and shape == {"type": "string"})}
+        left = {
+            one: shape for one, shape in fields.items() if shape and not (one in events.OMITTED and shape == {"type": "string"})
+        }
         return {"type": "object", "properties": left, "additionalProperties": False}
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):

@@ -23,7 +23,8 @@ from proxy.wire import deliver_sm
 from tests.archive.journals import nights
 from tests.archive.stream.schema import schema
 from tests.harness import NOON, SHANGHAI, Harness
-from tests.journal.records.test_declared import BODIES, NUMBERS as KIND_NUMBERS
+from tests.journal.records.test_declared import BODIES
+from tests.journal.records.test_declared import NUMBERS as KIND_NUMBERS
 
 HASHED = Pseudonymizer(bytes(range(32)))
 TIME_MS = int(NOON * 1000)
@@ -67,7 +68,7 @@ def test_events_have_the_rows_of_the_tables_without_text(harness: Harness) -> No
     rows, events_of = RowReader({}), writer()
     compared = 0
     for record in harness.written():
-        wanted = [row for row in rows.rows(record)]
+        wanted = list(rows.rows(record))
         made = events_of.event(record, TIME_MS)
         if not wanted or made is None:
             continue

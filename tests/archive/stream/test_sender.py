@@ -6,10 +6,8 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from confluent_kafka import Producer
 
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.archive.stream import sender
@@ -27,9 +25,9 @@ DAY = 86_400.0
 class Sent:
     """A journal, and what sends it."""
 
-    def __init__(self, folder: Path, topic: Topic, **more: Any) -> None:
+    def __init__(self, folder: Path, topic: Topic) -> None:
         self.folder, self.topic = folder, topic
-        self.settings = Stream(topic.url, **{"keep_days": 7.0, "texts": False, "user": "", "password": "", "tls_ca": None} | more)
+        self.settings = Stream(topic.url, 7.0, texts=False, user="", password="", tls_ca=None)
         self.keys = ArchiveKeys(folder.parent / "keys", make=True)
         self.journal = Journal(OsDisk(folder), 3)
         self.now = NOON
@@ -45,7 +43,7 @@ class Sent:
 
     def begin(self) -> Sender:
         """A new process, as far as this one can be."""
-        self.sender = Sender(OsDisk(self.folder), 3, self.keys, self.settings, Producer)
+        self.sender = Sender(OsDisk(self.folder), 3, self.keys, self.settings)
         return self.sender
 
     def until(self, done: Callable[[Sender], bool], within_s: float = 20.0) -> Sender:
