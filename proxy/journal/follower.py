@@ -1,4 +1,4 @@
-"""Reads a growing journal, group by group, as far as it is synced.
+"""Reads a growing journal as far as it is synced.
 
 In: a journal's disk, the last record that is not needed. Out: commit groups in order, each once and only when the journal claims that it is
 synced: a power loss cannot take back what was handed out. Never: a byte changed, more than a piece of a segment in memory.

@@ -1,4 +1,4 @@
-"""Ends child processes, says when to restart one, and tells a child that its parent has ended."""
+"""Ends and restarts child processes; tells a child that its parent ended."""
 
 import select
 import subprocess

@@ -47,7 +47,7 @@ class CannotStream(Exception):
     """Nothing can be sent; the text says why and what to do."""
 
 
-class Position(NamedTuple):
+class StreamPosition(NamedTuple):
     """What was acknowledged of one journal."""
 
     journal: str
@@ -56,7 +56,7 @@ class Position(NamedTuple):
     rules: Mapping[str, Sequence[str]] = {}
 
     @classmethod
-    def load(cls, path: Path, journal: str) -> Position:
+    def load(cls, path: Path, journal: str) -> StreamPosition:
         """The first position of a journal where the file is missing, damaged, or of another journal."""
         try:
             held = cls(**json.loads(path.read_text()))
@@ -79,13 +79,13 @@ class _InFlight:
     done: bool = True
 
 
-class Sender:
+class StreamSender:
     """Sends one journal."""
 
     def __init__(self, disk: OsDisk, node: int, keys: ArchiveKeys, settings: Stream) -> None:
         self._settings, self._path = settings, disk.path / POSITION
         identity = disk.identity()
-        self.position = Position.load(self._path, identity)
+        self.position = StreamPosition.load(self._path, identity)
         self._saved, self._saved_s = self.position, 0.0
         self._events = EventWriter(node, identity, keys.person, self.position.rules, texts=settings.texts)
         self._follower = JournalFollower(disk, self.position.sequence if self.position.sequence >= 0 else None)
@@ -236,7 +236,7 @@ def follow(config: Path, goes_on: Callable[[], bool]) -> Iterator[dict[str, Any]
         raise CannotStream(in_words(error) if isinstance(error, OSError) else error) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        sender = Sender(OsDisk(places.journal, ring), places.node, keys, settings)
+        sender = StreamSender(OsDisk(places.journal, ring), places.node, keys, settings)
         yield from _run(sender, goes_on)
     except BlockingIOError:
         raise CannotStream(f"{places.journal}: another process sends this journal") from None
@@ -246,7 +246,7 @@ def follow(config: Path, goes_on: Callable[[], bool]) -> Iterator[dict[str, Any]
         os.close(lock)
 
 
-def _run(sender: Sender, goes_on: Callable[[], bool]) -> Iterator[dict[str, Any]]:
+def _run(sender: StreamSender, goes_on: Callable[[], bool]) -> Iterator[dict[str, Any]]:
     told_s = 0.0
     while goes_on():
         more = sender.step(time.time())

@@ -11,7 +11,7 @@ import pytest
 
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.archive.stream import sender
-from proxy.archive.stream.sender import POSITION, Position, Sender
+from proxy.archive.stream.sender import POSITION, StreamPosition, StreamSender
 from proxy.config import Stream
 from proxy.journal.encoding import pack
 from proxy.journal.records import messages, operator_actions
@@ -31,7 +31,7 @@ class Sent:
         self.keys = ArchiveKeys(folder.parent / "keys", make=True)
         self.journal = Journal(OsDisk(folder), 3)
         self.now = NOON
-        self.sender: Sender | None = None
+        self.sender: StreamSender | None = None
 
     def write(self, count: int, *, why: str = "", claimed: bool = True) -> None:
         for _ in range(count):
@@ -41,12 +41,12 @@ class Sent:
             self.journal.note_synced(self.journal.sync())
             self.journal.mark(self.now)
 
-    def begin(self) -> Sender:
+    def begin(self) -> StreamSender:
         """A new process, as far as this one can be."""
-        self.sender = Sender(OsDisk(self.folder), 3, self.keys, self.settings)
+        self.sender = StreamSender(OsDisk(self.folder), 3, self.keys, self.settings)
         return self.sender
 
-    def until(self, done: Callable[[Sender], bool], within_s: float = 20.0) -> Sender:
+    def until(self, done: Callable[[StreamSender], bool], within_s: float = 20.0) -> StreamSender:
         one = self.sender or self.begin()
         until_s = time.monotonic() + within_s
         while not done(one):
@@ -57,12 +57,12 @@ class Sent:
         one.save(float("inf"))
         return one
 
-    def all_sent(self) -> Sender:
+    def all_sent(self) -> StreamSender:
         return self.until(lambda one: one.position.sequence == self.journal.synced)
 
     @property
-    def position(self) -> Position:
-        return Position.load(self.folder / POSITION, self.journal.identity.hex())
+    def position(self) -> StreamPosition:
+        return StreamPosition.load(self.folder / POSITION, self.journal.identity.hex())
 
 
 @pytest.fixture
