@@ -106,6 +106,8 @@ class GateCounters:
         """(port prefix, declared keyword) → advertisements that carriers accepted since the last ``advertised_until_now``."""
         self.sent_after_optout = 0
         """Marketing that was sent after an opt-out reply; the audit of the journal finds it (server/restarted_processes.py)."""
+        self.stream_sent = self.stream_lost = 0
+        """Of the event stream (server/restarted_processes.py): events that were acknowledged; records that are not sent any more."""
         self.submit_seconds: defaultdict[str, Histogram] = defaultdict(Histogram)  # carrier
         self.gate_seconds = Histogram()
         self.paced_seconds = Histogram()
