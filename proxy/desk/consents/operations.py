@@ -126,6 +126,7 @@ class ConsentOperations(Operations, group="consent", help="Consents of people: b
             if provider in ("", batch.provider)
             and advertiser in ("", batch.advertiser or anybody)
             and state in ("", batch.state)
+            and (not anybody or state or batch.counts)
         ]
         await _say(call, found)
         return {"batches": len(found)}
