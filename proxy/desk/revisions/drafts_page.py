@@ -218,7 +218,7 @@ async def _proposed(request: PageRequest, draft: Draft, file: str, rule: str = "
         return await _editor(request, draft, file, rule, problem=str(error), status=409)
     if event["proposed"]:
         return request.go("/proposal", request.t("proposed"))
-    return request.go("/rules", request.t("in_force_now", revision=event["in_force"][:8]))
+    return request.go("/rules", request.t("in_force_now"))
 
 
 def _now(request: PageRequest) -> str:
