@@ -439,8 +439,8 @@ def on_lines(rows: Iterable[Any], check: Callable[[Any], Row]) -> list[Row]:
                 raise
             faults.append((row.line, str(fault)))
     if faults:
-        line, fault = faults[0]
-        raise BadArgument(f"line {line}: {fault}", rows=faults)
+        line, first = faults[0]
+        raise BadArgument(f"line {line}: {first}", rows=faults)
     return found
 
 
