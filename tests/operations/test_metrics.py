@@ -100,6 +100,8 @@ def test_every_counter_of_the_tally_and_every_gauge_is_shown() -> None:
     shown = {attribute for attribute, *_ in COUNTERS} | {
         "sent_after_optout",
         "sent_against_record",
+        "stream_sent",
+        "stream_lost",
         "submit_seconds",
         "gate_seconds",
         "paced_seconds",
