@@ -164,7 +164,7 @@ def test_a_link_lost_before_the_last_was_judged_takes_all_back(harness, monkeypa
 
 def test_people_of_two_carriers_get_it_from_theirs(tmp_path):
     harness = Harness(tmp_path, carriers=("bj", "sh"))
-    by_number = SimpleNamespace(lane=lambda message, verdict: harness.lanes["sh" if message.recipient % 2 else "bj"])
+    by_number = SimpleNamespace(only=None, lane=lambda message, verdict: harness.lanes["sh" if message.recipient % 2 else "bj"])
     harness.relay.admission.routes = cast("Any", by_number)
     harness.sends("jia", multi(PORT, PEOPLE[:4], TEXT))
     (even,), (odd,) = harness.at_carrier("bj"), harness.at_carrier("sh")
