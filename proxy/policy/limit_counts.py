@@ -121,6 +121,7 @@ def _stored(leaf: OneOf, registry: Registry) -> frozenset[int]:
     return found if len(words) == len(leaf.values) else Unsigned(found)
 
 
+@cython.annotation_typing(False)  # an Unsigned is no frozenset for Cython
 def _both(some: frozenset[int] | None, others: frozenset[int]) -> frozenset[int]:
     """The intersection; None means any."""
     if some is None:
