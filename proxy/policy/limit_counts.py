@@ -105,6 +105,7 @@ def _kept(leaf: Leaf, line: int) -> str:
     return kind.in_record
 
 
+@cython.annotation_typing(False)  # an Unsigned is no frozenset for Cython
 def _stored(leaf: OneOf, registry: Registry) -> frozenset[int]:
     """A rule's words as the numbers in entries."""
     if leaf.field == "category":
@@ -121,7 +122,7 @@ def _stored(leaf: OneOf, registry: Registry) -> frozenset[int]:
     return found if len(words) == len(leaf.values) else Unsigned(found)
 
 
-@cython.annotation_typing(False)  # an Unsigned is no frozenset for Cython
+@cython.annotation_typing(False)  # likewise
 def _both(some: frozenset[int] | None, others: frozenset[int]) -> frozenset[int]:
     """The intersection; None means any."""
     if some is None:
