@@ -150,7 +150,7 @@ class RuleSet:
     """Whether decisions change at moments other than those of the time conditions."""
     _planned: cython.Py_ssize_t
     _decisions: Memo
-    _fields: list[tuple[Any, dict[str, int]]]
+    _field_bits: list[tuple[Any, dict[str, int]]]
     _times: Times
     _program: RuleProgram
     _time_bits: Any
@@ -220,7 +220,7 @@ class RuleSet:
         self.known = Memo(KNOWN_MAX)
         self.plans_max, self._planned = PLANS_MAX, 0
         self._decisions = Memo(DECISIONS_MAX)
-        self._fields = [(_FIELDS[field], index) for field, index in bits.fields.items() if field in _FIELDS]
+        self._field_bits = [(_FIELDS[field], index) for field, index in bits.fields.items() if field in _FIELDS]
         self._times = Times(bits)
         self._program = RuleProgram(live, bits, self._times, shadows, registry, rest)
         self._time_bits, self._turns_at = 0, 0.0
@@ -452,7 +452,7 @@ class RuleSet:
             traits.bits & self._answer_bit != 0,
         )  # fmt: skip
         held = related.bits | traits.bits
-        for field, index in self._fields:
+        for field, index in self._field_bits:
             held |= index.get(field(facts, traits, registry, at), 0)
         return facts, held
 
