@@ -18,6 +18,7 @@ from proxy.config.locations import (
     archive_locations,
     console_locations,
     control_path,
+    follower_settings,
     provider_names,
     rules_folder,
     secret_files,
@@ -29,6 +30,7 @@ from proxy.config.reader import embedded_file, load
 from proxy.config.values import (
     PROBE_TEXT,
     Console,
+    Follower,
     Hold,
     Log,
     Retention,
@@ -38,13 +40,14 @@ from proxy.config.values import (
     SmppTimers,
     StoragePaths,
     Tls,
+    is_loopback,
 )
 from proxy.config.worker import VARIABLE as WORKER_VARIABLE
 from proxy.config.worker import Worker, every_worker, worker_faults, worker_of
 
 __all__ = [
-    "PROBE_TEXT", "WORKER_VARIABLE", "Account", "ArchiveLocations", "Carrier", "Console", "ConsoleLocations", "Hold", "Log",
+    "PROBE_TEXT", "WORKER_VARIABLE", "Account", "ArchiveLocations", "Carrier", "Console", "ConsoleLocations", "Follower", "Hold", "Log",
     "Person", "Provider", "Retention", "Sealing", "Settings", "SettingsError", "SharedStore", "SmppTimers", "StoragePaths", "Tls", "Token",
-    "Upstream", "Worker", "archive_locations", "console_locations", "control_path", "embedded_file", "every_worker", "load", "provider_names",
-    "rules_folder", "secret_files", "storage_paths", "worker_faults", "worker_of",
+    "Upstream", "Worker", "archive_locations", "console_locations", "control_path", "embedded_file", "every_worker", "follower_settings",
+    "is_loopback", "load", "provider_names", "rules_folder", "secret_files", "storage_paths", "worker_faults", "worker_of",
 ]  # fmt: skip

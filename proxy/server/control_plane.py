@@ -76,7 +76,7 @@ from proxy.relay.effects.list_import import ChunkedImports, ListImport
 from proxy.relay.effects.reply_paths import ReplyPaths
 from proxy.relay.proposed_rules import CandidateRules
 from proxy.relay.submit import Relay
-from proxy.server.restarted_processes import Auditor, ConsoleProcess
+from proxy.server.restarted_processes import Auditor, ConsoleProcess, FollowerCopier
 from proxy.state.stores.sqlite import SqliteStore
 
 log = structlog.get_logger()
@@ -155,6 +155,7 @@ class ControlPlane:
         self._roller: Roller | None = None
         self._console: ConsoleProcess | None = None
         self._auditor: Auditor | None = None
+        self._copier: FollowerCopier | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._authenticator = Authenticator()
         self.authorization = Authorization(people, self._authenticator.check)
@@ -196,16 +197,17 @@ class ControlPlane:
         roller: Roller | None = None,
         console: ConsoleProcess | None = None,
         auditor: Auditor | None = None,
+        copier: FollowerCopier | None = None,
     ) -> None:
         """Opens the socket; ControlError says why it cannot. ``keep``: how long the journal is kept. ``roller``, ``console``,
-        ``auditor``: tasks that roll the journal, and keep the console and the opt-out audit up."""
+        ``auditor``, ``copier``: tasks that roll the journal, and keep the console, the opt-out audit and the follower's copy up."""
         await self._server.start()
         self.penalty_scheduler.count_apart()  # before the first message; likewise:
         self._rates.tick(self.now())
         self.retention_task.keep = keep
         loop = asyncio.get_running_loop()
-        self._roller, self._console, self._auditor = roller, console, auditor
-        running = [self.retention_task, *(one for one in (roller, console, auditor) if one is not None)]
+        self._roller, self._console, self._auditor, self._copier = roller, console, auditor, copier
+        running = [self.retention_task, *(one for one in (roller, console, auditor, copier) if one is not None)]
         self._tasks = [loop.create_task(one.run()) for one in running]
 
     async def stop(self) -> None:
@@ -394,7 +396,12 @@ class ControlPlane:
             + regions.notes(self._rules, self.now())
             + self.recycled.notes()
             + self.erasure_requests.notes()
-            + [note for one in (self._roller, self._console, self._auditor) if one is not None for note in one.notes()]
+            + [
+                note
+                for one in (self._roller, self._console, self._auditor, self._copier)
+                if one is not None
+                for note in one.notes()
+            ]
         )
 
     def gauges(self) -> dict[str, Any]:
@@ -411,6 +418,7 @@ class ControlPlane:
             "journal_chain_ok": self._roller is None or not self._roller.altered,
             "journal_head": self._roller.head if self._roller is not None else {},
             "optout_audit_lag_s": self._auditor.lag_s if self._auditor is not None else 0.0,
+            "follower_files_s": self._copier.copied_at if self._copier is not None else 0.0,
             **self.retention_task.gauges(),
             **self.penalty_scheduler.gauges(),
             "doubtful_replies": {(state,): float(count) for state, count in reply_counts(self).items()},

@@ -1,4 +1,4 @@
-"""Keeps two processes beside the gate running: console and opt-out audit.
+"""Keeps processes beside the gate running: console, opt-out audit, follower's copier.
 
 In: the settings' path; of ``gate106 optout audit --follow`` a line of JSON a second. Out: processes that are restarted when they end; notes
 for /readyz while one does not stay up; of the audit the count that /metrics shows as sent_after_optout, its lag, a log line for each finding.
@@ -8,6 +8,7 @@ A process ends when its standard input, a pipe of the gate, closes: it never out
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -118,24 +119,10 @@ class ConsoleProcess(RestartedProcess):
         return [f"console: it does not stay up: {self.failed}"] if self.down else []
 
 
-class Auditor(RestartedProcess):
-    """The opt-out audit of the running gate, which audits the journals of all workers."""
+class ReportingProcess(RestartedProcess):
+    """A process that says how it goes, in lines of JSON."""
 
-    ended_event = "opt-out audit ended, and is restarted"
-    nice = 19
-    delay_s = AUDIT_DELAY_S
     stdout = subprocess.PIPE
-    ends_well = True
-    hidden = ("GATE106_TOKEN", WORKER_VARIABLE)
-
-    def __init__(self, config: Path, tally: GateCounters) -> None:
-        super().__init__(config, "optout", "audit", "--follow", "--since", f"{time.time():.3f}")
-        self._tally, self._caught_up_s = tally, time.monotonic()
-
-    @property
-    def lag_s(self) -> float:
-        """Seconds since the audit last reached the end of the journal."""
-        return time.monotonic() - self._caught_up_s
 
     async def _follow(self, process: subprocess.Popen[bytes]) -> None:
         lines = asyncio.StreamReader(LINE_BYTES_MAX)
@@ -147,6 +134,48 @@ class Auditor(RestartedProcess):
                 self._take_line(line)
         finally:
             transport.close()
+
+    def _take_line(self, line: bytes) -> None:
+        raise NotImplementedError
+
+
+class FollowerCopier(ReportingProcess):
+    """Copies state, rule sets and tables to the journal's follower."""
+
+    ended_event = "copying to the follower ended, and is restarted"
+    nice = 19
+
+    def __init__(self, config: Path) -> None:
+        super().__init__(config, "follower", "update", "--tied")
+        self.copied_at = 0.0
+        """When the last copy was begun that is whole, in seconds since 1970."""
+
+    def _take_line(self, line: bytes) -> None:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            self.copied_at, self.failed = float(json.loads(line)["begun"]), ""
+
+    def notes(self) -> list[str]:
+        """For /readyz."""
+        return [f"follower: state and tables are not copied to it: {self.failed}"] if self.failed else []
+
+
+class Auditor(ReportingProcess):
+    """The opt-out audit of the running gate, which audits the journals of all workers."""
+
+    ended_event = "opt-out audit ended, and is restarted"
+    nice = 19
+    delay_s = AUDIT_DELAY_S
+    ends_well = True
+    hidden = ("GATE106_TOKEN", WORKER_VARIABLE)
+
+    def __init__(self, config: Path, tally: GateCounters) -> None:
+        super().__init__(config, "optout", "audit", "--follow", "--since", f"{time.time():.3f}")
+        self._tally, self._caught_up_s = tally, time.monotonic()
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds since the audit last reached the end of the journal."""
+        return time.monotonic() - self._caught_up_s
 
     def _take_line(self, line: bytes) -> None:
         try:
