@@ -84,9 +84,11 @@ def update(
                 files.close()
         except (FollowerFault, BackupError, TlsError, OSError) as error:
             fail(f"follower at {follower.address.host}:{follower.address.port}: {error}")
-        if json or tied:
-            as_json({"begun": begun, **found._asdict()})
+        if tied:
+            sys.stdout.write(f'{{"begun": {begun}}}\n')
             sys.stdout.flush()
+        elif json:
+            as_json(found._asdict())
         else:
             print_line(f"{found.copied} files copied, {found.bytes:,} bytes; {found.removed} removed")
         if not tied or (select.select([0], [], [], follower.files_s)[0] and not os.read(0, 1)):

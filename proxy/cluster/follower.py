@@ -187,8 +187,10 @@ class FollowerServer:
             log.warning("gate refused", peer=str(peer), why=str(fault))
             with contextlib.suppress(OSError):
                 connection.sendall(protocol.fields(protocol.REFUSED, {"why": str(fault), "fenced": fault.fenced}))
+        except _Ended:
+            pass
         except OSError as error:
-            log.warning("connection of a gate ended", peer=str(peer), why=str(error))
+            log.warning("connection of a gate lost", peer=str(peer), why=str(error))
         finally:
             with contextlib.suppress(OSError):
                 connection.close()
@@ -262,6 +264,10 @@ class FollowerServer:
                     incoming = None
 
 
+class _Ended(Exception):  # noqa: N818 # no error
+    """The gate has closed the connection."""
+
+
 class _Incoming:
     """A file that is being received."""
 
@@ -292,10 +298,10 @@ class _Incoming:
 
 
 def _received(connection: socket.socket) -> bytes:
-    """All that has arrived, up to RECEIVED_BYTES. ConnectionError at its end."""
+    """All that has arrived, up to RECEIVED_BYTES. _Ended, OSError."""
     data = connection.recv(RECEIVED_BYTES)
     if not data:
-        raise ConnectionResetError("the gate has closed it")
+        raise _Ended
     pieces, size = [data], len(data)
     while size < RECEIVED_BYTES and (_pending(connection) or select.select([connection], [], [], 0)[0]):
         data = connection.recv(RECEIVED_BYTES)

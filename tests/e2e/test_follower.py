@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.journal.segment import GROUP_BYTES
 from tests.e2e.carrier import Carrier
 from tests.e2e.following import Cable, FollowerProcess, followed_by
 from tests.e2e.gate import Gate, run
@@ -46,6 +47,14 @@ def octets(journal: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes().rstrip(b"\0") for path in journal.glob("*.journal")}
 
 
+def follows(copy: Path, journal: Path) -> bool:
+    """Whether a copy has the journal's octets and all its records; the claim that a stop writes last is sent after the next start."""
+    left, right = octets(copy), octets(journal)
+    behind = {name: len(right[name]) - len(left.get(name, b"")) for name in right}
+    alike = all(right[name].startswith(left[name]) for name in left)
+    return alike and left.keys() == right.keys() and sum(behind.values()) in (0, GROUP_BYTES)
+
+
 def accepted(journal: Path, *recipients: str) -> bool:
     """Whether a journal, copied to where nobody writes, holds the recipients' verdicts."""
     data = b"".join(octets(journal).values())
@@ -73,7 +82,7 @@ def test_what_was_answered_is_at_the_follower_when_gate_and_disk_are_gone(
     gate.wait()
     follower.kill()
     lost, copy = octets(tmp_path / "live" / "journal"), octets(follower.copy / "journal")
-    assert {name: lost[name].startswith(copy[name]) for name in copy} == dict.fromkeys(lost, True)
+    assert {name: lost[name].startswith(copy[name]) for name in lost} == dict.fromkeys(copy, True)
     assert "the chain holds" in restored(gate, follower, tmp_path)
     with_answer = [f"139002{number:05d}" for number, status in enumerate(statuses) if status == 0]
     assert accepted(tmp_path / "live" / "journal", *with_answer)
@@ -81,7 +90,7 @@ def test_what_was_answered_is_at_the_follower_when_gate_and_disk_are_gone(
     gate.start()
     remembers(gate)
     assert gate.stop() == 0
-    assert octets(tmp_path / "live" / "journal") == octets(follower.copy / "journal")
+    assert follows(follower.copy / "journal", tmp_path / "live" / "journal")
 
 
 def test_a_follower_killed_under_traffic_comes_back_and_nothing_is_answered_meanwhile(
@@ -93,12 +102,12 @@ def test_a_follower_killed_under_traffic_comes_back_and_nothing_is_answered_mean
         until(lambda: any("is away" in one for one in gate.why()), "the gate says that the follower is away")
         with Raw(gate.port) as client:
             client.bind("jia")
-            assert client.submit("1069001", "13900200001").status == MSGQFUL
-        assert carrier.to("13900200001") == carrier.to("13900200001")
+            assert client.submit("1069001", "13900300001").status == MSGQFUL
+        assert carrier.to("13900300001") == []
         follower.start()
         until(lambda: not gate.why(), "the gate is ready again")
     assert gate.stop() == 0
-    assert octets(tmp_path / "live" / "journal") == octets(follower.copy / "journal")
+    assert follows(follower.copy / "journal", tmp_path / "live" / "journal")
 
 
 def test_a_cut_cable_with_go_on_is_told_and_made_up_for(
@@ -116,7 +125,7 @@ def test_a_cut_cable_with_go_on_is_told_and_made_up_for(
         cable.cut = False
         until(lambda: gate.metric("gate106_follower_promise_kept") == 1, "the promise is kept again")
     assert gate.stop() == 0
-    assert octets(tmp_path / "live" / "journal") == octets(follower.copy / "journal")
+    assert follows(follower.copy / "journal", tmp_path / "live" / "journal")
 
 
 def test_async_answers_at_once_and_tells_how_far_behind_the_follower_is(
@@ -167,7 +176,7 @@ def test_the_node_that_was_replaced_neither_serves_nor_starts_again(
             assert client.submit("1069001", "13900200002").status == 0
     finally:
         assert new.stop() == 0
-    assert octets(tmp_path / "second" / "journal") == octets(follower.copy / "journal")
+    assert follows(follower.copy / "journal", tmp_path / "second" / "journal")
 
 
 def test_a_restore_needs_the_follower_to_have_ended_and_an_older_journal_is_told_so(
