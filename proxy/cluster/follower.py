@@ -65,7 +65,7 @@ class FollowerFolder:
         """Accepts the gate's journal and epoch, durably; whether the epoch is new. FollowerFault."""
         identity, epoch = hello.get("journal"), hello.get("epoch")
         if not isinstance(identity, str) or not isinstance(epoch, int):
-            raise FollowerFault("no greeting of a gate")
+            raise FollowerFault(protocol.NOT_OURS)
         ours = self.journal / "identity"
         if not ours.exists():
             atomic_files.write_file(ours, identity.encode() + b"\n")
@@ -202,7 +202,7 @@ class FollowerServer:
         while hello is None:
             for kind, body in frames.feed(_received(connection)):
                 if kind != protocol.HELLO or hello is not None:
-                    raise FollowerFault("a gate says who it is first")
+                    raise FollowerFault(protocol.NOT_OURS)
                 hello = protocol.content_of(body)
         with self._greeting:
             if self._folder.greet(hello):
@@ -239,7 +239,7 @@ class FollowerServer:
                 if kind == protocol.OCTETS:
                     count += self._folder.append(*protocol.octets_of(body))
                 elif kind != protocol.PING:
-                    raise FollowerFault("an unexpected frame")
+                    raise FollowerFault(protocol.NOT_OURS)
             if said:
                 self._folder.sync()
                 connection.sendall(protocol.ack(count))
@@ -258,13 +258,13 @@ class FollowerServer:
                         atomic_files.remove_file(self._folder.path(name))
                     connection.sendall(protocol.ack(1))
                 else:
-                    raise FollowerFault("an unexpected frame")
+                    raise FollowerFault(protocol.NOT_OURS)
                 if incoming is not None and incoming.whole:
                     connection.sendall(protocol.ack(incoming.commit()))
                     incoming = None
 
 
-class _Ended(Exception):  # noqa: N818 # no error
+class _Ended(Exception):  # no error
     """The gate has closed the connection."""
 
 

@@ -296,7 +296,7 @@ class _Connection(asyncio.Protocol):
             content = protocol.content_of(body)
             self._end(FollowerFault(str(content.get("why")), fenced=content.get("fenced") is True))
         else:
-            raise FollowerFault("an unexpected frame")
+            raise FollowerFault(protocol.NOT_OURS)
 
     def _end(self, error: Exception) -> None:
         for one in (self.welcome, self.ended):

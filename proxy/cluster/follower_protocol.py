@@ -30,6 +30,7 @@ PIECE_BYTES = 256 << 10
 BODY_BYTES_MAX = 64 << 20
 """The list of a copy's files is the largest body: some 100 bytes each."""
 SEGMENT = re.compile(r"[0-9]{20}\.journal")
+NOT_OURS = "what arrives is not gate106's protocol of followers: do both sides run the same version?"
 _HEAD = struct.Struct(">IB")
 _PLACE = struct.Struct(">28sQ")
 _COUNT = struct.Struct(">Q")
@@ -58,11 +59,11 @@ def octets(segment: str, offset: int, data: bytes) -> bytes:
 def octets_of(body: bytes) -> tuple[str, int, memoryview]:
     """Segment, offset and data. FollowerFault."""
     if len(body) < _PLACE.size:
-        raise FollowerFault("octets without a place")
+        raise FollowerFault(NOT_OURS)
     name, offset = _PLACE.unpack_from(body)
     segment = name.decode("ascii", "replace")
     if not SEGMENT.fullmatch(segment):
-        raise FollowerFault("octets of no segment")
+        raise FollowerFault(NOT_OURS)
     return segment, offset, memoryview(body)[_PLACE.size :]
 
 
@@ -72,7 +73,7 @@ def ack(count: int) -> bytes:
 
 def count_of(body: bytes) -> int:
     if len(body) != _COUNT.size:
-        raise FollowerFault("an acknowledgement has the wrong form")
+        raise FollowerFault(NOT_OURS)
     return int(_COUNT.unpack(body)[0])
 
 
@@ -83,7 +84,7 @@ def content_of(body: bytes) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise FollowerFault("a frame without fields")
+        raise FollowerFault(NOT_OURS)
     return found
 
 
@@ -100,7 +101,7 @@ class Frames:
         while len(self._data) - at >= _HEAD.size:
             size, kind = _HEAD.unpack_from(self._data, at)
             if size > BODY_BYTES_MAX:
-                raise FollowerFault("what arrives is not gate106's protocol of followers")
+                raise FollowerFault(NOT_OURS)
             end = at + _HEAD.size + size
             if end > len(self._data):
                 break
@@ -134,4 +135,4 @@ def fence(journal: Path, why: str) -> None:
 def refuse_fenced(journal: Path) -> None:
     """FollowerFault where the node was replaced."""
     if (journal / FENCED).exists():
-        raise FollowerFault(f"{(journal / FENCED).read_text()} ({journal / FENCED} says so)", fenced=True)
+        raise FollowerFault(f"{journal / FENCED}: {(journal / FENCED).read_text()}", fenced=True)

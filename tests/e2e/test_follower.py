@@ -169,7 +169,7 @@ def test_the_node_that_was_replaced_neither_serves_nor_starts_again(
         before = octets(tmp_path / "live" / "journal")
         again = run("serve", "--config", old.config)
         assert again.returncode == 2
-        assert "fenced says so" in again.stderr
+        assert "live/journal/fenced: follower at" in again.stderr
         assert octets(tmp_path / "live" / "journal") == before
         with Raw(new.port) as client:
             client.bind("jia")
