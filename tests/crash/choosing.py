@@ -21,10 +21,11 @@ AFTER_LOSS = ("cutting", "half-written")
 """After these a power loss may leave the tail untorn: then there is nothing to cut."""
 
 
-def one(folder: Path, point: str, seed: int, *, power: bool = False) -> World:
+def one(folder: Path, point: str, seed: int, *, power: bool = False, follower: bool = False) -> World:
     """A world that dies at this point, at an occurrence drawn from the seed."""
-    rng = random.Random(f"{seed} {point} {power}")
-    return World(folder, rng.getrandbits(32), _deaths(point, rng), power=power, clock=rng.random() < 1 / 2)
+    follower = follower or POINTS[point].follower
+    rng = random.Random(f"{seed} {point} {power}{' follower' if follower else ''}")
+    return World(folder, rng.getrandbits(32), _deaths(point, rng), power=power, follower=follower, clock=rng.random() < 1 / 2)
 
 
 def in_turn(folder: Path, seed: int) -> World:
@@ -34,7 +35,8 @@ def in_turn(folder: Path, seed: int) -> World:
     point = list(POINTS)[place % len(POINTS)]
     turn = place // len(POINTS) + place % len(POINTS)
     power = bool(turn % 2) and point not in AFTER_LOSS
-    return World(folder, rng.getrandbits(32), _deaths(point, rng), power=power, clock=not turn % 3)
+    follower = POINTS[point].follower
+    return World(folder, rng.getrandbits(32), _deaths(point, rng), power=power, follower=follower, clock=not turn % 3)
 
 
 def _deaths(point: str, rng: random.Random) -> list[Chosen]:

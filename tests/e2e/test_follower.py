@@ -76,7 +76,7 @@ def test_what_was_answered_is_at_the_follower_when_gate_and_disk_are_gone(
     assert gate.metric("gate106_follower_promise_kept") == 1
     lived(gate, carrier)
     with traffic(gate) as statuses:
-        until(lambda: (follower.copy / "state.db").exists(), "a state at the follower")
+        until((follower.copy / "state.db").exists, "a state at the follower")
         until(lambda: gate.metric("gate106_follower_files_timestamp_seconds") > 0, "a whole pass")
     gate.signal(signal.SIGKILL)
     gate.wait()
@@ -151,7 +151,7 @@ def test_the_node_that_was_replaced_neither_serves_nor_starts_again(
     with Raw(old.port) as client:
         client.bind("jia")
         assert client.submit("1069001", "13900200001").status == 0
-    until(lambda: (follower.copy / "state.db").exists(), "a state at the follower")
+    until((follower.copy / "state.db").exists, "a state at the follower")
     cable.cut = True  # it seems lost, and goes on alone
     follower.kill()
     (tmp_path / "second").mkdir()
@@ -183,7 +183,7 @@ def test_a_restore_needs_the_follower_to_have_ended_and_an_older_journal_is_told
     carrier: Carrier, make_gate: MakeGate, follower: FollowerProcess, tmp_path: Path
 ) -> None:
     gate = followed(carrier, make_gate, tmp_path, follower.port).start()
-    until(lambda: (follower.copy / "state.db").exists(), "a state at the follower")
+    until((follower.copy / "state.db").exists, "a state at the follower")
     assert gate.stop() == 0
     shutil.copytree(tmp_path / "live", tmp_path / "older")
     gate.start()
