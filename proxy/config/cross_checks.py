@@ -24,10 +24,6 @@ def check_settings(top: Fields, settings: Settings) -> None:
         top.fault(("control_group",), "needs people: where nobody is listed, whoever may open the socket may do everything")
     if settings.console.listen is not None and not settings.people:
         top.fault(("console", "listen"), "needs people: whoever opens the console says who they are with a token of theirs")
-    if settings.follower is not None and settings.shared is not None:
-        top.fault(
-            ("follower",), "needs the embedded store (store: sqlite:///…): records of a shared store live on its own replicas"
-        )
     if settings.revisions.four_eyes and len(able) < 2:
         top.fault(("revisions", "four_eyes"), "needs two persons who can approve (people: name, token and roles of each)")
     held = {one.token for one in settings.http.tokens} | {one.token for one in settings.people}

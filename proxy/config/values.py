@@ -229,8 +229,8 @@ class Follower:
     """where [the follower](backup.md#a-follower) listens; over TLS, except on this machine"""
     mode: Annotated[str, kinds.Word(None, ("sync", "async"), needed=True)]
     """`sync`: no answer before the follower has synced what it rests on; `async`: the follower is a little behind"""
-    when_away: Annotated[str | None, kinds.Word(None, ("defer", "go_on"), in_words="none: needed with `sync`")]
-    """what happens with `sync` while the follower is away: `defer`: submits get a temporary status; `go_on`: answers do not wait for
+    when_away: Annotated[str | None, kinds.Word(None, ("defer", "go_on"), in_words="none")]
+    """needed with `sync`: what happens while the follower is away: `defer`: submits get a temporary status; `go_on`: answers do not wait for
     it, and `/readyz` and an alert say so"""
     away_s: Annotated[float, kinds.DecimalNumber(3, 0.1, 60)]
     """so long without an acknowledgement, and the follower counts as away"""

@@ -56,7 +56,15 @@ POWERLESS = [
 
 MACHINE_LOST = [
     Case(point, follower=True)
-    for point in ("written", "acknowledged", "refused-told", "parts-torn", "many-told", "optout-acknowledged", "deliver-acknowledged")
+    for point in (
+        "written",
+        "acknowledged",
+        "refused-told",
+        "parts-torn",
+        "many-told",
+        "optout-acknowledged",
+        "deliver-acknowledged",
+    )
 ]
 
 
@@ -78,7 +86,10 @@ def worlds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     )
     with ThreadPoolExecutor(AT_ONCE) as pool:
         folders = {case: tmp_path_factory.mktemp(case.point) for case in cases}
-        yield {case: pool.submit(run, choosing.one(folders[case], case.point, SEED, power=case.power, follower=case.follower)) for case in cases}
+        yield {
+            case: pool.submit(run, choosing.one(folders[case], case.point, SEED, power=case.power, follower=case.follower))
+            for case in cases
+        }
         pool.shutdown(cancel_futures=True)
 
 
