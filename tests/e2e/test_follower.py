@@ -8,13 +8,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 
+from proxy.archive.secret_keys import ArchiveKeys
+from proxy.journal.sealing import KeyRing
 from proxy.journal.segment import GROUP_BYTES
 from tests.e2e.carrier import Carrier
 from tests.e2e.following import Cable, FollowerProcess, followed_by
-from tests.e2e.gate import Gate, run
+from tests.e2e.gate import Gate, provider, run
 from tests.e2e.raw import Raw
 from tests.e2e.test_backup import lived, marketing_gate, remembers, traffic
+from tests.e2e.test_erased import PERSON, months_ago
 from tests.e2e.waiting import until
 
 MakeGate = Callable[..., Gate]
@@ -196,3 +200,57 @@ def test_a_restore_needs_the_follower_to_have_ended_and_an_older_journal_is_told
     behind = run("serve", "--config", gate.config)
     assert behind.returncode == 2
     assert "Restore it from the follower" in behind.stderr
+
+
+def test_who_was_erased_is_erased_at_the_follower_and_its_link_is_encrypted(
+    carrier: Carrier, make_gate: MakeGate, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    for name in ("gate", "follower"):
+        made = authority.issue_cert(f"{name}.example")
+        made.private_key_pem.write_to_path(str(tmp_path / f"{name}.key"))
+        made.cert_chain_pems[0].write_to_path(str(tmp_path / f"{name}.pem"))
+    files = [str(tmp_path / name) for name in ("follower.pem", "follower.key", "ca.pem")]
+    follower = FollowerProcess(tmp_path / "copy", "--cert", files[0], "--key", files[1], "--client-ca", files[2]).start()
+    try:
+        gate = make_gate(carrier.port, [provider("jia", "1069001")])
+        tls = {"tls_ca": "ca.pem", "tls_cert": "gate.pem", "tls_key": "gate.key", "tls_name": "follower.example"}
+        gate.settings["follower"] = followed_by(follower.port, files_s=3600, **tls)
+        gate.write_settings()
+        months_ago(gate, KeyRing())
+        gate.start(more=("--accept-loss",))
+        assert gate.stop() == 0  # a checkpoint: a restart needs nothing of it
+        gate.start()
+        assert run("journal", "roll", "--config", gate.config).returncode == 0
+        update = ("follower", "update", "--config", gate.config)
+        assert run(*update).returncode == 0
+        assert here_and_there(gate, follower) == {("journal", True), ("archive", True)}
+        erased = run("journal", "erase", "--to", str(PERSON), "--why", "letter 4711", "--config", str(gate.config))
+        assert erased.returncode == 0, erased.stderr
+        done = run(*update)
+        assert done.returncode == 0, done.stderr
+        assert here_and_there(gate, follower) == {("journal", False), ("archive", False)}
+        gate.settings["follower"] |= {"tls_name": "somebody.else"}
+        gate.write_settings()
+        assert "follower at 127.0.0.1" in run(*update).stderr
+        assert gate.stop() == 0
+    finally:
+        follower.kill()
+
+
+def here_and_there(gate: Gate, follower: FollowerProcess) -> set[tuple[str, bool]]:
+    """Each area that is alike here and there, and whether the person is found in it (in tables by the number's hash)."""
+    hashed = ArchiveKeys(gate.folder / "keys").person(PERSON).to_bytes(8, "little")
+    found = set()
+    for area, wanted in (("journal", PERSON.to_bytes(8, "big")), ("archive", hashed)):
+        files = {path.relative_to(gate.folder): path.read_bytes() for path in (gate.folder / area).rglob("*") if path.is_file()}
+        there = {
+            path.relative_to(follower.copy): path.read_bytes() for path in (follower.copy / area).rglob("*") if path.is_file()
+        }
+        newest = max(files)
+        for name, data in files.items():
+            assert name == newest or data.rstrip(b"\0") == there[name].rstrip(b"\0"), name
+        assert area == "journal" or files.keys() == there.keys()
+        found.add((area, any(wanted in data for data in there.values())))
+    return found
