@@ -23,6 +23,7 @@ from proxy.config.locations import (
     rules_folder,
     secret_files,
     storage_paths,
+    stream_settings,
 )
 from proxy.config.mapping_reader import SettingsError
 from proxy.config.peers import Account, Carrier, Person, Provider, Token, Upstream
@@ -39,6 +40,7 @@ from proxy.config.values import (
     SharedStore,
     SmppTimers,
     StoragePaths,
+    Stream,
     Tls,
     is_loopback,
 )
@@ -47,7 +49,8 @@ from proxy.config.worker import Worker, every_worker, worker_faults, worker_of
 
 __all__ = [
     "PROBE_TEXT", "WORKER_VARIABLE", "Account", "ArchiveLocations", "Carrier", "Console", "ConsoleLocations", "Follower", "Hold", "Log",
-    "Person", "Provider", "Retention", "Sealing", "Settings", "SettingsError", "SharedStore", "SmppTimers", "StoragePaths", "Tls", "Token",
-    "Upstream", "Worker", "archive_locations", "console_locations", "control_path", "embedded_file", "every_worker", "follower_settings",
-    "is_loopback", "load", "provider_names", "rules_folder", "secret_files", "storage_paths", "worker_faults", "worker_of",
+    "Person", "Provider", "Retention", "Sealing", "Settings", "SettingsError", "SharedStore", "SmppTimers", "StoragePaths", "Stream", "Tls",
+    "Token", "Upstream", "Worker", "archive_locations", "console_locations", "control_path",
+    "embedded_file", "every_worker", "follower_settings", "is_loopback", "load", "provider_names",
+    "rules_folder", "secret_files", "storage_paths", "stream_settings", "worker_faults", "worker_of",
 ]  # fmt: skip
