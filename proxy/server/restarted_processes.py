@@ -1,4 +1,4 @@
-"""Keeps processes beside the gate running: console, opt-out audit, event stream, follower's copier.
+"""Keeps processes running beside the gate: console, audit, stream, follower's copier.
 
 In: the settings' path; of ``gate106 optout audit --follow`` and ``gate106 journal stream`` a line of JSON a second. Out: processes that are
 restarted when they end; notes for /readyz while one does not stay up; of the audit the count that /metrics shows as sent_after_optout, its

@@ -114,6 +114,26 @@ def test_a_follower_killed_under_traffic_comes_back_and_nothing_is_answered_mean
     assert follows(follower.copy / "journal", tmp_path / "live" / "journal")
 
 
+def test_a_gate_that_was_killed_starts_without_its_follower_and_defers_until_that_is_back(
+    carrier: Carrier, make_gate: MakeGate, follower: FollowerProcess, tmp_path: Path
+) -> None:
+    gate = followed(carrier, make_gate, tmp_path, follower.port).start()
+    lived(gate, carrier)
+    gate.signal(signal.SIGKILL)
+    gate.wait()
+    follower.kill()
+    gate.start(ready=False)
+    until(lambda: any("is away" in one for one in gate.why()), "the gate says that the follower is away")
+    with Raw(gate.port) as client:
+        client.bind("jia")
+        assert client.submit("1069001", "13900300001").status == MSGQFUL
+        follower.start()
+        until(lambda: not gate.why(), "the gate is ready again")
+    remembers(gate)
+    assert gate.stop() == 0
+    assert follows(follower.copy / "journal", tmp_path / "live" / "journal")
+
+
 def test_a_cut_cable_with_go_on_is_told_and_made_up_for(
     carrier: Carrier, make_gate: MakeGate, follower: FollowerProcess, cable: Cable, tmp_path: Path
 ) -> None:
