@@ -254,9 +254,9 @@ class SharedStore:
     """file of our own certificate, where they ask for one …"""
     tls_key: Annotated[Path | None, kinds.FilePath()]
     """… and of its key, without a password"""
-    parts: Annotated[int, kinds.WholeNumber(16, 1, 256)]
-    """number of parts into which records are divided; a cluster's shards share the parts, so it must be at least the largest
-    number of shards ever planned. The same on all nodes, fixed when the store is first used"""
+    parts: Annotated[int, kinds.WholeNumber(0, 1, 256, in_words="as the store has, 256 in a new one")]
+    """number of parts into which the records of a new store are divided; a cluster's shards share the parts, so it must be at
+    least the largest number of shards ever planned. Fixed when the store is first used"""
     deadline_s: Annotated[float, kinds.DecimalNumber(0.25, 0.01, 10)]
     """longest time for a call; after it the store counts as out of reach, and [rules use what this node
     knows](many-gates.md#when-the-store-is-out-of-reach)"""

@@ -28,21 +28,23 @@ HASH_BYTES = 12
 
 
 class RecordKeys:
-    """Keys of records. The first octet of the hash selects the part, whose hash tag comes first (servers.py)."""
+    """Keys of records. The first octets of the hash select the part, whose hash tag comes first (servers.py)."""
 
-    def __init__(self, key: bytes, heads: Sequence[bytes]) -> None:
-        """``key``: of the hash, 32 octets. ``heads``: the prefix of the keys of each part."""
-        self._heads = list(heads)
+    def __init__(self, key: bytes, heads: Sequence[bytes], *, form: int) -> None:
+        """``key``: of the hash, 32 octets. ``heads``: the prefix of the keys of each part; it may change until the store is open.
+        ``form``: of the store. In form 1 one octet selects the part: with 90 parts, 76 of them have half as many persons again as the others.
+        In form 2 two octets do: the parts differ by 0.4 % at most."""
+        self._heads, self.form = heads, form
         self._hash = KeyedHash(key, HASH_BYTES)
 
     def names(self, persons: Iterable[int]) -> list[bytes]:
         """The key of each recipient. Raises OverflowError for a number that is none."""
-        heads, parts, digest = self._heads, len(self._heads), self._hash.digest
+        heads, parts, digest, even = self._heads, len(self._heads), self._hash.digest, self.form > 1
         try:
             hashes = [digest(person.to_bytes(6, "big")) for person in persons]
         except OverflowError:
             raise OverflowError("a number is no person's") from None
-        return [heads[hashed[0] % parts] + hashed for hashed in hashes]
+        return [heads[(hashed[0] << 8 | hashed[1] if even else hashed[0]) % parts] + hashed for hashed in hashes]
 
     def name(self, person: int) -> bytes:
         return self.names((person,))[0]
@@ -51,7 +53,8 @@ class RecordKeys:
         return self.part_of(self.name(person))
 
     def part_of(self, name: bytes) -> int:
-        return name[-HASH_BYTES] % len(self._heads)
+        first = name[-HASH_BYTES]
+        return (first << 8 | name[1 - HASH_BYTES] if self.form > 1 else first) % len(self._heads)
 
 
 KEYS_MAX = 256

@@ -67,14 +67,19 @@ class Servers:
     ) -> None:
         self._seeds, self._login, self.cluster = list(addresses), login, cluster
         self._deadline_s = deadline_s
-        self.tags = [tag_of(part, parts) for part in range(parts)]
         self._reached, self._lost = reached, lost
         self._made: dict[ServerAddress, Connection] = {}
-        self.at: list[Connection | None] = [None] * parts
+        self.at: list[Connection | None] = []
         """The connection of each part; None while it is unreachable."""
+        self.divide(parts)
         self._mapping_task: asyncio.Task[None] | None = None
         self._why = ""
         self.closed = False
+
+    def divide(self, parts: int) -> None:
+        """Sets the number of parts; only before ``open``."""
+        self.tags = [tag_of(part, parts) for part in range(parts)]
+        self.at = [None] * parts
 
     @property
     def up(self) -> bool:

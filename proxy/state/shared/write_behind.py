@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from typing import Protocol
 
@@ -94,13 +94,12 @@ class WriteBehind:
         *,
         node: int,
         begun: int,
-        since: Sequence[int],
+        since: int,
         may: Callable[[], bool],
         done: Callable[[], None],
     ) -> None:
-        """``begun``: when this life of the node began, in seconds. ``since``: from when its copy decides about its own entries, by
-        part; at first
-        every part may be incomplete. ``may``: whether facts may be written now. ``done`` is called when nothing is left to write."""
+        """``begun``: when this life of the node began, in seconds. ``since``: from when its copy decides about its own entries. ``may``:
+        whether facts may be written now. ``done`` is called when nothing is left to write."""
         self._servers, self._keys, self._records, self._copy = servers, keys, records, copy
         self._node, self._begun, self._may, self._done = node, begun, may, done
         self.people: set[int] = set()
@@ -110,8 +109,10 @@ class WriteBehind:
         self._facts = PendingFacts()
         self._facts_applied: dict[int, int] = {}
         """Recipients whose loaded record got pending facts → the number of the newest of them."""
-        self._since = list(since)
-        self._walking = set(range(len(since)))
+        self._first_since = since
+        self._since: list[int] = []
+        """From when the copy decides, by part."""
+        self._walking: set[int] = set()
         """Parts in which any record may be incomplete."""
         self._wakeup = asyncio.Event()
 
@@ -123,6 +124,10 @@ class WriteBehind:
     def has_pending_people(self) -> bool:
         """Whether single recipients have facts to write."""
         return bool(self.people or self._writing or self._facts)
+
+    def divide(self, parts: int) -> None:
+        """Sets the number of parts, before the store is opened; any of them may be incomplete."""
+        self._since, self._walking = [self._first_since] * parts, set(range(parts))
 
     # -- events
 
