@@ -5,6 +5,8 @@ functions. While nodes of two versions run side by side each finds its own; a li
 (``FUNCTION DELETE``).
 
     swap(keys; seconds, flags, record…)     stores each record whose first six bytes are the stored version; "1" or "0" for each
+    swap_across(seconds, flags, key…, record…)
+                                            likewise, with keys of any slots of a server in a cluster; "m" for a key of another server
     both(keys; seconds, seconds of sheets, sizes, flags, record…)
                                             likewise for groups of so many keys, each stored whole or not at all; flag 2: a sheet
     shares, places, portions                lease_functions.py
@@ -31,8 +33,7 @@ from proxy.state.shared import lease_functions
 
 TOMB_MS = 60_000
 """How long an emptied record stays: no swap is pending for so long, because its connection would be closed."""
-_SOURCE = (
-    f"""
+_RECORDS = f"""
 local ZERO = '\\0\\0\\0\\0\\0\\0'
 
 local function clock_version()
@@ -63,8 +64,13 @@ local function store(key, held, new, following, seconds)
   end
 end
 
+"""
+"""How both libraries handle a record."""
+_SOURCE = (
+    _RECORDS
+    + """
 local function swap_NAME(keys, args)
-  local now, seconds, flags, told = clock_version(), args[1], args[2], {{}}
+  local now, seconds, flags, told = clock_version(), args[1], args[2], {}
   for i, key in ipairs(keys) do
     local new = args[i + 2]
     local held = redis.call('GETRANGE', key, 0, 7)
@@ -79,10 +85,10 @@ local function swap_NAME(keys, args)
 end
 
 local function both_NAME(keys, args)
-  local now, flags, told, first = clock_version(), args[4], {{}}, 1
-  local seconds = {{[49] = args[1], [50] = args[2]}}
+  local now, flags, told, first = clock_version(), args[4], {}, 1
+  local seconds = {[49] = args[1], [50] = args[2]}
   for size in string.gmatch(args[3], '%d+') do
-    local last, all, held = first + size - 1, true, {{}}
+    local last, all, held = first + size - 1, true, {}
     for i = first, last do
       held[i] = redis.call('GETRANGE', keys[i], 0, 7)
       all = all and stands(held[i], args[i + 4])
@@ -163,14 +169,40 @@ redis.register_function('g106_both_NAME', both_NAME)
 redis.register_function('g106_hold_NAME', hold_NAME)
 redis.register_function('g106_report_NAME', report_NAME)
 redis.register_function('g106_decide_NAME', decide_NAME)
-redis.register_function{{function_name = 'g106_linger_NAME', callback = linger_NAME, flags = {{'allow-oom'}}}}
-redis.register_function{{function_name = 'g106_confirm_NAME', callback = confirm_NAME, flags = {{'allow-oom'}}}}
+redis.register_function{function_name = 'g106_linger_NAME', callback = linger_NAME, flags = {'allow-oom'}}
+redis.register_function{function_name = 'g106_confirm_NAME', callback = confirm_NAME, flags = {'allow-oom'}}
 """
     + lease_functions.SOURCE
 )
-VERSION = sha256(_SOURCE.encode()).hexdigest()[:8]
-LIBRARY = f"g106_{VERSION}"
+_ACROSS = (
+    _RECORDS
+    + """
+local function swap_NAME(_, args)
+  local now, seconds, flags, told = clock_version(), args[1], args[2], {}
+  for i = 1, #flags do
+    local key, new = args[i + 2], args[i + 2 + #flags]
+    local held = redis.pcall('GETRANGE', key, 0, 7)
+    if type(held) == 'table' then
+      told[i] = 'm'
+    elseif stands(held, new) then
+      store(key, held, new, now, string.byte(flags, i) == 49 and seconds)
+      told[i] = '1'
+    else
+      told[i] = '0'
+    end
+  end
+  return table.concat(told)
+end
+
+redis.register_function{function_name = 'g106_swap_across_NAME', callback = swap_NAME, flags = {'allow-cross-slot-keys'}}
+"""
+)
+VERSION = sha256((_SOURCE + _ACROSS).encode()).hexdigest()[:8]
+LIBRARY, LIBRARY_ACROSS = f"g106_{VERSION}", f"g106_across_{VERSION}"
 SOURCE = f"#!lua name={LIBRARY}" + _SOURCE.replace("NAME", VERSION)
+SOURCE_ACROSS = f"#!lua name={LIBRARY_ACROSS}" + _ACROSS.replace("NAME", VERSION)
+"""A library of its own: a server that does not know its flag refuses it, and only it."""
+SWAP_ACROSS = f"g106_swap_across_{VERSION}"
 SWAP, BOTH, HOLD, TELL, REPORT = (f"g106_{word}_{VERSION}" for word in ("swap", "both", "hold", "tell", "report"))
 LINGER, CONFIRM, DECIDE = (f"g106_{word}_{VERSION}" for word in ("linger", "confirm", "decide"))
 SHARES, PLACES, PORTIONS = (f"g106_{word}_{VERSION}" for word in ("shares", "places", "portions"))

@@ -1,9 +1,8 @@
 """Connects to the Valkey servers and maps each part to one.
 
-Records lie in *parts*, each with a hash tag (``{17}``) of its own, so that a call with many keys is always about one slot of a
-cluster. A single server has all parts, and one call takes keys of any; in a cluster each part is where its slot is, and a call is
-about one part. Where a connection is lost, or a server says that keys are elsewhere, the map is read again, and until then its
-parts are out of reach.
+Records lie in *parts*, each with a hash tag (``{17}``) of its own, so that a call with many keys can be about one slot of a cluster.
+A single server has all parts, and one call takes keys of any; in a cluster each part is where its slot is. Where a connection is
+lost, or a server says that keys are elsewhere, the map is read again, and until then its parts are out of reach.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ from proxy.state.shared.connection import Connection, ServerAddress, ServerLogin
 from proxy.state.shared.gate_messages import GateMessages
 from proxy.state.shared.lease_requests import Leases
 from proxy.state.shared.log import NODES, Place, SharedLog, place_text
-from proxy.state.shared.lua_library import HOLD, SOURCE
+from proxy.state.shared.lua_library import HOLD, SOURCE, SOURCE_ACROSS, SWAP_ACROSS
 from proxy.state.shared.multipart_exchange import MultipartExchange
 from proxy.state.shared.records import RecordKeys, Records
 from proxy.state.shared.servers import Servers, gather_results, locate
@@ -392,11 +392,7 @@ class ValkeyStore(GateMessages, SqliteStore):
 
     async def _reached(self, connection: Connection, parts: list[int]) -> None:
         """Checks that these parts belong to our store, and notes which may be incomplete."""
-        try:
-            await connection.call("FUNCTION", "LOAD", SOURCE)
-        except StoreRefused as error:
-            if "already exists" not in str(error):
-                raise
+        await self._load_library(connection, SOURCE)
         drawn = f"{self._form} {self._parts} {self._check} {os.urandom(8).hex()}"
         answers = [connection.call("SET", self._heads[part] + b":born", drawn, "NX", "GET") for part in parts]
         for part, answer in zip(parts, await gather_results(answers), strict=True):
@@ -404,8 +400,29 @@ class ValkeyStore(GateMessages, SqliteStore):
                 raise answer
             self._verify_part(part, answer.decode() if answer else drawn)
         await self._claim_node_number(connection, parts[0])
+        connection.crosses_slots = await self._may_cross_slots(connection, parts)
         self._write_behind.reached()
         log.info("store connected", server=str(connection.address), parts=len(parts))
+
+    @staticmethod
+    async def _load_library(connection: Connection, source: str) -> None:
+        try:
+            await connection.call("FUNCTION", "LOAD", source)
+        except StoreRefused as error:
+            if "already exists" not in str(error):
+                raise
+
+    async def _may_cross_slots(self, connection: Connection, parts: list[int]) -> bool:
+        """Whether this server of a cluster takes one call about several parts: tried with a swap that no version fits."""
+        if not self._servers.cluster or len(parts) < 2:
+            return connection.crosses_slots
+        names = [self._heads[part] + b":born" for part in (parts[0], parts[-1])]
+        try:
+            await self._load_library(connection, SOURCE_ACROSS)
+            return bool(await connection.call("FCALL", SWAP_ACROSS, 0, 1, "00", *names, *2 * [b"\xff" * 8]) == b"00")
+        except StoreRefused as error:
+            log.info("store takes a call for each part", server=str(connection.address), why=str(error))
+            return False
 
     def _verify_part(self, part: int, born: str) -> None:
         self._check_layout(born)
