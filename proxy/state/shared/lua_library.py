@@ -5,11 +5,13 @@ functions. While nodes of two versions run side by side each finds its own; a li
 (``FUNCTION DELETE``).
 
     swap(keys; seconds, flags, record…)     stores each record whose first six bytes are the stored version; "1" or "0" for each
-    swap_across(seconds, flags, key…, record…)
+    across_swap(seconds, flags, key…, record…)
                                             likewise, with keys of any slots of a server in a cluster; "m" for a key of another server
     both(keys; seconds, seconds of sheets, sizes, flags, record…)
                                             likewise for groups of so many keys, each stored whole or not at all; flag 2: a sheet
     shares, places, portions                lease_functions.py
+    across_shares, …(count, key…, argument…)
+                                            likewise, with keys of any slots; if one is of another server its number, and nothing is done
     hold(key; owner, milliseconds)          gives the key to the owner for so long, unless somebody else has it: then answers who
     report(key; revision, word)             appends the word where the stored text begins with the revision; "1" or "0"
     linger(key…; milliseconds)              keeps those keys for so long at least; "0" where one is missing
@@ -194,15 +196,33 @@ local function swap_NAME(_, args)
   return table.concat(told)
 end
 
-redis.register_function{function_name = 'g106_swap_across_NAME', callback = swap_NAME, flags = {'allow-cross-slot-keys'}}
+local function register(name, callback)
+  redis.register_function{function_name = name, callback = callback, flags = {'allow-cross-slot-keys'}}
+end
+
+local function register_leases(name, run)
+  register(name, function(_, args)
+    local count, keys, rest = tonumber(args[1]), {}, {}
+    for i = 1, count do
+      keys[i] = args[i + 1]
+      if type(redis.pcall('GETRANGE', keys[i], 0, 0)) == 'table' then return i end
+    end
+    for i = count + 2, #args do rest[#rest + 1] = args[i] end
+    return run(keys, rest)
+  end)
+end
+
+register('g106_across_swap_NAME', swap_NAME)
 """
+    + lease_functions.SOURCE.replace("redis.register_function('g106_", "register_leases('g106_across_")
 )
 VERSION = sha256((_SOURCE + _ACROSS).encode()).hexdigest()[:8]
 LIBRARY, LIBRARY_ACROSS = f"g106_{VERSION}", f"g106_across_{VERSION}"
 SOURCE = f"#!lua name={LIBRARY}" + _SOURCE.replace("NAME", VERSION)
 SOURCE_ACROSS = f"#!lua name={LIBRARY_ACROSS}" + _ACROSS.replace("NAME", VERSION)
 """A library of its own: a server that does not know its flag refuses it, and only it."""
-SWAP_ACROSS = f"g106_swap_across_{VERSION}"
 SWAP, BOTH, HOLD, TELL, REPORT = (f"g106_{word}_{VERSION}" for word in ("swap", "both", "hold", "tell", "report"))
 LINGER, CONFIRM, DECIDE = (f"g106_{word}_{VERSION}" for word in ("linger", "confirm", "decide"))
 SHARES, PLACES, PORTIONS = (f"g106_{word}_{VERSION}" for word in ("shares", "places", "portions"))
+ACROSS = {name: name.replace("g106_", "g106_across_") for name in (SWAP, SHARES, PLACES, PORTIONS)}
+"""The function for keys of any slots in place of one for keys of a slot."""

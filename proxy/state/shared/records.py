@@ -20,7 +20,7 @@ from proxy.native.blake2 import KeyedHash
 from proxy.state.record.record import REPLY_S
 from proxy.state.record.versions import Item, by_person, swap_arguments
 from proxy.state.shared.connection import Connection, Replies, StoreDown, StoreRefused
-from proxy.state.shared.lua_library import SWAP, SWAP_ACROSS
+from proxy.state.shared.lua_library import ACROSS, SWAP
 from proxy.state.shared.multipart_exchange import Argument
 from proxy.state.shared.servers import Servers
 
@@ -113,7 +113,7 @@ class Records:
                 continue
             flags, records = swap_arguments(items if len(places) == len(items) else [items[place] for place in places])
             if server.crosses_slots:
-                call = server.call("FCALL", SWAP_ACROSS, 0, self.keep_s, flags, *names, *records)
+                call = server.call("FCALL", ACROSS[SWAP], 0, self.keep_s, flags, *names, *records)
             else:
                 call = server.call("FCALL", SWAP, len(names), *names, self.keep_s, flags, *records)
             calls.append((places, names, call))
@@ -149,22 +149,8 @@ class Records:
         """Splits recipients into calls: (server, None if it is out of reach; their places among all; keys). ``by_server``: also where a
         function may only use keys of one part."""
         names, parts = self._keys.located(persons)
-        at = self._servers.at
-        if not self._servers.cluster:
-            for begin in range(0, len(names), KEYS_MAX):
-                some = names[begin : begin + KEYS_MAX]
-                yield at[0], range(begin, begin + len(some)), some
-            return
-        groups: dict[Connection | int | None, list[int]] = {}
-        for place, part in enumerate(parts):
-            server = at[part]
-            together = by_server or server is None or server.crosses_slots
-            groups.setdefault(server if together else part, []).append(place)
-        for places in groups.values():
-            server = at[parts[places[0]]]
-            for begin in range(0, len(places), KEYS_MAX):
-                piece = places[begin : begin + KEYS_MAX]
-                yield server, piece, [names[place] for place in piece]
+        for server, places in self._servers.calls(parts, KEYS_MAX, by_server=by_server):
+            yield server, places, names if len(places) == len(names) else [names[place] for place in places]
 
 
 def _without(rows: Sequence[Row], places: Container[int]) -> list[Row]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from binascii import crc_hqx
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -96,6 +96,21 @@ class Servers:
         except BaseException:
             self._start_mapping()
             raise
+
+    def calls(
+        self, parts: Sequence[int], most: int, *, by_server: bool = False
+    ) -> Iterator[tuple[Connection | None, Sequence[int]]]:
+        """Splits keys, by the part of each, into calls of at most ``most``: (server, None if it is out of reach; their places among all).
+        ``by_server``: also where a function may only use keys of one part."""
+        at, groups = self.at, dict[Connection | int | None, list[int]]()
+        if self.cluster:
+            for place, part in enumerate(parts):
+                server = at[part]
+                together = by_server or server is None or server.crosses_slots
+                groups.setdefault(server if together else part, []).append(place)
+        for places in groups.values() if self.cluster else (range(len(parts)),):
+            for begin in range(0, len(places), most):
+                yield at[parts[places[begin]]], places[begin : begin + most]
 
     def call(self, part: int, *words: Word) -> asyncio.Future[Any]:
         connection = self.at[part]

@@ -52,7 +52,7 @@ from proxy.state.shared.connection import Connection, ServerAddress, ServerLogin
 from proxy.state.shared.gate_messages import GateMessages
 from proxy.state.shared.lease_requests import Leases
 from proxy.state.shared.log import NODES, Place, SharedLog, place_text
-from proxy.state.shared.lua_library import HOLD, SOURCE, SOURCE_ACROSS, SWAP_ACROSS
+from proxy.state.shared.lua_library import ACROSS, HOLD, SOURCE, SOURCE_ACROSS, SWAP
 from proxy.state.shared.multipart_exchange import MultipartExchange
 from proxy.state.shared.records import RecordKeys, Records
 from proxy.state.shared.servers import Servers, gather_results, locate
@@ -419,7 +419,7 @@ class ValkeyStore(GateMessages, SqliteStore):
         names = [self._heads[part] + b":born" for part in (parts[0], parts[-1])]
         try:
             await self._load_library(connection, SOURCE_ACROSS)
-            return bool(await connection.call("FCALL", SWAP_ACROSS, 0, 1, "00", *names, *2 * [b"\xff" * 8]) == b"00")
+            return bool(await connection.call("FCALL", ACROSS[SWAP], 0, 1, "00", *names, *2 * [b"\xff" * 8]) == b"00")
         except StoreRefused as error:
             log.info("store takes a call for each part", server=str(connection.address), why=str(error))
             return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from proxy.model.recipient import OptOut
 from proxy.state import open_store
 from proxy.state.record import record
+from proxy.state.shared.lua_library import SOURCE_ACROSS
 from proxy.state.stores import valkey as engine
 from tests.needs import needs
 from tests.valkey import SECRET, Cluster
@@ -40,10 +41,14 @@ def quiet(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> None:
 async def opened(cluster: Cluster) -> AsyncIterator[Any]:
     store = open_store(cluster.url, secret=SECRET, node=1, deadline_s=10.0)
     await store.open()
-    while store.unwritten:
-        await asyncio.sleep(0.001)
+    await until(lambda: store.unwritten == 0)
     yield store
     store.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
 
 
 async def within(doing: Coroutine[Any, Any, Any]) -> Any:
@@ -79,7 +84,7 @@ def test_a_server_that_allows_no_call_across_slots_gets_one_for_each_part(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It knows no such flag, and refuses the library."""
-    monkeypatch.setattr(engine, "SOURCE_ACROSS", engine.SOURCE_ACROSS.replace("'allow-cross-slot-keys'", "'allow-it-all'"))
+    monkeypatch.setattr(engine, "SOURCE_ACROSS", SOURCE_ACROSS.replace("'allow-cross-slot-keys'", "'allow-it-all'"))
     cluster.cli("function", "flush")
 
     async def run() -> None:
@@ -107,16 +112,14 @@ def test_a_key_that_has_moved_doubts_its_part_alone_and_is_asked_again(cluster: 
             found = await store.load([moved, stays])
             assert found[moved][0] < 0 < found[stays][0]
             assert found[moved][1][7:] == REFUSED[7:], "the copy's"
-            while not (store.up and store.unwritten == 0):
-                await asyncio.sleep(0.001)
+            await until(lambda: store.up and store.unwritten == 0)
             found = await store.load([moved, stays])
             assert min(version for version, _ in found.values()) > 0
             cluster.reshard(64, other, first)
             again = record.opt_out(REFUSED, OptOut("all", "", int(time.time()), "reply", 0))
             assert await store.swap([(person, found[person][0], again) for person in (moved, stays)]) == [False, True]
             assert [store._servers.at[part] is None for part in (0, 1)] == [True, False]
-            while not store.up:
-                await asyncio.sleep(0.001)
+            await until(lambda: store.up)
             assert (await store.load([moved]))[moved][0] > 0
 
     asyncio.run(within(run()))
