@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import trustme
@@ -134,8 +135,12 @@ class Cluster:
         places = [f"127.0.0.1:{node.port}" for node in self.nodes]
         said = self.nodes[0].cli("--cluster", "create", *places, "--cluster-replicas", str(self._replicas), "--cluster-yes")
         assert "All 16384 slots covered" in said, said
+        self._come_together(lambda: all(self._settled(node) for node in self.nodes))
+
+    @staticmethod
+    def _come_together(whole: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 30
-        while not all(self._settled(node) for node in self.nodes):
+        while not whole():
             assert time.monotonic() < deadline, "the cluster does not come together"
             time.sleep(0.05)
 
@@ -150,10 +155,7 @@ class Cluster:
         place = f"127.0.0.1:{source.port}"
         said = source.cli("--cluster", "reshard", place, *ends, "--cluster-slots", str(slots), "--cluster-yes")
         assert said.count("Moving slot") >= slots, said
-        deadline = time.monotonic() + 30
-        while "cluster_state:ok" not in source.cli("cluster", "info"):
-            assert time.monotonic() < deadline, "the cluster does not come together"
-            time.sleep(0.05)
+        self._come_together(lambda: "cluster_state:ok" in source.cli("cluster", "info"))
 
     def primaries(self) -> list[Valkey]:
         """Those that say so, of those that answer."""

@@ -54,7 +54,7 @@ class ServerAddress(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class Replies(NamedTuple):
+class PipelineResult(NamedTuple):
     """The replies to several commands, in order."""
 
     rows: list[Any]
@@ -82,8 +82,8 @@ class Connection(asyncio.Protocol):
         self._reader = hiredis.Reader()
         self._pending: deque[tuple[asyncio.Future[Any], float, int]] = (
             deque()
-        )  # …, and how many replies; 0: one that is no Replies
-        self._replies = Replies([], {})
+        )  # …, and how many replies; 0: one that is no PipelineResult
+        self._replies = PipelineResult([], {})
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -95,7 +95,7 @@ class Connection(asyncio.Protocol):
         return self._send(command(words), 0)
 
     def get_each(self, names: Sequence[bytes]) -> asyncio.Future[Any]:
-        """Sends a GET for each name, of any slots of the server, in one write; the future has Replies, or StoreDown."""
+        """Sends a GET for each name, of any slots of the server, in one write; the future has PipelineResult, or StoreDown."""
         return self._send(b"".join([b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(name), name) for name in names]), len(names))
 
     def _send(self, commands: bytes, replies: int) -> asyncio.Future[Any]:
@@ -159,7 +159,7 @@ class Connection(asyncio.Protocol):
                     rows.append(reply)
                     if len(rows) < replies:
                         continue
-                    reply, self._replies = self._replies, Replies([], {})
+                    reply, self._replies = self._replies, PipelineResult([], {})
                 self._pending.popleft()
                 if answer.done():  # the caller was cancelled
                     continue

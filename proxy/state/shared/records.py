@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from proxy.native.blake2 import KeyedHash
 from proxy.state.record.record import REPLY_S
 from proxy.state.record.versions import Item, by_person, swap_arguments
-from proxy.state.shared.connection import Connection, Replies, StoreDown, StoreRefused
+from proxy.state.shared.connection import Connection, PipelineResult, StoreDown, StoreRefused
 from proxy.state.shared.lua_library import ACROSS, SWAP
 from proxy.state.shared.multipart_exchange import Argument
 from proxy.state.shared.servers import Servers
@@ -93,7 +93,7 @@ class Records:
                 self._doubt(names, str(error))
                 cut_off += some
                 continue
-            if isinstance(rows, Replies):
+            if isinstance(rows, PipelineResult):
                 rows, failures = rows
                 for place, failure in failures.items():
                     self._doubt(names[place : place + 1], str(failure))

@@ -48,7 +48,7 @@ async def opened(cluster: Cluster) -> AsyncIterator[Any]:
 
 async def until(condition: Callable[[], bool]) -> None:
     while not condition():  # noqa: ASYNC110
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
 
 
 async def within(doing: Coroutine[Any, Any, Any]) -> Any:
