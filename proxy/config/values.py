@@ -260,6 +260,9 @@ class SharedStore:
     deadline_s: Annotated[float, kinds.DecimalNumber(0.25, 0.01, 10)]
     """longest time for a call; after it the store counts as out of reach, and [rules use what this node
     knows](many-gates.md#when-the-store-is-out-of-reach)"""
+    persons_max: Annotated[int, kinds.WholeNumber(0, 100_000, 1_000_000_000, in_words="no bound")]
+    """number of persons in the copy of each worker from which on it drops those without an opt-out, another fact, or a message in the last 15
+    minutes: the store has them. A store that comes back empty gets the dropped ones from other gates, or not at all"""
     gather_ms: Annotated[float, kinds.DecimalNumber(5, 0, 10)]
     """longest interval between two batches of messages: under load messages wait so long for each other, and cost less. It grows with
     the load, from 0 at rest to this at 4,000 messages a second; `0`: never"""

@@ -47,6 +47,7 @@ from proxy.state import StateError
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.counters.shared_counters import COUNT_S, SharedCounters
 from proxy.state.lists.desk_records import Numbering
+from proxy.state.record import record
 from proxy.state.record.record import REPLY_S
 from proxy.state.shared.connection import Connection, ServerAddress, ServerLogin, StoreDown, StoreRefused
 from proxy.state.shared.gate_messages import GateMessages
@@ -89,18 +90,20 @@ class ValkeyStore(GateMessages, SqliteStore):
         cluster: bool = False,
         node: int = 0,
         parts: int = 0,
+        persons_max: int = 0,
         deadline_s: float = DEADLINE_S,
         reassert_s: float = REASSERT_S,
         now: Callable[[], float] = time.time,
         **options: Any,
     ) -> None:
         """``secret``: for the keyed hash, the same on all nodes. ``local``: the copy's file (see SqliteStore). ``parts``: 0: as many as the
-        store has, PARTS if it is new."""
+        store has, PARTS if it is new. ``persons_max``: from so many on, old records leave the copy; 0: never."""
         super().__init__(local, **options)
         self._secret = hashlib.blake2b(secret, digest_size=32, person=b"gate106 people").digest()
         self._check = hashlib.blake2b(self._secret, digest_size=8, person=b"gate106 check").hexdigest()
         self.node, self._reassert_s, self._now = node, reassert_s, now
-        self._wanted_parts = parts
+        self._wanted_parts, self._persons_max = parts, persons_max
+        self._dropped_to = 0  # the bucket of the copy behind which old records are dropped next
         self._born: list[str] = []
         self._identity = self._meta.get("identity") or os.urandom(16).hex()
         self._note({"identity": self._identity})
@@ -343,6 +346,20 @@ class ValkeyStore(GateMessages, SqliteStore):
         if self._write_behind.has_pending_people:
             items = [(key, version, self._write_behind.after_store(key, data)) for key, version, data in items]
         self.hold_all(items)
+        if self._persons_max and len(self._table) > self._persons_max:
+            self._drop_old(len(items))
+
+    def _drop_old(self, stored: int) -> None:
+        """Drops records from the copy that neither this node nor a gate that was cut off needs again: without facts and without a message for
+        START_S. Looks at more records than were stored, and at none while a part may lack what the copy knows."""
+        if not self._servers.up or self._write_behind:
+            return
+        table, before = self._table, self._now() - max(START_S, self._reassert_s)
+        for _ in range(stored + 1):
+            self._dropped_to = (self._dropped_to + 1) % table.buckets
+            for key, data in list(table.bucket(self._dropped_to)):
+                if record.has_only_entries_before(data, before):
+                    table.put(key, b"")
 
     def _doubt(self, people: Iterable[int]) -> None:
         self._write_behind.doubt(people)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from proxy.model.recipient import OptOut
+from proxy.model.message import Category
+from proxy.model.recipient import Entry, OptOut
 from proxy.state import open_store
 from proxy.state.record import record
 from proxy.state.shared.lua_library import SOURCE_ACROSS
@@ -121,5 +122,39 @@ def test_a_key_that_has_moved_doubts_its_part_alone_and_is_asked_again(cluster: 
             assert [store._servers.at[part] is None for part in (0, 1)] == [True, False]
             await until(lambda: store.up)
             assert (await store.load([moved]))[moved][0] > 0
+
+    asyncio.run(within(run()))
+
+
+def test_a_bounded_copy_drops_old_records_without_facts_and_the_store_keeps_them(cluster: Cluster) -> None:
+    """Recent ones, and who has refused, stay whatever the bound."""
+    now, people = [1_764_000_000.0], range(13_800_260_000, 13_800_260_300)
+    refused = people[:20]
+
+    async def run() -> None:
+        options: dict[str, Any] = {"secret": SECRET, "node": 1, "deadline_s": 10.0, "persons_max": 100, "now": lambda: now[0]}
+        store = open_store(cluster.url, **options)
+        await store.open()
+        await until(lambda: store.unwritten == 0)
+
+        async def send(some: Sequence[int]) -> None:
+            entry = Entry(int(now[0]), int(now[0]), 0, 1, 1, Category.MARKETING, 0, 0, 0, 0)
+            found = await store.load(some)
+            data = {key: record.add(found[key][1], entry, int(now[0]), 86_400) for key in some}
+            assert all(await store.swap([(key, found[key][0], data[key]) for key in some]))
+
+        opted_out = record.opt_out(record.EMPTY, OptOut("all", "", int(now[0]), "reply", 0))
+        assert all(await store.swap([(key, 0, opted_out) for key in refused]))
+        await send(people[20:200])
+        assert len(store) == 200, "all are recent"
+        now[0] += engine.START_S + 1
+        for _ in range(store._table.buckets // 100 + 1):
+            await send(people[200:])
+        assert all(store.held(key) == record.EMPTY for key in people[20:200])
+        assert all(store.held(key) != record.EMPTY for key in (*refused, *people[200:]))
+        assert len(store) == 120
+        found = await store.load(people)
+        assert all(len(data) > len(record.EMPTY) for _, data in found.values()), "the store has them all"
+        store.close()
 
     asyncio.run(within(run()))
