@@ -18,6 +18,7 @@ from proxy.journal import record_text  # noqa: F401 # it imports all modules tha
 from proxy.journal.encoding import RECORDS, declared_fields
 from proxy.journal.records import messages
 from proxy.sim.bench.measurement import describe_machine
+from tests.archive.stream.schema import schema as stream_schema
 from tests.bench import matrix, rates
 from tests.log_events import log_events
 
@@ -25,6 +26,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 JOURNAL = PAGE.with_name("journal.md")
 LOG_EVENTS = PAGE.with_name("log-events.md")
 DOCUMENT = PAGE.with_name("openapi.json")
+STREAM_SCHEMA = PAGE.with_name("stream.schema.json")
 PERFORMANCE = PAGE.with_name("performance.md")
 NUMBERS = Path(__file__).parent / "data" / "numbers"
 MIXES = {"standard": "varied texts, codes, long messages", "repeated": "500 texts word for word"}
@@ -138,3 +140,4 @@ if __name__ == "__main__":
     LOG_EVENTS.write_text(log_events_page(LOG_EVENTS.read_text(encoding="utf-8")), encoding="utf-8")
     DOCUMENT.write_text(document_page(), encoding="utf-8")
     PERFORMANCE.write_text(performance_page(PERFORMANCE.read_text(encoding="utf-8")), encoding="utf-8")
+    STREAM_SCHEMA.write_text(json.dumps(stream_schema(), indent=1) + "\n", encoding="utf-8")

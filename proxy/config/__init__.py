@@ -22,6 +22,7 @@ from proxy.config.locations import (
     rules_folder,
     secret_files,
     storage_paths,
+    stream_settings,
 )
 from proxy.config.mapping_reader import SettingsError
 from proxy.config.peers import Account, Carrier, Person, Provider, Token, Upstream
@@ -37,6 +38,7 @@ from proxy.config.values import (
     SharedStore,
     SmppTimers,
     StoragePaths,
+    Stream,
     Tls,
 )
 from proxy.config.worker import VARIABLE as WORKER_VARIABLE
@@ -44,7 +46,8 @@ from proxy.config.worker import Worker, every_worker, worker_faults, worker_of
 
 __all__ = [
     "PROBE_TEXT", "WORKER_VARIABLE", "Account", "ArchiveLocations", "Carrier", "Console", "ConsoleLocations", "Hold", "Log",
-    "Person", "Provider", "Retention", "Sealing", "Settings", "SettingsError", "SharedStore", "SmppTimers", "StoragePaths", "Tls", "Token",
-    "Upstream", "Worker", "archive_locations", "console_locations", "control_path", "embedded_file", "every_worker", "load", "provider_names",
-    "rules_folder", "secret_files", "storage_paths", "worker_faults", "worker_of",
+    "Person", "Provider", "Retention", "Sealing", "Settings", "SettingsError", "SharedStore", "SmppTimers", "StoragePaths", "Stream", "Tls",
+    "Token", "Upstream", "Worker", "archive_locations", "console_locations", "control_path",
+    "embedded_file", "every_worker", "load", "provider_names",
+    "rules_folder", "secret_files", "storage_paths", "stream_settings", "worker_faults", "worker_of",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from proxy.config.mapping_reader import Address, Fields, SettingsError
 from proxy.config.reader import embedded_file, open_settings
 from proxy.config.setting_kinds import read_settings, setting
-from proxy.config.values import Archive, Console, Http, Log, RuleRevisions, Sealing, Settings, StoragePaths
+from proxy.config.values import Archive, Console, Http, Log, RuleRevisions, Sealing, Settings, StoragePaths, Stream
 from proxy.config.worker import control_of, journal_of, journals_of_workers, several_journals_fault, worker_of
 from proxy.config.yaml_file import Value
 
@@ -101,6 +101,14 @@ def console_locations(path: Path | str) -> ConsoleLocations:
     )
     file.raise_faults()
     return found
+
+
+def stream_settings(path: Path | str) -> Stream | None:
+    """The settings of the event stream and no other key; None where there is none. Raises SettingsError."""
+    file, top = open_settings(Path(path))
+    stream: Stream | None = setting(Settings, "stream", top)
+    file.raise_faults()
+    return stream
 
 
 class ArchiveLocations(NamedTuple):

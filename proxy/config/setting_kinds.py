@@ -358,14 +358,18 @@ class WordSet(SettingKind):
 
 
 class Section(SettingKind):
-    """A mapping with declared settings; None where an optional one is missing."""
+    """A mapping with declared settings; None where an optional one is missing. ``alone``: the setting that a text stands for."""
 
-    def __init__(self, of: type, *, optional: bool = False) -> None:
+    def __init__(self, of: type, *, optional: bool = False, alone: str = "") -> None:
         super().__init__()
-        self.of, self.optional, self.parts = of, optional, (("{}.", of),)
+        self.of, self.optional, self.alone, self.parts = of, optional, alone, (("{}.", of),)
 
     def read(self, row: Fields, key: str) -> Any:
-        return None if self.optional and not row.has(key) else read_settings(self.of, row.below(key))
+        if self.optional and not row.has(key):
+            return None
+        if self.alone and isinstance(text := row.values.get(key), str):
+            return read_settings(self.of, Fields(row.file, (*row.place, key), {self.alone: text}))
+        return read_settings(self.of, row.below(key))
 
 
 class Rows(SettingKind):

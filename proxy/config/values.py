@@ -280,6 +280,54 @@ class SharedStore:
             row.fault(("secret",), f"must have {SECRET_LEAST} characters at least: who guesses it can tell numbers from keys")
 
 
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The event stream: a topic of a Kafka cluster. ``stream: kafka://…`` alone sets ``url``."""
+
+    url: Annotated[
+        str,
+        kinds.Text(
+            "",
+            r"kafkas?://[^/\s,]+:\d{1,5}(,[^/\s,]+:\d{1,5})*/[A-Za-z0-9._-]{1,249}",
+            "kafka://host:9092/topic",
+            4096,
+            needed=True,
+        ),
+    ]
+    """the topic to which [the event stream](stream.md) goes: `kafka://host:9092/topic`, several brokers with commas between
+    them; `kafkas://` over TLS. `stream: kafka://host:9092/topic` alone is enough. Needs the extra `stream`"""
+    keep_days: Annotated[float, kinds.DecimalNumber(7, 0.01, 366)]
+    """how long records wait for a broker that is away; older ones are not sent any more and are counted as lost. The journal
+    keeps what still has to be sent for so long, whatever `retention.days` says"""
+    texts: Annotated[bool, kinds.Flag(False)]
+    """`true`: events have the texts of messages and replies, with numbers masked and without texts that may be a one-time
+    password; `false`: no texts"""
+    user: Annotated[str, kinds.Text(in_words="none")]
+    """the account there (SASL SCRAM-SHA-512)"""
+    password: Annotated[str, kinds.Secret(needed=False)] = field(repr=False)
+    """its password"""
+    tls_ca: Annotated[Path | None, kinds.FilePath(in_words="the system's")]
+    """file of the certificates that sign the brokers', in PEM"""
+
+    @property
+    def tls(self) -> bool:
+        return self.url.startswith("kafkas:")
+
+    @property
+    def brokers(self) -> str:
+        return self.url.partition("://")[2].partition("/")[0]
+
+    @property
+    def topic(self) -> str:
+        return self.url.rpartition("/")[2]
+
+    def check(self, row: Fields) -> None:
+        if bool(self.user) != bool(self.password):
+            row.fault((), "user and password go together")
+        if self.tls_ca is not None and not self.tls:
+            row.fault(("tls_ca",), "has no meaning without kafkas://")
+
+
 class StoragePaths(NamedTuple):
     """The paths of a gate's durable data."""
 
@@ -354,6 +402,7 @@ class Settings:
     retention: Annotated[Retention, kinds.Section(Retention)]
     archive: Annotated[Archive, kinds.Section(Archive)]
     sealing: Annotated[Sealing, kinds.Section(Sealing)]
+    stream: Annotated[Stream | None, kinds.Section(Stream, optional=True, alone="url")]
     timers: Annotated[SmppTimers, kinds.Section(SmppTimers)]
     log: Annotated[Log, kinds.Section(Log)]
     on_judge_error: Annotated[Mapping[Category, Outcome], kinds.Section(OnJudgeError)]

@@ -71,11 +71,13 @@ class Removed(NamedTuple):
 
 
 def plan(
-    disk: Disk, keep: Retention, least_s: float, now: float, open_from: int, most: int, end: tuple[str, int] | None = None
+    disk: Disk, keep: Retention, least_s: float, now: float, open_from: int, most: int, end: tuple[str, int] | None = None,
+    unsent: tuple[int, float] | None = None,
 ) -> RetentionPlan:  # fmt: skip
     """Reads headers only. ``least_s``: how far rules look back, which is kept whatever ``keep`` says. ``open_from``: from the last
     checkpoint, 0 without one. ``most``: segments removed at once. ``end``: segment and offset where written data ends; preallocated space
-    and later data are not counted (None: the journal has no writer)."""
+    and later data are not counted (None: the journal has no writer). ``unsent``: the last record that the event stream has sent, and for how
+    many seconds later ones are kept for it."""
     names = disk.list()
     sizes = [disk.size(name) for name in names]
     if end is not None:
@@ -94,6 +96,8 @@ def plan(
                 name, header.first, following.first - 1, header.created_ms / 1000, following.created_ms / 1000, size, following.previous
             )  # fmt: skip
             why = _stays(segment, keep.holds, now - kept_s, f"it is younger than {kept_s / DAY_S:g} days")
+            if not why and unsent is not None and segment.last > unsent[0] and segment.until > now - unsent[1]:
+                why = "the event stream has not sent it yet"
             why = why or (f"{most} segments go at once" if len(goes) >= most else "")
             if why:
                 stays_for = why

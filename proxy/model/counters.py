@@ -73,6 +73,7 @@ class GateCounters:
     def __init__(self) -> None:
         self.submits = _new_counts()  # provider, category, verdict, reason
         self.shadow = _new_counts()  # rule, verdict
+        self.proposed = _new_counts()  # rule, verdict: of a set that waits, which no rule in force said
         self.rule_hits = _new_counts()  # rule, province
         self.refused = _new_counts()  # provider, province
         self._own_refused: set[str] = set()  # providers that have a label of their own there
@@ -105,6 +106,8 @@ class GateCounters:
         """(port prefix, declared keyword) → advertisements that carriers accepted since the last ``advertised_until_now``."""
         self.sent_after_optout = 0
         """Marketing that was sent after an opt-out reply; the audit of the journal finds it (server/restarted_processes.py)."""
+        self.stream_sent = self.stream_lost = 0
+        """Of the event stream (server/restarted_processes.py): events that were acknowledged; records that are not sent any more."""
         self.submit_seconds: defaultdict[str, Histogram] = defaultdict(Histogram)  # carrier
         self.gate_seconds = Histogram()
         self.paced_seconds = Histogram()

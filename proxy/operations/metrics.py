@@ -9,6 +9,7 @@ Names and labels are those of DESIGN §11; the tables below hold all of them tha
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from types import SimpleNamespace
@@ -95,6 +96,8 @@ class Gauges:
     journal_up: bool = _one("1 while the journal can be written", default=True)
     journal_lag_s: float = _one("Age of the oldest record that is not on disk yet")
     optout_audit_lag_s: float = _one("Since when the audit of opt-outs has not read the journal to its end")
+    stream_lag_records: float = _one("Records of the journal that are not sent to the event stream yet")
+    stream_lag_s: float = _one("Age of the oldest of them")
     journal_bytes: float = _one("Bytes of the journal's segments that are kept")
     journal_free_bytes: float = _one("Room left on the journal's disk")
     journal_oldest_s: float = _one(
@@ -180,6 +183,7 @@ def _families(tally: GateCounters, gauges: Gauges, rows_max: int) -> Iterator[tu
     """
     counts = [_rows(tally, attribute) for attribute, _, _ in COUNTERS]
     sent_after_optout, sent_against_record = tally.sent_after_optout, tally.sent_against_record
+    stream_sent, stream_lost = tally.stream_sent, tally.stream_lost
     submit_seconds = [([carrier], _copy(histogram)) for carrier, histogram in tally.submit_seconds.items()]
     own_part = "Our own part of a message's way, without the wait for parts of a long one or for the provider's rate"
     waited = "How long submits waited for their provider's rate that went on then"
@@ -200,6 +204,8 @@ def _families(tally: GateCounters, gauges: Gauges, rows_max: int) -> Iterator[tu
             sent_after_optout,
         ),
         ("sent_against_record", "Marketing let through against a refusal on record (must stay 0)", sent_against_record),
+        ("stream_sent", "Events that the event stream's brokers acknowledged", stream_sent),
+        ("stream_lost", "Records that are not sent to the event stream any more: too old, removed, or too large", stream_lost),
         ("journal_written_bytes", "Bytes written to the journal", gauges.journal_written_bytes),
         ("limit_counts_dropped", "Counts of limits dropped because there were too many", gauges.limit_counts_dropped),
     ]
@@ -227,8 +233,10 @@ def _families(tally: GateCounters, gauges: Gauges, rows_max: int) -> Iterator[tu
 
 
 def _rows(tally: GateCounters, attribute: str) -> list[tuple[tuple[str, ...], int]]:
-    """A counter's rows, copied, those before them that are to be seen while they are 0."""
+    """A counter's rows, copied, those before them that are to be seen while they are 0. A set that waits is in shadow, too."""
     counted: dict[tuple[str, ...], int] = getattr(tally, attribute)
+    if attribute == "shadow":
+        counted = Counter(counted) + Counter(tally.proposed)
     return list(({(value,): 0 for value in FROM_ZERO.get(attribute, ())} | counted).items())
 
 

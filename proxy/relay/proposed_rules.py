@@ -1,11 +1,12 @@
 """Judges messages by a proposed rule set beside the one in force.
 
 In: judged messages and their verdicts. Out: counts of the verdicts that would differ. Never: a verdict for a provider, a change of a record or
-a counter.
+a counter of the rules in force.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from proxy.model.counters import GateCounters
@@ -32,6 +33,8 @@ class CandidateRules:
         self.milder = 0
         """Of these: messages that it would let pass, and that are stopped now."""
         self.errors = 0
+        self.objections = Counter[str]()
+        """By rule: messages to which it would object, and to which no rule in force of that id does."""
 
     def obey(self, orders: tuple[Order, ...], paths: Paths | None = None) -> None:
         """Applies the orders in force to this set, too, so that a stop makes no difference between the two."""
@@ -60,4 +63,5 @@ class CandidateRules:
             objected = {breach.rule for breach in verdict.breaches}
             for breach in other.breaches:
                 if breach.rule not in objected:
-                    self._tally.shadow[breach.rule, breach.outcome.word] += 1
+                    self._tally.proposed[breach.rule, breach.outcome.word] += 1
+                    self.objections[breach.rule] += 1

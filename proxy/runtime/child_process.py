@@ -1,6 +1,8 @@
-"""Ends child processes, and says when to restart one."""
+"""Ends and restarts child processes; tells a child that its parent ended."""
 
+import select
 import subprocess
+import sys
 from typing import Any
 
 
@@ -17,6 +19,11 @@ class Backoff:
         again = self._wait_s and ran_s < self._steady_s
         self._wait_s = min(self._most_s, self._wait_s * 2) if again else self._first_s
         return self._wait_s
+
+
+def parent_lives(seconds: float) -> bool:
+    """Waits; whether the gate still holds the other end of this process's standard input."""
+    return not select.select([sys.stdin], [], [], seconds)[0]
 
 
 def terminate(process: subprocess.Popen[Any] | None, within_s: float) -> None:

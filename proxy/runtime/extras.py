@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-EXTRAS = {"archive": ("duckdb", "pyarrow"), "console": ("jinja2", "python_multipart", "reportlab", "paperang_p2_fonts_cjk")}
+EXTRAS = {
+    "archive": ("duckdb", "pyarrow"),
+    "console": ("jinja2", "python_multipart", "reportlab", "paperang_p2_fonts_cjk"),
+    "stream": ("confluent_kafka",),
+}
 """The modules of each extra."""
 
 

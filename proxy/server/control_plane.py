@@ -76,7 +76,7 @@ from proxy.relay.effects.list_import import ChunkedImports, ListImport
 from proxy.relay.effects.reply_paths import ReplyPaths
 from proxy.relay.proposed_rules import CandidateRules
 from proxy.relay.submit import Relay
-from proxy.server.restarted_processes import Auditor, ConsoleProcess
+from proxy.server.restarted_processes import Auditor, ConsoleProcess, Streamer
 from proxy.state.stores.sqlite import SqliteStore
 
 log = structlog.get_logger()
@@ -155,6 +155,7 @@ class ControlPlane:
         self._roller: Roller | None = None
         self._console: ConsoleProcess | None = None
         self._auditor: Auditor | None = None
+        self._streamer: Streamer | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._authenticator = Authenticator()
         self.authorization = Authorization(people, self._authenticator.check)
@@ -196,16 +197,19 @@ class ControlPlane:
         roller: Roller | None = None,
         console: ConsoleProcess | None = None,
         auditor: Auditor | None = None,
+        streamer: Streamer | None = None,
     ) -> None:
         """Opens the socket; ControlError says why it cannot. ``keep``: how long the journal is kept. ``roller``, ``console``,
-        ``auditor``: tasks that roll the journal, and keep the console and the opt-out audit up."""
+        ``auditor``, ``streamer``: tasks that roll the journal, and keep the console, the opt-out audit and the event stream up."""
         await self._server.start()
         self.penalty_scheduler.count_apart()  # before the first message; likewise:
         self._rates.tick(self.now())
         self.retention_task.keep = keep
         loop = asyncio.get_running_loop()
-        self._roller, self._console, self._auditor = roller, console, auditor
-        running = [self.retention_task, *(one for one in (roller, console, auditor) if one is not None)]
+        self._roller, self._console, self._auditor, self._streamer = roller, console, auditor, streamer
+        if streamer is not None:
+            self.retention_task.unsent = streamer.unsent
+        running = [self.retention_task, *self._helpers()]
         self._tasks = [loop.create_task(one.run()) for one in running]
 
     async def stop(self) -> None:
@@ -394,8 +398,12 @@ class ControlPlane:
             + regions.notes(self._rules, self.now())
             + self.recycled.notes()
             + self.erasure_requests.notes()
-            + [note for one in (self._roller, self._console, self._auditor) if one is not None for note in one.notes()]
+            + [note for one in self._helpers() for note in one.notes()]
         )
+
+    def _helpers(self) -> list[Roller | ConsoleProcess | Auditor | Streamer]:
+        """The tasks that keep helper processes up."""
+        return [one for one in (self._roller, self._console, self._auditor, self._streamer) if one is not None]
 
     def gauges(self) -> dict[str, Any]:
         """For ``operations.metrics.Gauges``."""
@@ -403,7 +411,10 @@ class ControlPlane:
         for order in self.book.of_kind("suspension"):
             for name in dict(order.scope).get("provider", ()):
                 suspended[name,] = suspended.get((name,), 0.0) + 1.0
+        behind, lag_s = self._streamer.lag if self._streamer is not None else (0.0, 0.0)
         return {
+            "stream_lag_records": behind,
+            "stream_lag_s": lag_s,
             "stops": float(len(self.book.of_kind("stop"))),
             "shadowed": float(bool(self.book.of_kind("shadow"))),
             "suspended": suspended,

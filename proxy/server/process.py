@@ -88,6 +88,8 @@ def refuse_missing_extras(settings: Settings) -> None:
     """StartError where the settings, or what lies on disk, need libraries that are not installed."""
     if settings.console.listen is not None and (absent := lacking("console")):
         raise StartError(f"console.listen: the console needs more: {absent}")
+    if settings.stream is not None and (absent := lacking("stream")):
+        raise StartError(f"stream: the event stream needs more: {absent}")
     if absent := lacking("archive"):
         if any(settings.archive.folder.rglob("*.parquet")):
             raise StartError(

@@ -1,19 +1,23 @@
-"""Keeps two processes beside the gate running: console and opt-out audit.
+"""Keeps processes beside the gate running: console, opt-out audit, event stream.
 
-In: the settings' path; of ``gate106 optout audit --follow`` a line of JSON a second. Out: processes that are restarted when they end; notes
-for /readyz while one does not stay up; of the audit the count that /metrics shows as sent_after_optout, its lag, a log line for each finding.
-Never: a page or the audit itself; a whole number; a pause of the gate: whatever happens to a process, messages go on.
+In: the settings' path; of ``gate106 optout audit --follow`` and ``gate106 journal stream`` a line of JSON a second. Out: processes that are
+restarted when they end; notes for /readyz while one does not stay up; of the audit the count that /metrics shows as sent_after_optout, its
+lag, a log line for each finding; how far the event stream is. Never: a page, the audit or an event itself; a whole number; a pause of the
+gate: whatever happens to a process, messages go on.
 
 A process ends when its standard input, a pipe of the gate, closes: it never outlives the gate.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -29,6 +33,7 @@ STEADY_S = 30.0  # after running for so long the wait is the first one again
 STOP_S = 2.0
 OUTPUT_BYTES_MAX = 1000  # how much of a process's last error output is kept
 AUDIT_DELAY_S = 2.0  # wait after the gate's own start, which has other work to do
+DAY_S = 86_400.0
 LINE_BYTES_MAX = 1 << 24  # of one line, the findings of a second: some 80,000 messages
 
 
@@ -118,14 +123,35 @@ class ConsoleProcess(RestartedProcess):
         return [f"console: it does not stay up: {self.failed}"] if self.down else []
 
 
-class Auditor(RestartedProcess):
+class LineProcess(RestartedProcess):
+    """A process that writes a line of JSON about once a second."""
+
+    nice = 19
+    stdout = subprocess.PIPE
+    ends_well = True
+
+    async def _follow(self, process: subprocess.Popen[bytes]) -> None:
+        lines = asyncio.StreamReader(LINE_BYTES_MAX)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(lines), process.stdout
+        )
+        try:
+            while line := await lines.readline():
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    self._take(json.loads(line))
+        finally:
+            transport.close()
+
+    def _take(self, line_values: dict[str, Any]) -> None:
+        """Takes one line. ValueError, KeyError, TypeError: it is no such line."""
+        raise NotImplementedError
+
+
+class Auditor(LineProcess):
     """The opt-out audit of the running gate, which audits the journals of all workers."""
 
     ended_event = "opt-out audit ended, and is restarted"
-    nice = 19
     delay_s = AUDIT_DELAY_S
-    stdout = subprocess.PIPE
-    ends_well = True
     hidden = ("GATE106_TOKEN", WORKER_VARIABLE)
 
     def __init__(self, config: Path, tally: GateCounters) -> None:
@@ -137,23 +163,8 @@ class Auditor(RestartedProcess):
         """Seconds since the audit last reached the end of the journal."""
         return time.monotonic() - self._caught_up_s
 
-    async def _follow(self, process: subprocess.Popen[bytes]) -> None:
-        lines = asyncio.StreamReader(LINE_BYTES_MAX)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(lines), process.stdout
-        )
-        try:
-            while line := await lines.readline():
-                self._take_line(line)
-        finally:
-            transport.close()
-
-    def _take_line(self, line: bytes) -> None:
-        try:
-            line_values = json.loads(line)
-            found, behind = line_values["found"], line_values["behind"]
-        except (ValueError, KeyError, TypeError):
-            return
+    def _take(self, line_values: dict[str, Any]) -> None:
+        found, behind = line_values["found"], line_values["behind"]
         if not behind:
             self._caught_up_s = time.monotonic()
             self.failed = ""
@@ -168,3 +179,60 @@ class Auditor(RestartedProcess):
     def notes(self) -> list[str]:
         """For /readyz."""
         return [f"audit of opt-outs: it does not stay up: {self.failed}"] if self.down else []
+
+
+class StreamStatus(NamedTuple):
+    """What the process of the event stream says of itself, each second."""
+
+    position: int  # the last record that is sent; -1: it does not know yet
+    oldest_ms: int  # when the oldest record was written that is read and not sent; 0: there is none
+    sent: int  # events
+    lost: int  # records, both since the process began
+    problem: str  # why it makes no progress
+
+
+class Streamer(LineProcess):
+    """Sends this worker's journal to the event stream."""
+
+    ended_event = "event stream ended, and is restarted"
+    delay_s = AUDIT_DELAY_S
+
+    def __init__(self, config: Path, keep_days: float, written: Callable[[], int], tally: GateCounters) -> None:
+        """``written``: the last record of the journal."""
+        super().__init__(config, "journal", "stream")
+        self._written, self._tally, self._keep_s = written, tally, keep_days * DAY_S
+        self._all_sent_at, self._told = time.time(), StreamStatus(-1, 0, 0, 0, "")
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        self._told = self._told._replace(sent=0, lost=0)
+        return super()._begin()
+
+    def _take(self, line_values: dict[str, Any]) -> None:
+        told, before = StreamStatus(**line_values), self._told
+        self._tally.stream_sent += told.sent - before.sent
+        self._tally.stream_lost += told.lost - before.lost
+        if told.problem != before.problem and told.problem:
+            log.warning("event stream makes no progress", why=told.problem)
+        if told.lost > before.lost:
+            log.error("records were not sent to the event stream and will not be", records=told.lost - before.lost)
+        self._told, self.failed = told, ""
+
+    def unsent(self) -> tuple[int, float]:
+        """The last record that is sent, -1 if nobody knows; for how many seconds the journal must keep later ones."""
+        return self._told.position, self._keep_s
+
+    @property
+    def lag(self) -> tuple[float, float]:
+        """Records that are written and not sent, and the age of the oldest in seconds."""
+        told = self._told
+        records = max(0, self._written() - max(0, told.position)) if told.position >= 0 or self.down else 0
+        since = told.oldest_ms / 1000 or self._all_sent_at
+        if not records:
+            self._all_sent_at = time.time()
+        return float(records), max(0.0, time.time() - since) if records else 0.0
+
+    def notes(self) -> list[str]:
+        """For /readyz."""
+        if self.down:
+            return [f"event stream: it does not stay up: {self.failed}"]
+        return [f"event stream: {self._told.problem}"] if self._told.problem else []

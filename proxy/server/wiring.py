@@ -53,7 +53,7 @@ from proxy.server.maintenance import Maintenance, watch_rules
 from proxy.server.recovery import recover
 from proxy.server.relay_task import Batches, RelayTask, run_to_end
 from proxy.server.reload import Reload, optout_settings_of, part_bounds_of
-from proxy.server.restarted_processes import Auditor, ConsoleProcess
+from proxy.server.restarted_processes import Auditor, ConsoleProcess, Streamer
 from proxy.state.mailbox.mailbox import Bounds
 
 if TYPE_CHECKING:
@@ -243,6 +243,9 @@ class GateProcess:
             Roller(self.path) if settings.archive.roll and not lacking("archive") else None,
             ConsoleProcess(self.path) if settings.console.listen is not None and self.worker is None else None,
             Auditor(self.path, self.tally) if self.worker is None or self.worker.number == 1 else None,
+            Streamer(self.path, settings.stream.keep_days, lambda: self.journal.written, self.tally)
+            if settings.stream
+            else None,
         )
         self.http = HttpServer(
             self.health.metrics, self.health.not_ready, self.http_auth, self.health.notes, self.control_plane.paths(self.path)

@@ -1,7 +1,8 @@
 """Runs the guide's statements on a real ClickHouse: ``make clickhouse``.
 
-In: an interpreter that has chdb, ClickHouse as a library. Out: exit 0 where it gives DuckDB's answers to every question, on the files and
-on what it loaded of them. Never: chdb in the gate's own environment (it is twenty times as large as the gate).
+In: an interpreter that has chdb, ClickHouse as a library. Out: exit 0 where it gives DuckDB's answers to every question, on the files, on
+what it loaded of them, and on the event stream, whose events come twice; and where it obeys tombstones. Never: chdb in the gate's own
+environment (it is twenty times as large as the gate); a Kafka table, which a library without a server's threads refuses: events are inserted.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from typing import Any
 
 from tests.archive import engines
 from tests.archive.engines import SQL, statements
+from tests.archive.stream.made import events_of
+from tests.archive.test_person_erasure import RINGS, Case
 
 ASKED = """
 import json, sys
 from chdb import session
 there = session.Session(sys.argv[1])
 there.query("CREATE DATABASE desk")
+there.query("CREATE DATABASE stream")
 there.query("USE desk")
 found = []
 for one in json.load(sys.stdin):
@@ -48,6 +52,54 @@ def plain(value: Any) -> str:
     return str(value)
 
 
+OF_FILES = "coverage"
+"""The question that is about the files of tables."""
+
+
+def streamed(events: list[dict[str, Any]]) -> list[str]:
+    """Statements that give a new database these events, each of them twice."""
+    rows = "\n".join(json.dumps({"event": json.dumps(one, ensure_ascii=False)}, ensure_ascii=False) for one in events)
+    made = [
+        one.replace("190 DAY", "36500 DAY")  # the events of tests are of 2025
+        for name in ("stream-tables", "stream-views")
+        for one in statements(SQL / "clickhouse" / f"{name}.sql", None)
+    ]
+    queue = "CREATE TABLE stream_queue (event String) ENGINE = Null"
+    return [
+        "DROP DATABASE stream",
+        "CREATE DATABASE stream",
+        "USE stream",
+        queue,
+        *made,
+        *[f"INSERT INTO stream_queue FORMAT JSONEachRow {rows}"] * 2,
+    ]
+
+
+def tombstones(python: str, folder: Path) -> list[str]:
+    """What is wrong with the rows of a person who was erased, beside the tables."""
+    case = Case(folder / "erased", RINGS["plain"])
+    events = list(events_of(case.disk, 0, case.shelf.keys))
+    case.erase()
+    events += events_of(case.disk, 0, case.shelf.keys, events[-1]["data"]["sequence"])
+    want = [list(map(str, row)) for row in case.shelf.rows("person, kind, sequence, place, if(kind = 'stopped', text, '')")]
+    columns = "person, kind, sequence, place, if(kind = 'stopped', text, '')"
+    seen = f"SELECT {columns} FROM journal WHERE sequence <= {case.shelf.manifest().last} ORDER BY sequence, place"
+    on_disk = seen.replace("FROM journal", "FROM streamed FINAL")
+    erase = statements(SQL / "clickhouse" / "stream-erase.sql", None)
+    there = "SETTINGS mutations_sync = 1"
+    found = ask(python, folder / "others", [*streamed(events), seen, on_disk, *[f"{one} {there}" for one in erase], on_disk])
+    views, before, after = found[-3 - len(erase)], found[-2 - len(erase)], found[-1]
+    return [
+        name
+        for name, wrong in (
+            ("the view does not obey tombstones", views != want),
+            ("nothing was erased", len(before) <= len(want)),
+            ("the statements of every day leave what was erased", after != want),
+        )
+        if wrong
+    ]
+
+
 def main(python: str) -> int:
     with tempfile.TemporaryDirectory(prefix="gate106-clickhouse-") as temporary:
         folder = Path(temporary)
@@ -59,15 +111,38 @@ def main(python: str) -> int:
         rest = [one.replace(engines.DAY, "2025-11-12") for one in day]
         asked = [one for path in engines.questions() for one in statements(path, shelf, person)]
         of_loaded = [one.replace("FROM journal", "FROM loaded").replace("journal.", "loaded.") for one in asked]
-        found = ask(python, folder / "there", [*views, *loaded, *day, *rest, *day, "SELECT version()", *asked, *of_loaded])
-        version, answers = found[-1 - 2 * len(asked)][0][0], found[-2 * len(asked) :]
+        names = [path.stem for path in engines.questions()]
+        of_stream = [one for name, one in zip(names, asked, strict=True) if name != OF_FILES]
+        events = [one for node in (0, 1) for one in events_of(shelf.disks[node], node, shelf.keys)]
+        rolled = [one for one in events if one["data"]["sequence"] <= shelf.manifest(one["data"]["node"]).last]
+        registry = statements(SQL / "clickhouse" / "advertisers.sql", shelf)
+        said = [
+            *views,
+            *loaded,
+            *day,
+            *rest,
+            *day,
+            "SELECT version()",
+            *asked,
+            *of_loaded,
+            *streamed(rolled),
+            *registry,
+            *of_stream,
+        ]
+        found = ask(python, folder / "there", said)
+        told = [*names, *names, *[name for name in names if name != OF_FILES]]
+        at = said.index("SELECT version()")
+        version = found[at][0][0]
+        answers = found[at + 1 : at + 1 + 2 * len(asked)] + found[-len(of_stream) :]
         wrong = 0
-        for number, answer in enumerate(answers):
-            name = engines.questions()[number % len(asked)].stem
+        for name, answer in zip(told, answers, strict=True):
             want = [[plain(value) for value in row.values()] for row in expected[name]]
             if answer != want:
                 wrong += 1
                 sys.stdout.write(f"{name}: ClickHouse says {answer}\nDuckDB says {want}\n")
+        for why in tombstones(python, folder):
+            wrong += 1
+            sys.stdout.write(f"{why}\n")
         sys.stdout.write(f"ClickHouse {version}: {len(answers) - wrong} of {len(answers)} answers are DuckDB's\n")
     return 1 if wrong else 0
 

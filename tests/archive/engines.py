@@ -28,12 +28,13 @@ DAY = "2025-11-11"
 """That nodes of tests live in."""
 
 
-def statements(path: Path, shelf: Shelf, person: int = 0) -> list[str]:
+def statements(path: Path, shelf: Shelf | None, person: int = 0) -> list[str]:
     """Those of a file, asked of the tables and days of a test."""
     said = path.read_text("utf-8")
+    folder = shelf.folder if shelf is not None else Path()
     for place, here in (
-        ("/var/lib/gate106/archive", str(shelf.folder)),
-        ("/etc/gate106/rules", str(shelf.folder.parent / "rules")),
+        ("/var/lib/gate106/archive", str(folder)),
+        ("/etc/gate106/rules", str(folder.parent / "rules")),
         ("1234567890", str(person)),
         ("2026-11-11", DAY),
         ("2026-", "2025-"),
@@ -87,6 +88,7 @@ def two_nodes(tmp_path: Path) -> tuple[Shelf, int]:
         if node:
             _refuses(harness)
         shelf.roll(harness.disk, harness.now)
+        shelf.disks[node] = harness.disk
     return shelf, shelf.keys.person(SHANGHAI)
 
 

@@ -47,6 +47,8 @@ class Shelf:
     def __init__(self, tmp_path: Path) -> None:
         self.folder = tmp_path / "archive"
         self.keys = ArchiveKeys(tmp_path / "keys", make=True)
+        self.disks: dict[int, Disk] = {}
+        """The journals of several nodes, where a test keeps them."""
 
     def roll(self, disk: Disk, now: float, **more: Any) -> rolling.RollResult:
         return rolling.roll(disk, self.folder, self.keys, now, **more)

@@ -39,7 +39,7 @@ stops shadowed suspended{provider} suppressed_numbers{scope,kept} doubtful_repli
 settings_reload_total{result} queue_limit{carrier,class} carrier_tps_limit{carrier} provider_binds_limit{provider}
 journal_up journal_written_bytes_total journal_bytes journal_free_bytes journal_oldest_timestamp_seconds rules_folder_ok rules_agreed
 rules{mode} rules_waiting{why} journal_head_info{day,head} limit_counts limit_counts_dropped_total time_seconds disturbances_total{side,cause,peer}
-sent_against_record_total optout_audit_lag_seconds regions_date_timestamp_seconds paced_total{provider,result} paced_seconds
+sent_against_record_total stream_sent_total stream_lost_total stream_lag_records stream_lag_seconds optout_audit_lag_seconds regions_date_timestamp_seconds paced_total{provider,result} paced_seconds
 """
 """What is counted beside the design's: by the way back, by operators' commands, and for boards and alerts."""
 

@@ -93,6 +93,7 @@ def left_behind(harness: Harness, told: list[Any]) -> tuple[Any, ...]:
         harness.lanes["bj"].held,
         proposal and (proposal.judged, proposal.stricter, proposal.milder, proposal.errors),
         dict(harness.tally.shadow),
+        dict(harness.tally.proposed),
     )
 
 

@@ -82,7 +82,7 @@ def test_nothing_is_left_to_the_interpreter_while_a_set_waits(tmp_path: Path, mo
     harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
     harness.turn()
     assert (proposal.judged, proposal.errors) == (32, 0)
-    assert harness.tally.shadow["late", "reject"] == 32
+    assert harness.tally.proposed["late", "reject"] == 32
     assert not [one for one in gc.get_objects() if type(one).__name__ in ("_Court", "_Beside")], "nothing waits to be collected"
 
 
@@ -109,7 +109,7 @@ def asked_around_nine(folder: Path) -> tuple[int, int, dict[Any, int]]:
         number += len(frames)
         harness.relay.submit_all(jia, frames, harness.now, harness.now)
         harness.turn()
-    return proposal.judged, proposal.stricter, dict(harness.tally.shadow)
+    return proposal.judged, proposal.stricter, dict(harness.tally.proposed)
 
 
 @needs("gcc")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.model.recency_filter import RecencyFilter
+from proxy.operations.metrics import Gauges, exposition
 from proxy.policy.generational_cache import Memo
 from proxy.policy.loading.load_rules import load
 from proxy.relay.proposed_rules import CandidateRules
@@ -43,7 +44,9 @@ def test_what_it_would_do_is_counted_and_not_done(harness: Harness) -> None:
     assert len(harness.at_carrier()) == 2
     told = proposal(harness)
     assert (told.judged, told.stricter, told.milder, told.errors) == (3, 1, 0, 0)
-    assert dict(harness.tally.shadow) == {("words", "reject"): 2}, "of region-ban both say the same"
+    assert dict(told.objections) == {"words": 2}, "of region-ban both say the same"
+    assert dict(harness.tally.shadow) == {}, "no rule in force is in shadow"
+    assert b'gate106_shadow_total{rule="words",verdict="reject"} 2.0' in exposition(harness.tally, Gauges())
 
 
 def test_what_it_would_let_pass_is_counted_too(harness: Harness, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -40,6 +40,8 @@ class RetentionTask:
     def __init__(self, gate: Gate, journal: Journal) -> None:
         self.keep: Retention
         """The settings ``retention``; the start of the gate and each reload set them."""
+        self.unsent: Callable[[], tuple[int, float]] | None = None
+        """What the event stream still needs (``retention.plan``), where there is one."""
         self._gate, self._journal = gate, journal
         self._one_at_a_time = asyncio.Lock()
         self._octets, self._written, self._since = 0, 0, 0.0
@@ -101,7 +103,8 @@ class RetentionTask:
         gate, journal = self._gate, self._journal
         written, end = journal.written_bytes, journal.end
         plan = await asyncio.to_thread(
-            retention.plan, journal.disk, self.keep, gate.relay.rules.window_s, gate.now(), gate.store.position.open_from, most, end
+            retention.plan, journal.disk, self.keep, gate.relay.rules.window_s, gate.now(), gate.store.position.open_from, most, end,
+            self.unsent() if self.unsent is not None else None,
         )  # fmt: skip
         self._octets, self._written, self._since = plan.octets, written, plan.since
         return plan

@@ -5,7 +5,6 @@ trace (a person's opt-outs, from the journal; a running gate records the look), 
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -77,10 +76,11 @@ def audit(
     any. Numbers are masked."""
     from proxy.archive.audit import audit_run
     from proxy.model import redact
+    from proxy.runtime import child_process
 
     try:
         if follow:
-            for answer in audit_run.follow(config, since, _parent_lives):
+            for answer in audit_run.follow(config, since, child_process.parent_lives):
                 typer.echo(redact.as_json(answer, None))
             return
         found = audit_run.once(audit_run.journals_of(config, folder), time.time())
@@ -95,14 +95,6 @@ def audit(
     )
     if found:
         raise typer.Exit(1)
-
-
-def _parent_lives(seconds: float) -> bool:
-    """Waits; whether the gate still holds the other end of the standard input."""
-    import select
-
-    ready, _, _ = select.select([sys.stdin], [], [], seconds)
-    return not ready
 
 
 def _record_look(config: Path, control: Path | None, *, to: str, unmasked: bool, why: str | None) -> str:

@@ -6,6 +6,7 @@ day, a proposal. Never: a file of the gate written.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -37,6 +38,7 @@ from proxy.state.revision_store import RULES_FILE
 page = Page("drafts", "/drafts", wants=Permission.ENTER, under="rules")
 
 SPANS = ("1h", "6h", "24h", "7d")
+WITH_PROPOSAL = "24h"
 PARTS_SHOWN = 60
 HOUR_S = 3600
 EDITOR_WORDS = (
@@ -216,6 +218,9 @@ async def _proposed(request: PageRequest, draft: Draft, file: str, rule: str = "
     except CannotAsk as error:
         return await _editor(request, draft, file, rule, problem=str(error), status=409)
     if event["proposed"]:
+        if request.form("backtest") and request.may(Permission.LOOK):
+            with contextlib.suppress(CannotAsk):  # another one runs: the page of the proposal can begin it
+                request.asking.jobs.start(request.who, event["revision"], None, WITH_PROPOSAL)
         return request.go("/proposal", request.t("proposed"))
     return request.go("/rules", request.t("in_force_now", revision=event["in_force"][:8]))
 
@@ -252,6 +257,8 @@ async def _made(request: PageRequest) -> dict[str, Any]:
     if own_tests or (test and not found["revision"]):  # other rules refuse the message that was made up
         test, text = [], rule_wizard.with_rule(before, rule, [])
         found = await sandbox.describe(base, {**drafted, file: text})
+    if any(one["rule"] == name and one["over"] for one in found["rules"]):
+        raise rule_wizard.IncompleteForm("days_over")
     in_words = next((one for one in found["rules"] if one["rule"] == name), None)
     return {
         "base": base, "file": file, "text": text, "rule": name, "yaml": "\n".join([*rule, *(["", *test] if test else [])]),

@@ -57,6 +57,11 @@ class ErasedRecipients:
             return False
         return number in self._numbers or (self.named is not None and self.named(number) in self._held)
 
+    @property
+    def readable(self) -> bool:
+        """Whether ``has`` knows: without the key that made the pseudonyms it does not."""
+        return self.empty or self.named is not None
+
     def discard(self, number: int) -> bool:
         """Removes a recipient who wants marketing again, or was erased by mistake; returns whether it was present."""
         if not self.has(number):

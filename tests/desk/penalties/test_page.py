@@ -58,7 +58,9 @@ def test_a_second_person_agrees_it_is_appealed_and_lifted(world: World, browser:
     assert "有申诉" in approver.get("/penalties", state="appealed").text
     assert approver.post(f"/penalties/one/{proposed}/lift", why="appeal granted").status_code == 303
     assert world.ask("wu", "providers.show", provider="yi")["orders"] == []
-    assert "解除" in approver.get(f"/penalties/one/{proposed}").text
+    for path in ("/penalties", f"/penalties/one/{proposed}"):
+        shown = approver.get(path, provider="yi").text
+        assert ("解除" in shown, "截至" in shown) == (True, False), path
 
 
 def test_whoever_agrees_sees_whose_messages_it_is_about(world: World, browser: Open) -> None:
@@ -80,6 +82,23 @@ def test_whoever_agrees_sees_whose_messages_it_is_about(world: World, browser: O
         assert browser("tang").post(f"/penalties/one/{number}/reject", why="enough").status_code == 303
     assert '/providers/one/"' not in browser("tang").get(f"/penalties/one/{advertiser}").text
     assert "甲店" in browser("chen").get("/providers/one/yi").text
+
+
+def test_a_penalty_of_one_signature_is_proposed_by_a_form(world: World, browser: Open) -> None:
+    here = browser("chen")
+    for path in ("/providers/one/yi/penalty", "/penalties/propose"):
+        form = {
+            "step": "suspend-marketing",
+            "signature": "乙店",
+            "provider": "yi",
+            "why": "投诉集中",
+            "lasts": "7d",
+            "for_s": "7d",
+        }
+        assert here.post(path, **form).status_code == 303, path
+        made = world.ask("wu", "penalty.list", state="proposed")["penalties"][0]
+        assert (made["by"], made["value"], made["for_s"]) == ("signature", "乙店", 7 * 86_400), path
+        world.ask("chen", "penalty.withdraw", id=str(made["id"]), why="the test is over")
 
 
 def test_nobody_agrees_to_their_own_whatever_is_sent(world: World, browser: Open) -> None:
