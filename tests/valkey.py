@@ -86,7 +86,7 @@ class Valkey:
         assert program is not None
         tls = ["--tls", "--cacert", str(self.ca)] if self.tls else []
         command = [*self._inside(), program, "-p", str(self.port), *tls, *words]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         return done.stdout.strip()
 
     def signal(self, number: int) -> None:

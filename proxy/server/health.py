@@ -108,6 +108,7 @@ class Health:
             provider_binds_limit={(name,): provider.binds for name, provider in self.relay.directory.providers.items()},
             store_up=self.store.up,
             store_owed=float(self.store.unwritten),
+            store_restored=float(self.store.restored),
             **(self.replication.gauges() if self.replication is not None else {}),
             journal_up=not self.relay.journal_down,
             journal_lag_s=self.journal.lag(now),

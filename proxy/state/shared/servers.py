@@ -127,7 +127,7 @@ class Servers:
         if connection is not None and not self.cluster:
             connection.end(why)
         else:
-            self._lose_parts([part])
+            self._lose_parts([part], at_once=True)
 
     def close(self) -> None:
         self.closed = True
@@ -138,13 +138,14 @@ class Servers:
 
     # -- the map
 
-    def _lose_parts(self, parts: list[int]) -> None:
+    def _lose_parts(self, parts: list[int], *, at_once: bool = False) -> None:
+        """``at_once``: the servers are there, and the map is read again without a pause."""
         gone = [part for part in parts if self.at[part] is not None]
         for part in gone:
             self.at[part] = None
         if gone:
             self._lost(gone)
-        self._start_mapping()
+        self._start_mapping(0.0 if at_once else AGAIN_S[0])
 
     def _connection_ended(self, connection: Connection) -> None:
         if self._made.get(connection.address) is connection:
@@ -152,16 +153,16 @@ class Servers:
         self._why = connection.why
         self._lose_parts([part for part, at in enumerate(self.at) if at is connection])
 
-    def _start_mapping(self) -> None:
+    def _start_mapping(self, pause_s: float = AGAIN_S[0]) -> None:
         if self._mapping_task is None and not self.closed:
-            self._mapping_task = asyncio.get_running_loop().create_task(self._map_until_up())
+            self._mapping_task = asyncio.get_running_loop().create_task(self._map_until_up(pause_s))
 
-    async def _map_until_up(self) -> None:
+    async def _map_until_up(self, pause_s: float) -> None:
         """Tries again until every part is reachable."""
-        pause_s, most_s = AGAIN_S
+        least_s, most_s = AGAIN_S
         while not self.up:
             await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, most_s)
+            pause_s = min(max(least_s, 2 * pause_s), most_s)
             try:
                 await self._map_parts()
             except (OSError, StoreRefused) as error:

@@ -115,6 +115,9 @@ class WriteBehind:
         self._walking: set[int] = set()
         """Parts in which any record may be incomplete."""
         self._wakeup = asyncio.Event()
+        self.restored = 0
+        """How many stored records lacked entries or facts of this node, and got them."""
+        self._restored_logged = 0
 
     def __len__(self) -> int:
         """The number of recipients and parts to write."""
@@ -195,6 +198,7 @@ class WriteBehind:
                     await self._write_batch(self._next())
                 else:
                     if self._servers.up:
+                        self._log_restored()
                         self._done()
                     if not self._facts:
                         self._facts_applied.clear()
@@ -203,6 +207,11 @@ class WriteBehind:
             except Exception as error:  # any error: the other records must still be written
                 log.error("records not written to the store: a fault of gate106, please report it", exc_info=error)
             await asyncio.sleep(0.001 if self._servers.up else 0.05)
+
+    def _log_restored(self) -> None:
+        if self.restored > self._restored_logged:
+            log.warning("the store lacked what this gate knew, and has it again", records=self.restored - self._restored_logged)
+            self._restored_logged = self.restored
 
     def _next(self) -> list[int]:
         return list(dict.fromkeys(islice(chain(self.people, self._facts), BATCH)))
@@ -226,10 +235,13 @@ class WriteBehind:
         found, away = await self._records.load(people)
         again = [key for key in away if key in self._writing]
         items, own, last = [], {}, self._facts.last
+        lacking = set[int]()
         for key, (version, data) in found.items():
             after, own[key] = data, copy.held(key)
             if key in self._writing:
                 after = merged(data, own[key], self._node, self._since[self._keys.part(key)], self._begun)
+                if after is not data:
+                    lacking.add(key)
             after = self._facts.apply(key, after)
             if after is not data or (version and key in self._writing):
                 items.append((key, version, after))
@@ -238,6 +250,7 @@ class WriteBehind:
         for (key, _, data), taken in zip(items, await self._records.swap(items), strict=True):
             if taken:
                 self._facts.done(key, last)
+                self.restored += key in lacking
             if taken and copy.held(key) == own[key]:
                 copy.hold_here(key, data)
             elif key in self._writing:

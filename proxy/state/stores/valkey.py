@@ -309,6 +309,11 @@ class ValkeyStore(GateMessages, SqliteStore):
         """Recipients and parts whose stored records may lack facts of this node."""
         return len(self._write_behind)
 
+    @property
+    def restored(self) -> int:  # type: ignore[override]
+        """How many records in the store lacked something that this node knew, since its start: it was away, or lost writes."""
+        return self._write_behind.restored
+
     # -- the store
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
