@@ -613,7 +613,9 @@ def test_every_example_of_settings_loads(tmp_path: Path, monkeypatch: pytest.Mon
         value = yaml_file.load(re.sub(rf"file:(?!{password})[\w/]+", f"file:{secret}", text)).value
         assert isinstance(value, dict)
         assert settings_of(alone | value, tmp_path / "gate106.yaml").store
-    assert keys_of(SETTINGS_BLOCKS[0]) >= set(alone) - {"retention", "people", "stream"}, "the README's can be used as it stands"
+    assert keys_of(SETTINGS_BLOCKS[0]) >= set(alone) - {"retention", "people", "stream"}, (
+        "the README's can be used as it stands"
+    )
 
 
 def test_the_example_for_Prometheus_asks_where_the_gate_listens(tmp_path: Path) -> None:

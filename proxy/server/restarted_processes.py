@@ -1,6 +1,6 @@
 """Keeps processes beside the gate running: console, opt-out audit, event stream.
 
-In: the settings' path; of ``gate106 optout audit --follow`` and ``gate106 journal stream`` a line of JSON a second. Out: processes that are
+In: the settings' path; of ``gate106 optout audit --follow`` and ``gate106 journal push`` a line of JSON a second. Out: processes that are
 restarted when they end; notes for /readyz while one does not stay up; of the audit the count that /metrics shows as sent_after_optout, its
 lag, a log line for each finding; how far the event stream is. Never: a page, the audit or an event itself; a whole number; a pause of the
 gate: whatever happens to a process, messages go on.

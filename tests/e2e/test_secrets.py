@@ -217,6 +217,7 @@ INVOCATIONS: dict[str, list[str]] = {
     "gate106 optout list-probes": [],
     "gate106 optout probe": ["--port", "1069001", "--why", "none"],
     "gate106 optout audit": [],
+    "gate106 journal push": [],  # the gate has no stream
     "gate106 journal verify": ["journal"],
     "gate106 journal make-key": ["secrets/journal"],
     "gate106 journal expire": ["--dry-run"],

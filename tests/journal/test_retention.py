@@ -174,6 +174,18 @@ def test_what_the_rules_look_back_stays_whatever_the_settings_say(disk: Disk) ->
     assert planned(disk, Retention(31, ()), least_s=366 * DAY_S)[:2] == ((), "it is younger than 366 days")
 
 
+@pytest.mark.parametrize(
+    ("sent", "keep_days", "goes"), [(300, 60, 259), (10, 60, 239), (10, 45, 254), (10, 5, 259), (-1, 60, 239)]
+)
+def test_what_the_event_stream_has_not_sent_stays_for_its_own_time(disk: Disk, sent: int, keep_days: int, goes: int) -> None:
+    written(disk, 300).close()
+    plan = retention.plan(disk, Retention(40, ()), 0, NOON, 301, MOST, None, (sent, keep_days * DAY_S))
+    assert plan.removed[-1].last == goes
+    assert plan.stays_for == (
+        "the event stream has not sent it yet" if sent < goes and keep_days > 40 else "it is younger than 40 days"
+    )
+
+
 def test_a_hold_keeps_what_it_covers_and_what_came_after_for_a_journal_has_no_holes(disk: Disk) -> None:
     journal = written(disk, 300)
     begin = NOON - 250 * DAY_S

@@ -100,12 +100,15 @@ def test_every_counter_of_the_tally_and_every_gauge_is_shown() -> None:
     shown = {attribute for attribute, *_ in COUNTERS} | {
         "sent_after_optout",
         "sent_against_record",
+        "stream_sent",
+        "stream_lost",
         "submit_seconds",
         "gate_seconds",
         "paced_seconds",
         "optout_effect_seconds",
         "apart",  # by signature, of which there may be thousands: nobody's label
         "advertised",  # by port prefix, likewise: reply_paths says how many are in which state
+        "proposed",  # with shadow
     }
     assert shown == {name for name in vars(GateCounters()) if not name.startswith("_")}
     single = {"rules_revision", "journal_written_bytes", "limit_counts_dropped"}

@@ -1,4 +1,4 @@
-"""Implements ``gate106 journal stream``."""
+"""Implements ``gate106 journal push``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from proxy.operations.terminal import CONFIG, Config
 from proxy.runtime import hardening
 
 
-@command("journal stream", example="gate106 journal stream --config /etc/gate106/gate106.yaml < /dev/tty")
-def stream(config: Config = CONFIG) -> None:
+@command("journal push", example="gate106 journal push --config /etc/gate106/gate106.yaml < /dev/tty")
+def push(config: Config = CONFIG) -> None:
     """Send the journal's records to the event stream (the setting stream) until the standard input ends, a line of JSON a second about how
     far it is. The gate runs this; one process at a time sends a journal."""
     from proxy.archive.stream import sender

@@ -29,8 +29,6 @@ UNTIL = ("30d", "90d", "180d", "366d", "")
 """Of a refusal; the empty one: for good."""
 LISTS = ("complaint", "import", "officer", "hotline")
 LIMIT = 50
-COUNTS = ("unreviewed", "accepted")
-"""States of consents that count."""
 
 
 @page.get()
@@ -193,9 +191,8 @@ async def consents(request: PageRequest, problem: str = "", **previewed: Any) ->
     filters["state"] = filters["state"] if filters["state"] in STATES else None
     lines, _ = await request.lines("consent", **filters)
     tasks, answer = await request.lines("consent.tasks", provider=filters["provider"])
-    anybody, _ = await request.lines("consent", advertiser="any")
+    _, anybody = await request.lines("consent", advertiser="any")
     shown = query["advertiser"].lower() in ANY
-    counting = sum(one["state"] in COUNTS for line in anybody for one in line["batches"])
     batches = sorted((one for line in lines for one in line["batches"]), key=lambda one: -one["number"])
     if request.query.get("missing"):
         batches = [one for line in tasks for one in line["batches"]]
@@ -203,7 +200,7 @@ async def consents(request: PageRequest, problem: str = "", **previewed: Any) ->
     return request.render(
         "optouts_consents.html", batches=batches[skip : skip + LIMIT], total=len(batches), skip=skip, limit=LIMIT, query=query,
         missing=bool(request.query.get("missing")), tasks=answer, problem=problem, now=request.app.wall(),
-        states=request.choices("consent", STATES), anybody=0 if shown else counting,
+        states=request.choices("consent", STATES), anybody=0 if shown else anybody["batches"],
         categories=request.choices("category", CATEGORIES), **forms.NO_PREVIEW | previewed,
     )  # fmt: skip
 

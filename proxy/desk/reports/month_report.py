@@ -134,7 +134,7 @@ class MonthReport:
             Bilingual("opt-outs by reply", "回复退订"),
             Bilingual("advertisements", "营销短信"),
         )
-        total, speeds = counts.total(), self.sheet.speeds
+        total, speeds, entered = counts.total(), self.sheet.speeds, self.sheet.entered.total()
         took_s = self.sheet.slowest_s
         note = (
             Bilingual(f"The slowest took less than {took_s + 1:,} s.", f"最慢的用时不到 {took_s + 1:,} 秒。")
@@ -158,6 +158,10 @@ class MonthReport:
                     _TOTAL, total, ads.total(), _rate(total, ads.total(), 10_000),
                     *_change(total, past.total() if past is not None else None),
                 ),
+                Bilingual(
+                    f"Entered otherwise, with lists: {entered:,}; all together: {total + entered:,}.",
+                    f"其他途径登记（含导入名单）{entered:,} 个，合计 {total + entered:,} 个。",
+                ) if entered else NOTHING,
             ),
             Table(
                 "optout_speed", Bilingual("How soon opt-outs by reply were in force", "回复退订生效用时"),

@@ -173,7 +173,7 @@ async def _pushed(request: PageRequest, draft: Draft, file: str, before: str) ->
         return await _table(request, draft, file, before, problem=str(error), status=409)
     if event["proposed"]:
         return request.go("/proposal", request.t("proposed"))
-    return request.go("/tables", request.t("in_force_now", revision=event["in_force"][:8]))
+    return request.go("/tables", request.t("in_force_now"))
 
 
 @page.get("signature")

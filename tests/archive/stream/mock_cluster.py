@@ -73,11 +73,11 @@ class Topic:
 
     def take(self, least: int = 0, within_s: float = 20.0) -> list[str]:
         """The ids of all events, once there are so many different ones, in the order in which they came."""
-        if self._consumer is None:
-            self._consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": "test", "log_level": 0})
-            partitions = self._consumer.list_topics(self.name, timeout=within_s).topics[self.name].partitions
-            self._consumer.assign([TopicPartition(self.name, number, OFFSET_BEGINNING) for number in partitions])
         until_s = time.monotonic() + within_s
+        while self._consumer is None and not self._assigned() and time.monotonic() < until_s:
+            if not least:
+                return []
+        assert self._consumer is not None
         while time.monotonic() < until_s:
             message = self._consumer.poll(0.3)
             if message is None:
@@ -91,6 +91,17 @@ class Topic:
             self.events.setdefault((event["source"], event["id"]), event)
             self.keys.add(message.key() or b"")
         return [event_id for _, event_id in self.events]
+
+    def _assigned(self) -> bool:
+        """Whether the topic is there to be read."""
+        made = Consumer({"bootstrap.servers": self.brokers, "group.id": "test", "log_level": 0})
+        partitions = made.list_topics(self.name, timeout=5.0).topics[self.name].partitions
+        if not partitions:
+            made.close()
+            return False
+        made.assign([TopicPartition(self.name, number, OFFSET_BEGINNING) for number in partitions])
+        self._consumer = made
+        return True
 
     def close(self) -> None:
         if self._consumer is not None:

@@ -22,7 +22,7 @@ ELSEWHERE = {
     "serve", "demo", "bench", "console serve", "sim carrier", "sim provider",  # they are the gate, and what stands beside it
     "backup make", "backup check", "backup restore", "password hash", "token make", "rules show-schema", "settings show",  # of files where the gate runs
     "evidence verify", "evidence make-verifier",  # need no gate
-    "journal stream",  # reads the journal beside the gate, which keeps it running
+    "journal push",  # reads the journal beside the gate, which keeps it running
     "optout audit",  # reads the journal beside the gate, which keeps it running
     "journal erase", "journal hold", "journal make-key", "journal looked", "journal hash-number", "journal release", "journal roll", "journal seal",
     "provider list-refusals",  # GET /provider/refusals

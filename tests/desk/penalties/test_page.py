@@ -109,7 +109,8 @@ def test_nobody_agrees_to_their_own_whatever_is_sent(world: World, browser: Open
     assert (answer.status_code, "须由另一人批准" in answer.text) == (409, True)
     assert world.ask("wu", "penalty.show", id=str(number))["state"] == "proposed"
     assert browser("lin").post(f"/penalties/one/{number}/reject", why="they were duplicates").status_code == 303
-    assert "未通过" in browser("lin").get(f"/penalties/one/{number}").text
+    shown = browser("lin").get(f"/penalties/one/{number}").text
+    assert ("未通过" in shown, "/letter" in shown) == (True, False), "there is nothing to write about"
 
 
 def test_a_reason_is_asked_for(browser: Open, world: World, proposed: int) -> None:

@@ -183,6 +183,15 @@ def test_without_a_month_before_nothing_is_compared_and_known_rates_are_shown() 
     assert table.rows[0][8] == table.total[8] == 3 / 20 * 1_000_000
 
 
+def test_opt_outs_that_came_otherwise_count_with_those_by_reply() -> None:
+    month = month_of(1)
+    replies = month.sheet.optouts.total()
+    month.sheet.entered.update({"hotline": 3, "import": 8})
+    table = of_name(month.tables(), "optouts")
+    assert texts([table.note], "zh") == [f"其他途径登记（含导入名单）11 个，合计 {replies + 11} 个。"]
+    assert table.total[1] == replies
+
+
 def test_a_provider_without_opt_outs_does_not_tell_that_two_others_had_one_each() -> None:
     sheet, days = counted(random.Random(1))
     sheet.optouts = Counter({"jia": 1, "bing": 1})

@@ -127,6 +127,25 @@ def test_hours_of_a_holiday_that_is_past_are_refused_and_by_hand_must_have_been_
     assert (answer.status_code, 'name="seen"' in said) == (422, True)
 
 
+def test_what_a_check_objects_to_is_ticked_in_the_form_before_it_is_proposed(desk: Open) -> None:
+    here = desk("chen")
+    form = {
+        "base": hidden(here.get("/drafts/new").text, "base"),
+        "kind": "cap",
+        "category": "marketing",
+        "count": "3",
+        "province": "北京",
+    }
+    written = here.post("/drafts/written", **form).text
+    assert ("永远不起作用" in written, 'name="seen" value="yes" form="guided"' in written) == (True, True)
+    assert ("“北京归属地号码不得接收”" in written, "“beijing-ban”" in written) == (True, False), "titles, and no ids"
+    assert here.post("/drafts/write", **form, do="propose", why="两次").status_code == 422
+    assert here.post("/drafts/write", **form, do="propose", why="两次", seen="yes").headers["location"] == "/proposal"
+    revision = re.search(r"base=(\w{16})", here.get("/proposal").text)
+    assert revision is not None
+    assert here.post("/proposal/withdraw", revision=revision[1], why="看错了").status_code == 303
+
+
 def test_a_share_of_recipients_is_shown_beside_the_mode(desk: Open) -> None:
     shared = RULES.replace("    then: reject", "    mode: shadow\n    enforce: 12.5%\n    then: reject")
     for language, words in (("zh", "影子 · 12.5% 号码生效"), ("en", "shadow · enforced for 12.5%")):
