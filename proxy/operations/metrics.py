@@ -91,7 +91,7 @@ class Gauges:
     store_up: bool = _one("1 while the store answers", default=True)
     store_owed: float = _one("Persons, and parts of the store, that may lack something that this gate knows")
     store_restored: float = _one(
-        "Persons whose records in the store lacked something that this gate knew, since the start: the store was away, or lost writes",
+        "Persons whose records in the store lacked facts of this gate, since the start: the store was away, or lost writes",
         name="store_restored_records",
     )
     store_untold: float = _one("Records that other gates on a shared store must hear and have not", name="store_untold_records")

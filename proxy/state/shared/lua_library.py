@@ -65,7 +65,6 @@ local function store(key, held, new, following, seconds)
     redis.call('SET', key, record, 'PX', {TOMB_MS})
   end
 end
-
 """
 """How both libraries handle a record."""
 _SOURCE = (
@@ -216,13 +215,16 @@ register('g106_across_swap_NAME', swap_NAME)
 """
     + lease_functions.SOURCE.replace("redis.register_function('g106_", "register_leases('g106_across_")
 )
-VERSION = sha256((_SOURCE + _ACROSS).encode()).hexdigest()[:8]
-LIBRARY, LIBRARY_ACROSS = f"g106_{VERSION}", f"g106_across_{VERSION}"
+VERSION, VERSION_ACROSS = (sha256(source.encode()).hexdigest()[:8] for source in (_SOURCE, _ACROSS))
+LIBRARY, LIBRARY_ACROSS = f"g106_{VERSION}", f"g106_across_{VERSION_ACROSS}"
 SOURCE = f"#!lua name={LIBRARY}" + _SOURCE.replace("NAME", VERSION)
-SOURCE_ACROSS = f"#!lua name={LIBRARY_ACROSS}" + _ACROSS.replace("NAME", VERSION)
+SOURCE_ACROSS = f"#!lua name={LIBRARY_ACROSS}" + _ACROSS.replace("NAME", VERSION_ACROSS)
 """A library of its own: a server that does not know its flag refuses it, and only it."""
 SWAP, BOTH, HOLD, TELL, REPORT = (f"g106_{word}_{VERSION}" for word in ("swap", "both", "hold", "tell", "report"))
 LINGER, CONFIRM, DECIDE = (f"g106_{word}_{VERSION}" for word in ("linger", "confirm", "decide"))
 SHARES, PLACES, PORTIONS = (f"g106_{word}_{VERSION}" for word in ("shares", "places", "portions"))
-ACROSS = {name: name.replace("g106_", "g106_across_") for name in (SWAP, SHARES, PLACES, PORTIONS)}
+ACROSS = {
+    name: f"g106_across_{word}_{VERSION_ACROSS}"
+    for name, word in ((SWAP, "swap"), (SHARES, "shares"), (PLACES, "places"), (PORTIONS, "portions"))
+}
 """The function for keys of any slots in place of one for keys of a slot."""
