@@ -300,12 +300,18 @@ class SharedStore:
     """file of our own certificate, where they ask for one …"""
     tls_key: Annotated[Path | None, kinds.FilePath()]
     """… and of its key, without a password"""
-    parts: Annotated[int, kinds.WholeNumber(16, 1, 256)]
-    """number of parts into which records are divided; a cluster's shards share the parts, so it must be at least the largest
-    number of shards ever planned. The same on all nodes, fixed when the store is first used"""
+    parts: Annotated[int, kinds.WholeNumber(0, 1, 256, in_words="as the store has, 256 in a new one")]
+    """number of parts into which the records of a new store are divided; a cluster's shards share the parts, so it must be at
+    least the largest number of shards ever planned. Fixed when the store is first used"""
     deadline_s: Annotated[float, kinds.DecimalNumber(0.25, 0.01, 10)]
     """longest time for a call; after it the store counts as out of reach, and [rules use what this node
     knows](many-gates.md#when-the-store-is-out-of-reach)"""
+    persons_max: Annotated[int, kinds.WholeNumber(0, 100_000, 1_000_000_000, in_words="no bound")]
+    """number of persons in the copy of each worker from which on it drops those without an opt-out, another fact, or a message in the last 15
+    minutes: the store has them. A store that comes back empty gets the dropped ones from other gates, or not at all"""
+    gather_ms: Annotated[float, kinds.DecimalNumber(5, 0, 10)]
+    """longest interval between two batches of messages: under load messages wait so long for each other, and cost less. It grows with
+    the load, from 0 at rest to this at 4,000 messages a second; `0`: never"""
     reassert_s: Annotated[float, kinds.DecimalNumber(60, 1, 3600)]
     """when the store is in reach again, the node writes again what it noted in this time before the failure: more than a
     failover of the store can lose"""

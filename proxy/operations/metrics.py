@@ -90,6 +90,10 @@ class Gauges:
     shadowed: float = _one("1 while the whole set of rules is in shadow")
     store_up: bool = _one("1 while the store answers", default=True)
     store_owed: float = _one("Persons, and parts of the store, that may lack something that this gate knows")
+    store_restored: float = _one(
+        "Persons whose records in the store lacked facts of this gate, since the start: the store was away, or lost writes",
+        name="store_restored_records",
+    )
     store_untold: float = _one("Records that other gates on a shared store must hear and have not", name="store_untold_records")
     store_heard: float = _one("Records of other gates that were put in force since the start", name="store_heard_records")
     store_silence_s: float = _one("Since when this gate does not know what other gates were told")

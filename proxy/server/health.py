@@ -111,6 +111,7 @@ class Health:
             provider_binds_limit={(name,): provider.binds for name, provider in self.relay.directory.providers.items()},
             store_up=self.store.up,
             store_owed=float(self.store.unwritten),
+            store_restored=float(self.store.restored),
             **(self.replication.gauges() if self.replication is not None else {}),
             **self._follower_gauges(),
             journal_up=not (self.journal.held or self.relay.journal_down),

@@ -113,6 +113,8 @@ class GateProcess:
         self.rule_deployment.opened(self.control_plane)
         self.reply_handler.inbox = self.control_plane.inbox
         self.replication = self._build_replication() if settings.shared is not None else None
+        if settings.shared is not None:
+            self.relay.batching.window.gather_s = settings.shared.gather_ms / 1000
         if self.store.multipart_exchange is not None:
             life = settings.node << 48 | time.time_ns() // 1_000_000
             self.relay.share(self.store.multipart_exchange, life, time.time, time.monotonic)

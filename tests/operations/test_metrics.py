@@ -35,7 +35,7 @@ clock_skew_seconds certificate_expiry_timestamp_seconds{name}
 BESIDE = """
 refused_total{provider,province} restores_total{provider} confirmations_total{provider,result}
 complaints_total{provider,validity} complaint_ppm{provider} complaints_overdue{clock} penalties{provider,step} penalties_waiting
-consent_tasks{provider,state} reply_paths{state} store_untold_records store_heard_records store_silence_seconds
+consent_tasks{provider,state} reply_paths{state} store_restored_records store_untold_records store_heard_records store_silence_seconds
 stops shadowed suspended{provider} suppressed_numbers{scope,kept} doubtful_replies{state} consent_replies_total{provider,state} doubtful_oldest_seconds
 settings_reload_total{result} queue_limit{carrier,class} carrier_tps_limit{carrier} provider_binds_limit{provider}
 journal_up journal_written_bytes_total journal_bytes journal_free_bytes journal_oldest_timestamp_seconds rules_folder_ok rules_agreed

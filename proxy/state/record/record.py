@@ -451,3 +451,9 @@ def is_stale(data: bytes, now: int, keep_s: int) -> bool:
     if count and int.from_bytes(data[end - 16 : end - 12], "big") > now - max(keep_s, REPLY_S):
         return False
     return len(data) == end or not incomplete_multipart.forget(data[end:], now - incomplete_multipart.KEPT_S)
+
+
+def has_only_entries_before(data: bytes, time_s: float) -> bool:
+    """Whether the record has no facts, and no entry since then."""
+    end = _HEAD + data[6] * _ENTRY_BYTES
+    return len(data) == end and (end == _HEAD or int.from_bytes(data[end - 16 : end - 12], "big") < time_s)

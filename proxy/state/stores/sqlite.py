@@ -67,9 +67,9 @@ class SqliteStore:
     waits = shared = False
     """``waits``: ``load`` and ``swap`` may suspend, so further messages for the same recipient must wait. ``shared``: other gates change
     the same records."""
-    up, why, unwritten = True, "", 0
+    up, why, unwritten, restored = True, "", 0, 0
     """``up``: all parts of the store are reachable; ``why`` says why not. ``unwritten``: recipients and parts with facts that are not in
-    the shared store yet."""
+    the shared store yet; ``restored``: recipients whose records there lacked some, and got them."""
     node = -1
     """This gate's number among those that share the store."""
     leases: Leases | None = None
