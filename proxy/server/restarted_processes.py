@@ -199,7 +199,7 @@ class Streamer(LineProcess):
 
     def __init__(self, config: Path, keep_days: float, written: Callable[[], int], tally: GateCounters) -> None:
         """``written``: the last record of the journal."""
-        super().__init__(config, "journal", "stream")
+        super().__init__(config, "journal", "push")
         self._written, self._tally, self._keep_s = written, tally, keep_days * DAY_S
         self._all_sent_at, self._told = time.time(), StreamStatus(-1, 0, 0, 0, "")
 
