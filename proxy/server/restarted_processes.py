@@ -211,7 +211,7 @@ class Streamer(LineProcess):
         told, before = StreamStatus(**line_values), self._told
         self._tally.stream_sent += told.sent - before.sent
         self._tally.stream_lost += told.lost - before.lost
-        if told.problem != before.problem and told.problem:
+        if told.problem and not before.problem:
             log.warning("event stream makes no progress", why=told.problem)
         if told.lost > before.lost:
             log.error("records were not sent to the event stream and will not be", records=told.lost - before.lost)
