@@ -217,7 +217,7 @@ class Streamer(LineProcess):
 
     def __init__(self, config: Path, keep_days: float, written: Callable[[], int], tally: GateCounters) -> None:
         """``written``: the last record of the journal."""
-        super().__init__(config, "journal", "stream")
+        super().__init__(config, "journal", "push")
         self._written, self._tally, self._keep_s = written, tally, keep_days * DAY_S
         self._all_sent_at, self._told = time.time(), StreamStatus(-1, 0, 0, 0, "")
 
@@ -229,7 +229,7 @@ class Streamer(LineProcess):
         told, before = StreamStatus(**line_values), self._told
         self._tally.stream_sent += told.sent - before.sent
         self._tally.stream_lost += told.lost - before.lost
-        if told.problem != before.problem and told.problem:
+        if told.problem and not before.problem:
             log.warning("event stream makes no progress", why=told.problem)
         if told.lost > before.lost:
             log.error("records were not sent to the event stream and will not be", records=told.lost - before.lost)
