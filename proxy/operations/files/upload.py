@@ -140,8 +140,10 @@ def check_lines(answer: Mapping[str, Any], terms: Callable[[Mapping[str, Any]], 
         yield f"the column '{heading:.60}' is not known (--ignore drops it)"
 
 
-def read_all(file: Path, progress: Progress, read: Read, done: str, *, settled: bool = True) -> NumberFile:
-    """Reads all rows, or ends the command with each bad one; ``done``: the verb for what was not done. ``settled``: bad rows end it here."""
+def read_all(
+    file: Path, progress: Progress, read: Read, done: str, *, settled: bool = True, skip_bad: bool = False
+) -> NumberFile:
+    """Reads all rows, or ends the command with each bad one; ``done``: the verb for what was not done. ``settled``: it is decided here."""
     reading = progress.add_task(f"reading {file.name}", total=max(1, file.stat().st_size))
     people = read(lambda octets: progress.update(reading, completed=octets))
     for line in people.notes:
@@ -150,7 +152,7 @@ def read_all(file: Path, progress: Progress, read: Read, done: str, *, settled: 
         fail(f"{file}: holds no numbers: nothing was {done}")
     if people.bad and settled:
         progress.stop()
-        _tell_bad(file, people, done, skip_bad=False)
+        _tell_bad(file, people, done, skip_bad=skip_bad)
     return people
 
 
