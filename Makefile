@@ -13,7 +13,7 @@ ROWS ?= 100000000
 HALF_YEAR ?= /var/tmp/gate106-half-year
 SOAK_S ?= 7200
 AT_ONCE ?= 3
-COMPILED = $(wildcard proxy/native/*.p[yx]* proxy/native/*/*.pxi) $(shell grep -rlx "import cython" proxy --include=*.py)
+COMPILED = $(wildcard proxy/native/*.p[yx]*) $(shell grep -rlx "import cython" proxy --include=*.py)
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
 .PHONY: help install up demo test bench numbers numbers-all half-year campaign rates neighbours way-back reload release soak fuzz image-check grafana recording pictures console-times console-pictures editor guide lock clean clickhouse rejudged

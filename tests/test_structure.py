@@ -297,12 +297,36 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     assert not cycle(PROXY)
 
 
-def test_what_is_written_in_cython_says_why() -> None:
+IN_C_MAX, WHERE_COMPILED_MAX = 2500, 150
+"""Lines in Cython and C, and lines that only run where they are compiled."""
+
+
+def test_what_is_written_in_cython_is_little_and_says_why() -> None:
     """All else is Python, which may be compiled as it is: nothing exists twice."""
-    cython = [path for path in PROXY.rglob("*.p*") if path.suffix in {".pyx", ".pxi", ".pxd"}]
-    assert {path.parent for path in cython} == {PROXY / "native"}
-    texts = {path.name: path.read_text(encoding="utf-8") for path in cython if path.suffix != ".pxd"}
-    assert not [name for name, text in texts.items() if not re.search(r"^It is (written in )?C because ", text, re.MULTILINE)]
+    found = [path for path in PROXY.rglob("*") if path.suffix in {".pyx", ".pxi", ".pxd", ".c", ".h"}]
+    assert {path.parent for path in found} == {PROXY / "native"}
+    texts = {path.name: path.read_text(encoding="utf-8") for path in found}
+    assert not [name for name in texts if name.endswith(".pxi")]
+    assert sum(len(text.splitlines()) for text in texts.values()) <= IN_C_MAX
+    said = {name for name, text in texts.items() if re.search(r"^It is (written in )?C because ", text, re.MULTILINE)}
+    assert said >= {name for name in texts if name.endswith(".pyx")}
+
+
+def test_few_lines_run_only_where_they_are_compiled_or_only_where_not() -> None:
+    assert sum(map(where_compiled, PROXY.rglob("*.py"))) <= WHERE_COMPILED_MAX
+
+
+def where_compiled(path: Path) -> int:
+    """Lines of branches on ``cython.compiled``; no branch asks the loader."""
+    text = path.read_text(encoding="utf-8")
+    if path.name != "loader.py":
+        assert not re.search(r"^ *@compiled\b|\bPURE\b", text, re.MULTILINE), path
+    if "cython.compiled" not in text:
+        return 0
+    branches = [
+        node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.If) and "cython.compiled" in ast.unparse(node.test)
+    ]
+    return sum((node.end_lineno or 0) - node.lineno + 1 for node in branches)
 
 
 def test_modules_are_imported_by_name_in_listed_places_only() -> None:

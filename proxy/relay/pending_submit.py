@@ -553,7 +553,7 @@ def count_advertised(tally: GateCounters, accepted: list[tuple[PendingSubmit, Fr
         if message is None or verdict is None or (long is not None and long.last.get(1) is not pending):
             continue
         facts, sender = verdict.facts, message.sender
-        if not facts.keyword_hash and facts.category is not Category.MARKETING:
+        if not facts.keyword_hash and facts.category is not _MARKETING:
             continue
         for some in found:  # a batch has few pairs: to find one costs less than to hash it
             if some.prefix is sender.prefix and some.keyword is facts.keyword:
