@@ -5,14 +5,16 @@ In: a World. Out: the same, filled; what commands print there. Never: a word of 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner
+
+from tests.commands import app
 from tests.console.world import World, token_of
-from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider, run
+from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider
 from tests.e2e.waiting import until
 
 PEOPLE = [SHANGHAI.format(number) for number in range(101, 120)]
@@ -70,11 +72,9 @@ class Filled:
 
     def says(self, *words: str | Path, who: str = "song", settings: bool = True) -> str:
         """What a command prints on both channels, in Chinese."""
-        os.environ["GATE106_TOKEN"] = token_of(who)
-        try:
-            done = run(*words, *(("--config", self.world.gate.config) if settings else ()), "--lang", "zh")
-        finally:
-            del os.environ["GATE106_TOKEN"]
+        given = [*words, *(("--config", self.world.gate.config) if settings else ()), "--lang", "zh"]
+        done = CliRunner().invoke(app, [*map(str, given)], env={"GATE106_TOKEN": token_of(who)})
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         key = " ".join(map(str, words))
         self.printed[key] = done.stdout + done.stderr
         return self.printed[key]

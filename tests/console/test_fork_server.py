@@ -86,6 +86,7 @@ def test_a_token_is_in_no_command_line_and_in_no_other_program(nursery: ForkServ
     assert "a secret" not in os.environ.values()
 
 
+@pytest.mark.usefixtures("copies")
 def test_where_the_one_that_copies_itself_dies_another_takes_its_place() -> None:
     nursery = ForkServer()
     try:
@@ -103,6 +104,7 @@ def test_a_command_line_that_is_too_long_is_refused(nursery: ForkServer) -> None
         nursery.run(["x" * 200_000], "", 1)
 
 
+@pytest.mark.usefixtures("copies")
 def test_what_was_read_for_one_question_is_known_to_the_next_and_what_came_since_is_found_too(tmp_path: Path) -> None:
     config = tmp_path / "gate106.yaml"
     config.write_text("store: sqlite:///state.db\njournal: journal\n")

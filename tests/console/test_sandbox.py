@@ -50,6 +50,7 @@ def shop(tmp_path: Path) -> Iterator[Sandbox]:
 
 
 def test_a_process_that_dies_is_begun_again(shop: Sandbox, kept: str) -> None:
+    """As the console starts it; the others of this file begin as copies."""
     assert asyncio.run(shop.describe(kept))["rules"][0]["rule"] == "beijing-ban"
     assert shop._process is not None
     os.kill(shop._process.pid, signal.SIGKILL)
@@ -57,6 +58,7 @@ def test_a_process_that_dies_is_begun_again(shop: Sandbox, kept: str) -> None:
     assert asyncio.run(shop.describe(kept, {"rules.yaml": "rules: []\n"}))["rules"] == []
 
 
+@pytest.mark.usefixtures("copies")
 def test_what_holds_it_too_long_is_ended_and_the_next_is_answered(
     shop: Sandbox, kept: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,12 +72,14 @@ def test_what_holds_it_too_long_is_ended_and_the_next_is_answered(
     assert asyncio.run(shop.describe(kept, {"rules.yaml": "rules: []\n"}))["rules"] == []
 
 
+@pytest.mark.usefixtures("copies")
 @pytest.mark.parametrize("revision", ["0" * 16, "../../etc", ""])
 def test_a_set_that_is_not_kept_is_told_so(revision: str, shop: Sandbox, kept: str) -> None:
     with pytest.raises(CannotAsk, match="are not kept any more"):
         asyncio.run(shop.describe(revision))
 
 
+@pytest.mark.usefixtures("copies")
 @pytest.mark.parametrize("file", ["../outside.yaml", "/etc/outside.yaml", "registries/../../outside.yaml"])
 def test_a_draft_stays_inside_its_folder(file: str, shop: Sandbox, kept: str, tmp_path: Path) -> None:
     told = asyncio.run(shop.describe(kept, {file: "rules: []\n"}))
@@ -85,6 +89,7 @@ def test_a_draft_stays_inside_its_folder(file: str, shop: Sandbox, kept: str, tm
     assert not list(tmp_path.rglob("outside.yaml"))
 
 
+@pytest.mark.usefixtures("copies")
 def test_of_lists_and_registries_a_difference_says_how_long_they_are_and_nothing_else(
     shop: Sandbox, kept: str, tmp_path: Path
 ) -> None:

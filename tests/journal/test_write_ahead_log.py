@@ -21,7 +21,7 @@ from proxy.journal.disk import OsDisk as OnDisk
 from proxy.journal.sealing import KeyRing
 from proxy.journal.segment import HEADER_BYTES
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, JournalDown, JournalRecord, read, verify
-from tests.examples import examples
+from tests.examples import COMPARED, examples
 from tests.journal.memory_disk import MemoryDisk as InMemory
 
 NOW = 1_700_000_000.123
@@ -420,7 +420,7 @@ def test_after_a_power_loss_the_synced_is_there_and_after_a_kill_the_written():
     assert bodies(disk) == [b"synced"]
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(2 * COMPARED))
 def test_whatever_is_torn_off_at_a_power_loss_nothing_synced_is_lost(seed):
     draw = random.Random(seed)
     disk = MemoryDisk()

@@ -22,7 +22,8 @@ def _rows(name: str) -> list[dict[str, Any]]:
 
 VECTORS = _rows("smpp34-pdus.jsonl")
 GOLDEN = _rows("golden.jsonl")
-VALID = [pytest.param(row, id=f"{row['id']} {row['command']}") for row in VECTORS if row["valid"]]
+GOOD = [row for row in VECTORS if row["valid"]]
+VALID = [pytest.param(row, id=f"{row['id']} {row['command']}") for row in GOOD]
 NAMED = [pytest.param(row, id=f"{row['origin']} {row['name']}") for row in GOLDEN]
 
 WRONG = {
@@ -83,14 +84,14 @@ def test_a_broken_pdu_is_refused_with_the_status_its_fault_asks_for(name: str, s
     assert fault.value.status == STATUSES[status]
 
 
-@pytest.mark.parametrize("row", VALID)
-def test_with_an_octet_behind_it_a_pdu_is_no_longer_good(row: dict[str, Any]):
-    data = bytes.fromhex(row["hex"]) + b"\x01"
-    frame = Frame.of(len(data).to_bytes(4, "big") + data[4:])
-    with pytest.raises(Malformed) as fault:
-        read_fields(frame)
-    assert fault.value.status in (STATUSES["ESME_RINVCMDLEN"], STATUSES["ESME_RINVOPTPARSTREAM"], STATUSES["ESME_RINVMSGID"],
-                                  STATUSES["ESME_RINVSYSID"])  # fmt: skip
+def test_with_an_octet_behind_it_a_pdu_is_no_longer_good():
+    for row in GOOD:
+        data = bytes.fromhex(row["hex"]) + b"\x01"
+        frame = Frame.of(len(data).to_bytes(4, "big") + data[4:])
+        with pytest.raises(Malformed) as fault:
+            read_fields(frame)
+        assert fault.value.status in (STATUSES["ESME_RINVCMDLEN"], STATUSES["ESME_RINVOPTPARSTREAM"], STATUSES["ESME_RINVMSGID"],
+                                      STATUSES["ESME_RINVSYSID"]), row["id"]  # fmt: skip
 
 
 @pytest.mark.parametrize("row", VALID)
@@ -107,10 +108,13 @@ def test_cut_short_anywhere_a_pdu_is_never_read_as_something_longer(row: dict[st
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("row", [pytest.param(row, id=row["id"]) for row in VECTORS])
-def test_however_its_bytes_arrive_a_pdu_is_met_once_and_the_next_one_too(
-    row: dict[str, Any], way: Callable[[bytes], Iterator[bytes]]
-):
+def test_however_its_bytes_arrive_a_pdu_is_met_once_and_the_next_one_too(way: Callable[[bytes], Iterator[bytes]]):
+    for row in VECTORS:
+        print(row["id"], row["command"])
+        _met_once(row, way)
+
+
+def _met_once(row: dict[str, Any], way: Callable[[bytes], Iterator[bytes]]) -> None:
     data = bytes.fromhex(row["hex"])
     command = int.from_bytes(data[4:8], "big")
     smsc = row["command"] in ("deliver_sm", "alert_notification", "outbind") or (command & RESPONSE and command != 0x80000005)

@@ -35,6 +35,7 @@ def config(tmp_path: Path) -> Path:
 
 
 async def test_what_is_closed_is_rolled_and_each_head_goes_into_the_log(config: Path) -> None:
+    """By the command line that the gate starts; the others of this file begin as copies."""
     roller = Roller(config)
     with capture_logs() as logs:
         await roller.roll()
@@ -49,6 +50,7 @@ async def test_what_is_closed_is_rolled_and_each_head_goes_into_the_log(config: 
     assert roller.notes() == []
 
 
+@pytest.mark.usefixtures("copies")
 async def test_a_roller_that_fails_is_told_of_until_one_succeeds(config: Path) -> None:
     roller, journal = Roller(config), config.parent / "journal"
     hidden = journal.rename(config.parent / "hidden")
@@ -64,6 +66,7 @@ async def test_a_roller_that_fails_is_told_of_until_one_succeeds(config: Path) -
     assert roller.notes() == []
 
 
+@pytest.mark.usefixtures("copies")
 async def test_a_roller_that_did_all_it_could_says_what_is_wrong(config: Path) -> None:
     roller, journal = Roller(config), config.parent / "journal"
     await roller.roll()
@@ -81,6 +84,7 @@ async def test_a_roller_that_did_all_it_could_says_what_is_wrong(config: Path) -
     assert roller.altered, "Gate106ChainBroken can fire"
 
 
+@pytest.mark.usefixtures("copies")
 async def test_a_damaged_segment_is_told_of_until_it_is_mended_whatever_fails_in_between(config: Path) -> None:
     roller, journal = Roller(config), config.parent / "journal"
     (first, *_) = sorted(journal.glob("*.journal"))

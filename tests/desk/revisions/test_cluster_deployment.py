@@ -29,12 +29,14 @@ from proxy.operations.control import CommandRefused
 from proxy.policy.loading.digests import Contents
 from proxy.policy.loading.load_rules import Loaded
 from proxy.policy.ruleset import RuleSet
+from proxy.policy.text.lexicon import Lexicon
 from proxy.state.lists.desk_records import RuleHistory
 from proxy.state.shared.connection import StoreDown
 from proxy.state.shared.shared_rules import ABSENT, Coming, Held, Swapped
 from tests.simulation.world import the_rules
 
 PEOPLE = ("li", "wang", "zhao")
+NO_WORDS = Lexicon(())
 
 
 def test_whatever_reading_the_folder_raises_leaves_the_set_in_force_and_is_said(tmp_path: Path) -> None:
@@ -162,7 +164,7 @@ class Line:
 def rules_named(revision: str) -> RuleSet:
     """A set of which only its name matters."""
     one = the_rules()
-    return RuleSet(revision, (), one.bits, one.regions, one.registry, one.lists, one.lexicon)
+    return RuleSet(revision, (), one.bits, one.regions, one.registry, one.lists, NO_WORDS)
 
 
 class Reading(ClusterDeployment):
