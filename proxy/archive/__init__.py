@@ -25,6 +25,7 @@ changed, a number in the clear, anything a running gate waits for (the archive i
     coverage.py              how much of the journal an answer covers; pending_segments.py, unrolled_records.py: what is in no table yet;
                              segment_index.py: where persons occur in it
     access_records.py        records who looked up a person
+    stream/                 sends records to Kafka as events
     audit/                   finds marketing that was sent after an opt-out
 
 **The manifest is the truth**: a file that it does not name does not count, whatever its name, and the next roll removes it. So every step

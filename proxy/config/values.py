@@ -222,6 +222,52 @@ class Sealing:
 
 
 @dataclass(frozen=True, slots=True)
+class Follower:
+    """The follower on another machine that gets the journal (`gate106 follower serve`)."""
+
+    address: Annotated[Address, kinds.ListenAddress(Address("127.0.0.1", 3551), needed=True)]
+    """where [the follower](backup.md#a-follower) listens; over TLS, except on this machine"""
+    mode: Annotated[str, kinds.Word(None, ("sync", "async"), needed=True)]
+    """`sync`: no answer before the follower has synced what it rests on; `async`: the follower is a little behind"""
+    when_away: Annotated[str | None, kinds.Word(None, ("defer", "go_on"), in_words="none")]
+    """needed with `sync`: what happens while the follower is away: `defer`: submits get a temporary status; `go_on`: answers do not wait for
+    it, and `/readyz` and an alert say so"""
+    away_s: Annotated[float, kinds.DecimalNumber(3, 0.1, 60)]
+    """so long without an acknowledgement, and the follower counts as away"""
+    behind_s: Annotated[float, kinds.DecimalNumber(5, 0.1, 3600)]
+    """with `async`: how far behind it may be; `/readyz` and an alert say where it is further behind"""
+    files_s: Annotated[float, kinds.DecimalNumber(60, 1, 86_400)]
+    """how often state, rule sets, tables and erased segments are copied to it"""
+    tls_ca: Annotated[Path | None, kinds.FilePath()]
+    """file of the certificates that sign the follower's, in PEM"""
+    tls_cert: Annotated[Path | None, kinds.FilePath()]
+    """file of our own certificate …"""
+    tls_key: Annotated[Path | None, kinds.FilePath()]
+    """… and of its key, without a password"""
+    tls_name: Annotated[str, kinds.Text("", in_words="its host")]
+    """the name in the follower's certificate"""
+
+    def check(self, row: Fields) -> None:
+        if self.mode == "sync" and self.when_away is None:
+            row.fault(
+                ("when_away",),
+                "is needed with mode: sync (defer: no submit without the follower; go_on: the gate goes on alone)",
+            )
+        if self.mode == "async" and self.when_away is not None:
+            row.fault(("when_away",), "has no meaning with mode: async")
+        tls = (self.tls_ca, self.tls_cert, self.tls_key)
+        if any(one is None for one in tls) and (any(tls) or not is_loopback(self.address.host)):
+            row.fault((), "needs tls_ca, tls_cert and tls_key: a journal does not leave this machine in clear")
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@dataclass(frozen=True, slots=True)
 class RuleRevisions:
     """How rule sets take effect, and where earlier sets are kept."""
 
@@ -339,6 +385,8 @@ class StoragePaths(NamedTuple):
     sealing: Sealing = Sealing(())
     keys: Path | None = None
     """Folder of the archive's keys, which backups leave out."""
+    archive: Path | None = None
+    """Folder of the journal's tables, which only a follower has, too."""
 
 
 _OUTCOMES = {outcome.word: outcome for outcome in Outcome}
@@ -368,6 +416,7 @@ class Settings:
     shared: Annotated[SharedStore | None, kinds.Section(SharedStore, optional=True)]
     journal: Annotated[Path, kinds.FilePath("journal", needed=True)]
     """folder of the journal"""
+    follower: Annotated[Follower | None, kinds.Section(Follower, optional=True)]
     rules: Annotated[Path, kinds.FilePath("rules", needed=True)]
     """folder of the rules"""
     rules_may_be_empty: Annotated[bool, kinds.Flag(False)]

@@ -99,6 +99,11 @@ class Gauges:
     store_silence_s: float = _one("Since when this gate does not know what other gates were told")
     journal_up: bool = _one("1 while the journal can be written", default=True)
     journal_lag_s: float = _one("Age of the oldest record that is not on disk yet")
+    follower_promise_kept: bool = _one("1 while the journal's follower has what the settings promise", default=True)
+    follower_lag_s: float = _one("Since when the journal's follower may lack a record")
+    follower_files_s: float = _one(
+        "When files at rest were last all at the follower, in seconds since 1970", name="follower_files_timestamp_seconds"
+    )
     optout_audit_lag_s: float = _one("Since when the audit of opt-outs has not read the journal to its end")
     stream_lag_records: float = _one("Records of the journal that are not sent to the event stream yet")
     stream_lag_s: float = _one("Age of the oldest of them")

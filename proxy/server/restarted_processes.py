@@ -1,4 +1,4 @@
-"""Keeps processes beside the gate running: console, opt-out audit, event stream.
+"""Keeps processes running beside the gate: console, audit, stream, follower's copier.
 
 In: the settings' path; of ``gate106 optout audit --follow`` and ``gate106 journal push`` a line of JSON a second. Out: processes that are
 restarted when they end; notes for /readyz while one does not stay up; of the audit the count that /metrics shows as sent_after_optout, its
@@ -147,6 +147,24 @@ class LineProcess(RestartedProcess):
         raise NotImplementedError
 
 
+class FollowerCopier(LineProcess):
+    """Copies state, rule sets and tables to the journal's follower."""
+
+    ended_event = "copying to the follower ended, and is restarted"
+
+    def __init__(self, config: Path) -> None:
+        super().__init__(config, "follower", "update", "--tied")
+        self.copied_at = 0.0
+        """When the last copy was begun that is whole, in seconds since 1970."""
+
+    def _take(self, line_values: dict[str, Any]) -> None:
+        self.copied_at, self.failed = float(line_values["begun"]), ""
+
+    def notes(self) -> list[str]:
+        """For /readyz."""
+        return [f"follower: state and tables are not copied to it: {self.failed}"] if self.failed else []
+
+
 class Auditor(LineProcess):
     """The opt-out audit of the running gate, which audits the journals of all workers."""
 
@@ -199,7 +217,7 @@ class Streamer(LineProcess):
 
     def __init__(self, config: Path, keep_days: float, written: Callable[[], int], tally: GateCounters) -> None:
         """``written``: the last record of the journal."""
-        super().__init__(config, "journal", "stream")
+        super().__init__(config, "journal", "push")
         self._written, self._tally, self._keep_s = written, tally, keep_days * DAY_S
         self._all_sent_at, self._told = time.time(), StreamStatus(-1, 0, 0, 0, "")
 
@@ -211,7 +229,7 @@ class Streamer(LineProcess):
         told, before = StreamStatus(**line_values), self._told
         self._tally.stream_sent += told.sent - before.sent
         self._tally.stream_lost += told.lost - before.lost
-        if told.problem != before.problem and told.problem:
+        if told.problem and not before.problem:
             log.warning("event stream makes no progress", why=told.problem)
         if told.lost > before.lost:
             log.error("records were not sent to the event stream and will not be", records=told.lost - before.lost)

@@ -29,6 +29,7 @@ mailbox_messages{provider} mailbox_oldest_seconds{provider} long_messages_in_use
 unknown_region_total{provider} entries_total{event} build_info{version,commit,compiled} rules_info{revision} rules_reload_total{result} judge_errors_total store_up store_owed
 store_conflicts_total{result} journal_lag_seconds journal_chain_ok bad_pdus_total{side,kind,peer} bind_failures_total{cause,provider}
 long_messages_total{outcome}
+follower_promise_kept follower_lag_seconds follower_files_timestamp_seconds
 clock_skew_seconds certificate_expiry_timestamp_seconds{name}
 """
 BESIDE = """

@@ -62,6 +62,7 @@ NUMBERS = ("recipient", "number")
 OMITTED = (*TEXTS, "said", "note", "details")
 """Fields that may quote a message or a reply, or say who somebody is; ``details`` of a command may hold what was searched for."""
 _ROW_NAMES = PersonRow._fields[1:]
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class EventWriter:
@@ -73,7 +74,11 @@ class EventWriter:
         """``person``: the keyed hash of a number. ``rules``: what earlier records said, revision → ids."""
         self.rows = RowReader(rules)
         self._node, self._person, self._texts = node, person, texts
-        self._source = f"/gate106/node/{node}/journal/{identity}"
+        self._head = (
+            f'"source":"/gate106/node/{node}/journal/{identity}","datacontenttype":"application/json","dataschema":"{SCHEMA}",'
+            f'"partitionkey":"{node}"'
+        )
+        self._time = -1, ""  # of the last group, and as it is written
 
     def event(self, record: JournalRecord, time_ms: int) -> bytes | None:
         """None: it does not leave. ``time_ms``: when its commit group was written."""
@@ -84,13 +89,14 @@ class EventWriter:
         if data is None:
             return None
         kind = messages.KINDS.get(record.kind, str(record.kind))
-        time = datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        event = {
-            "specversion": "1.0", "id": f"{self._node}:{record.sequence}", "source": self._source, "type": f"gate106.{kind}", "time": time,
-            "datacontenttype": "application/json", "dataschema": SCHEMA, "partitionkey": str(self._node),
-            "data": {"node": self._node, "sequence": record.sequence, **data},
-        }  # fmt: skip
-        return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        if time_ms != self._time[0]:
+            time = datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds")
+            self._time = time_ms, time.replace("+00:00", "Z")
+        event = (
+            f'{{"specversion":"1.0","id":"{self._node}:{record.sequence}",{self._head},"type":"gate106.{kind}","time":"{self._time[1]}",'
+            f'"data":{_encode({"node": self._node, "sequence": record.sequence, **data})}}}'
+        )
+        return event.encode("utf-8", "replace")
 
     def _data(self, record: JournalRecord) -> dict[str, Any] | None:
         kind = record.kind

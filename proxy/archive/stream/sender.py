@@ -39,6 +39,7 @@ IN_FLIGHT_MAX, IN_FLIGHT_BYTES_MAX = 20_000, 16 << 20  # events that the cluster
 SAVE_S, STATUS_S = 2.0, 1.0
 REST_S = 0.5  # between two readings of a journal that was read to its end
 CLOSE_S = 2.0
+STALLED_S = 5.0  # without an acknowledgement for so long, the last error is a problem: one broker of several may be away
 RULES_MAX = 4  # revisions whose names of rules are kept: verdicts name rules by number
 DAY_S = 86_400.0
 
@@ -91,7 +92,9 @@ class StreamSender:
         self._follower = JournalFollower(disk, self.position.sequence if self.position.sequence >= 0 else None)
         self._in_flight, self._bytes, self._expired, self._looked = deque[_InFlight](), 0, 0, 0.0
         self._key = str(node).encode()
-        self.sent, self.lost, self.problem, self.unsaved, self._failed = 0, 0, "", "", ""
+        self.sent, self.lost = 0, 0
+        self._error = self._failed = self._unsaved = ""
+        self._acknowledged_s = time.monotonic()
         self._producer = Producer(configuration(settings, node) | {"error_cb": self._note_error})
 
     def step(self, now: float) -> bool:
@@ -116,6 +119,8 @@ class StreamSender:
                 self._follower.behind = self._follower.read_to
         self._note_skipped()
         self._producer.poll(0)
+        if not self._in_flight:
+            self._acknowledged_s = time.monotonic()
         self._advance()
         if self._failed:
             raise CannotStream(f"stream: {self._failed}")
@@ -146,7 +151,7 @@ class StreamSender:
                 return
             one.done = True
             self.sent += 1
-            self.problem = ""
+            self._acknowledged_s, self._error = time.monotonic(), ""
 
         while True:
             try:
@@ -166,9 +171,9 @@ class StreamSender:
             self._failed = self._failed or f"{self._settings.url}: {error.str()}"
 
     def _note_error(self, error: Any) -> None:
-        self.problem = error.str()
+        self._error = error.str()
         if error.fatal():
-            self._failed = self.problem
+            self._failed = self._error
 
     def _advance(self) -> None:
         sequence, lost = self.position.sequence, self.position.lost
@@ -187,16 +192,17 @@ class StreamSender:
         self._saved_s = now_s
         try:
             self.position.save(self._path)
-            self._saved, self.unsaved = self.position, ""
+            self._saved, self._unsaved = self.position, ""
         except OSError as error:
-            self.unsaved = f"{self._path}: {in_words(error)}"
+            self._unsaved = f"{self._path}: {in_words(error)}"
 
     @property
     def status(self) -> dict[str, Any]:
+        stalled = bool(self._in_flight) and time.monotonic() - self._acknowledged_s > STALLED_S
         oldest = next((one.time_ms for one in self._in_flight if one.time_ms), 0)
         return {
             "position": self.position.sequence, "oldest_ms": oldest, "sent": self.sent, "lost": self.lost,
-            "problem": self.problem if self._in_flight else self.unsaved,
+            "problem": (self._error if stalled else "") or self._unsaved,
         }  # fmt: skip
 
     def close(self) -> None:

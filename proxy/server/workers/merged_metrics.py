@@ -45,7 +45,9 @@ OVER_WORKERS: Mapping[str, str] = {
             "max",
             "mailbox_oldest_seconds store_silence_seconds journal_lag_seconds optout_audit_lag_seconds stream_lag_seconds time_seconds",
         ),
+        ("max", "follower_lag_seconds"),
         ("min", "certificate_expiry_timestamp_seconds store_up journal_up journal_chain_ok rules_folder_ok rules_agreed"),
+        ("min", "follower_promise_kept follower_files_timestamp_seconds"),
         ("min", "journal_free_bytes"),  # of one disk, as a rule
         ("min", "journal_oldest_timestamp_seconds process_start_time_seconds regions_date_timestamp_seconds"),
         ("widest", "clock_skew_seconds"),

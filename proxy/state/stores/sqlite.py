@@ -167,6 +167,11 @@ class SqliteStore:
     async def open(self) -> None:
         """The store is in this process: nothing to connect."""
 
+    @property
+    def table(self) -> Table:
+        """The records themselves, for submits that are judged on them at once."""
+        return self._table
+
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         return self.load_now(keys)
 

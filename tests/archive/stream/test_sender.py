@@ -109,6 +109,7 @@ def test_a_cluster_that_is_away_loses_nothing_and_bounds_what_is_in_memory(
     sent: Sent, cluster: MockCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sender, "IN_FLIGHT_MAX", 10)
+    monkeypatch.setattr(sender, "STALLED_S", 0.0)
     sent.write(3)
     sent.all_sent()
     cluster.say("down")
