@@ -95,6 +95,8 @@ numbers: install
 	.venv/bin/python -m tests.bench memory --json > tests/data/numbers/memory.json
 	.venv/bin/python -m tests.soak.sizes --seconds 30 > tests/data/numbers/disk.json
 	.venv/bin/python -m tests.soak.shared > tests/data/numbers/shared-store.json
+	.venv/bin/python -m tests.soak.shared --people 50000 --primaries 3 > tests/data/numbers/shared-cluster-3.json
+	.venv/bin/python -m tests.soak.shared --people 50000 --primaries 10 > tests/data/numbers/shared-cluster-10.json
 	.venv/bin/python -m tests.soak.shared_sizes --persons 100000 > tests/data/numbers/shared.json
 	.venv/bin/python -m tests.soak.shared_sizes --persons 20000 --batch 1 > tests/data/numbers/shared-alone.json
 

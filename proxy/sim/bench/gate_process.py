@@ -71,7 +71,9 @@ def measured_gate(
         providers = [
             SimulatedProvider(name, (prefix,), PASSWORD, tps, options.window, binds) for name, prefix in PROVIDERS.items()
         ]
-        side = CarrierSide(carrier, window=min(WINDOW_MAX, max(64, options.binds * options.window)))
+        side = CarrierSide(
+            carrier, links=max(2, options.workers), window=min(WINDOW_MAX, max(64, options.binds * options.window))
+        )
         settings = gate.write_settings(folder, [side], providers, rules=rules, sealed=options.sealed, store=url, pem=pem)
         fill_store()
         workers = ("--workers", str(options.workers)) if options.workers > 1 else ()
