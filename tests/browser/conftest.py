@@ -1,4 +1,4 @@
-"""One gate, and one browser for each file of stories: starting them is what takes time."""
+"""One gate and one browser for each file: starting them is what takes time, and so does the crowd for as long as the gate stands."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ARGUMENTS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
     found = Street(tmp_path_factory.mktemp("street"))
     try:

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from copy import copy
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
@@ -74,9 +75,18 @@ class Desk:
         return check(self.path, public or self.shelf.keys.public, head)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    return Desk(tmp_path_factory.mktemp("whole"))
+
+
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def desk(whole: Desk, tmp_path: Path) -> Desk:
+    """Its journal is made once and only read; each test has a pack of its own."""
+    found = copy(whole)
+    found.path = tmp_path / "pack.zip"
+    found.write(whole.path.read_bytes())
+    return found
 
 
 @pytest.fixture
