@@ -28,6 +28,7 @@ from proxy.runtime.extras import extra_of, lacking
 FEATURES: Mapping[str, Sequence[str]] = {
     "backtest": ("backtest",),
     "backup": (),
+    "follower": (),
     "bench": (),
     "binds": ("connections", "operator_orders"),
     "check": ("revisions",),
@@ -65,6 +66,7 @@ FEATURES: Mapping[str, Sequence[str]] = {
 """The features in which the commands that begin with a word are declared, so that a command imports no other; none: cli/."""
 HELPS = {
     "backup": "Copies of state, journal and kept sets of rules.",
+    "follower": "The journal on a second machine.",
     "console": "The console, which officers use in a browser.",
     "evidence": "Evidence packs: made, and checked without the gate.",
     "lexicon": "The words by which the gate tells advertising: proposed from the journal, decided, measured.",
@@ -78,7 +80,7 @@ HELPS = {
 
 
 SECTIONS = {
-    "The gate": ("serve", "demo", "bench", "console", "sim", "backup"),
+    "The gate": ("serve", "demo", "bench", "console", "sim", "backup", "follower"),
     "Settings and rules": (
         "check", "settings", "rules", "regions", "lexicon", "filing", "explain", "precheck", "backtest", "password", "token",
     ),

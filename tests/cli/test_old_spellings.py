@@ -21,7 +21,7 @@ NAMED = {
 VERBS = set(
     "accept add answer appeal approve audit check compare count decide diff drain enable end erase expire export find forward hash import kick lift list "
     "make match measure pack probe propose prove push register reject reload remove reopen restore resume review roll rollback serve set show "
-    "start suspend sweep take trace verify withdraw write".split()
+    "start suspend sweep take trace update verify withdraw write".split()
 )
 
 

@@ -202,6 +202,8 @@ INVOCATIONS: dict[str, list[str]] = {
     "gate106 rules show-schema": [],
     "gate106 backup make": ["copy"],
     "gate106 backup check": ["copy"],
+    "gate106 follower update": [],
+    "gate106 follower serve": ["copy2", "--listen", "nowhere"],
     "gate106 backup restore": ["copy"],  # the gate runs: there is state already
     "gate106 check": ["rules"],
     "gate106 explain": ["--record", "--to", "13800210500", "--from", "1069001", "--text", "【测试】你好"],
