@@ -110,7 +110,7 @@ class _Module:
         for one in kind.body:
             if isinstance(one, ast.AnnAssign) and one.value is None and isinstance(one.target, ast.Name):
                 if not ast.unparse(one.annotation).startswith("ClassVar"):
-                    public = "" if one.target.id == "__weakref__" else "public "
+                    public = "" if one.target.id in ("__weakref__", "__dict__") else "public "
                     yield f"    cdef {public}{self._type(one.annotation)} {one.target.id}"
                     empty = False
             elif isinstance(one, ast.FunctionDef) and (marks := _marks(one)) & {"cfunc", "ccall"}:

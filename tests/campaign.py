@@ -36,7 +36,14 @@ BLOCK = 50
 """Seeds that one process runs between two words of progress."""
 CRASHES_AT_ONCE = 2
 """Each spends most of its time starting processes."""
-TROUBLE = ("killed", "power lost", "clock forward", "clock back", "clock as NTP corrects it")
+TROUBLE = (
+    "killed",
+    "power lost",
+    "machine lost, restored from its follower",
+    "clock forward",
+    "clock back",
+    "clock as NTP corrects it",
+)
 NTP_S = 2.0
 FAULT_MAX = 300
 """Characters of what went wrong: its seed shows the rest."""
@@ -153,7 +160,8 @@ def refusing_disks() -> list[str]:
 def _count(total: Crashed, world: CrashWorld) -> None:
     for chosen in world.deaths:
         total.hits[chosen.point] += 1
-        total.trouble["power lost" if world.power else "killed"] += 1
+        lost = TROUBLE[2] if world.follower is not None else TROUBLE[1]
+        total.trouble[lost if world.power else TROUBLE[0]] += 1
     for jump in world.jumps:
         kind = "as NTP corrects it" if abs(jump) < NTP_S else "forward" if jump > 0 else "back"
         total.trouble[f"clock {kind}"] += 1

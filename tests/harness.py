@@ -112,7 +112,7 @@ class Harness:
             rules=loaded,
             store=self.store,
             journal=self.journal,
-            routes=cast("Any", SimpleNamespace(lane=self.lane_of)),
+            routes=cast("Any", SimpleNamespace(only=None, lane=self.lane_of)),
             tally=self.tally,
             spawn=_drive,
             wake=lambda: None,

@@ -23,7 +23,10 @@ def test_each_point_comes_once_a_round_and_within_three_rounds_by_kill_and_by_po
     powered = {point for point, world in zip(last, worlds, strict=True) if world.power}
     killed = {point for point, world in zip(last, worlds, strict=True) if not world.power}
     assert powered == set(POINTS) - set(choosing.AFTER_LOSS)
-    assert killed == set(POINTS)
+    followed = {name for name, point in POINTS.items() if point.follower}
+    assert killed == set(POINTS) - followed
+    machines = [point for point, world in zip(last, worlds, strict=True) if world.follower is not None]
+    assert followed < set(machines)
     assert sum(world.clock for world in worlds) == rounds // 3
 
 

@@ -216,7 +216,9 @@ def rules(tmp_path: Path) -> Path:
 WHEN = table(section(RULES, "`when`"), "key")
 LIMIT = section(RULES, "`limit`")
 SETTINGS_BLOCKS = [
-    block for block in blocks("yaml") if keys_of(block) & {"store", "http", "retention", "smpp", "people", "console", "stream"}
+    block
+    for block in blocks("yaml")
+    if keys_of(block) & {"store", "http", "retention", "smpp", "people", "console", "stream", "follower"}
 ]
 SCRAPE_BLOCKS = [block for block in blocks("yaml") if "scrape_configs" in keys_of(block)]
 RULE_BLOCKS = [block for block in blocks("yaml") if block not in SETTINGS_BLOCKS + SCRAPE_BLOCKS]
@@ -505,6 +507,7 @@ BASE: dict[str, Any] = {
     "journal": "journal",
     "rules": "rules",
     "shared": {"secret": "of sixteen or more"},
+    "follower": {"address": "127.0.0.1:3551", "mode": "async"},
     "retention": {"hold": [{"from": "2026-03-01", "why": "x"}]},
     "smpp": {"tls": {"listen": "127.0.0.1:3550", "cert": "x", "key": "x"}},
     "stream": {"url": "kafka://broker:9092/gate106"},
@@ -613,7 +616,7 @@ def test_every_example_of_settings_loads(tmp_path: Path, monkeypatch: pytest.Mon
         value = yaml_file.load(re.sub(rf"file:(?!{password})[\w/]+", f"file:{secret}", text)).value
         assert isinstance(value, dict)
         assert settings_of(alone | value, tmp_path / "gate106.yaml").store
-    assert keys_of(SETTINGS_BLOCKS[0]) >= set(alone) - {"retention", "people", "stream"}, (
+    assert keys_of(SETTINGS_BLOCKS[0]) >= set(alone) - {"retention", "people", "stream", "follower"}, (
         "the README's can be used as it stands"
     )
 

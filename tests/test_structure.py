@@ -25,14 +25,11 @@ PUBLIC_CLASSES_MAX, CLASSES_MAX, FILE_NAMES_MAX = 20, 40, 25
 """Names that may stand in more than one module (classes) or folder (files)."""
 PACKAGE_DOCSTRING_LINES_MAX, FIRST_LINE_WORDS_MAX = 25, 12
 
-COMPILED = "proxy.native.accelerated"
-"""The module that includes all .pxi: proxy/native/loader.py loads it by name, and no module imports it."""
-
 IMPORTS_BY_NAME = {
     "proxy/console/app.py": "a file desk/*/page.py or routes.py is a page's registration",
     "proxy/desk/api/declarations.py": "a file operations.py, command.py … of a feature is the registration of what it declares",
     "proxy/console/fork_server.py": "a child process loads what the console names, before it is asked for a page",
-    "proxy/native/loader.py": "the compiled module exists only where a C compiler built it",
+    "proxy/native/loader.py": "compiled modules exist only where a C compiler built them",
     "proxy/policy/kinds/__init__.py": "a file kinds/*.py is the registration of a rule condition",
     "proxy/policy/registries/regions.py": "finds a data file of the package phone without running that package",
     "proxy/runtime/build_info.py": "reads the version of this package",
@@ -80,7 +77,7 @@ FIELD_NAMES = {
     "ahead": "segment_index", "seam": "continuity", "steady": "atomic_files", "rests": "pending_segments", "heads": "signed_heads",
     "kin": "related_senders", "moments": "time_windows", "shards": "keyword_prefilter", "spread": "dict",
     "spoken": "phrases", "mending": "suggestions", "doubts": "warnings",
-    "twins": "native", "hot": "accelerated", "compiled": "loader", "pure": "one typed source",
+    "twins": "native", "hot": "one typed source", "compiled": "loader", "pure": "one typed source",
 }  # fmt: skip
 """Words of a private language, with the field's name for what each was: no module and no public class bears one."""
 
@@ -105,9 +102,7 @@ FIELD_NAMES_WITHIN = {
 
 
 def sources(package: Path) -> list[Path]:
-    return sorted(
-        path for path in package.rglob("*") if path.suffix in {".py", ".pyx", ".pxi"} and "_shipped" not in path.parts
-    )
+    return sorted(path for path in package.rglob("*") if path.suffix in {".py", ".pyx"} and "_shipped" not in path.parts)
 
 
 def label(path: Path, package: Path) -> str:
@@ -132,8 +127,6 @@ def statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
 
 
 def dotted(path: Path, package: Path) -> str:
-    if path.suffix == ".pxi":
-        return COMPILED
     return ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__")
 
 
@@ -185,7 +178,7 @@ def imported(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 FROM = re.compile(r"^[ \t]*(?:from +proxy[\w.]* +c?import +(?:\([^)]*\)|[^(\n]+)|import +proxy[^\n]*)", re.MULTILINE)
-"""An import of the package in a .pyx or .pxi, which no parser of Python reads."""
+"""An import of the package in a .pyx, which no parser of Python reads."""
 
 
 def import_graph(package: Path) -> dict[str, set[str]]:
@@ -304,11 +297,12 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     assert not cycle(PROXY)
 
 
-def test_the_compiled_module_is_imported_by_no_module() -> None:
-    graph = import_graph(PROXY)
-    assert graph[COMPILED] > {"proxy.native.loader", "proxy.model.message"}, "imports of .pyx and .pxi are read"
-    assert not [module for module, others in graph.items() if COMPILED in others]
-    assert f'import_module("{COMPILED}")' in (PROXY / "native" / "loader.py").read_text(encoding="utf-8")
+def test_what_is_written_in_cython_says_why() -> None:
+    """All else is Python, which may be compiled as it is: nothing exists twice."""
+    cython = [path for path in PROXY.rglob("*.p*") if path.suffix in {".pyx", ".pxi", ".pxd"}]
+    assert {path.parent for path in cython} == {PROXY / "native"}
+    texts = {path.name: path.read_text(encoding="utf-8") for path in cython if path.suffix != ".pxd"}
+    assert not [name for name, text in texts.items() if not re.search(r"^It is (written in )?C because ", text, re.MULTILINE)]
 
 
 def test_modules_are_imported_by_name_in_listed_places_only() -> None:
@@ -362,7 +356,11 @@ def test_seeded_a_loose_module_a_crowded_folder_and_too_many_rooms(tmp_path: Pat
     found = package(tmp_path, {"loose.py": ""})
     assert crowded(found) == ["proxy/loose.py: lies loose"]
     (found / "loose.py").unlink()
-    package(tmp_path, {f"room/m{number}{suffix}": "" for number in range(10) for suffix in (".py", ".pyx", ".pxi")})
+    package(
+        tmp_path,
+        {f"room/m{number}{suffix}": "" for number in range(10) for suffix in (".py", ".pyx")}
+        | {f"room/n{number}.py": "" for number in range(10)},
+    )
     package(tmp_path, {f"room{number}/m.py": "" for number in range(19)})
     assert not crowded(found), "__init__.py is the folder itself"
     package(tmp_path, {"room/more.py": "", "other/m.py": ""})
@@ -409,14 +407,14 @@ def test_seeded_a_cycle(tmp_path: Path, back: str) -> None:
 
 @pytest.mark.parametrize("text", ["    from proxy.a import (\n        one,\n    )\n", "cdef f():\n    import proxy.a.one\n"])
 def test_seeded_a_cycle_through_compiled_text(tmp_path: Path, text: str) -> None:
-    found = package(tmp_path, {"a/one.py": f"import {COMPILED}", "native/relay/part.pxi": text})
-    assert set(cycle(found)) == {"proxy.a.one", COMPILED}
+    found = package(tmp_path, {"a/one.py": "import proxy.native.part", "native/part.pyx": text})
+    assert set(cycle(found)) == {"proxy.a.one", "proxy.native.part"}
 
 
 @pytest.mark.parametrize(
     "text", ["import importlib", "from importlib import import_module", "import pkgutil", '__import__("x")']
 )
-@pytest.mark.parametrize("name", ["room/module.py", "native/part.pxi"])
+@pytest.mark.parametrize("name", ["room/module.py", "native/part.pyx"])
 def test_seeded_an_import_by_name(tmp_path: Path, name: str, text: str) -> None:
     assert imports_by_name(package(tmp_path, {name: f"def f():\n    {text}\n"})) == {f"proxy/{name}"}
 
@@ -443,7 +441,7 @@ def test_seeded_a_private_word(tmp_path: Path) -> None:
     )
     package(
         tmp_path,
-        {"desk/x.py": "", "relay/board/x.py": "", "native/relay/transit.pxi": "cdef class _Numbered:\n    cdef int x\n"},
+        {"desk/x.py": "", "relay/board/x.py": "", "native/transit.pyx": "cdef class _Numbered:\n    cdef int x\n"},
     )
     package(
         tmp_path,
@@ -454,13 +452,13 @@ def test_seeded_a_private_word(tmp_path: Path) -> None:
         {"relay/z.py": "class Sent: pass\nclass Frontier: pass\n", "native/x.pyx": "cdef class Order(OfficerOrder): pass\n"},
     )
     assert set(private_words(found)) == {
-        "proxy/native/relay/transit.pxi: pending_submit",
+        "proxy/native/transit.pyx: pending_submit",
         "proxy/relay/board: multipart shared",
         "proxy/relay/chains.py: batching",
         "proxy/relay/chains.py: class Told: idempotency",
         "proxy/relay/chains.py: class _Told: idempotency",
         "proxy/relay/x.py: class WayBack: deliver",
-        "proxy/native/relay/transit.pxi: class _Numbered: sequence_window",
+        "proxy/native/transit.pyx: class _Numbered: sequence_window",
         "proxy/relay/y.py: class HTTPFront: http",
         "proxy/relay/y.py: class TheWayBackAgain: deliver",
         "proxy/relay/z.py: class Sent: message_index",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import trustme
@@ -85,7 +86,7 @@ class Valkey:
         assert program is not None
         tls = ["--tls", "--cacert", str(self.ca)] if self.tls else []
         command = [*self._inside(), program, "-p", str(self.port), *tls, *words]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         return done.stdout.strip()
 
     def signal(self, number: int) -> None:
@@ -117,7 +118,8 @@ class Valkey:
 class Cluster:
     """Three primaries with a replica each; a primary that does not answer for a second is replaced."""
 
-    def __init__(self, folder: Path, count: int = 6, *, acl: bool = False) -> None:
+    def __init__(self, folder: Path, count: int = 6, *, acl: bool = False, replicas: int = 1) -> None:
+        self._replicas = replicas
         self.nodes = [
             Valkey(
                 folder / str(number),
@@ -131,10 +133,14 @@ class Cluster:
 
     def make(self) -> None:
         places = [f"127.0.0.1:{node.port}" for node in self.nodes]
-        said = self.nodes[0].cli("--cluster", "create", *places, "--cluster-replicas", "1", "--cluster-yes")
+        said = self.nodes[0].cli("--cluster", "create", *places, "--cluster-replicas", str(self._replicas), "--cluster-yes")
         assert "All 16384 slots covered" in said, said
+        self._come_together(lambda: all(self._settled(node) for node in self.nodes))
+
+    @staticmethod
+    def _come_together(whole: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 30
-        while not all(self._settled(node) for node in self.nodes):
+        while not whole():
             assert time.monotonic() < deadline, "the cluster does not come together"
             time.sleep(0.05)
 
@@ -142,6 +148,14 @@ class Cluster:
         known = node.cli("cluster", "nodes").splitlines()
         linked = "master_link_status:up" in node.cli("info", "replication") or node in self.primaries()
         return "cluster_state:ok" in node.cli("cluster", "info") and len(known) == len(self.nodes) and linked
+
+    def reshard(self, slots: int, source: Valkey, target: Valkey) -> None:
+        """Moves so many slots, the first ones of ``source``, with their keys."""
+        ends = ["--cluster-from", source.cli("cluster", "myid"), "--cluster-to", target.cli("cluster", "myid")]
+        place = f"127.0.0.1:{source.port}"
+        said = source.cli("--cluster", "reshard", place, *ends, "--cluster-slots", str(slots), "--cluster-yes")
+        assert said.count("Moving slot") >= slots, said
+        self._come_together(lambda: "cluster_state:ok" in source.cli("cluster", "info"))
 
     def primaries(self) -> list[Valkey]:
         """Those that say so, of those that answer."""

@@ -3,14 +3,21 @@
 import os
 import re
 import sys
+from collections.abc import Mapping
+from functools import cache
 from json import dumps
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from proxy.i18n.phrases import both
 from proxy.operations.declaration import command
-from proxy.operations.terminal import Json, as_json, fail, print_line
+from proxy.operations.terminal import Json, as_json, fail, print_line, printed_language
+
+CHINESE = Path(__file__).parents[1] / "i18n" / "settings.yaml"
+BOUNDS = re.compile(r"([\d,.]+) to ([\d,.]+)(| s| hours| days| MB)")
+UNITS: Mapping[str, str] = {"": "", " s": " 秒", " hours": " 小时", " days": " 天", " MB": " MB"}
 
 
 @command("rules show-schema", example="gate106 rules show-schema > gate106-rules.schema.json")
@@ -30,7 +37,6 @@ def settings(
 ) -> None:
     """Tell what may stand in gate106.yaml: every setting, its default, its bounds, and whether a reload takes it over."""
     from proxy.config import descriptions
-    from proxy.i18n.phrases import both
 
     found = descriptions.with_prefix(prefix, descriptions.settings())
     if not found:
@@ -38,12 +44,29 @@ def settings(
     if json:
         as_json([one._asdict() | {"allowed": _plain(one.allowed), "meaning": _plain(one.meaning)} for one in found])
         return
+    say = _in_chinese if printed_language() == "zh" else _plain
     for one in found:
-        holds = "required" if one.required else f"default {one.default or 'none'}"
+        default = say(one.default or "none") if one.worded or not one.default else one.default
+        holds = "required" if one.required else f"default {default}"
         print_line(
-            f"{one.name}: {holds}; {_plain(one.allowed)}; {'a reload takes it over' if one.reloaded else 'needs a restart'}"
+            f"{one.name}: {holds}; {say(one.allowed)}; {'a reload takes it over' if one.reloaded else 'needs a restart'}"
         )
-        print_line(both(f"    {_plain(one.meaning)}"))
+        print_line(both(f"    {say(one.meaning)}"))
+
+
+@cache
+def _chinese() -> dict[str, str]:
+    import yaml
+
+    return dict(yaml.load(CHINESE.read_text(encoding="utf-8"), yaml.CSafeLoader))
+
+
+def _in_chinese(markdown: str) -> str:
+    """A meaning, allowed values or a default; a number's bounds with their unit. Unchanged where it is none of these: words of the file."""
+    text = _plain(markdown)
+    if (bounds := BOUNDS.fullmatch(text)) is not None:
+        return f"{bounds[1]} 到 {bounds[2]}{UNITS[bounds[3]]}"
+    return _chinese().get(text, text)
 
 
 def _plain(markdown: str) -> str:

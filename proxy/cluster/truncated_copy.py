@@ -48,7 +48,7 @@ def overtaken(journal: Path, copy: Path) -> TruncatedCopy | None:
         return None
     with (journal / ours[0]).open("rb") as file:
         header = unpack_header(file.read(HEADER_BYTES))
-    last, offset = _end(copy / left[-1])
+    last, offset = segment_end(copy / left[-1])
     if last >= header.first - 1:
         return None
     return TruncatedCopy(Hole(last + 1, header.first - 1, header.previous.hex()), copy / left[-1], offset)
@@ -58,7 +58,7 @@ def segments(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name.endswith(SUFFIX))
 
 
-def _end(segment: Path) -> tuple[int, int]:
+def segment_end(segment: Path) -> tuple[int, int]:
     """The last record of a segment, and where its group ends."""
     data = segment.read_bytes()
     last, offset = int(segment.name.removesuffix(SUFFIX)) - 1, 0

@@ -18,6 +18,7 @@ from proxy.config.locations import (
     archive_locations,
     console_locations,
     control_path,
+    follower_settings,
     provider_names,
     rules_folder,
     secret_files,
@@ -30,6 +31,7 @@ from proxy.config.reader import embedded_file, load
 from proxy.config.values import (
     PROBE_TEXT,
     Console,
+    Follower,
     Hold,
     Log,
     Retention,
@@ -40,14 +42,15 @@ from proxy.config.values import (
     StoragePaths,
     Stream,
     Tls,
+    is_loopback,
 )
 from proxy.config.worker import VARIABLE as WORKER_VARIABLE
 from proxy.config.worker import Worker, every_worker, worker_faults, worker_of
 
 __all__ = [
-    "PROBE_TEXT", "WORKER_VARIABLE", "Account", "ArchiveLocations", "Carrier", "Console", "ConsoleLocations", "Hold", "Log",
+    "PROBE_TEXT", "WORKER_VARIABLE", "Account", "ArchiveLocations", "Carrier", "Console", "ConsoleLocations", "Follower", "Hold", "Log",
     "Person", "Provider", "Retention", "Sealing", "Settings", "SettingsError", "SharedStore", "SmppTimers", "StoragePaths", "Stream", "Tls",
     "Token", "Upstream", "Worker", "archive_locations", "console_locations", "control_path",
-    "embedded_file", "every_worker", "load", "provider_names",
+    "embedded_file", "every_worker", "follower_settings", "is_loopback", "load", "provider_names",
     "rules_folder", "secret_files", "storage_paths", "stream_settings", "worker_faults", "worker_of",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from proxy.config.mapping_reader import Address, Fields, SettingsError
 from proxy.config.reader import embedded_file, open_settings
 from proxy.config.setting_kinds import read_settings, setting
-from proxy.config.values import Archive, Console, Http, Log, RuleRevisions, Sealing, Settings, StoragePaths, Stream
+from proxy.config.values import Archive, Console, Follower, Http, Log, RuleRevisions, Sealing, Settings, StoragePaths, Stream
 from proxy.config.worker import control_of, journal_of, journals_of_workers, several_journals_fault, worker_of
 from proxy.config.yaml_file import Value
 
@@ -39,7 +39,15 @@ def storage_paths(settings: Path | str) -> StoragePaths:
     sealing, archive = read_settings(Sealing, top.below("sealing")), read_settings(Archive, top.below("archive"))
     file.raise_faults()
     assert path is not None, "else there was a fault"
-    return StoragePaths(path, journal, revisions.folder, sealing, archive.keys)
+    return StoragePaths(path, journal, revisions.folder, sealing, archive.keys, archive.folder)
+
+
+def follower_settings(settings: Path | str) -> Follower | None:
+    """The settings of the journal's follower. Reads no other key. Raises SettingsError."""
+    file, top = open_settings(Path(settings))
+    found: Follower | None = setting(Settings, "follower", top)
+    file.raise_faults()
+    return found
 
 
 def _journal(top: Fields) -> Path:

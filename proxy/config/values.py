@@ -222,6 +222,52 @@ class Sealing:
 
 
 @dataclass(frozen=True, slots=True)
+class Follower:
+    """The follower on another machine that gets the journal (`gate106 follower serve`)."""
+
+    address: Annotated[Address, kinds.ListenAddress(Address("127.0.0.1", 3551), needed=True)]
+    """where [the follower](backup.md#a-follower) listens; over TLS, except on this machine"""
+    mode: Annotated[str, kinds.Word(None, ("sync", "async"), needed=True)]
+    """`sync`: no answer before the follower has synced what it rests on; `async`: the follower is a little behind"""
+    when_away: Annotated[str | None, kinds.Word(None, ("defer", "go_on"), in_words="none")]
+    """needed with `sync`: what happens while the follower is away: `defer`: submits get a temporary status; `go_on`: answers do not wait for
+    it, and `/readyz` and an alert say so"""
+    away_s: Annotated[float, kinds.DecimalNumber(3, 0.1, 60)]
+    """so long without an acknowledgement, and the follower counts as away"""
+    behind_s: Annotated[float, kinds.DecimalNumber(5, 0.1, 3600)]
+    """with `async`: how far behind it may be; `/readyz` and an alert say where it is further behind"""
+    files_s: Annotated[float, kinds.DecimalNumber(60, 1, 86_400)]
+    """how often state, rule sets, tables and erased segments are copied to it"""
+    tls_ca: Annotated[Path | None, kinds.FilePath()]
+    """file of the certificates that sign the follower's, in PEM"""
+    tls_cert: Annotated[Path | None, kinds.FilePath()]
+    """file of our own certificate …"""
+    tls_key: Annotated[Path | None, kinds.FilePath()]
+    """… and of its key, without a password"""
+    tls_name: Annotated[str, kinds.Text("", in_words="its host")]
+    """the name in the follower's certificate"""
+
+    def check(self, row: Fields) -> None:
+        if self.mode == "sync" and self.when_away is None:
+            row.fault(
+                ("when_away",),
+                "is needed with mode: sync (defer: no submit without the follower; go_on: the gate goes on alone)",
+            )
+        if self.mode == "async" and self.when_away is not None:
+            row.fault(("when_away",), "has no meaning with mode: async")
+        tls = (self.tls_ca, self.tls_cert, self.tls_key)
+        if any(one is None for one in tls) and (any(tls) or not is_loopback(self.address.host)):
+            row.fault((), "needs tls_ca, tls_cert and tls_key: a journal does not leave this machine in clear")
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@dataclass(frozen=True, slots=True)
 class RuleRevisions:
     """How rule sets take effect, and where earlier sets are kept."""
 
@@ -254,12 +300,18 @@ class SharedStore:
     """file of our own certificate, where they ask for one …"""
     tls_key: Annotated[Path | None, kinds.FilePath()]
     """… and of its key, without a password"""
-    parts: Annotated[int, kinds.WholeNumber(16, 1, 256)]
-    """number of parts into which records are divided; a cluster's shards share the parts, so it must be at least the largest
-    number of shards ever planned. The same on all nodes, fixed when the store is first used"""
+    parts: Annotated[int, kinds.WholeNumber(0, 1, 256, in_words="as the store has, 256 in a new one")]
+    """number of parts into which the records of a new store are divided; a cluster's shards share the parts, so it must be at
+    least the largest number of shards ever planned. Fixed when the store is first used"""
     deadline_s: Annotated[float, kinds.DecimalNumber(0.25, 0.01, 10)]
     """longest time for a call; after it the store counts as out of reach, and [rules use what this node
     knows](many-gates.md#when-the-store-is-out-of-reach)"""
+    persons_max: Annotated[int, kinds.WholeNumber(0, 100_000, 1_000_000_000, in_words="no bound")]
+    """number of persons in the copy of each worker from which on it drops those without an opt-out, another fact, or a message in the last 15
+    minutes: the store has them. A store that comes back empty gets the dropped ones from other gates, or not at all"""
+    gather_ms: Annotated[float, kinds.DecimalNumber(5, 0, 10)]
+    """longest interval between two batches of messages: under load messages wait so long for each other, and cost less. It grows with
+    the load, from 0 at rest to this at 4,000 messages a second; `0`: never"""
     reassert_s: Annotated[float, kinds.DecimalNumber(60, 1, 3600)]
     """when the store is in reach again, the node writes again what it noted in this time before the failure: more than a
     failover of the store can lose"""
@@ -333,6 +385,8 @@ class StoragePaths(NamedTuple):
     sealing: Sealing = Sealing(())
     keys: Path | None = None
     """Folder of the archive's keys, which backups leave out."""
+    archive: Path | None = None
+    """Folder of the journal's tables, which only a follower has, too."""
 
 
 _OUTCOMES = {outcome.word: outcome for outcome in Outcome}
@@ -362,6 +416,7 @@ class Settings:
     shared: Annotated[SharedStore | None, kinds.Section(SharedStore, optional=True)]
     journal: Annotated[Path, kinds.FilePath("journal", needed=True)]
     """folder of the journal"""
+    follower: Annotated[Follower | None, kinds.Section(Follower, optional=True)]
     rules: Annotated[Path, kinds.FilePath("rules", needed=True)]
     """folder of the rules"""
     rules_may_be_empty: Annotated[bool, kinds.Flag(False)]

@@ -15,8 +15,10 @@ at a time than the gate serves.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
+import socket
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -100,25 +102,38 @@ class GateClient:
 
     async def own(self, token: str, path: str, given: Mapping[str, Any] | None = None, /, **query: str) -> dict[str, Any]:
         """JSON of the gate's HTTP, by the provider's token. ``given``: what is posted."""
-        found: dict[str, Any] = json.loads(await asyncio.to_thread(self._own, token, path, query, given=given))
+        connection = self._connection()
+        try:
+            answer = await asyncio.to_thread(self._own, connection, token, path, query, given=given)
+        except asyncio.CancelledError:
+            if connection.sock is not None:  # the thread is waiting for it, and the gate sees that nobody does any more
+                with contextlib.suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+            raise
+        found: dict[str, Any] = json.loads(answer)
         return found
 
     async def ready(self) -> dict[str, Any]:
         """The gate's ``/readyz``: ``why`` it is not ready, and ``notes`` of what to fix."""
-        found: dict[str, Any] = json.loads(await asyncio.to_thread(self._own, "", "/readyz", {}, (200, 503)))
+        found: dict[str, Any] = json.loads(
+            await asyncio.to_thread(self._own, self._connection(), "", "/readyz", {}, (200, 503))
+        )
         return found
+
+    def _connection(self) -> http.client.HTTPConnection:
+        host, port = self._places.http
+        reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 # looked up, not listened on
+        return http.client.HTTPConnection(reached, port, timeout=OWN_S)
 
     def _own(
         self,
+        connection: http.client.HTTPConnection,
         token: str,
         path: str,
         query: dict[str, str],
         fine: tuple[int, ...] = (200,),
         given: Mapping[str, Any] | None = None,
     ) -> bytes:
-        host, port = self._places.http
-        reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 # looked up, not listened on
-        connection = http.client.HTTPConnection(reached, port, timeout=OWN_S)
         who = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             at, posted = f"{path}?{urlencode(query)}" if query else path, None if given is None else json.dumps(given)

@@ -5,6 +5,7 @@ Never: a page shown without the permission it needs, a change without the sessio
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -17,8 +18,9 @@ from proxy.console.metric_sampling import Sampling
 from proxy.console.sessions import LoginSession
 from proxy.console.translations import Translator
 from proxy.model.roles import Permission
-from proxy.operations.client import Conversation
+from proxy.operations.client import CannotAsk, Conversation
 from proxy.operations.declaration import Operation
+from proxy.operations.http import done_before_gone
 
 FORM_BYTES_MAX = 256 * 1024
 """A form without files; ``Page.post(body_max=…)`` says otherwise."""
@@ -161,7 +163,12 @@ class PageRequest:
         return await self.asking.run(self.session.token, *argv, **how)
 
     async def own(self, path: str, given: Mapping[str, Any] | None = None, /, **query: str) -> dict[str, Any]:
-        return await self.asking.own(self.session.token, path, given, **query)
+        """What the gate's HTTP answers; nobody waits for it once the visitor has left."""
+        answer = asyncio.ensure_future(self.asking.own(self.session.token, path, given, **query))
+        if not await done_before_gone(self.request, answer):
+            answer.cancel()
+            raise CannotAsk("the page was left")
+        return await answer
 
     # -- answers
 

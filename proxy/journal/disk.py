@@ -136,6 +136,8 @@ class OsDisk:
         return sorted(file.name for file in self.path.iterdir() if file.name.endswith(SUFFIX))
 
     def read(self, name: str, size: int = -1, at: int = 0) -> bytes:
+        if size >= 0 and (opened := self._files.get(name)) is not None:
+            return os.pread(opened, size, at)
         with (self.path / name).open("rb") as file:
             if at:
                 file.seek(at)

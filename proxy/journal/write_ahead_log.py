@@ -8,7 +8,7 @@ What is in the journal happened; what is not in it was never acknowledged.
     append()        gives a sequence number and buffers
     write(now)      one write of one commit group: its records survive the death of the process
     sync()          one fdatasync, in another thread: what was written before it began survives a power loss
-    note_synced()   back on the loop: from now on ``synced`` says so
+    note_synced()   back on the loop: from now on ``durable`` says so, and ``synced``, unless a follower must have it first
 
 A write that fails leaves the file as it was and drops the group. Its sequence numbers are given again, and the caller must undo or append
 anew (``JournalDown.dropped`` holds the records). Errors:
@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from proxy.journal.disk import Disk, OsDisk
 from proxy.journal.scan import (
@@ -111,7 +111,14 @@ class Journal:
         except OSError as error:
             raise JournalDown(f"journal {disk}: {error.strerror or error}") from error
         self._sealer = disk.ring.sealer(self.identity)
+        self.durable = self.written
+        """The last record that survives a power loss of this machine."""
         self.synced = self.written
+        """The last record that answers may rely on: ``durable``, unless a follower must have it, too."""
+        self.on_durable: Callable[[int, str, int], None] | None = None
+        """Gets ``durable`` and where its octets end; then it is who sets ``synced`` (cluster/follower_link.py)."""
+        self.held = ""
+        """Why nothing may be written now; empty when it may."""
 
     @property
     def end(self) -> tuple[str, int]:
@@ -175,21 +182,23 @@ class Journal:
 
     def mark(self, now: float) -> None:
         """Writes an empty group when there is something new to claim as synced: after it, damage to that cannot pass as torn."""
-        if self.synced > self._claim and not self._buffer:
+        if self.durable > self._claim and not self._buffer and not self.held:
             self._write(now)
 
     def _write(self, now: float) -> None:
         time_ms = int(now * 1000)
         last, count = self._next, self._next - self.written
         try:
+            if self.held:
+                raise OSError(0, self.held)
             if self._unsynced_bytes > UNSYNCED_BYTES_MAX:
                 raise OSError(0, "the disk does not sync")
             if not self._segment or self._full(time_ms):
                 self._roll(time_ms)
             records = b"".join(self._buffer)
             if self._sealer is not None and records:
-                records = seal_group(self._sealer, self.chain, records, last, count, self.synced, time_ms)
-            closing, chain = close_group(self.chain, records, last, count, self.synced, time_ms)
+                records = seal_group(self._sealer, self.chain, records, last, count, self.durable, time_ms)
+            closing, chain = close_group(self.chain, records, last, count, self.durable, time_ms)
             data = records + closing
             self.disk.append(self._segment, self._size, data)
         except OSError as error:
@@ -200,7 +209,7 @@ class Journal:
         self._track_unsynced(last, self._size, data, now)
         self._size += len(data)
         self.written_bytes += len(data)
-        self.chain, self.written, self._claim = chain, last, self.synced
+        self.chain, self.written, self._claim = chain, last, self.durable
         self._buffer.clear()
 
     def _full(self, time_ms: int) -> bool:
@@ -215,9 +224,9 @@ class Journal:
 
     def _roll(self, time_ms: int) -> None:
         """Begins a new segment. The old one may still have unsynced groups: they stay in ``_unsynced`` with its name."""
-        if self._segment and not self.synced:  # or after a power loss the second might be there without the first
+        if self._segment and not self.durable:  # or after a power loss the second might be there without the first
             self.disk.sync(self._segment)
-        header = SegmentHeader(self.node, self.written + 1, self.synced, time_ms, self.identity, self.chain, self._form)
+        header = SegmentHeader(self.node, self.written + 1, self.durable, time_ms, self.identity, self.chain, self._form)
         name, data = segment_name(self.written + 1), pack_header(header)
         self.disk.append(name, 0, data)
         self._sealer, self._outdated = self.disk.ring.sealer(self.identity), False
@@ -267,15 +276,20 @@ class Journal:
 
     def note_synced(self, sequence: int) -> None:
         """On the loop, with what ``sync`` returned."""
-        if sequence < self.synced:
+        if sequence < self.durable:
             return
-        self.synced = sequence
-        unsynced = self._unsynced
+        self.durable = sequence
+        unsynced, name, end = self._unsynced, "", 0
         while unsynced and unsynced[0][0] <= sequence:
-            _, name, _, data, _ = unsynced.popleft()
+            _, name, offset, data, _ = unsynced.popleft()
+            end = offset + len(data)
             self._unsynced_bytes -= len(data)
             if name != self._segment and (not unsynced or unsynced[0][1] != name):
                 self.disk.release(name)
+        if self.on_durable is None:
+            self.synced = sequence
+        elif name:
+            self.on_durable(sequence, name, end)
 
     def lag(self, now: float) -> float:
         """Seconds since the oldest unsynced write; 0 if all is synced."""

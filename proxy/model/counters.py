@@ -73,6 +73,7 @@ class GateCounters:
     def __init__(self) -> None:
         self.submits = _new_counts()  # provider, category, verdict, reason
         self.shadow = _new_counts()  # rule, verdict
+        self.proposed = _new_counts()  # rule, verdict: of a set that waits, which no rule in force said
         self.rule_hits = _new_counts()  # rule, province
         self.refused = _new_counts()  # provider, province
         self._own_refused: set[str] = set()  # providers that have a label of their own there

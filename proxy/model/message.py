@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import cython
 
@@ -295,12 +295,15 @@ ORDER_NUMBERS_FROM = 0x8000
 """A verdict's breaches number an order by this plus the lower 15 bits of its id; rules have the numbers below."""
 
 
-class Counters(Protocol):
+@cython.cclass
+class Counters:
     """Counts that belong to no single recipient (limits whose key lacks ``recipient``)."""
 
-    def count(self, key: int, after: float, most: int = 0) -> int:
+    @cython.ccall
+    def count(self, key: Any, after: cython.longlong, most: Any = 0) -> cython.longlong:
         """The takes under this 64-bit key later than ``after``. ``most``: the limit that the caller compares with, 0 if it only reads:
         counters over several nodes hand out portions of the limit."""
+        raise NotImplementedError
 
 
 class Take(NamedTuple):
@@ -350,6 +353,8 @@ class Verdict:
     province: str
     template: cython.uint
     takes: tuple[Take, ...]
+    wants_a_word: cython.bint
+    """Whether the journal needs more than the numbers of the rules that object (Breach.wants_a_word)."""
 
     def __init__(
         self,
@@ -370,3 +375,7 @@ class Verdict:
         self.province = province  # of the person's number, "unknown" is a value
         self.template = template  # 32-bit fingerprint of the text with digits masked
         self.takes = takes  # aggregates to take from when it goes out
+        self.wants_a_word = False
+        for breach in breaches:
+            if breach.wants_a_word:
+                self.wants_a_word = True

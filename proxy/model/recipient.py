@@ -1,6 +1,4 @@
-"""Defines a recipient's entries, opt-outs and consents, and the Recipient protocol.
-
-Policy reads a record through ``Recipient``.
+"""Defines a recipient's entries, opt-outs and consents, as policy reads them.
 
 In: nothing. Out: values that every package may hold, and the 32 bytes of an entry. Never: how a record is stored
 (state/record/record.py), input or output, a clock. Times are seconds since 1970 (UTC) unless a name says otherwise.
@@ -11,10 +9,14 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-from proxy.model.message import UNSIGNED, Category, Facts, Sender
+import cython
+
+from proxy.model.message import UNSIGNED, Category, Facts, Message, Sender
 from proxy.model.number import masked_repr
+from proxy.native.octet_runs import u32_in
+from proxy.native.octets import pack_row
 
 
 class Entry(NamedTuple):
@@ -61,16 +63,29 @@ class Entry(NamedTuple):
         )  # fmt: skip
 
 
+HEAD_BYTES = 7
+"""Of a record, before its entries."""
+ENTRY_BYTES = 32
+_HEAD = cython.declare(cython.Py_ssize_t, HEAD_BYTES)
+_ENTRY = cython.declare(cython.Py_ssize_t, ENTRY_BYTES)
 ENTRY = struct.Struct(">QQIIII")
 """One packed entry: id 48 + keyword 16, signature (or ``unsigned``) 48 + (consent 5, asks 1, subcategory 6, category 2, state 2), time,
 provider, port, template."""
 _pack_entry = ENTRY.pack
 
 
-def pack_entry(number: int, time: int, facts: Facts, sender: Sender, template: int, consent: int = 0) -> bytes:
+@cython.ccall
+def pack_entry(
+    number: cython.ulonglong,
+    time: cython.uint,
+    facts: Facts,
+    sender: Sender,
+    template: cython.uint,
+    consent: cython.ulonglong = 0,
+) -> bytes:
     """The packed Entry of a sent message in state OPEN, without making an Entry: every message needs one."""
-    flags = facts.packed | consent << 11
-    return _pack_entry(number << 16 | facts.keyword_hash, flags, time, sender.provider_hash, sender.port_hash, template)
+    flags: cython.ulonglong = facts.packed | consent << 11
+    return pack_row(number << 16 | facts.keyword_hash, flags, time, sender.provider_hash, sender.port_hash, template)
 
 
 CATEGORIES = (Category.OTP, Category.NOTICE, Category.MARKETING, Category.MARKETING)  # the fourth is never written
@@ -99,8 +114,6 @@ class EntryFilter(NamedTuple):
     subcategories: frozenset[int] | None = None
     signatures: frozenset[int] | None = None
     providers: frozenset[int] | None = None
-    ports: frozenset[int] | None = None
-    template: int | None = None
 
 
 class OptOut(NamedTuple):
@@ -139,38 +152,45 @@ class Consent(NamedTuple):
     reviewed_by: str  # the person who accepted the proof, empty = not reviewed
 
 
-class Recipient(Protocol):
-    """The read interface of a recipient's record for policy (state.record implements it on packed bytes)."""
+@cython.no_gc
+@cython.freelist(64)
+@cython.cclass
+class Recipient:
+    """A recipient's record as policy reads it. Its entries are read where they are packed; a kind of record says the rest."""
 
-    @property
-    def held(self) -> int:
-        """The number of entries."""
+    data: bytes
+    """HEAD_BYTES, the entries, oldest first, and the facts (state/record/record.py)."""
+    held: cython.Py_ssize_t
+    """The number of entries."""
+    bare: cython.bint
+    """Whether the record has entries only: then nothing else need be asked. That holds for nearly all recipients."""
+    unconcerned: cython.bint
+    """Whether it was judged as if it were bare (see ``concerns``)."""
+    _refused: Any  # Sequence[OptOut] | None
+    """The opt-outs, once they are unpacked."""
 
-    @property
-    def bare(self) -> bool:
-        """Whether the record has entries only, no opt-out and no unknown outcome. That holds for nearly all recipients."""
-
-    def count(self, after: int, pick: EntryFilter, enough: int) -> int:
-        """How many entries newer than ``after`` (exclusive, seconds) match; may stop at ``enough``."""
-
-    def may_hold(self, marks: Sequence[bytes], enough: int) -> bool:
-        """Whether at least ``enough`` entries may contain one of these marks (packed fields of an Entry). It costs a tenth of ``count`` and is
-        called before it: False is certain, True is not."""
-
-    def newest(self) -> int:
+    @cython.ccall
+    def newest(self) -> cython.longlong:
         """Time of the newest entry, 0 if none."""
+        return u32_in(self.data, _HEAD + self.held * _ENTRY - 16) if self.held else 0
 
-    def times(self) -> Sequence[int]:
-        """Times of all entries, oldest first."""
+    @cython.ccall
+    def concerns(self, match: Any, message: Message, facts: Facts) -> cython.bint:
+        """Whether anything beside the entries may matter to a message. ``match``: policy's RefusalMatch. True proves nothing."""
+        return True
 
     def opt_outs(self) -> Sequence[OptOut]:
         """Opt-outs, oldest first, expired ones included."""
+        raise NotImplementedError
 
     def asked(self) -> Sequence[int]:
         """Signatures (hash48) under which the recipient was ever asked for consent."""
+        raise NotImplementedError
 
     def refused_texts(self) -> Sequence[RefusedText]:
         """Texts that the recipient refused."""
+        raise NotImplementedError
 
     def consents(self, advertisers: frozenset[str], categories: frozenset[str], now: float) -> Sequence[Consent]:
         """The newest consent to such messages, and its withdrawals."""
+        raise NotImplementedError

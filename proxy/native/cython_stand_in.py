@@ -25,7 +25,7 @@ def freelist(*_: Any, **__: Any) -> Callable[[Marked], Marked]:
     return cclass
 
 
-boundscheck = wraparound = nonecheck = cdivision = exceptval = freelist
+boundscheck = wraparound = nonecheck = cdivision = exceptval = annotation_typing = freelist
 
 
 def cast(kind: Any, value: Any) -> Any:

@@ -12,18 +12,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
-from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar, cast
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-PURE: dict[str, Callable[..., Any]] = {}
-"""The Python versions, by the names of their compiled versions."""
 ROOT = Path(__file__).parents[2]
 BUILT_FOLDER = Path(__file__).with_name("built")
 
@@ -79,40 +74,3 @@ WHY_NOT = install()
 """Why the compiled modules are not in use, and what to do; empty if they are."""
 BUILT = not WHY_NOT
 """Whether the compiled modules are in use."""
-
-
-def compiled(name: str) -> Callable[[Function], Function]:
-    """Replaces a function by its compiled version of this name where that was built."""
-
-    def choose(function: Function) -> Function:
-        PURE[name] = function
-        return cast("Function", getattr(_accelerated(), name, function))
-
-    return choose
-
-
-def replace_marked() -> None:
-    """Replaces functions that were marked before the compiled module was ready: it imports converted modules, and those import others."""
-    replaced = {id(function): getattr(_module, name) for name, function in PURE.items() if hasattr(_module, name)}
-    for module in [module for name, module in sys.modules.items() if name.startswith("proxy.")]:
-        kinds = [kind for kind in vars(module).values() if isinstance(kind, type) and kind.__module__ == module.__name__]
-        for owner in (module, *kinds):
-            for name, held in list(vars(owner).items()):
-                is_static = isinstance(held, staticmethod)
-                found = replaced.get(id(held.__func__ if is_static else held))
-                if found is not None:
-                    setattr(owner, name, staticmethod(found) if is_static else found)
-
-
-def _accelerated() -> ModuleType | None:
-    """The module of compiled versions, imported when the first function asks for one: most commands need none. None while it is imported."""
-    global _asked, _module  # noqa: PLW0603 # once in a process
-    if BUILT and not _asked:
-        _asked = True
-        _module = import_module("proxy.native.accelerated")
-        replace_marked()
-    return _module
-
-
-_asked = False
-_module: ModuleType | None = None

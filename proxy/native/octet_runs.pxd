@@ -1,10 +1,11 @@
 # Finds, compares and hashes a run of octets within bytes. It is C because an object for such a run costs more than what is done with it here.
 
+from cpython.array cimport array
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from libc.string cimport memchr, memcmp, memcpy
 
-from proxy.native.octets cimport _prefetch, _u64_at, octet, u64
+from proxy.native.octets cimport _items_of, _prefetch, _u32_at, _u64_at, octet, u64
 
 
 cdef inline Py_ssize_t find_zero(bytes data, Py_ssize_t begin, Py_ssize_t end) noexcept:
@@ -49,7 +50,34 @@ cdef inline u64 u64_in(bytes data) noexcept:
     return _u64_at(<const octet *>PyBytes_AS_STRING(data))
 
 
+cdef inline unsigned int u32_in(bytes data, Py_ssize_t at) noexcept:
+    return _u32_at(<const octet *>PyBytes_AS_STRING(data) + at)
+
+
+cdef inline u64 u48_in(bytes data, Py_ssize_t at) noexcept:
+    return _u64_at(<const octet *>PyBytes_AS_STRING(data) + at) >> 16
+
+
+cdef inline Py_ssize_t u16_of(array held, Py_ssize_t at) noexcept:
+    return held.data.as_ushorts[at]
+
+
+cdef inline Py_ssize_t place_of(object one, object other, Py_ssize_t mask) noexcept:
+    cdef u64 mixed = (<u64><PyObject *>one >> 4) * <u64>0x9E3779B97F4A7C15 ^ (<u64><PyObject *>other >> 4) * <u64>0xC2B2AE3D27D4EB4F
+    return <Py_ssize_t>(mixed >> 32) & mask
+
+
+cdef inline void prefetch_item(list held, Py_ssize_t at) noexcept:
+    _prefetch(_items_of(held) + at)
+
+
 cdef inline void prefetch(object held) noexcept:
     _prefetch(<PyObject *>held)
     _prefetch(<const char *><PyObject *>held + 64)
     _prefetch(<const char *><PyObject *>held + 128)
+
+
+cdef inline void prefetch_rest(bytes held) noexcept:
+    cdef Py_ssize_t at
+    for at in range(192, PyBytes_GET_SIZE(held) + 32, 64):
+        _prefetch(<const char *><PyObject *>held + at)

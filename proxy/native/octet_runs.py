@@ -5,6 +5,9 @@ Compiled modules do it in C (octet_runs.pxd): the places are not checked there.
 
 from __future__ import annotations
 
+from array import array
+from typing import Any
+
 
 def find_zero(data: bytes, begin: int, end: int) -> int:
     """The place of the first NUL from ``begin`` on and before ``end``; -1: there is none."""
@@ -31,5 +34,33 @@ def u64_in(data: bytes) -> int:
     return int.from_bytes(data[:8], "big")
 
 
+def u32_in(data: bytes, at: int) -> int:
+    """The number of 32 bits at a place."""
+    return int.from_bytes(data[at : at + 4], "big")
+
+
+def u48_in(data: bytes, at: int) -> int:
+    """The number of 48 bits at a place, behind which are two octets more."""
+    return int.from_bytes(data[at : at + 6], "big")
+
+
+def u16_of(held: array[int], at: int) -> int:
+    """An item of an array of 16-bit numbers."""
+    return held[at]
+
+
+def place_of(one: object, other: object, mask: int) -> int:
+    """A place for two objects among a power of two, less one, of places."""
+    return hash((id(one), id(other))) & mask
+
+
+def prefetch_item(held: list[Any], at: int) -> None:
+    """Loads the address of an item into the processor's cache."""
+
+
 def prefetch(held: object) -> None:
     """Loads an object into the processor's cache."""
+
+
+def prefetch_rest(held: bytes) -> None:
+    """Loads what ``prefetch`` leaves out of long octets."""

@@ -54,6 +54,8 @@ cdef enum:
 
 cpdef bytes pack_u48(u64 number)
 cpdef bytes pack_u64(u64 number)
+cpdef bytes pack_row(u64 first, u64 second, unsigned int third, unsigned int fourth, unsigned int fifth, unsigned int sixth)
 cpdef bytes pack_pdu(unsigned int command_id, unsigned int status, unsigned int sequence, bytes body)
 cpdef bytes insert(bytes data, Py_ssize_t place, bytes piece, Py_ssize_t at, octet value)
+cpdef bytes splice_record(bytes data, Py_ssize_t begin, Py_ssize_t end, u64 head, u64 version, bytes record)
 cpdef bytes splice(bytes data, Py_ssize_t begin, Py_ssize_t end, bytes head, bytes piece)

@@ -20,6 +20,18 @@ cpdef bytes pack_u64(u64 number):
     return packed
 
 
+cpdef bytes pack_row(u64 first, u64 second, unsigned int third, unsigned int fourth, unsigned int fifth, unsigned int sixth):
+    cdef bytes packed = PyBytes_FromStringAndSize(NULL, 32)
+    cdef octet *to = <octet *>PyBytes_AS_STRING(packed)
+    _put_u64(to, first)
+    _put_u64(to + 8, second)
+    _put_u32(to + 16, third)
+    _put_u32(to + 20, fourth)
+    _put_u32(to + 24, fifth)
+    _put_u32(to + 28, sixth)
+    return packed
+
+
 cpdef bytes pack_pdu(unsigned int command_id, unsigned int status, unsigned int sequence, bytes body):
     cdef bytes packed = PyBytes_FromStringAndSize(NULL, 16 + PyBytes_GET_SIZE(body))
     cdef octet *to = <octet *>PyBytes_AS_STRING(packed)
@@ -43,6 +55,22 @@ cpdef bytes insert(bytes data, Py_ssize_t place, bytes piece, Py_ssize_t at, oct
     memcpy(to + place, PyBytes_AS_STRING(piece), more)
     memcpy(to + place + more, PyBytes_AS_STRING(data) + place, size - place)
     to[at] = value
+    return whole
+
+
+cpdef bytes splice_record(bytes data, Py_ssize_t begin, Py_ssize_t end, u64 head, u64 version, bytes record):
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(record), rest = PyBytes_GET_SIZE(data) - end
+    cdef bytes whole
+    cdef octet *to
+    if not 0 <= begin <= end or rest < 0 or size < 6:
+        raise ValueError("beyond the data")
+    whole = PyBytes_FromStringAndSize(NULL, begin + 8 + size + rest)
+    to = <octet *>PyBytes_AS_STRING(whole)
+    memcpy(to, PyBytes_AS_STRING(data), begin)
+    _put_u64(to + begin, head)
+    _put_u48(to + begin + 8, version)
+    memcpy(to + begin + 14, PyBytes_AS_STRING(record) + 6, size - 6)
+    memcpy(to + begin + 8 + size, PyBytes_AS_STRING(data) + end, rest)
     return whole
 
 

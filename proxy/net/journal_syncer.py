@@ -116,7 +116,7 @@ class Syncer:
         self._behind_turn = small and not self._running and self.times.fast()
 
     def sync_behind_turn(self) -> bool:
-        """Syncs what the turn has written, if the loop is to do that; whether it has. ``done`` is not called."""
+        """Syncs what the turn has written, if the loop is to do that; whether answers may go. ``done`` is not called."""
         if not self._behind_turn:
             return False
         self._behind_turn = False
@@ -137,7 +137,7 @@ class Syncer:
         ended_s = self._monotonic()
         self.times.note_in_loop(ended_s - self._begun_s, ended_s)
         self._synced(sequence)
-        return True
+        return self._journal.synced >= sequence  # else a follower must have it, too
 
     def look(self) -> None:
         """Processes the end of a sync without waiting for the loop, so that a long turn sends its answers at its own end."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import cython
 
 from proxy.model.message import Category
-from proxy.relay.pending_submit import PendingSubmit
+from proxy.relay.pending_submit import PendingSubmit, Places, SubmitLane
 
 WEIGHTS = {Category.OTP: 8, Category.NOTICE: 4, Category.MARKETING: 1}
 """Of 13 turns under full load (DESIGN §4): urgent classes go first, but marketing is never starved."""
@@ -69,32 +69,19 @@ class FairQueue:
         return pending
 
 
-class Lane:
+class Lane(SubmitLane):
     """``hold`` reserves a place before the verdict is written; ``put`` fills it; ``take`` empties it.
 
     New submits wait unsorted: while the lane is emptied as fast as it fills, there is no contention and the queues stay unused.
     """
 
-    __slots__ = (
-        "name", "code", "up", "apart", "debt", "came", "held", "bound", "_total", "_most", "_fresh", "_queues", "_queued", "_turn", "_wake",
-        "__dict__",
-    )  # fmt: skip
-    # fields at fixed offsets, which compiled functions read (native/accelerated.pyx); the dictionary lets tests replace methods
-
     def __init__(self, name: str, code: str, tps: float, wake: Callable[[], None]) -> None:
         self.name = name
         self.code = code
-        self.up = False
-        """Whether any link can take submits now; set by the owner of the links."""
-        self.apart = 0
-        """Requests in flight that get their own answers (pending_submit.OtherRequest)."""
-        self.debt = 0
-        """Messages sent within others (submit_multi): still to be counted against the rate."""
+        self.up, self.apart, self.debt = False, 0, 0
         self.came = 0
         """Submits put so far."""
-        self.held = [0] * len(Category)
-        """Places reserved or filled, by class."""
-        self._total = 0
+        self.places = Places()
         self.limit_to(tps)
         self._fresh: list[PendingSubmit] = []
         self._queues = [FairQueue() for _ in Category]
@@ -105,7 +92,12 @@ class Lane:
     def limit_to(self, tps: float) -> None:
         """Sets the rate: a second of it may wait."""
         self.bound = max(QUEUE_MIN, round(tps * QUEUE_S))
-        self._most = [self.bound * SHARE[category] for category in Category]
+        self.places.most = [self.bound * SHARE[category] for category in Category]
+
+    @property
+    def held(self) -> list[int]:
+        """Places reserved or filled, by class."""
+        return self.places.by_category
 
     @property
     def size(self) -> int:
@@ -117,18 +109,7 @@ class Lane:
 
     def limit(self, category: Category) -> int:
         """From how many taken places on, of all classes, this class is refused."""
-        return math.ceil(self._most[category])
-
-    def hold(self, category: Category) -> bool:
-        if self._total >= self._most[category]:
-            return False
-        self._total += 1
-        self.held[category] += 1
-        return True
-
-    def release(self, category: Category) -> None:
-        self._total -= 1
-        self.held[category] -= 1
+        return math.ceil(self.places.most[category])
 
     def put(self, pending: PendingSubmit) -> None:
         self._fresh.append(pending)
@@ -148,8 +129,8 @@ class Lane:
             taken, self._fresh = fresh, []
         else:
             taken = self._take_in_turn(most)
-        self._total -= len(taken)
-        return release_places(taken, self.held, taken is fresh)
+        self.places.total -= len(taken)
+        return release_places(taken, self.places.by_category, taken is fresh)
 
     def _take_in_turn(self, most: int) -> list[PendingSubmit]:
         queues = self._queues

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from proxy.config import Carrier, Settings, Tls
+from proxy.config import Carrier, Follower, Settings, Tls
 
 CERTIFICATE_BYTES_MAX = 1 << 20
 
@@ -24,28 +24,43 @@ class TlsError(ValueError):
 
 def for_providers(tls: Tls) -> ssl.SSLContext:
     """The listener's context; with ``client_ca`` only clients with a certificate signed by it are accepted. Raises TlsError."""
+    return for_listener("smpp.tls", tls.cert, tls.key, tls.client_ca)
+
+
+def for_listener(where: str, cert: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
+    """The same for any listener; ``where``: its name in errors."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_TICKET
     context.num_tickets = 0  # binds live for hours: resuming sessions gains nothing
-    _identify(context, "smpp.tls", tls.cert, tls.key)
-    if tls.client_ca is not None:
-        _trust(context, "smpp.tls.client_ca", tls.client_ca)
+    _identify(context, where, cert, key)
+    if client_ca is not None:
+        _trust(context, f"{where}.client_ca", client_ca)
         context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 
 def for_carrier(carrier: Carrier) -> ssl.SSLContext:
     """The context of links to a carrier, whose certificate must match its name. Raises TlsError."""
-    where = f"carrier {carrier.name}"
+    return _for_client(f"carrier {carrier.name}", carrier.tls_ca, carrier.tls_cert, carrier.tls_key)
+
+
+def for_follower(follower: Follower) -> ssl.SSLContext | None:
+    """The context of links to the journal's follower; None without TLS. Raises TlsError."""
+    return (
+        _for_client("follower", follower.tls_ca, follower.tls_cert, follower.tls_key) if follower.tls_ca is not None else None
+    )
+
+
+def _for_client(where: str, authority: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which checks the name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if carrier.tls_ca is not None:
-        _trust(context, f"{where}: tls_ca", carrier.tls_ca)
+    if authority is not None:
+        _trust(context, f"{where}: tls_ca", authority)
     else:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-    if carrier.tls_cert is not None and carrier.tls_key is not None:
-        _identify(context, where, carrier.tls_cert, carrier.tls_key)
+    if certificate is not None and key is not None:
+        _identify(context, where, certificate, key)
     return context
 
 

@@ -35,11 +35,12 @@ Check = Callable[[str, str, str], "bool | Awaitable[bool] | None"]
 
 
 class CommandRefused(Exception):
-    """A command cannot be done: the text says whose fault it is and what to do. ``cause``: one of CAUSES, for programs."""
+    """A command cannot be done: the text says whose fault it is and what to do. ``cause``: one of CAUSES, for programs.
+    ``rows``: of a file that was sent, the line and the fault of each bad row."""
 
-    def __init__(self, text: object, cause: str = "") -> None:
+    def __init__(self, text: object, cause: str = "", rows: Sequence[tuple[int, str]] = ()) -> None:
         super().__init__(text)
-        self.cause = cause
+        self.cause, self.rows = cause, rows
 
 
 class Authorization:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,11 +24,12 @@ ANSWER_S = 120.0
 
 
 class CannotAsk(Exception):
-    """The gate cannot be reached, or refuses; the text is for people. ``cause``: one of ``authorization.CAUSES``, if the gate sends one."""
+    """The gate cannot be reached, or refuses; the text is for people. ``cause`` and ``rows``: as authorization.CommandRefused has them, if the
+    gate sends them."""
 
-    def __init__(self, text: object, cause: str = "") -> None:
+    def __init__(self, text: object, cause: str = "", rows: Sequence[tuple[int, str]] = ()) -> None:
         super().__init__(text)
-        self.cause = cause
+        self.cause, self.rows = cause, rows
 
 
 class NobodyAnswers(CannotAsk):
@@ -97,7 +98,7 @@ class Conversation:
             raise CannotAsk(f"{self.path}: the gate hung up before it answered (the log has more)")
         said: Mapping[str, Any] = json.loads(line)
         if "error" in said:
-            raise CannotAsk(said["error"], said.get("cause", ""))
+            raise CannotAsk(said["error"], said.get("cause", ""), said.get("rows", ()))
         return said
 
     def lines(self) -> Iterator[Mapping[str, Any]]:

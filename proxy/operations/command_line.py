@@ -65,7 +65,22 @@ def add_commands(app: typer.Typer, declared: Iterable[type[Operations] | OwnComm
     for words, one in commands.items():
         if words not in groups:
             group, _, word = words.rpartition(" ")
-            groups[group].command(word, epilog=_example(one))(_function(one))
+            kind = _with_bare(one.bare) if isinstance(one, OwnCommand) and one.bare else None
+            groups[group].command(word, cls=kind, epilog=_example(one))(_function(one))
+
+
+def _with_bare(bare: Mapping[str, Callable[[], str]]) -> type[typer.core.TyperCommand]:
+    """Some options may stand without a value, which typer does not know."""
+
+    class WithBare(typer.core.TyperCommand):
+        def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override] # of click's own classes
+            given = [
+                f"{word}={bare[word]()}" if word in bare and following.startswith("-") else word
+                for word, following in zip(args, [*args[1:], "-"], strict=True)
+            ]
+            return super().parse_args(ctx, given)
+
+    return WithBare
 
 
 def _example(one: Operation | OwnCommand) -> str | None:

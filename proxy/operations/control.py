@@ -119,7 +119,8 @@ class ControlServer(ControlSocket):
             self._authorization.demand(asker, self._wanted[name], name)
             return {"ok": await self._commands[name](Call(name, args, asker, peer, self._authorization, reader, writer))}
         except CommandRefused as refused:
-            return {"error": str(refused), **({"cause": refused.cause} if refused.cause else {})}
+            more = {"cause": refused.cause, "rows": refused.rows}
+            return {"error": str(refused), **{name: one for name, one in more.items() if one}}
         except (OSError, TimeoutError):
             return None
         except Exception as error:  # whatever failed: messages go on, and the client gets an error

@@ -244,9 +244,13 @@ class OwnCommand(NamedTuple):
     function: Callable[..., None]
     example: str
     programs: tuple[Program, ...]
+    bare: Mapping[str, Callable[[], str]] = {}  # of a NamedTuple
+    """Options that need no value, and the one that they have without."""
 
 
-def command(words: str, *programs: Program, example: str = "") -> Callable[[Command], Command]:
+def command(
+    words: str, *programs: Program, example: str = "", bare: Mapping[str, Callable[[], str]] | None = None
+) -> Callable[[Command], Command]:
     """Declares a command of the command line. ``programs``: the API's paths that run it. Arguments with a form become options; others are
     typer's own."""
 
@@ -254,7 +258,7 @@ def command(words: str, *programs: Program, example: str = "") -> Callable[[Comm
         summary = (inspect.getdoc(function) or "").partition("\n")[0]
         parameters = parameters_of(function)
         served = tuple(replace(one, words=words, parameters=parameters, summary=one.summary or summary) for one in programs)
-        function.declared = OwnCommand(words, function, example, served)  # type: ignore[attr-defined]
+        function.declared = OwnCommand(words, function, example, served, bare or {})  # type: ignore[attr-defined]
         return function
 
     return keep

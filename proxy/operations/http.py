@@ -103,8 +103,12 @@ class HttpServer(Listener):
             return _pack_response(PlainTextResponse("Not Found", 404))
         body = base64.b64decode(asked["body"])
 
+        coming = [{"type": "http.request", "body": body, "more_body": False}]
+
         async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
+            if not coming:
+                await asyncio.Event().wait()  # the supervisor does not say when the asker leaves
+            return coming.pop()
 
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in asked["headers"]]
         asker = Asker(asked["asker"], frozenset(Role(role) for role in asked["roles"]), by_token=True)
@@ -145,6 +149,21 @@ def _translated_body(language: str, answer: Response) -> bytes:
     if "problems" in told:
         told["problems"] = [in_language(one, language) for one in told["problems"]]
     return as_json(told, None).encode()
+
+
+async def done_before_gone(request: Request, answer: asyncio.Future[Any]) -> bool:
+    """Waits for an answer, or until its asker has left. The request's body was read."""
+
+    async def leaves() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    leaving = asyncio.ensure_future(leaves())
+    try:
+        await asyncio.wait((answer, leaving), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        leaving.cancel()
+    return answer.done()
 
 
 async def body_of(request: Request, most: int, too_large: Exception) -> bytes:

@@ -9,6 +9,7 @@ Names and labels are those of DESIGN §11; the tables below hold all of them tha
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from types import SimpleNamespace
@@ -89,11 +90,20 @@ class Gauges:
     shadowed: float = _one("1 while the whole set of rules is in shadow")
     store_up: bool = _one("1 while the store answers", default=True)
     store_owed: float = _one("Persons, and parts of the store, that may lack something that this gate knows")
+    store_restored: float = _one(
+        "Persons whose records in the store lacked facts of this gate, since the start: the store was away, or lost writes",
+        name="store_restored_records",
+    )
     store_untold: float = _one("Records that other gates on a shared store must hear and have not", name="store_untold_records")
     store_heard: float = _one("Records of other gates that were put in force since the start", name="store_heard_records")
     store_silence_s: float = _one("Since when this gate does not know what other gates were told")
     journal_up: bool = _one("1 while the journal can be written", default=True)
     journal_lag_s: float = _one("Age of the oldest record that is not on disk yet")
+    follower_promise_kept: bool = _one("1 while the journal's follower has what the settings promise", default=True)
+    follower_lag_s: float = _one("Since when the journal's follower may lack a record")
+    follower_files_s: float = _one(
+        "When files at rest were last all at the follower, in seconds since 1970", name="follower_files_timestamp_seconds"
+    )
     optout_audit_lag_s: float = _one("Since when the audit of opt-outs has not read the journal to its end")
     stream_lag_records: float = _one("Records of the journal that are not sent to the event stream yet")
     stream_lag_s: float = _one("Age of the oldest of them")
@@ -232,8 +242,10 @@ def _families(tally: GateCounters, gauges: Gauges, rows_max: int) -> Iterator[tu
 
 
 def _rows(tally: GateCounters, attribute: str) -> list[tuple[tuple[str, ...], int]]:
-    """A counter's rows, copied, those before them that are to be seen while they are 0."""
+    """A counter's rows, copied, those before them that are to be seen while they are 0. A set that waits is in shadow, too."""
     counted: dict[tuple[str, ...], int] = getattr(tally, attribute)
+    if attribute == "shadow":
+        counted = Counter(counted) + Counter(tally.proposed)
     return list(({(value,): 0 for value in FROM_ZERO.get(attribute, ())} | counted).items())
 
 

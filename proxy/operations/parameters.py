@@ -422,15 +422,26 @@ def read_row(row: Callable[..., Row], given: Mapping[str, Any]) -> Row:
     line = found if isinstance(found := given.get("line"), int) else 0
     own = {"line": line} if "line" in getattr(row, "_fields", ()) else {}
     values = {name: one for name, one in given.items() if name != "line"}
-    return on_line(line, lambda: row(**read_values(parameters_of(row), values), **own))
-
-
-def on_line(line: int, check: Callable[[], Row]) -> Row:
-    """What ``check`` returns; its CommandRefused names the line of the file, if that is known."""
     try:
-        return check()
+        return row(**read_values(parameters_of(row), values), **own)
     except CommandRefused as fault:
-        raise (BadArgument(f"line {line}: {fault}", fault.cause) if line else fault) from None
+        raise (BadArgument(f"line {line}: {fault}", fault.cause, [(line, str(fault))]) if line else fault) from None
+
+
+def on_lines(rows: Iterable[Any], check: Callable[[Any], Row]) -> list[Row]:
+    """What ``check`` returns of each row; CommandRefused names the lines of all bad ones, where they are known."""
+    found, faults = list[Row](), list[tuple[int, str]]()
+    for row in rows:
+        try:
+            found.append(check(row))
+        except CommandRefused as fault:
+            if not row.line:
+                raise
+            faults.append((row.line, str(fault)))
+    if faults:
+        line, first = faults[0]
+        raise BadArgument(f"line {line}: {first}", rows=faults)
+    return found
 
 
 def require_why(why: str) -> None:

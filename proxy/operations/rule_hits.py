@@ -51,7 +51,7 @@ class Hits:
         return _by_rule(self._tally.rule_hits, self._seen[0].hits)
 
     def shadow_lately(self) -> dict[str, dict[str, int]]:
-        """What shadow rules, and a set that waits, would have said: rule → verdict → messages."""
+        """What shadow rules would have said: rule → verdict → messages."""
         return _by_rule(self._tally.shadow, self._seen[0].shadow)
 
     def totals(self) -> Counter[str]:

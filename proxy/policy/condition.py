@@ -15,6 +15,8 @@ from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import cython
+
 from proxy.i18n.phrases import FIELDS, THEN, Bilingual, any_of, as_written, joined
 from proxy.model.message import Facts, Message
 from proxy.model.recipient import Recipient
@@ -61,27 +63,50 @@ def never(*_: object) -> bool:
     raise AssertionError("a look-up answers for this condition")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+Asked = Callable[[Message, Recipient, Facts, float], bool]
+Evidence = Callable[[Message, Recipient, Facts, float], str]
+
+
+@cython.final
+@cython.cclass
 class RecipientTest:
     """Asked per message: ``holds(message, record, facts, now)``."""
 
-    holds: Callable[[Message, Recipient, Facts, float], bool]
+    holds: Asked
     words: Bilingual
     word: str
-    spares_bare: bool = False
+    spares_bare: bool
     """Never holds for a recipient whose record has only entries (Recipient.bare), so it is not asked."""
-    passing: bool = False
+    passing: bool
     """May cease to hold at any minute: a refusal that rests on it is not remembered."""
-    reads: str = ""
+    reads: str
     """``owners``: whose links and numbers the text has (Facts.owners); ``texts``: what other texts said (Reader.texts); or both."""
-    similar: float = 0.0
+    similar: float
     """How alike a text must be to what a refused one said, where that is asked; 0: it is not."""
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...]
     """Lists of the folder that it looks into, by name."""
-    numbers: Container[int] | None = None
+    numbers: Container[int] | None
     """Holds exactly for the numbers on this list."""
-    evidence: Callable[[Message, Recipient, Facts, float], str] | None = None
+    evidence: Evidence | None
     """What it rests on, in words, asked when it holds: for the journal and explain."""
+
+    def __init__(
+        self,
+        holds: Asked,
+        words: Bilingual,
+        word: str,
+        *,
+        spares_bare: bool = False,
+        passing: bool = False,
+        reads: str = "",
+        similar: float = 0.0,
+        names: tuple[str, ...] = (),
+        numbers: Container[int] | None = None,
+        evidence: Evidence | None = None,
+    ) -> None:
+        self.holds, self.words, self.word = holds, words, word
+        self.spares_bare, self.passing, self.reads, self.similar = spares_bare, passing, reads, similar
+        self.names, self.numbers, self.evidence = names, numbers, evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,13 +246,18 @@ def evidence_of(tree: Tree, message: Message, record: Recipient, facts: Facts, n
     return joined(THEN, found)
 
 
-def ask_person(tree: Tree, message: Message, record: Recipient, facts: Facts, now: float) -> bool:
+@cython.ccall
+def ask_person(tree: Tree, message: Message, record: Recipient, facts: Facts, now: cython.double) -> cython.bint:
     """Whether a settled tree holds for one recipient."""
+    test: RecipientTest
     if isinstance(tree, RecipientTest):
-        return tree.holds(message, record, facts, now)
+        test = tree
+        return message.recipient in test.numbers if test.numbers is not None else test.holds(message, record, facts, now)
     if isinstance(tree, Not):
         return not ask_person(tree.part, message, record, facts, now)
-    if isinstance(tree, AnyOf):
-        return any(ask_person(part, message, record, facts, now) for part in tree.parts)
-    assert isinstance(tree, All), tree
-    return all(ask_person(part, message, record, facts, now) for part in tree.parts)
+    decides: cython.bint = isinstance(tree, AnyOf)  # what settles it at once: a True in an any, a False in an all
+    assert isinstance(tree, (AnyOf, All)), tree
+    for part in tree.parts:
+        if ask_person(part, message, record, facts, now) == decides:
+            return decides
+    return not decides

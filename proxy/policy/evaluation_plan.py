@@ -5,20 +5,22 @@ In: a Decision and Facts. Out: Plans for judge.py, laid out to be read fast. Nev
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from proxy.model.message import Breach, Facts, Message, Outcome, Take
+import cython
+
+from proxy.model.message import Breach, Facts, Message, Outcome, Sender, Take
 from proxy.model.reasons import Reason
-from proxy.model.recipient import EntryFilter
+from proxy.model.recipient import ENTRY_BYTES, HEAD_BYTES, EntryFilter, Recipient
+from proxy.native.octet_runs import u32_in, u48_in
 from proxy.policy.condition import BitCondition, Tree
 from proxy.policy.limit import LATE, Limit
 from proxy.policy.limit_counts import Only, Unsigned, counter_key, falls_back, pick
 from proxy.policy.registries.registry import Registry
 from proxy.policy.rule_dates import RetryAfter, active_from_to
-from proxy.policy.time_windows import NEVER
+from proxy.policy.time_windows import NEVER, after
 
 EVERYONE_PPM = 1_000_000
 """All recipients, in millionths."""
@@ -73,50 +75,121 @@ class Rule:
         return replace(self, mode=mode, breach=breach, limit_breaches=breaches)
 
 
-class Cap(NamedTuple):
+CATEGORIES = range(4)
+"""As entries may say them (model/recipient.py)."""
+_HEAD = cython.declare(cython.Py_ssize_t, HEAD_BYTES)
+_ENTRY = cython.declare(cython.Py_ssize_t, ENTRY_BYTES)
+
+
+@cython.final
+@cython.cclass
+class Cap:
     """A limit counted in the person's record."""
 
-    most: int
-    after: int
-    """Start of a calendar day, week or month (less a second: it is exclusive) while the plan holds; 0 = see ``rolling_s``."""
-    rolling_s: int
-    pick: EntryFilter
-    late: bool
-    """Whether port or template of the message are to be put into the pick."""
+    most: cython.Py_ssize_t
+    since_s: cython.longlong
+    """Start of a calendar day, week or month (less a second: it is exclusive) while the plan holds; 0: see ``rolling_s``."""
+    rolling_s: cython.longlong
+    """0: see the limit's window."""
     ask: Tree | None
     limit: Limit
     breach: Breach
-    textual: bool
-    """Whether the template of the message is put into the pick."""
-    marks: tuple[bytes, ...]
-    """One of these is in every entry that counts, as it is packed; empty where nothing so short says it."""
-    categories: int
-    """Bits: of which categories entries count."""
+    pick: EntryFilter
+    """Which entries count, apart from the parts of a key that a message fills in: """
+    by_port: cython.bint
+    by_template: cython.bint
+    categories: cython.uint
+    """``pick`` again: bits, of which categories entries count; …"""
+    signature: cython.ulonglong
+    has_one_signature: cython.bint
+    """… the only signature, where there is one."""
+    signatures: Any
+    subcategories: Any
+    providers: Any
 
-    def since(self, now: float) -> int:
+    def __init__(self, limit: Limit, pick: EntryFilter, ask: Tree | None, breach: Breach, since_s: int) -> None:
+        self.most, self.since_s = limit.most, since_s
+        self.rolling_s = limit.window.seconds if limit.window.unit == "rolling" else 0
+        self.ask, self.limit, self.breach, self.pick = ask, limit, breach, pick
+        self.by_port = "port" in limit.keys
+        self.by_template = not limit.keys.isdisjoint(("content", "template"))
+        self.categories = sum([1 << one for one in CATEGORIES if pick.categories is None or one in pick.categories])
+        self.signatures, self.subcategories, self.providers = pick.signatures, pick.subcategories, pick.providers
+        self.has_one_signature, self.signature = False, 0
+        if pick.signatures is not None and type(pick.signatures) is not Unsigned and len(pick.signatures) == 1:
+            (self.signature,) = pick.signatures
+            self.has_one_signature, self.signatures = True, None
+
+    def for_sender(self, signatures: frozenset[int]) -> Cap:
+        """The same cap for messages that count by these."""
+        return Cap(self.limit, self.pick._replace(signatures=signatures), self.ask, self.breach, self.since_s)
+
+    @cython.cfunc
+    def _since(self, now: cython.double) -> cython.longlong:
         """Entries later than this count."""
-        return self.after or (int(now) - self.rolling_s if self.rolling_s else self.limit.window.after(now))
+        if self.since_s:
+            return self.since_s
+        second: cython.longlong = int(now)
+        return second - self.rolling_s if self.rolling_s else after(self.limit.window, now)
 
-    def pick_for(self, message: Message, template: int) -> EntryFilter:
-        """Which entries count for one message."""
-        if not self.late:
-            return self.pick
-        keys = self.limit.keys
-        ports = frozenset((message.sender.port_hash,)) if "port" in keys else None
-        return EntryFilter(*self.pick[:4], ports, template if self.textual else None)
+    @cython.ccall
+    def reached(self, recipient: Recipient, message: Message, template: cython.uint, now: cython.double) -> cython.bint:
+        """Whether the recipient has had as many messages that count."""
+        if recipient.held < self.most:  # most caps need more than nearly all people have
+            return False
+        if u32_in(recipient.data, _HEAD + (recipient.held - self.most) * _ENTRY + 16) <= self._since(now):
+            return False  # the window does not hold enough of any kind
+        return self.used(recipient, message, template, now, self.most) >= self.most
+
+    @cython.ccall
+    def used(
+        self, recipient: Recipient, message: Message, template: cython.uint, now: cython.double, enough: cython.Py_ssize_t
+    ) -> cython.Py_ssize_t:
+        """How many of the recipient's entries count, the message's own not included; stops at ``enough``."""
+        data: bytes = recipient.data
+        octets: cython.p_uchar = data
+        sender: Sender = message.sender
+        at: cython.Py_ssize_t = _HEAD + recipient.held * _ENTRY
+        found: cython.Py_ssize_t = 0
+        since_s: cython.longlong = self._since(now)
+        while at > _HEAD and found < enough:
+            at -= _ENTRY
+            if u32_in(data, at + 16) <= since_s:
+                break
+            if (
+                self.categories >> (octets[at + 15] >> 2 & 3) & 1
+                and (not self.by_template or u32_in(data, at + 28) == template)
+                and (not self.by_port or u32_in(data, at + 24) == sender.port_hash)
+                and (not self.has_one_signature or u48_in(data, at + 8) == self.signature)
+                and (self.signatures is None or u48_in(data, at + 8) in self.signatures)
+                and (self.providers is None or u32_in(data, at + 20) in self.providers)
+                and (self.subcategories is None or (octets[at + 14] << 4 & 0x30 | octets[at + 15] >> 4) in self.subcategories)
+            ):
+                found += 1
+        return found
 
 
-class CounterLimit(NamedTuple):
+@cython.final
+@cython.cclass
+class CounterLimit:
     """A limit counted in an aggregate."""
 
     ask: Tree | None
     limit: Limit
-    key: int
-    breach: Breach | None  # None: nothing is asked, the message only counts as a part of what some share is of
-    spared: bool
-    total: int  # the counter of what the share is of; 0 where there is none
-    take: Take  # from ``key``
-    late: bool  # whether a message puts more into the keys
+    key: Any
+    breach: Breach | None
+    """None: nothing is asked, the message only counts as a part of what some share is of."""
+    spared: cython.bint
+    total: Any
+    """The counter of what the share is of; 0 where there is none."""
+    take: Take
+    """From ``key``."""
+    late: cython.bint
+    """Whether a message puts more into the keys."""
+
+    def __init__(self, ask: Tree | None, limit: Limit, key: int, breach: Breach | None, spared: bool, total: int) -> None:
+        self.ask, self.limit, self.key, self.breach, self.spared, self.total = ask, limit, key, breach, spared, total
+        self.take, self.late = limit.take(key), not LATE.isdisjoint(limit.keys)
 
 
 class Limited(NamedTuple):
@@ -144,10 +217,6 @@ class Objected(NamedTuple):
     """Whether of some of them more is to be said than which rule it was."""
 
 
-Capped = tuple[tuple[Cap, ...], bytes]
-"""Caps of a plan, and its outline."""
-
-
 class Decision(NamedTuple):
     """What the rules decide for one set of conditions. ``ask``: conditions left to ask about the recipient."""
 
@@ -165,23 +234,40 @@ class Decision(NamedTuple):
     sparing: tuple[tuple[Tree, int], ...]
     bare_persons: tuple[tuple[Tree, Breach], ...]
     """What is left of ``persons`` for a person of whom there are entries only."""
-    objected: dict[int, Objected]
+    objected: dict[Any, Objected]
     """What was worked out already for all plans of this decision: see ``objected`` of judge.py."""
-    capped: dict[tuple[int, ...], Capped]
+    capped: dict[tuple[int, ...], tuple[Cap, ...]]
     """Likewise ``caps`` and those of ``bound``, by all that they read of facts."""
 
 
+@cython.final
+@cython.cclass
 class Plan:
     """A decision bound to facts, laid out to be read fast."""
 
-    __slots__ = (
-        "facts", "outcome", "reason", "rule", "breaches", "persons", "caps", "oldest_s", "fewest", "counters", "sparing", "asks",
-        "bare_persons", "objected", "takes", "wants_a_word", "outline",
-    )  # fmt: skip
+    facts: Facts
+    outcome: Outcome
+    reason: Reason | None
+    rule: str
+    breaches: tuple[Breach, ...]
+    persons: tuple[tuple[Tree, Breach], ...]
+    bare_persons: tuple[tuple[Tree, Breach], ...]
+    caps: tuple[Cap, ...]
+    oldest_s: cython.longlong
+    """The longest window of a cap …"""
+    fewest: cython.Py_ssize_t
+    """… and the fewest entries that one needs."""
+    counters: tuple[CounterLimit, ...]
+    sparing: tuple[tuple[Tree, int], ...]
+    asks: cython.bint
+    """Whether anything depends on the recipient or on counters."""
+    takes: tuple[Take, ...] | None
+    """What each of its messages takes from counters; None where not all take the same."""
+    wants_a_word: cython.bint
+    """Whether more is to be said of a message than which rules object, though neither the person nor a limit does."""
+    objected: dict[Any, Objected]
 
-    def __init__(
-        self, facts: Facts, decision: Decision, caps: tuple[Cap, ...], counters: tuple[CounterLimit, ...], outline: bytes
-    ) -> None:
+    def __init__(self, facts: Facts, decision: Decision, caps: tuple[Cap, ...], counters: tuple[CounterLimit, ...]) -> None:
         self.facts = facts
         self.outcome, self.reason, self.rule, self.breaches, self.persons = decision[:5]
         self.bare_persons = decision.bare_persons
@@ -195,24 +281,17 @@ class Plan:
         self.asks = bool(self.persons or caps or counters or (self.sparing and self.breaches))
         takes = tuple([one.take for one in counters if one.ask is None and not one.late])
         self.takes = takes if len(takes) == len(counters) else None
-        """What each of its messages takes from counters; None where not all take the same."""
         self.wants_a_word = any(one.wants_a_word for one in self.breaches)
-        """Whether more is to be said of a message than which rules object, though neither the person nor a limit does."""
         self.objected = decision.objected
-        self.outline = outline
-        """See ``outline``."""
 
 
 def plan_of(facts: Facts, decision: Decision, registry: Registry, day: float | None) -> Plan:
     """``day``: see ``cap_of``."""
-    caps, outlined = _capped(facts, decision, registry, day)
-    counters: tuple[CounterLimit, ...] = ()
-    if decision.counted:
-        counters = tuple(_counter(one, facts, registry) for one in decision.counted)
-    return Plan(facts, decision, caps, counters, outlined)
+    counters = tuple([_counter(one, facts, registry) for one in decision.counted])
+    return Plan(facts, decision, _capped(facts, decision, registry, day), counters)
 
 
-def _capped(facts: Facts, decision: Decision, registry: Registry, day: float | None) -> Capped:
+def _capped(facts: Facts, decision: Decision, registry: Registry, day: float | None) -> tuple[Cap, ...]:
     """The caps of a decision bound to facts. Cached by the facts that caps depend on."""
     who: tuple[int, ...] = _ALIKE
     if decision.bound or facts.textless:
@@ -223,25 +302,20 @@ def _capped(facts: Facts, decision: Decision, registry: Registry, day: float | N
         more = [cap_of(one.limit, one.rule, facts, registry, day, one.ask, one.breach) for one in decision.bound if one.breach]
         if len(known) >= CAPPED_MAX:
             known.clear()
-        caps = by_window((*(_of_sender(cap, facts) for cap in decision.caps), *more))
-        outlined = outline(caps, decision.persons, decision.bare_persons, decision.sparing, decision.counted)
-        found = known[who] = caps, outlined
+        found = known[who] = by_window((*(_of_sender(cap, facts) for cap in decision.caps), *more))
     return found
 
 
 def _of_sender(cap: Cap, facts: Facts) -> Cap:
     """A cap that does not depend on the text, for a message without a readable text."""
-    if not falls_back(cap.limit, facts):
-        return cap
-    signatures = frozenset((facts.counted_by,))
-    return cap._replace(pick=cap.pick._replace(signatures=signatures), marks=_marks(signatures))
+    return cap.for_sender(frozenset((facts.counted_by,))) if falls_back(cap.limit, facts) else cap
 
 
 def _counter(one: Limited, facts: Facts, registry: Registry) -> CounterLimit:
     ask, rule, place, limit, breach, spared = one
     total = counter_key(f"{rule.id}\0of", place, limit, facts, registry) if limit.share else 0
     key = total if breach is None else counter_key(rule.id, place, limit, facts, registry)
-    return CounterLimit(ask, limit, key, breach, spared, total, limit.take(key), not LATE.isdisjoint(limit.keys))
+    return CounterLimit(ask, limit, key, breach, spared, total)
 
 
 def by_window(caps: Iterable[Cap]) -> tuple[Cap, ...]:
@@ -272,10 +346,6 @@ _FIXED = LATE - {"template"} | {"recipient"}
 _ALIKE = 0, 0, 0, 0
 CAPPED_MAX = 4096
 """Senders choose what they sign with."""
-CATEGORIES = range(4)
-"""As entries may say them (model/recipient.py)."""
-MARKS_MAX = 8
-"""Of an advertiser with more signatures the entries are looked at at once."""
 
 
 def cap_of(
@@ -283,60 +353,6 @@ def cap_of(
 ) -> Cap:
     """A limit bound to a message's facts (None if it is fixed). ``day``: a time in the span of the plan, which never passes midnight; None if
     no span is known."""
-    unit, seconds = limit.window
-    after = limit.window.after(day) if day is not None and unit in ("day", "week", "month") else 0
+    since_s = limit.window.after(day) if day is not None and limit.window.unit in ("day", "week", "month") else 0
     chosen = EntryFilter(*rule.only) if facts is None else pick(limit, rule.only, facts, registry)
-    textual = not limit.keys.isdisjoint(("content", "template"))
-    rolling_s = seconds if unit == "rolling" else 0
-    categories = sum(1 << category for category in (CATEGORIES if chosen.categories is None else chosen.categories))
-    late = textual or "port" in limit.keys
-    return Cap(limit.most, after, rolling_s, chosen, late, ask, limit, breach, textual, _marks(chosen.signatures), categories)
-
-
-def _marks(signatures: frozenset[int] | None) -> tuple[bytes, ...]:
-    """These signatures as entries pack them; empty if they are too many, or if one means messages without a signature."""
-    if signatures is None or type(signatures) is Unsigned or len(signatures) > MARKS_MAX:
-        return ()
-    return tuple(one.to_bytes(6, "big") for one in sorted(signatures))
-
-
-# --- the outline of a plan: what it asks, as octets in one place, so that compiled code reads it without following objects
-#
-#     u16 the least entries that a cap needs   u8 caps   u8 persons   u8 bare persons   u8 sparing   u8 counters   u8 –   u32 longest window, s
-#     of each cap: u16 most   u8 SIMPLE, TEXTUAL, MARKED   u8 a bit for each category   u32 after   u32 rolling, s   6 octets: mark   2 –
-
-SIMPLE = 1
-"""The outline says all of it: entries of some categories, within a time, with the mark and the template where it asks for them."""
-TEXTUAL = 2
-"""Entries have the message's template."""
-MARKED = 4
-"""Entries have the mark."""
-_OUTLINE = struct.Struct(">HBBBBBxI")
-_CAP_OUTLINE = struct.Struct(">HBBII6sxx")
-_U8, _U16, _U32 = 0xFF, 0xFFFF, 0xFFFF_FFFF
-
-
-def outline(caps: Sequence[Cap], persons: Sized, bare_persons: Sized, sparing: Sized, counters: Sized) -> bytes:
-    """The plan's sizes as bytes for the compiled judge; a size above 255 is written as 255, and then Python judges."""
-    many = [min(len(some), _U8) for some in (caps, persons, bare_persons, sparing, counters)]
-    fewest = min((cap.most for cap in caps), default=0)
-    oldest_s = caps[-1].limit.window.seconds if caps else 0
-    return b"".join((_OUTLINE.pack(min(fewest, _U16), *many, min(oldest_s, _U32)), *map(_cap_outline, caps)))
-
-
-def _cap_outline(cap: Cap) -> bytes:
-    pick = cap.pick
-    simple = (
-        cap.ask is None
-        and "port" not in cap.limit.keys
-        and pick.subcategories is None
-        and pick.providers is None
-        and (pick.signatures is None or len(cap.marks) == 1)
-        and (0 < cap.after <= _U32 or (not cap.after and 0 < cap.rolling_s <= _U32))
-    )
-    if not simple:
-        return _CAP_OUTLINE.pack(min(cap.most, _U16), 0, 0, 0, 0, b"")
-    sorts = SIMPLE | (TEXTUAL if cap.textual else 0) | (MARKED if cap.marks else 0)
-    return _CAP_OUTLINE.pack(
-        min(cap.most, _U16), sorts, cap.categories, cap.after, cap.rolling_s, cap.marks[0] if cap.marks else b""
-    )
+    return Cap(limit, chosen, ask, breach, since_s)

@@ -16,14 +16,17 @@ A record names texts by a fingerprint with digits masked: with ``recipient``, ``
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import cython
 
 from proxy.i18n.phrases import COMMA, NOTHING, Bilingual, both, joined, term
-from proxy.model.message import Take
+from proxy.model.message import Counters, Take
 from proxy.policy import time_windows
 from proxy.policy.condition import RecipientTest, Tree, leaves
 from proxy.policy.loading.problem import Faults, RuleFault, each
 from proxy.policy.loading.source import Node, english, unknown_word
+from proxy.policy.time_windows import after
 
 KEYS = (
     "recipient", "advertiser", "group", "signature", "category", "subcategory", "provider", "account", "port", "province",
@@ -37,6 +40,7 @@ COUNT_MAX = 10**12
 LIMIT_KEYS = ("count", "per", "key", "then", "burst", "share", "of", "least")
 BURST_WINDOWS = 10
 """So many windows together hold no more than as many times ``count``, however large the burst in one of them."""
+_BURST_WINDOWS = cython.declare(cython.longlong, BURST_WINDOWS)
 LEAST = 100
 """Messages of a window that pass whatever their share, where nothing is said: the first of a day are 100 % of it."""
 THENS = ("reject", "defer", "review", "tag", "throttle")
@@ -60,18 +64,6 @@ class Limit(NamedTuple):
         width_s = max(1, seconds // 128) if unit == "rolling" else min(seconds, 3600)
         return Take(key, width_s, (seconds * BURST_WINDOWS if self.burst else seconds) + width_s)
 
-    def reached(self, count: Callable[[int, float, int], int], key: int, total: int, now: float) -> bool:
-        """Whether a counter (message.Counters.count) has no room for one more; ``total``: the counter of what ``share`` is a part of."""
-        after = self.window.after(now)
-        if self.share:
-            counted = count(key, after, COUNT_MAX) + 1
-            return counted > self.least and counted > self.share * (count(total, after, COUNT_MAX) + 1)
-        if not self.burst:
-            return count(key, after, self.most) >= self.most
-        long = int(now) - self.window.seconds * BURST_WINDOWS
-        long_most = self.most * BURST_WINDOWS
-        return count(key, after, self.burst) >= self.burst or count(key, long, long_most) >= long_most
-
     @property
     def words(self) -> Bilingual:
         keys = joined(COMMA, (term(key) for key in KEYS if key in self.keys))
@@ -82,6 +74,30 @@ class Limit(NamedTuple):
             window = f"任意 {time_windows.spell_in_chinese(self.window.seconds)}内"
         english = f"{most} per {self.window} for each {keys}{burst}"
         return Bilingual(english, f"同一{keys.zh}{window} {both(most).zh}{'' if self.share else ' 条'}{burst.zh}")
+
+
+@cython.ccall
+def reached(limit: Limit, counters: Counters, key: Any, total: Any, now: cython.double) -> cython.bint:
+    """Whether a counter has no room for one more; ``total``: the counter of what ``share`` is a part of."""
+    fields: tuple[Any, ...] = cython.cast(tuple, limit)  # an attribute of a NamedTuple costs more
+    since: cython.longlong = after(fields[1], now)
+    most: cython.longlong = fields[0]
+    burst: cython.longlong = fields[5]
+    share: cython.double = fields[6]
+    counted: cython.longlong
+    if share:
+        counted = counters.count(key, since, COUNT_MAX) + 1
+        least: cython.longlong = fields[7]
+        return counted > least and counted > share * (counters.count(total, since, COUNT_MAX) + 1)
+    if not burst:
+        return counters.count(key, since, fields[0]) >= most
+    if counters.count(key, since, fields[5]) >= burst:
+        return True
+    window: tuple[Any, ...] = cython.cast(tuple, fields[1])
+    seconds: cython.longlong = window[1]
+    second: cython.longlong = int(now)
+    most *= _BURST_WINDOWS
+    return counters.count(key, second - seconds * _BURST_WINDOWS, most) >= most
 
 
 def read_limits(node: Node, when: Callable[[Node], Tree]) -> tuple[Limit, ...]:

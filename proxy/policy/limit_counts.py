@@ -14,9 +14,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
+import cython
 from xxhash import xxh3_64_intdigest
 
-from proxy.model.message import UNSIGNED, Category, Facts, Message, hash32, hash48
+from proxy.model.message import UNSIGNED, Category, Facts, Message, Sender, hash32, hash48
 from proxy.model.recipient import EntryFilter
 from proxy.policy.condition import All, Leaf, Not, OneOf, Tree, leaves
 from proxy.policy.kinds import when_kinds
@@ -104,6 +105,7 @@ def _kept(leaf: Leaf, line: int) -> str:
     return kind.in_record
 
 
+@cython.annotation_typing(False)  # an Unsigned is no frozenset for Cython
 def _stored(leaf: OneOf, registry: Registry) -> frozenset[int]:
     """A rule's words as the numbers in entries."""
     if leaf.field == "category":
@@ -120,6 +122,7 @@ def _stored(leaf: OneOf, registry: Registry) -> frozenset[int]:
     return found if len(words) == len(leaf.values) else Unsigned(found)
 
 
+@cython.annotation_typing(False)  # likewise
 def _both(some: frozenset[int] | None, others: frozenset[int]) -> frozenset[int]:
     """The intersection; None means any."""
     if some is None:
@@ -166,12 +169,15 @@ def counter_key(rule: str, place: int, limit: Limit, facts: Facts, registry: Reg
     return xxh3_64_intdigest(f"{rule}\0{place}\0{limit.window}\0{named}".encode())
 
 
-def counter_of(base: int, limit: Limit, message: Message, province: str, template: int) -> int:
+@cython.ccall
+def counter_of(
+    base: cython.ulonglong, limit: Limit, message: Message, province: str, template: cython.ulonglong
+) -> cython.ulonglong:
     """The counter key of one message: ``base`` with the ``LATE`` parts. All are 64-bit hashes, so they may be mixed by xor."""
-    keys = limit.keys
+    keys: frozenset[str] = limit.keys
     if LATE.isdisjoint(keys):
         return base
-    sender = message.sender
+    sender: Sender = message.sender
     if "template" in keys:
         base ^= template * 0x9E3779B97F4A7C15 & _MASK64
     if "content" in keys:
@@ -188,4 +194,4 @@ def counter_of(base: int, limit: Limit, message: Message, province: str, templat
 PARTS_MAX = 16_384
 """Texts, ports, accounts and provinces whose keys are remembered."""
 part_key = lru_cache(PARTS_MAX)(text_key)
-_MASK64 = (1 << 64) - 1
+_MASK64 = cython.declare(cython.ulonglong, (1 << 64) - 1)

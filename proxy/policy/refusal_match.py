@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from proxy.model.message import Facts, Message, hash48
+import cython
+
+from proxy.model.message import Facts, Message, Sender, hash48
 from proxy.model.recipient import OptOut, RefusedText
 from proxy.policy.registries.registry import Registry
 from proxy.policy.renamed_senders import alike, kept_of, refused_by, same_contacts
@@ -26,41 +28,47 @@ _Names = frozenset[tuple[str, str | int]]
 _Key = TypeVar("_Key")
 
 
+@cython.final
+@cython.cclass
 class RefusalMatch:
+    _registry: Registry
+    similarity: float
+    refused: dict[tuple[str, str], _Names]
+    """Names of refused ones, by a refusal's scope and value; and of senders, by their signature."""
+    senders: dict[int, _Names]
+
     def __init__(self, registry: Registry, similarity: float) -> None:
         """``similarity``: the lowest threshold of all rules that compare texts; 0: no rule does."""
         self._registry = registry
         self.similarity = similarity
-        self.refused: dict[bytes, _Names] = {}
-        """Names of refused ones, by a refusal's scope and value as octets; and of senders, by their signature."""
-        self.senders: dict[int, _Names] = {}
+        self.refused, self.senders = {}, {}
 
     def any(self, message: Message, opt_outs: Iterable[OptOut], texts: Sequence[RefusedText], facts: Facts) -> bool:
-        sender = message.sender
-        text = self.senders.get(facts.signature_hash)
-        if text is None:
-            text = self.sent_by(facts.signature_hash)
-        for scope, value, _, _, _ in opt_outs:
-            if scope == "provider":
-                if value == sender.provider:
-                    return True
-            elif scope == "port":
-                if sender.port.startswith(value):
-                    return True
-            elif scope in ("advertiser", "signature"):
-                refused_texts = self.refused.get(f"{scope} {value}".encode()) or self.meant(scope, value)
-                if facts.owners or not text.isdisjoint(refused_texts):
-                    return True
-            else:
-                return True
-        return self.sent_before(message, texts)
+        about = any(self.is_about(one.scope, one.value, message, facts) for one in opt_outs)
+        return about or any(self.is_like(text.text, message) for text in texts)
 
-    def sent_before(self, message: Message, texts: Sequence[RefusedText]) -> bool:
-        """Whether a refused sender has sent a similar text."""
-        if not texts or not self.similarity:
-            return False
-        text = kept_of(message.content.text)
-        return any(is_like(one.text, text, self.similarity) for one in texts)
+    @cython.ccall
+    def is_about(self, scope: str, value: str, message: Message, facts: Facts) -> cython.bint:
+        """Whether an opt-out may concern an advertisement."""
+        sender: Sender = message.sender
+        if scope == "provider":
+            return value == sender.provider
+        if scope == "port":
+            return sender.port.startswith(value)
+        if scope != "advertiser" and scope != "signature":  # compiled, two comparisons
+            return True
+        refused: Any = self.refused.get((scope, value))
+        if refused is None:
+            refused = self.meant(scope, value)
+        own: Any = self.senders.get(facts.signature_hash)
+        if own is None:
+            own = self.sent_by(facts.signature_hash)
+        return bool(facts.owners) or not own.isdisjoint(refused)
+
+    @cython.ccall
+    def is_like(self, refused_text: str, message: Message) -> cython.bint:
+        """Whether an advertisement is similar to a refused text, as far as a rule asks for that."""
+        return self.similarity != 0 and is_like(refused_text, kept_of(message.content.text), self.similarity)
 
     def sent_by(self, signature: int) -> _Names:
         names: _Names = frozenset()
@@ -76,7 +84,7 @@ class RefusalMatch:
         names = self._names(one.signature, one.advertiser, self._registry.group_named(one.advertiser))
         return _remember(
             self.refused,
-            f"{scope} {value}".encode(),
+            (scope, value),
             names | {("advertiser", value), ("signature", hash48(normal_signature(value)))},
         )
 

@@ -14,10 +14,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any
+
+import cython
 
 from proxy.model.message import Category, Facts, Message, Order, Sender
 from proxy.model.recipient import CONSENT_REQUEST
+from proxy.native.octet_runs import place_of, u16_of
 from proxy.policy.condition import Bits, RecipientTest, compile_tree, leaves
 from proxy.policy.evaluation_plan import Decision, Plan, Rule, plan_of
 from proxy.policy.generational_cache import Memo
@@ -46,13 +49,24 @@ from proxy.runtime.yield_point import Rest, no_yield, with_yield_points
 PLANS_MAX = 32_768  # per generation of what is known, about 300 bytes each
 KNOWN_MAX = 16_384
 DECISIONS_MAX = 4_096
+LATELY = 1 << 13
+"""Places for what was known lately, 8 bytes each."""
+_LATELY_MASK = cython.declare(cython.Py_ssize_t, LATELY - 1)
+_SEGMENT_FIRST = cython.declare(cython.Py_ssize_t, SEGMENT_FIRST)
+_SEGMENTS = cython.declare(cython.Py_ssize_t, SEGMENTS)
 HISTORY_LEAST_S = 86_400
 NO_DESK = DeskRules()
 
 
-class KnownFacts(NamedTuple):
+@cython.final
+@cython.cclass
+class KnownFacts:
+    """The facts of a text from related senders, and the plans made for it."""
+
+    related: RelatedSenders
+    traits: Traits
     facts: Facts
-    bits: int
+    bits: Any
     complete: bool
     """See Traits."""
     groups: tuple[int, ...]
@@ -61,6 +75,12 @@ class KnownFacts(NamedTuple):
     """… by that the bits of the place …"""
     plans: list[Plan | None]
     """… and what was planned for it."""
+
+    def __init__(
+        self, related: RelatedSenders, traits: Traits, facts: Facts, bits: int, groups: tuple[int, ...], places: tuple[int, ...]
+    ) -> None:
+        self.related, self.traits, self.facts, self.bits, self.complete = related, traits, facts, bits, traits.complete
+        self.groups, self.places, self.plans = groups, places, [None] * len(places)
 
 
 _FIELDS: dict[str, Callable[[Facts, Traits, Registry, float], str]] = {
@@ -85,10 +105,62 @@ _DATED = frozenset(("signature_state", "filing_state", "licence_state", "port_us
 """Those that change with time."""
 
 
+@cython.final
+@cython.cclass
 class RuleSet:
     """Judge with ``judge(message, recipient, rules, now, counters)``; everything public here is read-only."""
 
-    _cut_off: RuleSet | None = None
+    revision: str
+    rules: tuple[Rule, ...]
+    desk: DeskRules
+    """Penalties and complaint deadlines of the rules; ``judge`` does not use them."""
+    orders: tuple[Order, ...]
+    """Temporary orders in force beside the rules: see operator_orders.py."""
+    ordered: Any  # tuple[Rule, ...]
+    """Orders that refuse, as rules: judged with the others, and named like them."""
+    paths: Paths | None
+    """Whether replies to each port reach the gate; None if reply paths are not tracked."""
+    bits: Bits
+    regions: Regions
+    registry: Registry
+    lists: Mapping[str, NumberList]
+    lexicon: Lexicon
+    category_tag: int | None
+    window_s: cython.longlong
+    """How long entries of records are kept, and …"""
+    keep: int
+    """… how many at least."""
+    reader: Reader
+    refusal_match: RefusalMatch
+    cells: array[int]
+    provinces: list[str]
+    sender_groups: SenderGroups
+    senders: Memo
+    known: Memo
+    place_conditions: PlaceConditions
+    plans_max: cython.Py_ssize_t
+    since: cython.double
+    """Cached plans hold from this time …"""
+    until: cython.double
+    """… to this one (excluded)."""
+    _answer_bit: Any
+    """The bit of texts that ask for an answer: not a rule's condition, but a fact that records keep."""
+    _base: Bits
+    _edgy: bool
+    """Whether decisions change at moments other than those of the time conditions."""
+    _planned: cython.Py_ssize_t
+    _decisions: Memo
+    _field_bits: list[tuple[Any, dict[str, int]]]
+    _times: Times
+    _program: RuleProgram
+    _time_bits: Any
+    _turns_at: cython.double
+    _cut_off: RuleSet | None
+    _lately: list[KnownFacts | None]
+    """What was known lately, by its place: a tuple and a look-up less for nearly every message …"""
+    _lately_of: dict[Any, Any] | None
+    """… as long as this is the young generation of ``known``."""
+    __weakref__: Any
 
     def __init__(
         self,
@@ -109,19 +181,13 @@ class RuleSet:
     ) -> None:
         """``reader``: that of the set before, if both read texts alike. ``before``: the set in force, if this one is loaded under traffic.
         ``rest`` is called between pieces of work. ``paths``: see ``paths`` below."""
-        self.revision, self.rules = revision, rules
-        self.desk = desk
-        """Penalties and complaint deadlines of the rules; ``judge`` does not use them."""
-        self.orders = orders
-        """Temporary orders in force beside the rules: see operator_orders.py."""
+        self.revision, self.rules, self.desk, self.orders, self.paths = revision, rules, desk, orders, paths
+        self._cut_off = self._lately_of = None
+        self._lately = []
         self._answer_bit = bits.of(ASKS)
-        """The bit of texts that ask for an answer: not a rule's condition, but a fact that records keep."""
-        self.paths = paths
-        """Whether replies to each port reach the gate; None if reply paths are not tracked."""
         self._base = bits
         bits = bits.copy() if orders else bits
         self.ordered = rules_of(orders, bits)
-        """Orders that refuse, as rules: judged with the others, and named like them."""
         judged = [one for rule in rules for one in as_judged(rule)]
         shadows = Shadows(orders, judged, bits)
         self.regions = regions
@@ -140,29 +206,25 @@ class RuleSet:
                 bits, lexicon, category_tag, registry, owners="owners" in reads, texts="texts" in reads,
                 before=before.reader if before is not None else None, rest=rest,
             )  # fmt: skip
-        self.reader: Reader = reader
+        self.reader = reader
         people = (
             leaf for rule in with_yield_points(live, rest) for leaf in leaves(rule.when) if isinstance(leaf, RecipientTest)
         )
         self.refusal_match = RefusalMatch(registry, min((one.similar for one in people if one.similar), default=0.0))
-        self.cells: array[int] = regions.cells
+        self.cells = regions.cells
         self.provinces = [province for province, _ in regions.places]
         self.sender_groups = SenderGroups(bits, regions, registry, paths)
         self.senders = self.sender_groups.senders
         self._edgy = bool(self.sender_groups.ages) or any(rule.again or rule.trial_until > -NEVER for rule in live)
-        """Whether decisions change at moments other than those of the time conditions."""
         self.place_conditions = PlaceConditions(with_yield_points(live, rest), bits)
         self.known = Memo(KNOWN_MAX)
         self.plans_max, self._planned = PLANS_MAX, 0
         self._decisions = Memo(DECISIONS_MAX)
-        self._fields = [(_FIELDS[field], index) for field, index in bits.fields.items() if field in _FIELDS]
+        self._field_bits = [(_FIELDS[field], index) for field, index in bits.fields.items() if field in _FIELDS]
         self._times = Times(bits)
         self._program = RuleProgram(live, bits, self._times, shadows, registry, rest)
         self._time_bits, self._turns_at = 0, 0.0
-        self.since = 0.0
-        """Cached plans hold from this time …"""
-        self.until = 0.0
-        """… to this one (excluded)."""
+        self.since = self.until = 0.0
 
     def with_orders(self, orders: tuple[Order, ...], paths: Paths | None = None) -> RuleSet:
         """The same rules with other orders and reply paths. Readings of texts are kept, decisions are made anew."""
@@ -229,7 +291,8 @@ class RuleSet:
 
     # --- plans
 
-    def related(self, sender: Sender, now: float) -> RelatedSenders:
+    @cython.ccall
+    def related(self, sender: Sender, now: cython.double) -> RelatedSenders:
         """The senders that these rules cannot tell from this one ``now``. May narrow the span for which plans hold (``provider_age``)."""
         related: RelatedSenders | None = self.senders.find(sender)
         if related is not None:
@@ -246,6 +309,28 @@ class RuleSet:
     def facts(self, sender: Sender, traits: Traits, now: float) -> Facts:
         return self.know(self.related(sender, now), traits).facts
 
+    @cython.ccall
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    @cython.nonecheck(False)
+    def known_of(self, sender: Sender, traits: Traits, now: cython.double) -> KnownFacts:
+        """The facts of a text from a sender."""
+        related: Any = self.senders.young.get(sender)
+        if related is None:
+            related = self.related(sender, now)
+        known: KnownFacts | None
+        place: cython.Py_ssize_t = place_of(related, traits, _LATELY_MASK)
+        if self._lately_of is self.known.young:
+            known = self._lately[place]
+            if known is not None and known.related is related and known.traits is traits:
+                return known
+        known = self.know(related, traits)
+        if self._lately_of is not self.known.young:
+            self._lately, self._lately_of = [None] * LATELY, self.known.young
+        self._lately[place] = known
+        return known
+
+    @cython.ccall
     def know(self, related: RelatedSenders, traits: Traits) -> KnownFacts:
         """The facts of a text from related senders, for any recipient, with the plans made for it."""
         key = (related, traits)
@@ -253,11 +338,12 @@ class RuleSet:
         if known is None:
             facts, bits = self._facts_and_bits(related, traits, self.since)
             groups, places = related.places.grouped_by(self.place_conditions.matters(self._time_bits | bits))
-            known = KnownFacts(facts, bits, traits.complete, groups, places, [None] * len(places))
+            known = KnownFacts(related, traits, facts, bits, groups, places)
             self.known.put(key, known)
         return known
 
-    def plan(self, known: KnownFacts, cell: int, now: float) -> Plan:
+    @cython.ccall
+    def plan(self, known: KnownFacts, cell: cython.Py_ssize_t, now: cython.double) -> Plan:
         """The plan for a place (its cell) ``now``. A plan that holds for a while only narrows the span for which plans are cached."""
         group = known.groups[cell]
         plan = known.plans[group]
@@ -293,7 +379,7 @@ class RuleSet:
     def held(self, sender: Sender, number: int, traits: Traits, at: float) -> int:
         """The bits of all conditions that hold; not cached."""
         related = self.sender_groups.of(sender, at)
-        return self._times.held(at) | self._facts_and_bits(related, traits, at)[1] | related.places.bits[self._cell(number)]
+        return self._times.held(at) | self._facts_and_bits(related, traits, at)[1] | related.places.bits[self.cell(number)]
 
     def decisions(self, sender: Sender, traits: Traits, at: float) -> Iterator[tuple[frozenset[int], Decision]]:
         """The decisions on a text for all recipients: (places as numbers of regions.places, decision); not cached."""
@@ -343,9 +429,11 @@ class RuleSet:
             memo.empty(rest)
         self.reader.forget(rest)
 
-    def _cell(self, number: int) -> int:
-        segment = number // 10_000 - SEGMENT_FIRST
-        return self.cells[segment] if 0 <= segment < SEGMENTS else 0
+    @cython.ccall
+    def cell(self, number: cython.longlong) -> cython.Py_ssize_t:
+        """The place of a number in the table of regions; 0: unknown."""
+        segment: cython.Py_ssize_t = number // 10_000 - _SEGMENT_FIRST
+        return u16_of(self.cells, segment) if 0 <= segment < _SEGMENTS else 0
 
     def _facts_and_bits(self, related: RelatedSenders, traits: Traits, at: float) -> tuple[Facts, int]:
         """The facts, and the bits of all conditions on sender and text that hold."""
@@ -364,7 +452,7 @@ class RuleSet:
             traits.bits & self._answer_bit != 0,
         )  # fmt: skip
         held = related.bits | traits.bits
-        for field, index in self._fields:
+        for field, index in self._field_bits:
             held |= index.get(field(facts, traits, registry, at), 0)
         return facts, held
 

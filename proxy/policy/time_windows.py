@@ -11,8 +11,10 @@ import re
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import cython
 
 from proxy.i18n.phrases import Bilingual
 
@@ -22,6 +24,8 @@ DAY_S = 86_400
 WINDOW_MAX_S = 366 * DAY_S
 """No record keeps more than a year: a longer window is a mistake."""
 NEVER = math.inf
+_OFFSET_S = cython.declare(cython.longlong, OFFSET_S)
+_DAY_S = cython.declare(cython.longlong, DAY_S)
 
 CALENDAR_S = {"minute": 60, "hour": 3600, "day": DAY_S, "week": 7 * DAY_S, "month": 31 * DAY_S}
 """Calendar periods with their longest length."""
@@ -45,9 +49,7 @@ class Window(NamedTuple):
 
     def after(self, now: float) -> int:
         """Entries later than this (exclusive, whole seconds) are inside: rolling is (now−w, now], a day starts at midnight."""
-        if self.unit == "rolling":
-            return int(now) - self.seconds
-        return self.start(now) - 1
+        return after(self, now)
 
     def start(self, now: float) -> int:
         """When the calendar period of ``now`` began."""
@@ -70,6 +72,20 @@ class Window(NamedTuple):
 
     def __str__(self) -> str:
         return self.unit if self.unit != "rolling" else spell(self.seconds)
+
+
+@cython.ccall
+def after(window: Window, now: cython.double) -> cython.longlong:
+    """``Window.after``."""
+    fields: tuple[Any, ...] = cython.cast(tuple, window)  # an attribute of a NamedTuple costs more
+    unit: str = fields[0]
+    seconds: cython.longlong = fields[1]
+    second: cython.longlong = int(now)
+    if unit[0] == "r":  # rolling; compiled, one comparison of characters
+        return second - seconds
+    if seconds > _DAY_S:  # a week, a month
+        return window.start(now) - 1
+    return (second + _OFFSET_S) // seconds * seconds - _OFFSET_S - 1
 
 
 def spell(seconds: int) -> str:

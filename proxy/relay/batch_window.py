@@ -7,6 +7,13 @@ A recipient is in one batch at a time. A store call for few submits costs the ga
 submits wait while another batch is under way: until there are enough, or that batch ends, or it takes longer than ``SLOW_STORE_S``. At rest
 nothing waits.
 
+Under load, batches begin ``gather_s`` apart, so that each has more submits: what a batch costs (a call at each server of the store, a write to
+the journal, a sync, a write to each peer) is then divided by more. The interval grows with the rate of submits; it is 0 at rest:
+
+    interval = gather_s · min(1, submits per second / GATHER_FULL_PER_S)
+
+No submit waits for others where nearly all of those lately in flight have arrived: their senders wait for answers, and send nothing more.
+
 Under load, submits also wait after a batch of many, at most for as long as that batch took: while more submits are in flight than have
 arrived; and while they are few, compared with the number lately in flight. The rest is with its senders, who send the next ones as soon as
 their windows allow. With several gates on one store each sees only a share of the submits in flight and would make smaller batches.
@@ -37,17 +44,25 @@ SLOW_STORE_S = 0.01
 BATCH_UNDER_LOAD = 64
 """A batch of this size shows a gate under load: at 5,000 a second it would have been under way for 13 ms."""
 
+GATHER_FULL_PER_S = 4000
+"""From this rate on batches are ``gather_s`` apart. At a tenth of it an interval has one submit in five."""
+RATE_S = 0.05
+"""Submits per second are counted over this time; after as long without a batch the gate is at rest."""
+
 RecipientBatch = tuple[list[RecordChange], list[PendingSubmit]]
 """One turn's work for one recipient: changes, which are applied first, then submits in the order of arrival."""
 
 
 class BatchWindow:
     def __init__(self) -> None:
+        self.gather_s = 0.0
+        """The longest interval between two batches (`shared.gather_ms`)."""
         self.busy: set[int] = set()
         """Recipients whose records are being loaded or swapped …"""
         self.waiting: dict[int, RecipientBatch] = {}
         """… and the work that has arrived for them meanwhile."""
-        self._batches, self._begun, self._many = 0, 0.0, False
+        self._batches, self._begun, self._many, self._ended = 0, 0.0, False, False
+        self._per_s, self._counted, self._counted_from = 0.0, 0, 0.0
         self._lately = 0.0  # the most submits that were in flight lately
         self.until = 0.0
         """Until when (wall clock) arrived work waits though no batch is under way; 0: it does not wait."""
@@ -56,9 +71,11 @@ class BatchWindow:
         """Whether a batch of ``count`` waits for more. Must be called each turn. ``others``: submits judged before, without an answer yet."""
         if self._batches:
             return count < BATCH_FULL and abs(now - self._begun) < SLOW_STORE_S
-        if self._many:  # a large batch has just ended
-            self._many = False
-            self.until = now + min(abs(now - self._begun), SLOW_STORE_S)
+        if self._ended:
+            self._ended = False
+            self.until = self._begun + self.gather_s * min(1.0, self._per_s / GATHER_FULL_PER_S)
+            if self._many:
+                self.until = max(self.until, now + min(abs(now - self._begun), SLOW_STORE_S))
         self._lately = max(self._lately, count + others)
         wanted = max(min(BATCH_FULL, others), min(BATCH_LARGE, NEARLY_ALL * self._lately))
         if self.until and not (count < wanted and 0 < self.until - now < 2 * SLOW_STORE_S):
@@ -69,12 +86,23 @@ class BatchWindow:
         """A batch for these recipients is under way."""
         self.busy.update(recipients)
         self._batches += 1
+        self._count(len(recipients), now)
         self._begun, self.until = now, 0.0
         self._many = len(recipients) >= BATCH_UNDER_LOAD
         self._lately *= DECAY
+
+    def _count(self, arrived: int, now: float) -> None:
+        """Counts the submits per second."""
+        self._counted += arrived
+        passed_s = now - self._counted_from
+        if not 0.0 <= now - self._begun <= RATE_S:  # at rest, or the clock was set
+            self._per_s, self._counted, self._counted_from = 0.0, 0, now
+        elif passed_s >= RATE_S:
+            self._per_s, self._counted, self._counted_from = self._counted / passed_s, 0, now
 
     def end(self, recipients: Collection[int]) -> list[RecipientBatch]:
         """The batch for these recipients has ended. Returns the work that has arrived for them meanwhile."""
         self.busy.difference_update(recipients)
         self._batches -= 1
+        self._ended = not self._batches
         return [self.waiting.pop(person) for person in [person for person in self.waiting if person in recipients]]

@@ -20,8 +20,10 @@ from typing import Any
 
 import cython
 
+from proxy.model.message import Content
 from proxy.model.reasons import GATE_REASONS
-from proxy.native.loader import compiled
+from proxy.policy.ruleset import RuleSet
+from proxy.policy.text_reader import Reader
 from proxy.relay.admission import Admission
 from proxy.relay.batch_window import BatchWindow, RecipientBatch
 from proxy.relay.commit import Commit
@@ -29,10 +31,21 @@ from proxy.relay.effects.record_changes import RecordChange
 from proxy.relay.multipart.handler import PartHandler
 from proxy.relay.multipart.transaction import SharedView
 from proxy.relay.pending_submit import PendingSubmit
-from proxy.relay.refusal_cache import RefusalCache
+from proxy.relay.refusal_cache import MARKS, RefusalCache, may_repeat
+from proxy.state.embedded.record_table import Table
+from proxy.state.record.record import EMPTY
 
 SWAPS_MAX = 5
 """A recipient's batch is judged at most this often when its record keeps changing meanwhile; then the provider must try again."""
+
+FETCHED_MAX = 256
+"""Recipients whose records are loaded into the processor's cache at once, and submits whose texts are read ahead: most batches have fewer."""
+MET_BITS = 1 << 16
+_MET_MASK = cython.declare(cython.longlong, MET_BITS - 1)
+_MARKS_MASK = cython.declare(cython.longlong, MARKS - 1)
+_FETCHED_MAX = cython.declare(cython.Py_ssize_t, FETCHED_MAX)
+_EMPTY = cython.declare(bytes, EMPTY)
+_EMPTY_BYTES = cython.declare(cython.Py_ssize_t, len(EMPTY))
 
 
 class Batching:
@@ -59,6 +72,7 @@ class Batching:
         self.retries: list[RecordChange] = []
         """Changes that the store did not take: applied again at the next tick, or before the next submit to that recipient."""
         self.window = BatchWindow()
+        self._met = bytearray(MET_BITS >> 3)
 
     def begin(self, now: float) -> None:
         """Judges everything that has arrived; with a store that waits, starts to."""
@@ -73,11 +87,103 @@ class Batching:
                     self.window.begin(batches, now)
                 self._spawn(self._judge_batches(batches, now))
 
-    @compiled("batching_judge_at_once")
-    def _judge_at_once(self, submits: list[PendingSubmit], now: float) -> bool:
-        """Judges submits without a batch, if all records are in memory: only the compiled function does, for the embedded store.
-        False: nothing was done, and the submits must go through ``_judge_batches``."""
-        return False
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    @cython.nonecheck(False)
+    def _judge_at_once(self, submits: list[PendingSubmit], now: cython.double) -> bool:
+        """Judges submits on the records themselves, without batches, where nothing can come between. False: nothing was done, and they
+        must go through ``_judge_batches``."""
+        table: Table | None = None if self.store.waits else getattr(self.store, "table", None)
+        if table is None or self.window.busy or self.parts.shared_parts is not None:
+            return False
+        admission: Admission = self.admission
+        parts = self.parts
+        recipients: list[Any] = self._by_recipient(submits, now)
+        decided: list[PendingSubmit] = recipients if len(recipients) == len(submits) else _flat(recipients)
+        _fetch(table, recipients)
+        _read_ahead(admission.rules, decided)
+        admission.cut_off = False
+        admission.begin()
+        what: Any
+        pending: PendingSubmit
+        some: list[PendingSubmit] | None
+        before: bytes
+        after: bytes
+        place: cython.Py_ssize_t
+        number: cython.longlong
+        version: cython.ulonglong = self.store._version
+        try:
+            for what in recipients:
+                some = what if type(what) is list else None
+                pending = what if some is None else some[0]
+                number = pending.message.recipient  # type: ignore[union-attr] # it has been read
+                before = table.get(number) or _EMPTY
+                after = _judge(admission, parts, pending, before, now)
+                if some is not None:
+                    for place in range(1, len(some)):
+                        after = _judge(admission, parts, some[place], after, now)
+                if after is before:
+                    continue
+                version += 1
+                if len(after) > _EMPTY_BYTES:
+                    table.replace(number, after, version)
+                else:
+                    table.put(number, b"")
+        finally:
+            self.store._version = version
+        self.commit.decided += decided
+        return True
+
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    @cython.nonecheck(False)
+    def _by_recipient(self, submits: list[PendingSubmit], now: cython.double) -> list[Any]:
+        """The recipients in order of arrival: for each a submit, or a list of submits. Repeats of a cached refusal are left out.
+
+        One bit in MET_BITS stands for a recipient who was met, and for some others: a dictionary is needed where it is set already."""
+        found: list[Any] = []
+        places: dict[int, int] | None = None
+        met: bytearray = self._met
+        refusals, rules, people = self.refusals, self.admission.rules, self._refused
+        refused: bytearray = refusals.marks
+        refused_before: bytearray = refusals.marks_before
+        pending: PendingSubmit
+        number: cython.longlong
+        last: cython.longlong = 0
+        bit: cython.longlong
+        mark: cython.Py_ssize_t
+        place: cython.Py_ssize_t
+        for pending in submits:
+            number = pending.message.recipient  # type: ignore[union-attr] # it has been read
+            place = -1
+            bit = number & _MET_MASK
+            if number == last:  # parts of a long message
+                place = len(found) - 1
+            elif met[bit >> 3] >> (bit & 7) & 1:
+                if places is None:
+                    places = _places_of(found)
+                place = places.get(number, -1)
+            if place >= 0:
+                if type(found[place]) is list:
+                    found[place].append(pending)
+                else:
+                    found[place] = [found[place], pending]
+                continue
+            mark = number >> 3 & _MARKS_MASK
+            if (
+                (refused[mark] | refused_before[mark]) >> (number & 7) & 1
+                and may_repeat(people, pending.message)  # type: ignore[arg-type] # likewise
+                and refusals.again(pending, rules, now)
+            ):
+                continue
+            met[bit >> 3] |= 1 << (bit & 7)
+            if places is not None:
+                places[number] = len(found)
+            found.append(pending)
+            last = number
+        for pending in submits:
+            met[(pending.message.recipient & _MET_MASK) >> 3] = 0  # type: ignore[union-attr] # likewise
+        return found
 
     def _hold_behind_retries(self, changes: list[RecordChange], submits: Iterable[PendingSubmit]) -> list[RecordChange]:
         """The changes that may be applied now. A change waits behind an earlier change of the same record that the store did not take:
@@ -167,7 +273,6 @@ class Batching:
         self.commit.changed += _changes_of(batches, refused)
         return refused
 
-    @compiled("batching_judge_loaded")
     def _judge_loaded(
         self,
         batches: dict[int, RecipientBatch],
@@ -177,13 +282,14 @@ class Batching:
     ) -> tuple[list[tuple[int, int, bytes]], dict[int, RecipientBatch]]:
         """The records to be swapped (recipient, version, record), and the batches that must be judged again."""
         admission, counters, writes = self.admission, self.store.counters, []
+        admission.begin()
         refused: dict[int, RecipientBatch] = {}
         for person, (changes, submits) in batches.items():
             version, before = loaded[person]
             admission.cut_off = version < 0
-            short = counters.short
+            short = counters.shortfalls
             after = self._record_after(changes, submits, before, now)
-            if counters.short != short:  # judged again, once the store has said how much the limits leave
+            if counters.shortfalls != short:  # judged again, once the store has said how much the limits leave
                 refused[person] = self._undo(batches[person])
             elif views and person in views:
                 views[person].set_record(after if after is not before else None, version)
@@ -198,7 +304,7 @@ class Batching:
         for change in changes:
             data = change.apply(data, now)
         for pending in submits:
-            data = self.admission.judge(pending, data, now) if pending.long is None else self.parts.judge(pending, data, now)
+            data = _judge(self.admission, self.parts, pending, data, now)
         return data
 
     def _undo(self, batch: RecipientBatch) -> RecipientBatch:
@@ -238,3 +344,63 @@ def _changes_of(batches: dict[int, RecipientBatch], refused: Mapping[int, Recipi
         if changes and person not in refused:
             found += changes
     return found
+
+
+def _places_of(recipients: list[Any]) -> dict[int, int]:
+    """Where each recipient stands."""
+    return {(what[0] if isinstance(what, list) else what).message.recipient: place for place, what in enumerate(recipients)}
+
+
+def _flat(recipients: list[Any]) -> list[PendingSubmit]:
+    """All submits, in the order in which they are judged."""
+    found: list[PendingSubmit] = []
+    for what in recipients:
+        if isinstance(what, list):
+            found += what
+        else:
+            found.append(what)
+    return found
+
+
+@cython.cfunc
+@cython.inline
+def _judge(admission: Admission, parts: Any, pending: PendingSubmit, data: bytes, now: cython.double) -> bytes:
+    return admission.judge(pending, data, now) if pending.long is None else parts.judge(pending, data, now)
+
+
+@cython.cfunc
+@cython.boundscheck(False)
+@cython.wraparound(False)
+@cython.nonecheck(False)
+def _fetch(table: Table, recipients: list[Any]) -> None:
+    """Loads the recipients' records into the processor's cache, all at once: one after the other, each would be waited for."""
+    pending: PendingSubmit
+    step: cython.int
+    place: cython.Py_ssize_t
+    if not cython.compiled:
+        return
+    for step in range(3):
+        for place in range(min(len(recipients), _FETCHED_MAX)):
+            what = recipients[place]
+            pending = what[0] if type(what) is list else cython.cast(PendingSubmit, what)
+            table.fetch(pending.message.recipient, step)  # type: ignore[union-attr] # it has been read
+
+
+@cython.cfunc
+@cython.boundscheck(False)
+@cython.wraparound(False)
+@cython.nonecheck(False)
+def _read_ahead(rules: RuleSet, submits: list[PendingSubmit]) -> None:
+    """Reads texts in the order in which they are judged: one after the other they take less time."""
+    reader: Reader = rules.reader
+    pending: PendingSubmit
+    content: Content
+    place: cython.Py_ssize_t
+    for place in range(min(len(submits), _FETCHED_MAX)):
+        pending = submits[place]
+        content = pending.message.content  # type: ignore[union-attr] # it has been read
+        if content.read_by is not reader.mark:
+            try:  # noqa: SIM105 # a context costs more
+                reader.read(content)
+            except Exception:  # noqa: BLE001, S110 # the verdict raises it again
+                pass

@@ -64,6 +64,8 @@ class Commit:
         """Applied changes, and other records for the journal."""
         self.hold_answers = False
         """Whether no answer of this turn goes to a provider before the changes are synced."""
+        self.follower_first = False
+        """Whether refusals, too, wait until the journal is synced: at a follower."""
         self._unwritten_accepted: list[tuple[PendingSubmit, Frame]] = []
         """Acceptances that wait until the journal writes again …"""
         self._unwritten: list[RecordChange] = []
@@ -103,7 +105,7 @@ class Commit:
             self._journal_refused(decided, accepted, changed, down)
             return
         outbox, tally = self.outbox, self.tally
-        if self.hold_answers:
+        if self.hold_answers or self.follower_first:
             self.hold_answers = False
             outbox.append((journal.written, None, _nothing))  # all later items wait for this sync
         outbox.extend(settled(accepted, self.in_flight))
@@ -123,7 +125,7 @@ class Commit:
             self._refused.pop(change.recipient, None)  # a cached refusal may be wrong now
         self.on_records_written(self._records)
         self._records = []
-        if allowed or changed:  # refusals and acceptances can wait for the next sync, or a tick's
+        if allowed or changed or self.follower_first:  # refusals and acceptances can wait for the next sync, or a tick's
             self._sync()
 
     def _written(self, decided: list[PendingSubmit], verdict: cython.longlong, now: float) -> list[PendingSubmit]:
@@ -187,8 +189,9 @@ class Commit:
                 self._change(self.parts.undo(pending) if part else Undo(pending.message, pending.entry_id, pending.adopted))
             self.admission.put_back(pending)
             self.admission.refuse(pending, GATE_REASONS["journal-down"])
-            self.outbox.append((0, pending, refusal_body_of(pending)))
             count(self.tally, pending)
+        # Not behind answers that wait for a sync, perhaps for minutes
+        self.outbox.extendleft((0, pending, refusal_body_of(pending)) for pending in reversed(decided))
         self.parts.settle(decided)
         self._unwritten_accepted.extend(accepted)
         self._unwritten.extend(change for change in changed if change.unwritten())

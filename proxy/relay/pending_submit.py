@@ -67,28 +67,71 @@ class CarrierConnection(Protocol):
         """Count malformed PDUs of the carrier, by kind of fault (wire/tables.py); empties the list."""
 
 
-class SubmitLane(Protocol):
-    """The queue to one carrier: bounded, ordered by category, paced."""
+_MARKETING, _NOTICE = Category.MARKETING, Category.NOTICE  # an attribute of an enum costs more
+
+
+@cython.final
+@cython.cclass
+class Places:
+    """The places of a lane that are reserved or filled."""
+
+    total: cython.Py_ssize_t
+    by_category: list[int]
+    most: list[float]
+    """From how many on, of all categories, a category is refused."""
+
+    def __init__(self) -> None:
+        self.total, self.by_category, self.most = 0, [0] * len(Category), [0.0] * len(Category)
+
+    @cython.ccall
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    def hold(self, category: Category) -> cython.bint:
+        """Reserves one; False if a second's worth of this category is waiting already."""
+        place: cython.Py_ssize_t = (
+            2 if category is _MARKETING else 1 if category is _NOTICE else 0
+        )  # an enum costs more as a number
+        most: cython.double = self.most[place]
+        if self.total >= most:
+            return False
+        self.total += 1
+        self.by_category[place] += 1
+        return True
+
+    def release(self, category: Category) -> None:
+        """Gives one back."""
+        self.total -= 1
+        self.by_category[category] -= 1
+
+
+@cython.cclass
+class SubmitLane:
+    """The queue to one carrier, as the relay sees it: bounded, ordered by category, paced."""
 
     name: str
-    up: bool
-    """Whether any link can take submits now."""
-    apart: int
+    up: cython.bint
+    """Whether any link can take submits now; set by the owner of the links."""
+    apart: cython.longlong
     """How many ``OtherRequest`` are on their way."""
-    debt: int
+    debt: cython.longlong
     """Messages that went out within a submit_multi and must still be counted against the carrier's rate."""
+    places: Places
 
     def hold(self, category: Category) -> bool:
         """Reserve one place; False if a second's worth of this category is waiting already."""
+        return self.places.hold(category)
 
     def release(self, category: Category) -> None:
         """Give back a reserved place."""
+        self.places.release(category)
 
     def put(self, pending: PendingSubmit) -> None:
         """Queue a submit in its reserved place."""
+        raise NotImplementedError
 
     def put_all(self, submits: list[PendingSubmit]) -> None:
         """``put`` for many."""
+        raise NotImplementedError
 
 
 class LaneRoutes(Protocol):
@@ -101,7 +144,6 @@ class LaneRoutes(Protocol):
 
 
 _NO_TAKES: tuple[Take, ...] = ()
-_MARKETING = Category.MARKETING  # an attribute of an enum costs more
 
 
 @cython.freelist(1024)

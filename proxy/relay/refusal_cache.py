@@ -228,6 +228,15 @@ class RefusalCache:
                 self._gone.pop()
 
 
+@cython.ccall
+def may_repeat(people: dict[int, Of], message: Message) -> cython.bint:
+    """Whether a message may repeat a cached refusal."""
+    known: Any = people.get(message.recipient)
+    if known is None:
+        return False
+    return (message.sender, message.content.digest) in known if isinstance(known, dict) else _is_of(known, message)
+
+
 @cython.cfunc
 def _is_of(kept: CachedRefusal, message: Message) -> cython.bint:
     """Whether a refusal has the same sender and text."""

@@ -8,6 +8,9 @@ changed; half a copy that looks complete (the manifest is written last).
     COPY/revisions/       kept rule sets                       a rule set is kept before the journal mentions it: so they come last
     COPY/manifest.json    every file, with SHA-256
 
+The folder of a follower (cluster/follower.py) is such a copy with ``archive/``, and without a manifest: ``restore`` verifies it, and begins a
+new epoch in it, so that the follower refuses the node that is replaced.
+
 ``update`` brings the journal and rule sets of a copy up to date with what is new. Done every minute to a disk of another machine, it is a
 warm standby that loses at most that minute. If the gate removed records before they were copied, and has REMOVED records that say so, the
 copy continues after the gap with a newer state (cluster/truncated_copy.py). The manifest names the gap, and ``restore`` puts back what
@@ -26,6 +29,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from proxy.cluster.follower import LOCK, FollowerFolder
+from proxy.cluster.follower_protocol import FollowerFault, begin_epoch, epoch_of
 from proxy.cluster.truncated_copy import NO_KEY, TruncatedCopy, overtaken, proved, segments, told, unexplained
 from proxy.config import StoragePaths
 from proxy.journal.retention import Removed
@@ -35,7 +40,14 @@ from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 from proxy.runtime.atomic_files import sync_file
 from proxy.state.revision_store import RevisionStore
 
-MANIFEST, STATE, JOURNAL, REVISIONS, IDENTITY = "manifest.json", "state.db", "journal", "revisions", "identity"
+MANIFEST, STATE, JOURNAL, REVISIONS, ARCHIVE, IDENTITY = (
+    "manifest.json",
+    "state.db",
+    "journal",
+    "revisions",
+    "archive",
+    "identity",
+)
 FORM = 1
 PIECE = 4 << 20
 TRIES = 3  # the gate removes its oldest segment during a copy hardly twice in a row: retention runs once an hour
@@ -71,7 +83,7 @@ def make(places: StoragePaths, copy: Path) -> Copied:
     try:
         (copy / JOURNAL).mkdir(parents=True, mode=0o700, exist_ok=True)
         copy.chmod(0o700)
-        _state(places.store, copy / STATE)
+        copy_state(places.store, copy / STATE)
         _segments(places.journal, copy / JOURNAL)
         _sets(places.revisions, copy / REVISIONS)
         return _noted(copy, *_whole(copy, _ring(places)))
@@ -125,7 +137,7 @@ def _brought(places: StoragePaths, copy: Path) -> Copied:
         _sets(places.revisions, copy / REVISIONS)
         report, removed = _whole(copy, _ring(places))
         begins = report.holes[-1].last + 1 if report.holes else report.first
-        if begins <= 1 or _position(copy / STATE).open_from > begins:
+        if begins <= 1 or position_of(copy / STATE).open_from > begins:
             return _noted(copy, report, removed)
         if not left:
             raise BackupError(
@@ -133,7 +145,7 @@ def _brought(places: StoragePaths, copy: Path) -> Copied:
             )
         anew = copy / f"{STATE}.new"
         anew.unlink(missing_ok=True)
-        _state(places.store, anew)
+        copy_state(places.store, anew)
         anew.rename(copy / STATE)
         _sync(copy)
 
@@ -145,7 +157,7 @@ def _identity(journal: Path) -> str:
         raise BackupError(f"{journal / IDENTITY}: {error.strerror or error}; is this a gate's journal?") from error
 
 
-def _state(store: Path, target: Path) -> None:
+def copy_state(store: Path, target: Path) -> None:
     if not store.is_file():
         raise BackupError(f"{store}: no such file; is this the gate's store?")
     try:
@@ -224,7 +236,7 @@ def _alike(old: Any, new: Any, end: int) -> bool:
 
 def _noted(copy: Path, report: ScanReport, removed: list[Removed]) -> Copied:
     """Writes the manifest. BackupError where state and journal do not fit together."""
-    counted = _position(copy / STATE).counted
+    counted = position_of(copy / STATE).counted
     if report.last < counted:
         raise BackupError(f"{copy}: the journal ends at {report.last}, before the state's {counted}: make the copy again")
     files = {str(path.relative_to(copy)): _described(path) for path in _files(copy)}
@@ -266,7 +278,7 @@ class _Position(NamedTuple):
     open_from: int
 
 
-def _position(state: Path) -> _Position:
+def position_of(state: Path) -> _Position:
     try:
         with closing(sqlite3.connect(f"{state.resolve().as_uri()}?mode=ro", uri=True)) as db:
             meta = dict(db.execute("SELECT name, value FROM meta WHERE name IN ('counted', 'open_from')"))
@@ -278,7 +290,7 @@ def _position(state: Path) -> _Position:
 def _files(copy: Path) -> Iterator[Path]:
     yield copy / STATE
     yield from sorted((copy / JOURNAL).iterdir())
-    yield from sorted(path for path in (copy / REVISIONS).rglob("*") if path.is_file())
+    yield from sorted(path for area in (REVISIONS, ARCHIVE) for path in (copy / area).rglob("*") if path.is_file())
 
 
 def _described(path: Path) -> dict[str, Any]:
@@ -311,13 +323,17 @@ def check(copy: Path) -> Copied:
 
 def restore(copy: Path, places: StoragePaths) -> Copied:
     """Copies a backup to where the gate starts from; nothing may be there. BackupError, OSError."""
-    found, store, journal, revisions = check(copy), places.store, places.journal, places.revisions
+    store, journal, revisions = places.store, places.journal, places.revisions
     for path in (store, Path(f"{store}-wal")):
         if path.exists():
             raise BackupError(f"{path}: is there already; move it away first (keep it: it is evidence)")
-    for folder in (journal, revisions):
+    followed = (copy / LOCK).exists()
+    for folder in (journal, revisions, *([places.archive] if followed and places.archive is not None else [])):
         if folder.is_dir() and any(folder.iterdir()):
             raise BackupError(f"{folder}: is not empty; move it away first (keep it: it is evidence)")
+    if followed:
+        _replace_node(copy, _ring(places))
+    found = check(copy)
     journal.mkdir(parents=True, mode=0o700, exist_ok=True)
     store.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
     behind = segment_name(found.holes[-1]["last"] + 1) if found.holes else ""
@@ -326,9 +342,30 @@ def restore(copy: Path, places: StoragePaths) -> Copied:
             _copied(path, journal / path.name)
     _sync(journal)
     _sets(copy / REVISIONS, revisions)
+    if places.archive is not None:
+        for path in sorted(path for path in (copy / ARCHIVE).rglob("*") if path.is_file()):
+            target = places.archive / path.relative_to(copy / ARCHIVE)
+            target.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+            _copied(path, target)
     _copied(copy / STATE, store)  # last: without it no start takes the copy for complete
     _sync(store.parent)
     return found
+
+
+def _replace_node(copy: Path, ring: KeyRing) -> None:
+    """Makes a follower's folder a copy: from now on it refuses the node that it followed. BackupError."""
+    try:
+        folder = FollowerFolder(copy)
+    except FollowerFault as fault:
+        raise BackupError(str(fault)) from None
+    try:
+        folder.end()  # cuts what a loss of power has left of a group
+        (copy / MANIFEST).unlink(missing_ok=True)  # of an earlier restore
+        report, removed = _whole(copy, ring)
+        begin_epoch(folder.journal, epoch_of(folder.journal) + 1)
+        _noted(copy, report, removed)
+    finally:
+        folder.close()
 
 
 def _copied(source: Path, target: Path) -> None:

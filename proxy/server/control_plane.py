@@ -76,7 +76,7 @@ from proxy.relay.effects.list_import import ChunkedImports, ListImport
 from proxy.relay.effects.reply_paths import ReplyPaths
 from proxy.relay.proposed_rules import CandidateRules
 from proxy.relay.submit import Relay
-from proxy.server.restarted_processes import Auditor, ConsoleProcess, Streamer
+from proxy.server.restarted_processes import Auditor, ConsoleProcess, FollowerCopier, Streamer
 from proxy.state.stores.sqlite import SqliteStore
 
 log = structlog.get_logger()
@@ -155,6 +155,7 @@ class ControlPlane:
         self._roller: Roller | None = None
         self._console: ConsoleProcess | None = None
         self._auditor: Auditor | None = None
+        self._copier: FollowerCopier | None = None
         self._streamer: Streamer | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._authenticator = Authenticator()
@@ -197,16 +198,18 @@ class ControlPlane:
         roller: Roller | None = None,
         console: ConsoleProcess | None = None,
         auditor: Auditor | None = None,
+        copier: FollowerCopier | None = None,
         streamer: Streamer | None = None,
     ) -> None:
         """Opens the socket; ControlError says why it cannot. ``keep``: how long the journal is kept. ``roller``, ``console``,
-        ``auditor``, ``streamer``: tasks that roll the journal, and keep the console, the opt-out audit and the event stream up."""
+        ``auditor``, ``copier``, ``streamer``: tasks that roll the journal, and keep the console, the opt-out audit, the
+        follower's copy and the event stream up."""
         await self._server.start()
         self.penalty_scheduler.count_apart()  # before the first message; likewise:
         self._rates.tick(self.now())
         self.retention_task.keep = keep
         loop = asyncio.get_running_loop()
-        self._roller, self._console, self._auditor, self._streamer = roller, console, auditor, streamer
+        self._roller, self._console, self._auditor, self._copier, self._streamer = roller, console, auditor, copier, streamer
         if streamer is not None:
             self.retention_task.unsent = streamer.unsent
         running = [self.retention_task, *self._helpers()]
@@ -401,9 +404,10 @@ class ControlPlane:
             + [note for one in self._helpers() for note in one.notes()]
         )
 
-    def _helpers(self) -> list[Roller | ConsoleProcess | Auditor | Streamer]:
+    def _helpers(self) -> list[Roller | ConsoleProcess | Auditor | FollowerCopier | Streamer]:
         """The tasks that keep helper processes up."""
-        return [one for one in (self._roller, self._console, self._auditor, self._streamer) if one is not None]
+        helpers = self._roller, self._console, self._auditor, self._copier, self._streamer
+        return [one for one in helpers if one is not None]
 
     def gauges(self) -> dict[str, Any]:
         """For ``operations.metrics.Gauges``."""
@@ -422,6 +426,7 @@ class ControlPlane:
             "journal_chain_ok": self._roller is None or not self._roller.altered,
             "journal_head": self._roller.head if self._roller is not None else {},
             "optout_audit_lag_s": self._auditor.lag_s if self._auditor is not None else 0.0,
+            "follower_files_s": self._copier.copied_at if self._copier is not None else 0.0,
             **self.retention_task.gauges(),
             **self.penalty_scheduler.gauges(),
             "doubtful_replies": {(state,): float(count) for state, count in reply_counts(self).items()},

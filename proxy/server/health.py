@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.archive.pseudonym_key import PseudonymKey
+from proxy.cluster.follower_link import FollowerLink
 from proxy.cluster.replication import Replication
 from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.journal.write_ahead_log import Journal
@@ -44,6 +45,7 @@ class Health:
     reloading: Reload
     maintenance: Maintenance
     replication: Replication | None
+    follower: FollowerLink | None
 
     def not_ready(self) -> list[str]:
         """Why traffic should go elsewhere; empty when the gate is ready."""
@@ -52,8 +54,8 @@ class Health:
             why.append(self.providers.why_not_accepting)
         if not any(account.lane.up for account in self.carrier_accounts):
             why += self._carriers_down() or ["no carrier is configured (settings: carriers)"]
-        if self.relay.journal_down:
-            why.append(f"journal: {self.relay.journal_down}")
+        if down := self.journal.held or self.relay.journal_down:
+            why.append(f"journal: {down}")
         return why
 
     def notes(self) -> list[str]:
@@ -68,6 +70,7 @@ class Health:
             + self.rule_deployment.notes()
             + self.control_plane.notes()
             + self.pseudonym_key.notes()
+            + (self.follower.notes() if self.follower is not None and not self.journal.held else [])
         )
 
     def _carriers_down(self) -> list[str]:
@@ -108,8 +111,10 @@ class Health:
             provider_binds_limit={(name,): provider.binds for name, provider in self.relay.directory.providers.items()},
             store_up=self.store.up,
             store_owed=float(self.store.unwritten),
+            store_restored=float(self.store.restored),
             **(self.replication.gauges() if self.replication is not None else {}),
-            journal_up=not self.relay.journal_down,
+            **self._follower_gauges(),
+            journal_up=not (self.journal.held or self.relay.journal_down),
             journal_lag_s=self.journal.lag(now),
             journal_written_bytes=self.journal.written_bytes,
             limit_counts=float(len(self.store.counters)),
@@ -120,6 +125,11 @@ class Health:
             **self.control_plane.gauges(),
             **self.rule_deployment.gauges(),
         )
+
+    def _follower_gauges(self) -> dict[str, Any]:
+        if self.follower is None:
+            return {}
+        return {"follower_promise_kept": self.follower.kept, "follower_lag_s": self.follower.lag_s}
 
     def metrics(self) -> Iterator[bytes]:
         return pieces(self.tally, self.gauges())

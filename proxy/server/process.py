@@ -17,6 +17,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
+from proxy.cluster.follower_protocol import FollowerFault
 from proxy.config import Settings, SettingsError, Worker, embedded_file, load, secret_files, worker_of
 from proxy.journal.sealing import SealingError
 from proxy.journal.write_ahead_log import JournalDamaged, JournalDown
@@ -55,7 +56,7 @@ _DISK_ADVICE = {
 
 
 class StartError(Exception):
-    """The gate cannot start; the text says whose fault it is and what to do."""
+    """The gate cannot start, or go on; the text says whose fault it is and what to do."""
 
 
 def serve(path: Path, accept_loss: bool = False) -> int:
@@ -138,6 +139,9 @@ async def _serve(settings: Settings, path: Path, accept_loss: bool, worker: Work
     loop.add_signal_handler(signal.SIGHUP, hang_up)
     if early:
         hang_up()
+    gate.on_replaced = stop.set
+    if gate.replaced:
+        stop.set()
     manager.ready("open")
     watchdog = loop.create_task(manager.watchdog())
     await stop.wait()
@@ -147,6 +151,8 @@ async def _serve(settings: Settings, path: Path, accept_loss: bool, worker: Work
         await lifeline.close(last_words)
     watchdog.cancel()
     manager.close()
+    if gate.replaced:
+        raise StartError(gate.replaced)
     return 0
 
 
@@ -156,7 +162,7 @@ async def _open(settings: Settings, path: Path, accept_loss: bool, worker: Worke
         await gate.start()
     except RulesError as error:
         raise StartError("\n".join(str(problem) for problem in error.problems)) from error
-    except (StateError, JournalDamaged, JournalDown, SealingError, ControlError, TlsError, OSError) as error:
+    except (StateError, JournalDamaged, JournalDown, SealingError, ControlError, TlsError, FollowerFault, OSError) as error:
         raise StartError(_with_advice(error)) from error
     return gate
 

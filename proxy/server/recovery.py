@@ -88,6 +88,7 @@ def _shared_by(settings: Settings) -> dict[str, Any]:
         "login": ServerLogin(shared.user, shared.password, tls=context),
         "node": settings.node,
         "parts": shared.parts,
+        "persons_max": shared.persons_max,
         "deadline_s": shared.deadline_s,
         "reassert_s": shared.reassert_s,
     }

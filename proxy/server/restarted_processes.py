@@ -1,4 +1,4 @@
-"""Keeps processes beside the gate running: console, opt-out audit, event stream.
+"""Keeps processes running beside the gate: console, audit, stream, follower's copier.
 
 In: the settings' path; of ``gate106 optout audit --follow`` and ``gate106 journal push`` a line of JSON a second. Out: processes that are
 restarted when they end; notes for /readyz while one does not stay up; of the audit the count that /metrics shows as sent_after_optout, its
@@ -145,6 +145,24 @@ class LineProcess(RestartedProcess):
     def _take(self, line_values: dict[str, Any]) -> None:
         """Takes one line. ValueError, KeyError, TypeError: it is no such line."""
         raise NotImplementedError
+
+
+class FollowerCopier(LineProcess):
+    """Copies state, rule sets and tables to the journal's follower."""
+
+    ended_event = "copying to the follower ended, and is restarted"
+
+    def __init__(self, config: Path) -> None:
+        super().__init__(config, "follower", "update", "--tied")
+        self.copied_at = 0.0
+        """When the last copy was begun that is whole, in seconds since 1970."""
+
+    def _take(self, line_values: dict[str, Any]) -> None:
+        self.copied_at, self.failed = float(line_values["begun"]), ""
+
+    def notes(self) -> list[str]:
+        """For /readyz."""
+        return [f"follower: state and tables are not copied to it: {self.failed}"] if self.failed else []
 
 
 class Auditor(LineProcess):

@@ -12,12 +12,14 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
+from proxy.cluster.follower_link import FollowerLink
+from proxy.cluster.follower_protocol import FollowerFault, refuse_fenced
 from proxy.cluster.forwarding import Forwarding
 from proxy.cluster.replication import Replication
 from proxy.config import Settings, Worker
@@ -35,7 +37,7 @@ from proxy.net.journal_syncer import Syncer
 from proxy.net.link import Turns
 from proxy.net.listeners import allowed_connections, inherited_sockets, make_listeners
 from proxy.net.provider import Providers
-from proxy.net.tls import Contexts
+from proxy.net.tls import Contexts, for_follower
 from proxy.operations.http import HttpServer
 from proxy.operations.http_auth import HttpAuth
 from proxy.relay.account_access import Directory
@@ -53,7 +55,7 @@ from proxy.server.maintenance import Maintenance, watch_rules
 from proxy.server.recovery import recover
 from proxy.server.relay_task import Batches, RelayTask, run_to_end
 from proxy.server.reload import Reload, optout_settings_of, part_bounds_of
-from proxy.server.restarted_processes import Auditor, ConsoleProcess, Streamer
+from proxy.server.restarted_processes import Auditor, ConsoleProcess, FollowerCopier, Streamer
 from proxy.state.mailbox.mailbox import Bounds
 
 if TYPE_CHECKING:
@@ -86,6 +88,7 @@ class GateProcess:
         self.http_auth = HttpAuth(
             settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers, settings.http.hosts
         )
+        refuse_fenced(settings.journal)
         self.recovered = recover(settings, accept_loss)
         self.store, self.ids = self.recovered.store, self.recovered.ids
         try:
@@ -110,12 +113,26 @@ class GateProcess:
         self.rule_deployment.opened(self.control_plane)
         self.reply_handler.inbox = self.control_plane.inbox
         self.replication = self._build_replication() if settings.shared is not None else None
+        if settings.shared is not None:
+            self.relay.batching.window.gather_s = settings.shared.gather_ms / 1000
         if self.store.multipart_exchange is not None:
             life = settings.node << 48 | time.time_ns() // 1_000_000
             self.relay.share(self.store.multipart_exchange, life, time.time, time.monotonic)
         self.forwarding: Forwarding | None = None
         self.lease_client: LeaseClient | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self.replaced = ""
+        """Why this node must not go on: another was restored from its follower."""
+        self.on_replaced: Callable[[], None] = _ignore
+        self.follower: FollowerLink | None = None
+        if settings.follower is not None:
+            if settings.shared is not None:
+                raise FollowerFault(
+                    "follower: needs the embedded store (store: sqlite:///…): a shared store has its own replicas"
+                )
+            context = for_follower(settings.follower)
+            self.follower = FollowerLink(settings.follower, self.journal, context, self.turns.wake, self._is_replaced)
+            self.relay.commit.follower_first = settings.follower.mode == "sync"
         self._build_services()
 
     # -- start
@@ -222,15 +239,19 @@ class GateProcess:
         self.health = Health(
             self.tally, self.relay, self.store, self.journal, self.providers, self.carrier_accounts, self.contexts,
             self.pseudonym_key, self.rule_deployment,
-            self.control_plane, self.reloading, self.maintenance, self.replication,
+            self.control_plane, self.reloading, self.maintenance, self.replication, self.follower,
         )  # fmt: skip
 
     async def start(self) -> None:
         settings = self.settings
+        if self.follower is not None:
+            await self.follower.contact()  # before a record is written
         now = time.time()
         self._note(messages.START, pack(gate_events.Start(now, settings.node, self.relay.highest_id)))
         self.rule_deployment.note_start()
         await self._wait_synced(self.journal.written)
+        if self.follower is not None:
+            self.follower.need()
         await self.store.open()
         if self.replication is not None:
             await self.replication.exchange()
@@ -241,6 +262,7 @@ class GateProcess:
             Roller(self.path) if settings.archive.roll and not lacking("archive") else None,
             ConsoleProcess(self.path) if settings.console.listen is not None and self.worker is None else None,
             Auditor(self.path, self.tally) if self.worker is None or self.worker.number == 1 else None,
+            FollowerCopier(self.path) if self.follower is not None else None,
             Streamer(self.path, settings.stream.keep_days, lambda: self.journal.written, self.tally)
             if settings.stream
             else None,
@@ -336,9 +358,14 @@ class GateProcess:
         self.turns.wake()
 
     async def _wait_synced(self, sequence: int) -> None:
-        while self.journal.synced < sequence and not self.relay.journal_down:
+        while self.journal.synced < sequence and not (self.relay.journal_down or self.journal.held):
             self.syncer.kick()
             await asyncio.sleep(0.001)  # a sync takes a millisecond or so, and this is rare
+
+    def _is_replaced(self, why: str) -> None:
+        log.error("this node was replaced: it stops", why=why)
+        self.replaced = why
+        self.on_replaced()
 
     async def reload(self, how: str = "SIGHUP", who: str = "") -> list[str]:
         """Reloads; returns what is wrong with the files, empty when all is in force."""
@@ -378,6 +405,8 @@ class GateProcess:
         await self._wait_synced(self.journal.written)
         await self.checkpoints.attempt(hurry=True)  # the journal has everything, whatever comes of it
         last_words = await self.health.snapshot()
+        if self.follower is not None:
+            await self.follower.close()
         self.syncer.stop()
         self.journal.close(now)
         self.store.close()
@@ -398,3 +427,7 @@ class GateProcess:
             problems = await self.reload()
             return {"left": [*problems, *self.reloading.waiting]}
         raise ValueError(f"unknown question {what!r}")
+
+
+def _ignore() -> None:
+    return None

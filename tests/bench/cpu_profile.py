@@ -4,7 +4,7 @@ In: MeasuringOptions. Out: µs a message by step. Never: another way to run a ga
 
     python -m tests.bench.cpu_profile /tmp/x/spent.json gate106.yaml
 
-runs that gate: SIGUSR1 begins, SIGUSR2 ends and writes the counts. A function in C (native/accelerated.pyx, a library) is counted at its caller, a
+runs that gate: SIGUSR1 begins, SIGUSR2 ends and writes the counts. A function in C (a compiled module, a library) is counted at its caller, a
 system call at the next Python frame: sockets are read before the next frame of ``net`` and written within it. The CPU time of other threads
 (syncs, checkpoints) is the kernel's own count.
 """

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from proxy.console.app import found_pages
+from proxy.desk.data_subjects.export_html import page
+from proxy.policy import time_windows
 from tests.browser.street import PEOPLE, Street, token_of
 from tests.browser.times import Looking, Times, as_text, slow, times_of
 from tests.browser.visitor import PHONE, WIDE, Visitor
@@ -153,6 +157,53 @@ def test_a_long_page_leads_to_its_parts_and_back_to_its_top(visit: Come) -> None
     here.page.wait_for_function("() => window.scrollY === 0")
     here.screen({"width": 1280, "height": 2400})
     here.page.wait_for_function("() => document.querySelector('nav.jump').hidden")
+
+
+def test_on_a_phone_a_month_is_folded_and_a_link_opens_its_part(visit: Come) -> None:
+    here = visit("song", size=PHONE).open(f"/reports/month?month={time_windows.local(time.time())[:7]}")
+    parts = here.page.locator("details.fold")
+    assert (parts.count() > 5, here.page.locator("details.fold[open]").count()) == (True, 0)
+    here.page.locator("#sheet nav a").nth(2).click()
+    assert [one.get_attribute("id") for one in here.page.locator("details.fold[open]").all()] == [
+        parts.nth(2).get_attribute("id")
+    ]
+    here.screen(WIDE)
+    here.page.wait_for_function("() => document.querySelectorAll('details.fold:not([open])').length === 0")
+
+
+def test_what_a_form_is_refused_for_is_led_to(visit: Come) -> None:
+    here = visit("chen", size=PHONE).open("/drafts/new?kind=ban")
+    here.follow(here.page.locator("#guided button.main").click)
+    assert here.page.evaluate("document.activeElement.matches('.problem')")
+    assert here.page.evaluate("document.activeElement.getBoundingClientRect().bottom <= window.innerHeight")
+    here.faults.clear()  # the browser says 422 aloud
+
+
+def test_the_copy_for_a_person_fits_a_phone(visit: Come) -> None:
+    row = {
+        "at": 1.79e9,
+        "provider": "jia",
+        "from": "10690011234567890",
+        "category": "marketing",
+        "verdict": "reject",
+        "reason": "region-ban",
+    }
+    answer: dict[str, Any] = {
+        name: [] for name in ("received", "refusals", "consents", "withdrawn", "asked_for_consent", "doubtful_replies")
+    }
+    answer |= {
+        "complaints": [],
+        "missing": [],
+        "to": "13800210501",
+        "at": 1.79e9,
+        "region": "上海",
+        "journal_days": 180,
+        "forgotten": False,
+    }
+    here = visit(size=PHONE)
+    here.page.set_content(page(answer | {"messages": [row | {"text": f"【青禾】双11优惠 {'a' * 90} 拒收请回复R"}]}, "zh"))
+    assert here.too_wide() == 0
+    assert here.page.locator("td[data-label=端口]").inner_text() == row["from"]
 
 
 def test_what_measures_pages_opens_all_of_them_and_their_parts(street: Street) -> None:

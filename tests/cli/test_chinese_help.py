@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from proxy.__main__ import whole
-from proxy.cli import chinese_help
+from proxy.cli import chinese_help, settings
+from proxy.config import descriptions
 from proxy.i18n.catalog import Phrase, read
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
@@ -27,6 +28,18 @@ def helps(command: Any) -> Iterator[str]:
 def test_every_command_and_option_has_chinese_help() -> None:
     missing = sorted({said for said in helps(whole()) if not CHINESE.search(chinese_help.chinese(said))})
     assert not missing, "\n".join(missing) + "\n(add the first line to proxy/i18n/help.yaml)"
+
+
+def test_every_setting_is_explained_in_chinese() -> None:
+    described = descriptions.settings()
+    said = {
+        settings._plain(text) for one in described for text in (one.meaning, one.default if one.worded else "", one.allowed)
+    } - {""}
+    known = settings._chinese()
+    assert {settings._plain(one.meaning) for one in described} - known.keys() == set(), "add them to proxy/i18n/settings.yaml"
+    assert known.keys() - said - {"none"} == set(), "nothing says these any more"
+    assert all(CHINESE.search(text) for text in known.values())
+    assert settings._in_chinese("0.1 to 3,600 s") == "0.1 到 3,600 秒"
 
 
 def test_both_wordings_of_a_usage_error_have_the_same_places() -> None:

@@ -458,7 +458,18 @@ def test_what_is_said_to_be_taken_over_by_a_reload_is_the_settings_own_list() ->
         "carriers",
         "on_judge_error",
     }
-    restart |= {"shared", "node", "category_tag", "revisions", "archive", "sealing", "control_group", "console", "stream"}
+    restart |= {
+        "shared",
+        "node",
+        "category_tag",
+        "revisions",
+        "archive",
+        "sealing",
+        "control_group",
+        "console",
+        "stream",
+        "follower",
+    }
     assert {one.name for one in dataclasses.fields(config.Settings)} == restart | {
         name for name in descriptions.RELOADED if "." not in name
     }

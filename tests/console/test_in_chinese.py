@@ -245,7 +245,7 @@ def test_what_was_done_with_a_case_is_told_in_chinese_too(desk: Desk, two: World
     for path, text in shown_of.items():
         assert not english(text.replace("look alike", "")), (path, english(text))
     case = shown(shown_of[at])
-    for words in ("look alike（吻合 ", "号码一致", "通道商 jia", "stop-1：签名 青禾、类别 营销", "本人信息已删除"):
+    for words in ("look alike（吻合 ", "号码一致", "通道商 jia", "停发指令 1：签名 青禾、类别 营销", "本人信息已删除"):
         assert words in case, case
     assert "停发：签名 青禾、类别 营销，至 " in shown(shown_of["/today/waits"])
     assert "look alike (score " in shown(desk("song", "en").get(at).text)

@@ -21,20 +21,23 @@ AFTER_LOSS = ("cutting", "half-written")
 """After these a power loss may leave the tail untorn: then there is nothing to cut."""
 
 
-def one(folder: Path, point: str, seed: int, *, power: bool = False) -> World:
+def one(folder: Path, point: str, seed: int, *, power: bool = False, follower: bool = False) -> World:
     """A world that dies at this point, at an occurrence drawn from the seed."""
-    rng = random.Random(f"{seed} {point} {power}")
-    return World(folder, rng.getrandbits(32), _deaths(point, rng), power=power, clock=rng.random() < 1 / 2)
+    follower = follower or POINTS[point].follower
+    rng = random.Random(f"{seed} {point} {power}{' follower' if follower else ''}")
+    return World(folder, rng.getrandbits(32), _deaths(point, rng), power=power, follower=follower, clock=rng.random() < 1 / 2)
 
 
 def in_turn(folder: Path, seed: int) -> World:
     """Seeds one after the other die at all points, one after the other; those of every other round by a loss of power, where that leaves
-    something to die of, and of every third with a clock that jumps."""
+    something to die of (half of these by the loss of the machine that has a follower), and of every third with a clock that jumps."""
     place, rng = seed - 1, random.Random(seed)
     point = list(POINTS)[place % len(POINTS)]
     turn = place // len(POINTS) + place % len(POINTS)
     power = bool(turn % 2) and point not in AFTER_LOSS
-    return World(folder, rng.getrandbits(32), _deaths(point, rng), power=power, clock=not turn % 3)
+    machine_lost = turn % 4 == 3 and power and not POINTS[point].from_start
+    follower = POINTS[point].follower or machine_lost
+    return World(folder, rng.getrandbits(32), _deaths(point, rng), power=power, follower=follower, clock=not turn % 3)
 
 
 def _deaths(point: str, rng: random.Random) -> list[Chosen]:

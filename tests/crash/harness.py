@@ -20,6 +20,7 @@ import yaml
 from tests import forked
 from tests.crash.places import Plan
 from tests.crash.texts import BANNED
+from tests.e2e.following import followed_by
 from tests.e2e.sockets import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -71,8 +72,10 @@ async def until(
 
 
 class Harness:
-    def __init__(self, folder: Path, carrier_port: int, store: Path | None = None, response_s: float = 1) -> None:
-        """``store``: where journal and state lie, if not in ``folder``."""
+    def __init__(
+        self, folder: Path, carrier_port: int, store: Path | None = None, response_s: float = 1, follower: int = 0
+    ) -> None:
+        """``store``: where journal and state lie, if not in ``folder``; ``follower``: its port, 0 without one."""
         self.folder = folder
         self.port, self._http = free_port(), free_port()
         store = store or folder
@@ -113,6 +116,8 @@ class Harness:
                 for name, port in PORTS.items()
             ],
         }
+        if follower:
+            self._settings["follower"] = followed_by(follower, away_s=10)
         self.waits_for(response_s)
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from proxy.cluster.follower_link import FollowerLink
 from proxy.journal.disk import OsDisk
 from proxy.journal.write_ahead_log import Journal
 from proxy.net.lane import Lane
@@ -77,6 +78,9 @@ class Point(NamedTuple):
     """It occurs while the gate is being stopped."""
     whole: bool = False
     """Checkpoints are not to be cut into pieces: between them all that was in a mailbox may have left it."""
+
+    follower: bool = False
+    """The gate has a follower, and its machine is lost when it dies."""
 
 
 POINTS: dict[str, Point] = {
@@ -217,6 +221,24 @@ POINTS: dict[str, Point] = {
     ),
     "segment": Point("when a segment is begun and nothing in it", after(Journal, "_roll"), 2),
     "stopping": Point("in the last checkpoint of a stop", after(CheckpointFile, "write"), 1, sigterm=True),
+    "follower-unsent": Point(
+        "when records are synced and the follower does not have them",
+        before(FollowerLink, "_send", lambda self: self._position < self._end),
+        40,
+        follower=True,
+    ),
+    "follower-sent": Point(
+        "when records are on their way to the follower",
+        after(FollowerLink, "_send", lambda self: bool(self._waiting)),
+        40,
+        follower=True,
+    ),
+    "follower-untold": Point(
+        "when the follower has synced records and nobody is told",
+        before(FollowerLink, "_acknowledge", lambda self, count: bool(self._waiting) and self._waiting[0][0] <= count),
+        40,
+        follower=True,
+    ),
     "first-start": Point("when the journal has its name and the store does not know it", after(OsDisk, "identify"), 1, True),
     "replaying": Point("in the middle of a replay", before(SqliteStore, "update"), 30, True),
     "cutting": Point("before a torn tail is cut", before(OsDisk, "truncate"), 1, True),

@@ -79,7 +79,12 @@ def _each(world: World, submit: Submit, written: Written) -> None:
     elif status in REFUSED and (fates or not submit.replaces):
         holds(fates == [status], "a refusal is the carrier's own", submit)
         effect = written.effects.get(submit.serial)
-        holds(world.power or written.refused(submit), "a refusal that was told is written", submit, effect)
+        holds(
+            (world.power and world.follower is None) or written.refused(submit),
+            "a refusal that was told is written",
+            submit,
+            effect,
+        )
     elif status == ESME_RSYSERR:
         holds(fates == [IGNORED] or submit.life < world.evidence.life, "only what is unanswered is unknown", submit)
     elif status in (CAPPED, SUPPRESSED, OVER_QUOTA, KEYWORD, ESME_RMSGQFUL, ESME_RREPLACEFAIL) or status in OUT_OF_PLACE:

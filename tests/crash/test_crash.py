@@ -30,6 +30,7 @@ AT_ONCE = 2
 class Case(NamedTuple):
     point: str
     power: bool = False
+    follower: bool = False
 
 
 KILLED = [Case(point) for point in POINTS]
@@ -53,6 +54,19 @@ POWERLESS = [
     )
 ]
 
+MACHINE_LOST = [
+    Case(point, follower=True)
+    for point in (
+        "written",
+        "acknowledged",
+        "refused-told",
+        "parts-torn",
+        "many-told",
+        "optout-acknowledged",
+        "deliver-acknowledged",
+    )
+]
+
 
 RICH = Case("late-breach")
 """A life long enough for nearly everything to happen in it."""
@@ -72,7 +86,10 @@ def worlds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     )
     with ThreadPoolExecutor(AT_ONCE) as pool:
         folders = {case: tmp_path_factory.mktemp(case.point) for case in cases}
-        yield {case: pool.submit(run, choosing.one(folders[case], case.point, SEED, power=case.power)) for case in cases}
+        yield {
+            case: pool.submit(run, choosing.one(folders[case], case.point, SEED, power=case.power, follower=case.follower))
+            for case in cases
+        }
         pool.shutdown(cancel_futures=True)
 
 
@@ -100,6 +117,13 @@ def test_nothing_that_was_acknowledged_is_lost_when_the_gate_is_killed(worlds: d
 
 @pytest.mark.parametrize("case", POWERLESS, ids=says)
 def test_nothing_that_was_acknowledged_is_lost_when_the_power_fails(worlds: dict[Case, Future[World]], case: Case) -> None:
+    holds(worlds, case)
+
+
+@pytest.mark.parametrize("case", MACHINE_LOST, ids=says)
+def test_nothing_that_was_acknowledged_is_lost_with_the_machine_when_it_has_a_follower(
+    worlds: dict[Case, Future[World]], case: Case
+) -> None:
     holds(worlds, case)
 
 

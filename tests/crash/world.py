@@ -3,7 +3,8 @@
 In: a seed, the points at which the gate is to die. Out: Evidence, and what was possible in the last life. Never: a verdict on it
 (reconcile.py).
 
-With ``power`` its folders lose at each death what had not been synced, names and renames too (medium.py); with ``clock`` the gate's wall
+With ``power`` its folders lose at each death what had not been synced, names and renames too (medium.py); with ``follower`` the machine
+is lost at each death, and the next gate is one that was restored from the follower; with ``clock`` the gate's wall
 clock jumps while it lives, and is right again when it is started.
 """
 
@@ -23,12 +24,13 @@ from typing import Any
 
 from tests.crash.carrier import Carrier
 from tests.crash.evidence import Evidence, Submit
-from tests.crash.harness import CAP, PORTS, QUOTA, SIGNS, SMALL, Harness, until
+from tests.crash.harness import CAP, PORTS, QUOTA, SIGNS, SMALL, Harness, command, until
 from tests.crash.medium import SHADOW, lose_power
 from tests.crash.mix import Mix
 from tests.crash.places import Plan
 from tests.crash.points import POINTS
 from tests.crash.provider import WINDOW, Provider
+from tests.e2e.following import FollowerProcess
 from tests.e2e.pdus import QUERY_SM
 
 JUMPS_S = (3600.0, -3600.0, 1.5, -1.5, 0.2, -0.2)
@@ -67,6 +69,7 @@ class World:
         deaths: list[Chosen],
         *,
         power: bool = False,
+        follower: bool = False,
         clock: bool = False,
         store: Path | None = None,
     ) -> None:
@@ -74,7 +77,9 @@ class World:
         self.seed = seed
         self.rng = random.Random(seed)
         self.deaths = deaths
-        self.power = power
+        self.power = power or follower
+        """Whether what was not synced, here or at the follower, may be lost."""
+        self.follower = FollowerProcess(folder / "copy") if follower else None
         self.clock = clock
         self.jumps: list[float] = []
         """By how many seconds the clocks of its gates jumped."""
@@ -109,10 +114,13 @@ class World:
 
     async def open(self) -> None:
         await self.carrier.start()
-        self.harness = Harness(self._folder, self.carrier.port, self._store, self.response_s)
+        port = (await asyncio.to_thread(self.follower.start)).port if self.follower is not None else 0
+        self.harness = Harness(self._folder, self.carrier.port, self._store, self.response_s, port)
 
     async def close(self) -> None:
         self.harness.kill()
+        if self.follower is not None:
+            self.follower.kill()
         for provider in self.providers:
             provider.abort()
         self.carrier.stop()
@@ -135,6 +143,9 @@ class World:
         for provider in self.providers:
             while harness.exited is None and not await provider.bind(harness.port):
                 await provider.something(STEP_S)
+        if self.follower is not None:
+            copied = (self.follower.copy / "state.db").exists
+            await until(lambda: harness.exited is not None or copied(), f"a state at the follower: {harness.said()}")
 
     async def last_life(self) -> None:
         """With the plain gate and a carrier that takes everything."""
@@ -160,7 +171,7 @@ class World:
         root = harness.journal.parent
         clock = self._clock() if self.clock else ()
         pieces = {"segment_bytes": 16_000, "piece_bytes": 1 << 20 if point.whole else 500}
-        medium = str(root) if self.power else ""
+        medium = str(root) if self.power and self.follower is None else ""
         plan = Plan(chosen.point, chosen.nth, str(harness.death), checkpoint_s, **pieces, medium=medium, clock=clock)
         harness.waits_for(HURRIED_S)
         self.start(plan)
@@ -178,7 +189,9 @@ class World:
         died = json.loads(harness.death.read_text())
         assert (died["point"], died["nth"]) == (chosen.point, chosen.nth)
         await until(lambda: not any(provider.bound for provider in self.providers) and not self.carrier.lines, "lines cut")
-        if self.power:
+        if self.follower is not None:
+            await asyncio.to_thread(self._lose_machine, self.follower)
+        elif self.power:
             lose_power(root, root / SHADOW, self.rng)
 
     async def _look(self) -> None:
@@ -208,6 +221,18 @@ class World:
             if then_stop and self.harness.process is not None:
                 await self._until(lambda: len(self.evidence.submits) >= first + BEFORE_SIGTERM, "traffic")
                 self.harness.process.send_signal(signal.SIGTERM)
+
+    def _lose_machine(self, follower: FollowerProcess) -> None:
+        """All that the gate had is gone; a node is restored from its follower."""
+        follower.kill()
+        lost = self._folder / f"lost{self.evidence.life}"
+        lost.mkdir()
+        for path in list(self.harness.state.parent.iterdir()):
+            if path.name.startswith(("journal", "state.db", "revisions", "archive")):
+                path.rename(lost / path.name)
+        done = command("backup", "restore", follower.copy, "--config", self.harness.config)
+        assert done.returncode == 0, done.stderr
+        follower.start()
 
     async def _send(self, provider: Provider, most: int) -> None:
         self.mix.begin(provider)

@@ -45,7 +45,7 @@ ALTERNATIVES = ("|good|长期",)
 """Words that patterns have taken since."""
 OTHERS_TOO = {"consent.review": "REVIEW"}
 """Operations that further roles may give: approvers review proofs."""
-ALSO_ANSWERED = {"Bind required": ["waiting"], "Case required": ["answered"]}
+ALSO_ANSWERED = {"Bind required": ["waiting"], "Case required": ["answered"], "Penalty required": ["ended"]}
 """Fields that answers have had since."""
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, Gate, provider
-from tests.e2e.pdus import ESME_ROK
+from tests.e2e.pdus import ESME_ROK, RESPONSE, SUBMIT_SM
 from tests.e2e.raw import Raw
 from tests.valkey import SECRET, Valkey
 
@@ -119,7 +119,7 @@ def send_all(client: Raw, recipients: list[str], told: Counter[str]) -> None:
     while waiting:
         found = client.next()
         assert found is not None
-        if found.sequence in waiting:
+        if found.command == SUBMIT_SM | RESPONSE and found.sequence in waiting:  # a deliver has numbers of its own
             recipient = waiting.pop(found.sequence)
             told[recipient] += found.status == ESME_ROK
 

@@ -6,15 +6,16 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.carrier import Carrier
-from tests.e2e.gate import BEIJING
+from tests.e2e.gate import BEIJING, Gate
 from tests.e2e.pdus import ESME_RMSGQFUL
-from tests.e2e.sharing import CAP, Harness, allowed, gate_on, harness_of, in_reach, people, send, started
+from tests.e2e.sharing import CAP, PORTS, Harness, allowed, at_once, gate_on, harness_of, in_reach, people, send, started
 from tests.e2e.waiting import until
 from tests.needs import needs
 from tests.valkey import Cluster, Valkey
@@ -37,6 +38,9 @@ rules:
     then: reject
     reason: recipient-cap
     on_store_failure: defer
+"""
+REFUSED = """\
+  - {id: refused, when: {category: marketing, suppressed: true}, then: reject, reason: suppressed}
 """
 DEADLINE_S = 0.25
 REGION_BAN = 0x400
@@ -177,6 +181,78 @@ def test_two_gates_with_one_number_are_told_apart(harness: Harness) -> None:
     second = gate_on(harness.gates[0].folder.parent / "second", 1, harness.carrier, harness.server)
     with pytest.raises(AssertionError, match="node 1 is another gate"):
         second.start()
+
+
+def replica_of(cluster: Cluster, primary: Valkey) -> Valkey:
+    own = primary.cli("cluster", "myid")
+    return next(node for node in cluster.nodes if f"myself,slave {own} " in node.cli("cluster", "nodes"))
+
+
+@pytest.fixture
+def clustered(tmp_path: Path) -> Iterator[tuple[Cluster, Carrier, list[Gate]]]:
+    """Two gates on three primaries with a replica each."""
+    with ExitStack() as after:
+        cluster = Cluster(tmp_path / "cluster")
+        after.callback(cluster.kill)
+        carrier = Carrier()
+        after.callback(carrier.stop)
+        yield cluster, carrier, started(after, tmp_path, [carrier] * 2, [cluster] * 2, RULES + REFUSED)
+
+
+def mended_by(gates: list[Gate]) -> None:
+    until(lambda: all(in_reach(gate) for gate in gates), "the store in reach again", 30)
+    until(lambda: all(gate.metric("gate106_store_owed") == 0 for gate in gates), "all told again", 20)
+
+
+def test_a_replica_that_had_not_seen_the_last_writes_takes_over_and_gets_them_again(
+    clustered: tuple[Cluster, Carrier, list[Gate]], numbers: Iterator[int]
+) -> None:
+    """A person gets at most as many more as were acknowledged in the lost window, and nobody's refusal is forgotten."""
+    cluster, carrier, (one, other) = clustered
+    recipients, refusing = people(numbers, 60), people(numbers, 12)
+    assert allowed(one, recipients) == dict.fromkeys(recipients, 1)
+    dying = cluster.primaries()[0]
+    replica = replica_of(cluster, dying)
+    replica.pause()
+    dying.cli("client", "kill", "type", "replica")  # what is sent to it would wait in its socket
+    assert allowed(one, recipients) == dict.fromkeys(recipients, 1), "the lost window: acknowledged, and not on the replica"
+    for person in refusing:
+        carrier.acknowledged(carrier.reply(person, PORTS["jia"], b"TD"))
+    assert allowed(one, refusing) == allowed(other, refusing) == {}
+    dying.kill()
+    until(lambda: not in_reach(other), "the loss noticed", 10)
+    replica.go_on()
+    until(lambda: in_reach(other), "the replica in its place", 30)
+    allowed(other, recipients * CAP)  # at once, before or while it is told again
+    mended_by([one, other])
+    assert one.metric("gate106_store_restored_records") > 0
+    assert "the store lacked what this gate knew, and has it again" in one.said()
+    for gate in (one, other):
+        allowed(gate, recipients * CAP)
+        assert allowed(gate, refusing) == {}, "no refusal is forgotten"
+    over = Counter(Counter(each.fields.destination for each in carrier.seen)[person] - CAP for person in recipients)
+    assert over.keys() <= {0, 1}, over
+
+
+def test_slots_that_move_under_load_cost_no_answer_and_no_cap(
+    clustered: tuple[Cluster, Carrier, list[Gate]], numbers: Iterator[int]
+) -> None:
+    cluster, carrier, gates = clustered
+    first, second, _ = cluster.primaries()
+    recipients = people(numbers, 300)
+    with ThreadPoolExecutor(1) as beside:
+        moving = beside.submit(cluster.reshard, 256, first, second)
+        told = at_once(gates, recipients, 1)
+        while not moving.done():
+            told += at_once(gates, recipients[:50], 1)
+        moving.result()
+    mended_by(gates)
+    told += at_once(gates, recipients, CAP)
+    seen = Counter(each.fields.destination for each in carrier.seen)
+    assert seen == told, "each answer was true"
+    assert set(seen) == set(recipients)
+    assert all(CAP <= count <= len(gates) * CAP for count in seen.values())
+    assert sum(count > CAP for count in seen.values()) <= 4 * len(recipients) * 256 // 16384, "only of the slots that moved"
 
 
 def test_a_primary_that_dies_is_replaced_and_what_its_replica_had_not_seen_is_told_again(

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.model.message import Category, Content, Part
-from proxy.native.loader import PURE
+from proxy.model.message import Content, Part
 from proxy.native.text_units import masked, plain_utf16, without_numbers
 from proxy.policy.loading.load_rules import load
 from proxy.policy.text.text_analysis import TextAnalysis
@@ -21,7 +20,6 @@ from proxy.policy.text_reader import Reader
 from proxy.runtime.shipped_files import shipped
 from proxy.wire import joined, joined_text
 from proxy.wire.content import content_of, octets_after_header, plain_content, read_tail
-from tests.harness import SHANGHAI, Harness
 from tests.needs import needs
 
 PIECES = (
@@ -300,21 +298,3 @@ def test_texts_cut_anywhere_are_joined_as_specified(pieces: list[bytes], cuts: l
     places = sorted({0, len(whole), *(cut * len(whole) // 10 for cut in cuts)})
     parts: list[Content | None] = [Content("", "readable", b"%016d" % a, octets=(8, whole[a:b])) for a, b in pairwise(places)]
     assert fields(joined(parts)) == fields(specified(parts))
-
-
-# ---------------------------------------------------------------------------------------------------------------- handed over
-
-
-@needs("gcc")
-def test_somebody_who_has_had_some_is_judged_without_the_pure_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is nearly always so must not be handed over: nobody would notice but by the time it takes."""
-    rules = "rules: [{id: cap, when: {category: marketing}, limit: {count: 2, per: day, key: [recipient, signature]}, then: reject, reason: recipient-cap}]"
-    harness = Harness(tmp_path, rules=rules, category=Category.MARKETING)
-    for number, shop in enumerate("甲乙甲"):
-        harness.submit("jia", SHANGHAI, f"【{shop}店】双11优惠 拒收请回复R", number + 1)
-    monkeypatch.setitem(PURE, "admission_judge", None)
-    harness.submit("jia", SHANGHAI, "【乙店】双11优惠 王思远 拒收请回复R", 9)
-    assert len(harness.at_carrier()) == 4
-    monkeypatch.undo()
-    harness.submit("jia", SHANGHAI, "【乙店】双11优惠 王嘉文 拒收请回复R", 10)
-    assert harness.at_carrier() == []

@@ -29,12 +29,13 @@ mailbox_messages{provider} mailbox_oldest_seconds{provider} long_messages_in_use
 unknown_region_total{provider} entries_total{event} build_info{version,commit,compiled} rules_info{revision} rules_reload_total{result} judge_errors_total store_up store_owed
 store_conflicts_total{result} journal_lag_seconds journal_chain_ok bad_pdus_total{side,kind,peer} bind_failures_total{cause,provider}
 long_messages_total{outcome}
+follower_promise_kept follower_lag_seconds follower_files_timestamp_seconds
 clock_skew_seconds certificate_expiry_timestamp_seconds{name}
 """
 BESIDE = """
 refused_total{provider,province} restores_total{provider} confirmations_total{provider,result}
 complaints_total{provider,validity} complaint_ppm{provider} complaints_overdue{clock} penalties{provider,step} penalties_waiting
-consent_tasks{provider,state} reply_paths{state} store_untold_records store_heard_records store_silence_seconds
+consent_tasks{provider,state} reply_paths{state} store_restored_records store_untold_records store_heard_records store_silence_seconds
 stops shadowed suspended{provider} suppressed_numbers{scope,kept} doubtful_replies{state} consent_replies_total{provider,state} doubtful_oldest_seconds
 settings_reload_total{result} queue_limit{carrier,class} carrier_tps_limit{carrier} provider_binds_limit{provider}
 journal_up journal_written_bytes_total journal_bytes journal_free_bytes journal_oldest_timestamp_seconds rules_folder_ok rules_agreed
@@ -108,6 +109,7 @@ def test_every_counter_of_the_tally_and_every_gauge_is_shown() -> None:
         "optout_effect_seconds",
         "apart",  # by signature, of which there may be thousands: nobody's label
         "advertised",  # by port prefix, likewise: reply_paths says how many are in which state
+        "proposed",  # with shadow
     }
     assert shown == {name for name in vars(GateCounters()) if not name.startswith("_")}
     single = {"rules_revision", "journal_written_bytes", "limit_counts_dropped"}

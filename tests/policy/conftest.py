@@ -61,7 +61,7 @@ class Bench:
         verdict = judge(Message(self.senders[key], number, content), past, self.rules, now, self.counts)
         if verdict.outcome is Outcome.ALLOW:
             self.sent += 1
-            past.entries.append(entry_of(self.sent, int(now), self.senders[key], verdict))
+            past.add(entry_of(self.sent, int(now), self.senders[key], verdict))
             for take in verdict.takes:
                 self.counts.take(take, now)
         return verdict

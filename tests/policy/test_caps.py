@@ -233,7 +233,7 @@ def test_caps_agree_with_a_naive_count(
         if verdict.outcome is Outcome.ALLOW:
             sent.append((now, mine))
             facts = verdict.facts
-            past.entries.append(
+            past.add(
                 Entry(
                     len(sent),
                     now,

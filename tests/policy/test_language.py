@@ -11,7 +11,7 @@ from proxy.model.reasons import Reason
 from proxy.policy import time_windows
 from proxy.policy.explanation.explain import explain, explain_text
 from proxy.policy.explanation.history import NOTHING, PastCounts
-from proxy.policy.limit import Limit
+from proxy.policy.limit import Limit, reached
 from proxy.policy.loading.load_rules import load
 from proxy.policy.loading.problem import RulesError
 from proxy.policy.registries.reviewed_texts import review_key
@@ -40,7 +40,7 @@ def test_a_burst_passes_and_ten_windows_hold_ten_times_the_count(gaps: list[int]
         now += gap
         recent = [at for at in passed if at > now - 2]
         room = len(recent) < burst and len([at for at in passed if at > now - 20]) < most * 10
-        assert limit.reached(counts.count, 7, 0, float(now)) == (not room)
+        assert reached(limit, counts, 7, 0, float(now)) == (not room)
         if room:
             passed.append(now)
             counts.take(limit.take(7), now)
@@ -52,7 +52,7 @@ def test_what_a_rule_is_about_stays_within_its_share(kinds: list[bool], share: f
     limit = Limit(0, Window("day", 86_400), frozenset(("provider",)), "", 1, 0, share, least)
     counts, mine, all_ = PastCounts(), 0, 0
     for is_mine in kinds:
-        if is_mine and limit.reached(counts.count, 1, 2, 1e6):
+        if is_mine and reached(limit, counts, 1, 2, 1e6):
             assert mine >= least
             assert (mine + 1) > share * (all_ + 1)
             continue

@@ -177,6 +177,17 @@ def test_a_rule_without_test_and_one_that_is_over_are_warnings(write: Write, tex
     assert ([problem.text for problem in report.problems], [doubt.text for doubt in report.warnings]) == ([], said)
 
 
+@pytest.mark.parametrize(
+    ("days", "said"), [("2025-10-01,2025-10-07", 1), ("2025-10-01,2025-10-07,国庆,holiday\n2026-12-01,2026-12-02", 0)]
+)
+def test_a_holiday_of_a_year_that_is_past_is_named(write: Write, days: str, said: int) -> None:
+    text = RULE.replace("WHEN", "calendar: 国庆, time: 00:00-10:00").replace("THEN", "tag")
+    files = {"registries/holidays.csv": f"from,to,name,kind\n{days},国庆,holiday\n"}
+    report = check(write(text, files), now=time_windows.moment("2026-11-25 12:00")[0])
+    over = "rule 'a' does not apply any more: registries/holidays.csv has none of its days from now on (add them, drop it, or switch it off)"
+    assert [doubt.text for doubt in report.warnings] == [over] * said
+
+
 def test_a_list_that_changes_nothing_is_a_warning(write: Write) -> None:
     lists = "lists:\n  vip: {file: a.csv}\n  red: {file: a.csv, suppress: global}\n  used: {file: a.csv}\n"
     rule = "rules: [{id: a, when: {recipient_in: used}, then: tag, reason: protected}]\n"

@@ -90,7 +90,7 @@ def test_a_condition_on_time_tells_a_province_apart_while_it_holds(make: Make) -
 
 def told(plan: Plan) -> tuple[object, ...]:
     """All of a plan but the day its caps are bound to."""
-    caps = sorted((cap.breach.rule, cap.most, cap.pick, cap.late) for cap in plan.caps)
+    caps = sorted((cap.breach.rule, cap.most, cap.pick, cap.by_port, cap.by_template) for cap in plan.caps)
     counters = [(one.key, one.total, one.limit, one.breach, one.spared) for one in plan.counters]
     persons = [(breach, repr(ask)) for ask, breach in plan.persons]
     return plan.outcome, plan.reason, plan.rule, plan.breaches, persons, caps, counters, plan.sparing

@@ -25,8 +25,11 @@ from proxy.policy.loading.load_rules import load
 from proxy.policy.registries.regions import Regions
 from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.category_evidence import evidence
+from proxy.state.record import record
+from proxy.state.record.record import Record
 from tests.examples import examples
 from tests.policy.conftest import Make, entry_of
+from tests.policy.specification import breaches_of
 from tests.scanners import scanners_kept
 
 REGIONS = Regions.load()
@@ -129,7 +132,7 @@ class World:
     def remember(self, message: Message, verdict: Verdict) -> None:
         if verdict.outcome is Outcome.ALLOW:
             self.sent += 1
-            self.people[message.recipient].entries.append(entry_of(self.sent, int(self.now), message.sender, verdict))
+            self.people[message.recipient].add(entry_of(self.sent, int(self.now), message.sender, verdict))
             for take in verdict.takes:
                 self.counts.take(take, self.now)
 
@@ -200,6 +203,28 @@ def test_explain_tells_what_the_judge_decides(drafts: list[Draft], sent: Sent) -
         found = told.evidence.classified
         assert (found.category, found.subcategory) == (verdict.facts.classified, verdict.facts.subcategory)
         world.remember(message, verdict)
+
+
+@settings(max_examples=examples(60))
+@given(RULES, MESSAGES)
+def test_the_judge_decides_what_is_specified_whatever_it_remembers_and_however_the_past_is_packed(
+    drafts: list[Draft], sent: Sent
+) -> None:
+    rules, seen = rules_of(drafts), rules_of(drafts)
+    world, records = World(), dict.fromkeys(PEOPLE, record.EMPTY)
+    for person, past in world.people.items():
+        for one in past.refusals:
+            records[person] = record.opt_out(records[person], one)
+    for message in world.messages(sent):
+        past = world.people[message.recipient]
+        wanted = breaches_of(message, past, seen, world.now, world.counts)
+        verdict = judge(message, Record(records[message.recipient]), rules, world.now, world.counts)
+        assert verdict.breaches == wanted == world.judge(message, rules).breaches
+        world.remember(message, verdict)
+        if verdict.outcome is Outcome.ALLOW:
+            records[message.recipient] = record.add(
+                records[message.recipient], past.entries[-1], int(world.now), rules.window_s
+            )
 
 
 # --- texts that are made to cost time

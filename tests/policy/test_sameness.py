@@ -155,7 +155,7 @@ def test_memory_changes_no_verdict(messages: list[tuple[Sender, int, str, int]],
         assert told(verdict) == told(judge(message, past, unseasoned(SEASONED), now, counts)), (sender, recipient, text, now)
         if verdict.outcome is Outcome.ALLOW:
             facts = verdict.facts
-            past.entries.append(
+            past.add(
                 Entry(
                     number + 1, int(now), facts.signature_hash, sender.provider_hash, sender.port_hash,
                     facts.category, 0, verdict.template, 0, 1,

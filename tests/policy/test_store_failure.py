@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.model.message import Category, Content, Message, Outcome, Sender
+from proxy.model.message import Category, Content, Counters, Message, Outcome, Sender
 from proxy.model.reasons import GATE_REASONS
 from proxy.policy.explanation.history import Past
 from proxy.policy.judge import judge
@@ -24,11 +24,11 @@ def says(tmp_path: Path, more: str, *, number: int = 13800210500, category: Cate
     (tmp_path / "rules.yaml").write_text(RULE.format(more=more), encoding="utf-8")
     rules = load(tmp_path)
     message = Message(Sender("jia", "jia", "1069001", "1069001", category), number, Content("hello", "text", b"1"))
-    verdict = judge(message, Past(), rules.cut_off, NOON, Counters())
+    verdict = judge(message, Past(), rules.cut_off, NOON, NoCounters())
     return f"{verdict.outcome.word} {verdict.rule} {verdict.reason.name if verdict.reason else ''}".strip()
 
 
-class Counters:
+class NoCounters(Counters):
     def count(self, key: int, after: float, most: int = 0) -> int:
         raise AssertionError("nothing here is counted over many people")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,9 +12,7 @@ import pytest
 from proxy.journal.write_ahead_log import read
 from proxy.model.message import Content
 from proxy.model.rate import Rate
-from proxy.native.loader import PURE
 from proxy.policy.loading.load_rules import load
-from proxy.relay.admission import Admission
 from proxy.relay.batching import Batching
 from proxy.relay.multipart.handler import PartHandler
 from proxy.relay.proposed_rules import CandidateRules
@@ -32,8 +29,6 @@ from tests.needs import needs
 from tests.scanners import scanners_kept
 from tests.state.counters.test_shared_counters import START_S
 from tests.state.counters.test_shared_counters import Store as Books
-
-pytestmark = pytest.mark.skipif("GATE106_PURE" in os.environ, reason="GATE106_PURE does without the twins, which this is about")
 
 TEXT = "【青禾】双11优惠券满300减40 点击领取 拒收请回复R"
 LONG = TEXT + "，满减活动今晚截止" * 12
@@ -93,6 +88,7 @@ def left_behind(harness: Harness, told: list[Any]) -> tuple[Any, ...]:
         harness.lanes["bj"].held,
         proposal and (proposal.judged, proposal.stricter, proposal.milder, proposal.errors),
         dict(harness.tally.shadow),
+        dict(harness.tally.proposed),
     )
 
 
@@ -213,7 +209,8 @@ def beside_others(harness: Harness, books: Books) -> None:
 
 
 def said_of(held: Any) -> dict[str, Any]:
-    return {name: getattr(held, name) for name in held.__slots__}
+    said = {name: getattr(held, name) for name in dir(held) if not name.startswith("_")}
+    return {name: value for name, value in said.items() if not callable(value)}
 
 
 def left_of(rate: Rate | LeasedRate, now: float) -> tuple[float, ...]:
@@ -294,11 +291,15 @@ def lived(
     )
 
 
+def in_batches(patch: pytest.MonkeyPatch) -> None:
+    """Each recipient's submits are a batch, as where the store waits."""
+    patch.setattr(Batching, "_judge_at_once", lambda batching, submits, now: False)
+
+
 def without(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Admission, "judge", PURE["admission_judge"])
-    patch.setattr(Batching, "_judge_at_once", PURE["batching_judge_at_once"])
+    """Submits are read one by one, and judged in batches."""
+    in_batches(patch)
     patch.setattr(Relay, "submit_all", submit_each)
-    patch.setattr(Batching, "_judge_loaded", PURE["batching_judge_loaded"])
 
 
 @needs("gcc")
@@ -319,17 +320,17 @@ def test_parts_fare_alike_however_they_come(tmp_path: Path, monkeypatch: pytest.
 
 @needs("gcc")
 def test_batches_are_judged_alike_on_a_shared_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    by_twins = carried(tmp_path / "one", shared=True)
+    at_once = carried(tmp_path / "one", shared=True)
     without(monkeypatch)
-    assert carried(tmp_path / "other", shared=True) == by_twins
+    assert carried(tmp_path / "other", shared=True) == at_once
 
 
 @needs("gcc")
 @pytest.mark.parametrize("seeds", COMPARED_SEEDS, ids=lambda seeds: f"from {seeds[0]}")
 def test_parts_fare_alike_where_the_store_is_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: range) -> None:
-    by_twins = [lived(tmp_path / f"one-{seed}", seed, shared=True) for seed in seeds]
+    at_once = [lived(tmp_path / f"one-{seed}", seed, shared=True) for seed in seeds]
     without(monkeypatch)
-    for seed, wanted in zip(seeds, by_twins, strict=True):
+    for seed, wanted in zip(seeds, at_once, strict=True):
         assert lived(tmp_path / f"other-{seed}", seed, shared=True) == wanted, f"seed {seed}"
 
 
@@ -342,8 +343,7 @@ def test_a_message_that_comes_whole_waits_for_nothing(tmp_path: Path, monkeypatc
     harness = Harness(tmp_path)
     sheets = sharing(harness) if shared else None
     harness.submit("jia", SHANGHAI, LONG[:60] + LONG[60:120])  # the plan is made by this
-    for name in ("take", "judge"):
-        monkeypatch.setattr(PartHandler, name, asked)
+    monkeypatch.setattr(PartHandler, "take", asked)
     frames = [submit(1, LI, LONG[:60], (1, 2)), submit(2, LI, LONG[60:120], (2, 2)), submit(3, WANG, TEXT)]
     harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
     harness.turn()
@@ -361,24 +361,9 @@ def test_a_plain_turn_makes_no_batches(tmp_path: Path, monkeypatch: pytest.Monke
     frames = [submit(number, SHANGHAI + number, TEXT) for number in range(1, 5)]
     harness.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
     monkeypatch.setattr(Batching, "_batches_of", chained)
-    monkeypatch.setitem(PURE, "admission_judge", chained)
     harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
     harness.turn()
     assert len(harness.verdicts()) == 5
-
-
-@needs("gcc")
-def test_a_store_whose_ways_somebody_has_changed_is_asked_in_these_ways(tmp_path: Path) -> None:
-    harness, asked = Harness(tmp_path), []
-    swap = harness.store.swap
-
-    def counted(items: Any) -> Any:
-        asked.append(len(items))
-        return swap(items)
-
-    harness.store.swap = counted
-    harness.submit("jia", SHANGHAI, TEXT)
-    assert asked == [1]
 
 
 @needs("gcc")

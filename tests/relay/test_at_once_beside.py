@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,6 @@ from pyroaring import BitMap
 from proxy.model.message import Category, hash48
 from proxy.model.pseudonym import Pseudonymizer
 from proxy.model.recipient import Entry, OptOut, Recipient
-from proxy.native.loader import PURE
 from proxy.policy.renamed_senders import refused_text
 from proxy.state.lists.consent_lists import ConsentBatch
 from proxy.state.lists.suppression_lists import ListedRecipient, SuppressionLists
@@ -25,8 +23,6 @@ from proxy.state.record.consent_facts import Withdrawal, withdraw
 from tests.harness import SHANGHAI, Harness
 from tests.needs import needs
 from tests.relay.test_at_once import LI, TEXT, WANG, carried, submit, without
-
-pytestmark = pytest.mark.skipif("GATE106_PURE" in os.environ, reason="GATE106_PURE does without the twins, which this is about")
 
 
 def put(listed: SuppressionLists, scope: str, value: str, *people: int) -> None:
@@ -139,28 +135,6 @@ def test_who_is_on_no_list_has_nothing_beside_the_record(
     harness.turn()
     assert asked == [WANG]
     assert [one.reason for one in harness.verdicts()] == [""] * 50 + ["suppressed"]
-
-
-@needs("gcc")
-def test_who_refused_others_is_judged_in_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def asked_of(*given: Any) -> None:
-        raise AssertionError("rule by rule")
-
-    harness = Harness(tmp_path)
-    people = range(SHANGHAI + 1, SHANGHAI + 9)
-    others = [one for one in REFUSED if one.value in ("别处", "bing", "10690012")]
-    for person in people:
-        data = record.opt_out(record.EMPTY, others[person % len(others)])
-        cast("Any", harness.store).hold(person, reply_ports.replied(data, others[person % len(others)], 9))
-    harness.submit("jia", SHANGHAI, TEXT)  # the plan is made by this, …
-    harness.submit("jia", SHANGHAI + 1, TEXT)  # … and names are learnt by these
-    harness.submit("jia", SHANGHAI + 2, TEXT)
-    monkeypatch.setitem(PURE, "admission_judge", asked_of)
-    monkeypatch.setattr(record.Record, "opt_outs", asked_of)
-    frames = [submit(number, person, TEXT) for number, person in enumerate(people, 1)]
-    harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
-    harness.turn()
-    assert [one.reason for one in harness.verdicts()] == [""] * 11
 
 
 SHOPS = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 from typing import Any, cast
@@ -12,18 +11,14 @@ import pytest
 
 from proxy.journal.records import messages
 from proxy.model.recipient import OptOut
-from proxy.native.loader import PURE
-from proxy.relay.batching import Batching
-from proxy.state.counters import aggregates
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.record import record
+from proxy.state.stores.sqlite import SqliteStore
 from tests.examples import COMPARED_SEEDS, examples
 from tests.harness import SHANGHAI
 from tests.needs import needs
-from tests.relay.test_at_once import TEXT, lived, mixed_alike, submit, without
+from tests.relay.test_at_once import TEXT, in_batches, lived, mixed_alike, submit, without
 from tests.state.counters.test_shared_counters import Store as Books
-
-pytestmark = pytest.mark.skipif("GATE106_PURE" in os.environ, reason="GATE106_PURE does without the twins, which this is about")
 
 LIMITS = [
     "{count: 3, per: 59s, key: [provider]}",
@@ -82,7 +77,7 @@ def test_what_is_counted_over_everybody_is_counted_alike(
         return Books(random.Random(seed), lost=0.2) if shared else None
 
     if shared:  # nothing is decided at once there, but in chains
-        monkeypatch.setattr(Batching, "_judge_at_once", PURE["batching_judge_at_once"])
+        in_batches(monkeypatch)
     at_once = left("one")
     without(monkeypatch)
     assert left("other") == at_once
@@ -97,22 +92,21 @@ def test_where_there_is_no_more_room_counts_give_way_alike(tmp_path: Path, monke
             for seed in range(200, 200 + examples(30))
         ]
 
-    monkeypatch.setattr(Aggregates.__init__, "__defaults__", (room,))
-    drop, dropped = aggregates._Part.drop, list[int]()
+    made: list[Aggregates] = []
 
-    def counted(part: aggregates._Part, key: int) -> None:
-        dropped.append(key)
-        drop(part, key)
+    def narrow(store: SqliteStore) -> Aggregates:
+        made.append(Aggregates(room))
+        return made[-1]
 
-    monkeypatch.setattr(aggregates._Part, "drop", counted)
+    monkeypatch.setattr(SqliteStore, "_counters", narrow)
     at_once = left("one")
-    assert len(dropped) > 30
+    assert sum(one.dropped for one in made) > 30
     without(monkeypatch)
     assert left("other") == at_once
 
 
 @needs("gcc")
-def test_a_providers_quota_is_judged_in_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_providers_quota_lets_as_many_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     harness = mixed_alike(
         tmp_path / "one",
         RULES + "  - {id: quota, when: {provider: jia}, limit: {count: 20, per: day, key: [provider]}, then: reject,"
@@ -124,7 +118,6 @@ def test_a_providers_quota_is_judged_in_c(tmp_path: Path, monkeypatch: pytest.Mo
         raise AssertionError("message by message")
 
     written = Mock(side_effect=messages.pack_verdict)
-    monkeypatch.setitem(cast("Any", PURE), "admission_judge", asked)
     monkeypatch.setattr(messages, "pack_verdict", written)
     frames = [submit(number, SHANGHAI + number, TEXT) for number in range(1, 31)]
     harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
@@ -133,22 +126,6 @@ def test_a_providers_quota_is_judged_in_c(tmp_path: Path, monkeypatch: pytest.Mo
     assert [one.reason for one in said] == [""] * 20 + ["provider-quota"] * 11
     assert [len(one.takes) for one in said] == [1] * 20 + [0] * 11
     assert written.call_count <= 1, "the first of a reason"
-
-
-@needs("gcc")
-@pytest.mark.parametrize("limit", LIMITS)
-@pytest.mark.parametrize("when", WHENS)
-def test_no_limit_is_left_to_the_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, when: str) -> None:
-    harness = mixed_alike(
-        tmp_path / "one", RULES + f"  - {{id: it, when: {when}, limit: {limit}, then: reject, reason: stopped}}\n"
-    )
-    harness.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
-    judged = Mock(side_effect=PURE["admission_judge"])
-    monkeypatch.setitem(cast("Any", PURE), "admission_judge", judged)
-    frames = [submit(number, SHANGHAI + number, TEXT) for number in range(1, 31)]
-    harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
-    harness.turn()
-    assert not judged.called
 
 
 @needs("gcc")
@@ -192,12 +169,12 @@ LONG = [
 
 @needs("gcc")
 @pytest.mark.parametrize(("limit", "reads", "last"), LONG)
-@pytest.mark.parametrize("twins", [True, False], ids=["at once", "one by one"])
+@pytest.mark.parametrize("together", [True, False], ids=["at once", "one by one"])
 def test_a_window_of_many_buckets_lets_as_many_pass(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, reads: list[tuple[int, int]], last: int, twins: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, reads: list[tuple[int, int]], last: int, together: bool
 ) -> None:
     """``last``: of the last read."""
-    if not twins:
+    if not together:
         without(monkeypatch)
     harness = mixed_alike(
         tmp_path / "one",

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import gc
-import os
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from proxy.native.loader import PURE
 from proxy.policy.loading.load_rules import load
-from proxy.relay.batching import Batching
 from proxy.relay.proposed_rules import CandidateRules
 from tests.examples import COMPARED_SEEDS
-from tests.harness import BEIJING, NOON, RULES, SHANGHAI, Harness
+from tests.harness import NOON, RULES
 from tests.needs import needs
-from tests.relay.test_at_once import LI, TEXT, WANG, carried, lived, mixed_alike, submit, without
+from tests.relay.test_at_once import LI, TEXT, WANG, carried, in_batches, lived, mixed_alike, submit, without
 from tests.relay.test_at_once_beside import all_of_it
 from tests.relay.test_at_once_counted import drawn
-
-pytestmark = pytest.mark.skipif("GATE106_PURE" in os.environ, reason="GATE106_PURE does without the twins, which this is about")
 
 STRICTER = (
     RULES
@@ -42,7 +36,7 @@ def test_what_waits_is_asked_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         return [lived(tmp_path / f"{name}-{seed}", seed, rules=drawn(seed), reads=20, waiting=waiting(seed)) for seed in seeds]
 
     if shared:
-        monkeypatch.setattr(Batching, "_judge_at_once", PURE["batching_judge_at_once"])
+        in_batches(monkeypatch)
     at_once = left("one")
     without(monkeypatch)
     assert left("other") == at_once
@@ -61,29 +55,6 @@ def test_it_is_asked_about_whoever_lists_and_refusals_say_something_of(
     at_once = carried(tmp_path / "one", beside=all_of_it, waiting=waiting)
     without(monkeypatch)
     assert carried(tmp_path / "other", beside=all_of_it, waiting=waiting) == at_once
-
-
-@needs("gcc")
-def test_nothing_is_left_to_the_interpreter_while_a_set_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    harness = Harness(tmp_path)
-    (tmp_path / "waiting").mkdir()
-    (tmp_path / "waiting" / "rules.yaml").write_text(STRICTER, encoding="utf-8")
-    harness.relay.admission.candidate = proposal = CandidateRules(load(tmp_path / "waiting"), harness.tally)
-    for person in (SHANGHAI, BEIJING):  # the plans are made by these
-        harness.submit("jia", person, TEXT)
-
-    def asked(*given: Any) -> None:
-        raise AssertionError("message by message")
-
-    monkeypatch.setitem(cast("Any", PURE), "admission_judge", asked)
-    monkeypatch.setattr("proxy.relay.admission.judge", asked)
-    monkeypatch.setattr("proxy.relay.proposed_rules.judge", asked)
-    frames = [submit(number, (SHANGHAI, BEIJING)[number % 2] + number, TEXT) for number in range(1, 31)]
-    harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
-    harness.turn()
-    assert (proposal.judged, proposal.errors) == (32, 0)
-    assert harness.tally.shadow["late", "reject"] == 32
-    assert not [one for one in gc.get_objects() if type(one).__name__ in ("_Court", "_Beside")], "nothing waits to be collected"
 
 
 EVENING = (
@@ -109,7 +80,7 @@ def asked_around_nine(folder: Path) -> tuple[int, int, dict[Any, int]]:
         number += len(frames)
         harness.relay.submit_all(jia, frames, harness.now, harness.now)
         harness.turn()
-    return proposal.judged, proposal.stricter, dict(harness.tally.shadow)
+    return proposal.judged, proposal.stricter, dict(harness.tally.proposed)
 
 
 @needs("gcc")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 from typing import Any, cast
@@ -17,8 +16,6 @@ from tests.harness import BEIJING, RULES, SHANGHAI, Harness
 from tests.native.test_compiled_text import ASKED, REGISTERED, told
 from tests.needs import needs
 from tests.relay.test_at_once import mixed_alike, submit, without
-
-pytestmark = pytest.mark.skipif("GATE106_PURE" in os.environ, reason="GATE106_PURE does without the twins, which this is about")
 
 SHOPS = [f"【{one}店】" for one in "甲乙丙丁"] + ["【甲店】【乙店】", ""]
 BODIES = [

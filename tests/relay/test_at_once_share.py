@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,6 @@ import pytest
 from tests.examples import examples
 from tests.needs import needs
 from tests.relay.test_at_once import carried, lived, without
-
-pytestmark = pytest.mark.skipif("GATE106_PURE" in os.environ, reason="GATE106_PURE does without the twins, which this is about")
 
 SHARES = """
 lists: {some: {file: some.csv}}

@@ -7,7 +7,17 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.relay.batch_window import BATCH_FULL, BATCH_LARGE, BATCH_UNDER_LOAD, DECAY, NEARLY_ALL, SLOW_STORE_S, BatchWindow
+from proxy.relay.batch_window import (
+    BATCH_FULL,
+    BATCH_LARGE,
+    BATCH_UNDER_LOAD,
+    DECAY,
+    GATHER_FULL_PER_S,
+    NEARLY_ALL,
+    RATE_S,
+    SLOW_STORE_S,
+    BatchWindow,
+)
 
 NOW = 1_762_833_600.0
 ANNA, BERT, CLARA = 13800210001, 13800210002, 13800210003
@@ -111,6 +121,84 @@ def test_a_clock_that_is_set_back_lets_go_of_what_waits_for_more():
     window = after(CROWD)
     assert window.waits_for_more(50, 60, NOW + TOOK_S)
     assert not window.waits_for_more(50, 60, NOW - 3600)
+
+
+GATHER_S, STEP_S = 0.005, 0.001
+
+
+def fed(per_s: float, seconds: float = 1.0, *, others: int = 100) -> tuple[BatchWindow, list[float], float]:
+    """A window after submits at this rate, one turn a millisecond, each batch under way for one; when batches began, and the time."""
+    window, begun, arrived, now = BatchWindow(), list[float](), 0.0, NOW
+    window.gather_s = GATHER_S
+    under_way = range(0)
+    for _ in range(round(seconds / STEP_S)):
+        now, arrived = now + STEP_S, arrived + per_s * STEP_S
+        if under_way:
+            window.end(under_way)
+        waits, under_way = window.waits_for_more(int(arrived), others, now), range(0)
+        if int(arrived) and not waits:
+            under_way = range(int(arrived))
+            window.begin(under_way, now)
+            begun.append(now)
+            arrived -= int(arrived)
+    if under_way:
+        window.end(under_way)
+    return window, begun, now
+
+
+@pytest.mark.parametrize(
+    ("per_s", "apart_s"), [(GATHER_FULL_PER_S, GATHER_S), (3 * GATHER_FULL_PER_S, GATHER_S), (2200, 0.002_75)]
+)
+def test_under_load_batches_are_so_far_apart(per_s: float, apart_s: float):
+    _, begun, _ = fed(per_s)
+    steady = begun[len(begun) // 2 :]
+    mean = (steady[-1] - steady[0]) / (len(steady) - 1)
+    assert 0.95 * apart_s <= mean <= apart_s + 1.1 * STEP_S, "a turn later at most"
+
+
+def test_at_a_low_rate_each_submit_goes_at_once():
+    _, begun, _ = fed(GATHER_FULL_PER_S / 20)
+    assert len(begun) == GATHER_FULL_PER_S / 20
+
+
+def test_a_lone_submit_after_the_load_waits_for_nothing():
+    window, _, now = fed(GATHER_FULL_PER_S)
+    window.waits_for_more(0, 100, now)
+    for later in (1.1 * RATE_S, 2 * RATE_S, 1.0):
+        now += later
+        assert not window.waits_for_more(1, 0, now)
+        window.begin([ANNA], now)
+        window.end([ANNA])
+        assert not window.waits_for_more(1, 1, now + STEP_S)
+
+
+def test_senders_that_wait_for_answers_are_not_held_up():
+    """All that was in flight has arrived: no more comes before it is answered."""
+    window, _, now = fed(GATHER_FULL_PER_S, others=0)
+    assert window.waits_for_more(3, 30, now), "the others may still come"
+    for _ in range(30):  # the load was higher before
+        window.begin([ANNA], now)
+        window.end([ANNA])
+    assert not window.waits_for_more(3, 0, now)
+
+
+def test_without_an_interval_nothing_gathers():
+    window, _, now = fed(GATHER_FULL_PER_S)
+    window.gather_s = 0.0
+    window.begin(range(20), now)
+    window.end(range(20))
+    assert not window.waits_for_more(1, 100, now)
+
+
+def test_a_clock_that_is_set_back_ends_the_interval():
+    window, _, now = fed(GATHER_FULL_PER_S)
+    window.begin(range(20), now)
+    window.end(range(20))
+    assert window.waits_for_more(1, 100, now)
+    assert not window.waits_for_more(1, 100, now - 3600)
+    window.begin([ANNA], now - 3600)
+    window.end([ANNA])
+    assert not window.waits_for_more(1, 100, now - 3600)
 
 
 def test_what_came_for_a_person_meanwhile_is_given_back_once_in_the_order_in_which_it_came():

@@ -24,6 +24,7 @@ from proxy.state.mailbox.deliver_queue import Item
 from proxy.state.mailbox.mailbox import Bounds
 from proxy.wire import Frame, deliver_sm, deliver_sm_resp
 from tests.journal.memory_disk import MemoryDisk
+from tests.simulation.world import the_rules
 
 NOW = 1_762_833_600.0
 ROK, LATER, FULL, NEVER, REJECTED = 0x00, 0x64, 0x14, 0x65, 0x66
@@ -71,13 +72,10 @@ class Harness:
         ports = ports_of(jia="1069001", yi="1069002")
         self.relay = Relay(
             directory=cast("Any", SimpleNamespace(ports=ports, pacers={}, accesses={}, providers={"jia": 1, "yi": 1})),
-            rules=cast(
-                "Any",
-                SimpleNamespace(revision="", window_s=86_400, compares_texts=False, reader=SimpleNamespace(young_traits={})),
-            ),
+            rules=the_rules(),
             store=self.store,
             journal=self.journal,
-            routes=cast("Any", None),
+            routes=cast("Any", SimpleNamespace(only=None)),
             tally=GateCounters(),
             spawn=_at_once,
             wake=lambda: None,

@@ -118,7 +118,7 @@ class Harness:
         self.sequence = 0
         self.relay = Relay(
             directory=cast("Any", SimpleNamespace(pacers={}, ports=ports, accesses={access.account.system_id: access for access in self.accesses.values()})), rules=rules, store=self.store, journal=self.journal,
-            routes=cast("Any", SimpleNamespace(lane=lambda message, verdict: self.lane if self.lane.up else None)),
+            routes=cast("Any", SimpleNamespace(only=None, lane=lambda message, verdict: self.lane if self.lane.up else None)),
             tally=self.tally, spawn=_drive, wake=lambda: None, sync=lambda: None, first_id=found.highest_id + 1,
         )  # fmt: skip
         manners = manners or OptOutSettings(confirm={name: f"{name}: 退订已生效" for name in ("jia", "yi")})

@@ -112,7 +112,7 @@ def test_it_ends_after_ten_minutes_with_the_day_and_with_the_rules(harness):
     accept(harness)
     assert statuses(harness) == [0]
     harness.submit("jia", BEIJING, TEXT)
-    harness.relay.rules = __import__("copy").copy(harness.relay.rules)
+    harness.relay.rules = harness.relay.rules.with_orders(())
     before = len(harness.verdicts())
     harness.submit("jia", BEIJING, TEXT)
     assert len(harness.verdicts()) == before + 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -215,7 +214,7 @@ def test_rules_that_are_taken_back_while_others_are_decided_about_never_come(tmp
     cast("Any", harness.relay.batching)._spawn = batches.append
     harness.submit("jia", SHANGHAI, "【测试】券 拒收请回复R")
     old = harness.relay.rules
-    harness.relay.rules = copy.copy(old)
+    harness.relay.rules = old.with_orders(())
     harness.relay.rules = old
     run_to_end(batches[0])
     harness.turn()

@@ -146,15 +146,14 @@ def test_what_never_left_its_lane_is_taken_back(harness):
 
 
 def test_a_link_lost_before_the_last_was_judged_takes_all_back(harness, monkeypatch):
-    lane = harness.lanes["bj"]
-    hold = lane.hold
+    batching = harness.relay.batching
+    begin = batching.begin
 
-    def hold_and_go_down(category):
-        lane.up = False
-        return hold(category)
+    def begin_and_lose_the_link(now):
+        begin(now)
+        harness.lanes["bj"].up = False
 
-    monkeypatch.setattr(lane, "hold", hold_and_go_down)
-    monkeypatch.setattr(harness.relay, "routes", SimpleNamespace(lane=lambda message, verdict: harness.lanes["bj"]))
+    monkeypatch.setattr(batching, "begin", begin_and_lose_the_link)
     harness.sends("jia", multi(PORT, PEOPLE[:3], TEXT))
     harness.turn()
     assert harness.told("jia")[0].command_status == 0x14
@@ -164,7 +163,7 @@ def test_a_link_lost_before_the_last_was_judged_takes_all_back(harness, monkeypa
 
 def test_people_of_two_carriers_get_it_from_theirs(tmp_path):
     harness = Harness(tmp_path, carriers=("bj", "sh"))
-    by_number = SimpleNamespace(lane=lambda message, verdict: harness.lanes["sh" if message.recipient % 2 else "bj"])
+    by_number = SimpleNamespace(only=None, lane=lambda message, verdict: harness.lanes["sh" if message.recipient % 2 else "bj"])
     harness.relay.admission.routes = cast("Any", by_number)
     harness.sends("jia", multi(PORT, PEOPLE[:4], TEXT))
     (even,), (odd,) = harness.at_carrier("bj"), harness.at_carrier("sh")

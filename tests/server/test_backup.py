@@ -309,7 +309,7 @@ def test_killed_amid_an_update_over_a_hole_the_next_one_goes_on(harness: Harness
     harness.makes()
     harness.writes(60)
     harness.removes()
-    for step in ("_state", "_sets", "_noted"):
+    for step in ("copy_state", "_sets", "_noted"):
         with monkeypatch.context() as context:
             context.setattr(backup, step, _killed)
             with pytest.raises(KeyboardInterrupt):

@@ -214,7 +214,7 @@ class Gate:
             rules=world.rules,
             store=cast("Any", self.store),
             journal=self.journal,
-            routes=cast("Any", SimpleNamespace(lane=lambda message, verdict: self.lane)),
+            routes=cast("Any", SimpleNamespace(only=None, lane=lambda message, verdict: self.lane)),
             tally=GateCounters(),
             spawn=self.spawn,
             wake=self.wake,

@@ -205,7 +205,7 @@ class World:
             rules=the_rules(),
             store=cast("Any", self.store),
             journal=self.journal,
-            routes=cast("Any", SimpleNamespace(lane=self.lane_of)),
+            routes=cast("Any", SimpleNamespace(only=None, lane=self.lane_of)),
             tally=self.tally,
             spawn=self.spawn,
             wake=self.wake,

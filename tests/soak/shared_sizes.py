@@ -111,7 +111,7 @@ async def measured(server: Valkey, persons: int, batch: int) -> dict[str, Any]:
     meter.start()
     for _ in range(PORTIONS):
         for key in range(KEYS):
-            if counters.count(key, now - DAY_S, 10**6) < 10**6:
+            if counters.count(key, int(now - DAY_S), 10**6) < 10**6:
                 counters.take(Take(key, 675, DAY_S + 675), now)
         await store.fill()
         for keys in counters.due():

@@ -138,18 +138,18 @@ class World:
         counters.now_s = self.now_s
         at = START_S + self.now_s
         for tries in messages:
-            short = counters.short
+            short = counters.shortfalls
             in_hand = counters.in_hand(KEY) > 0
-            if counters.count(KEY, at - self.window_s, self.most) < self.most:
+            if counters.count(KEY, int(at - self.window_s), self.most) < self.most:
                 counters.take(self.take, at)
                 if in_hand:
                     self._went_out(node, at)
                 else:
                     self.alone += 1
-            elif counters.short != short and tries < TRIES:
+            elif counters.shortfalls != short and tries < TRIES:
                 node.short.append(tries + 1)
             else:
-                node.turned_away += counters.short != short
+                node.turned_away += counters.shortfalls != short
         if node.short:
             self._exchange(node, all_used=False)
 

@@ -60,12 +60,12 @@ class Harness:
         for _ in range(TRIES):
             await store.load(())
             totals = store.totals
-            short = totals.short
-            if totals.count(key, NOW - DAY_S, QUOTA) < QUOTA:
+            short = totals.shortfalls
+            if totals.count(key, int(NOW - DAY_S), QUOTA) < QUOTA:
                 totals.take(Take(key, WIDTH_S, DAY_S), NOW)
                 self.passed[key] += 1
                 return True
-            if totals.short == short:
+            if totals.shortfalls == short:
                 return False
             await store.fill()
         return False

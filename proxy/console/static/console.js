@@ -1,5 +1,5 @@
 // What HTML alone cannot: `/` leads to the search field, some buttons ask first, dialogs take the focus, the menu closes on small screens, long pages
-// have links to their headings.
+// have links to their headings, parts fold on small screens, a complaint about a form is led to.
 "use strict";
 (function () {
   const small = window.matchMedia("(max-width: 860px)");
@@ -9,6 +9,37 @@
   }
   small.addEventListener("change", fold);
   fold();
+
+  // Parts of a long page: folded on a small screen; a link to one opens it.
+  function foldParts(within) {
+    within.querySelectorAll("details.fold").forEach(function (one) { one.open = !small.matches; });
+  }
+  small.addEventListener("change", function () { foldParts(document); });
+  document.addEventListener("htmx:load", function (event) { foldParts(event.detail.elt); });
+  document.addEventListener("click", function (event) {
+    const link = event.target.closest("a[href^='#']");
+    const part = link && document.getElementById(link.hash.slice(1));
+    const folded = part && part.closest("details.fold");
+    if (folded) folded.open = true;
+  });
+
+  // What a form was refused for: on a page that answers one, or in a part that takes a place.
+  function leadToProblem(within) {
+    const problem = within.querySelector(".problem[role=alert]");
+    if (!problem) return;
+    problem.tabIndex = -1;
+    problem.focus();
+    problem.scrollIntoView({ block: "nearest" });
+  }
+  const came = performance.getEntriesByType("navigation")[0];
+  if (came && came.responseStatus >= 400) leadToProblem(document.getElementById("content"));
+  document.addEventListener("htmx:afterSwap", function (event) {
+    const by = event.detail.requestConfig.triggeringEvent;
+    if (by && (by.type === "submit" || by.type === "click" || by.type === "change" && by.target.type === "file")) {
+      const place = document.getElementById(event.detail.target.id);
+      if (place && place.id) leadToProblem(place);
+    }
+  });
 
   document.addEventListener("keydown", function (event) {
     const at = event.target;

@@ -6,15 +6,16 @@ Never: sockets, a queue.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from proxy.config import Settings
 from proxy.journal.records import messages
 from proxy.model.message import Category, Content, Message, Sender, Verdict
 from proxy.relay.account_access import EMPTY, covers
-from proxy.relay.pending_submit import Bind, PendingSubmit, SubmitLane
+from proxy.relay.pending_submit import Bind, PendingSubmit, Places, SubmitLane
 from proxy.wire import ContentCache, Frame, Malformed, reread_content
 from proxy.wire.submit import read_data_sm
 from proxy.wire.tables import DATA_SM, SUBMIT_SM
@@ -105,26 +106,23 @@ def read_case(submit: messages.VerdictRecord, memo: ContentCache) -> Content | N
     return None
 
 
-class SoleLane:
+class SoleLane(SubmitLane):
     """The one way to the carrier (Routes, and its one Lane): as open as it was for the message at hand."""
 
-    name, apart, debt = "then", 0, 0
     only = None
     """Each message has to ask."""
 
     def __init__(self) -> None:
-        self.reason = ""
-        """Why the gate had no place for the message though no rule objected; empty where it had."""
+        self.name, self.apart, self.debt, self.places = "then", 0, 0, Places()
+        self.set_reason("")
 
-    @property
-    def up(self) -> bool:
-        return self.reason != "no-route"
+    def set_reason(self, reason: str) -> None:
+        """Sets why the gate had no place for the message though no rule objected; empty where it had."""
+        self.up = reason != "no-route"
+        self.places.most = [0.0 if reason == "queue-full" else math.inf] * len(Category)
 
     def lane(self, message: Message, verdict: Verdict) -> SubmitLane | None:
-        return cast("Any", self) if self.up else None
-
-    def hold(self, category: Category) -> bool:
-        return self.reason != "queue-full"
+        return self if self.up else None
 
     def release(self, category: Category) -> None:
         return None

@@ -177,7 +177,8 @@ class Conditions:
         """Restores whether there was room and which entry id the gate gave; returns when the message was judged. A store that waits may have
         delayed the record beyond the second of its entry. ``first``: it is no part that came later."""
         submit = case.journalled
-        self._lane.reason = submit.reason if submit.reason in FULL else ""
+        self._admission.begin()
+        self._lane.set_reason(submit.reason if submit.reason in FULL else "")
         self._admission.highest_id = (submit.entry.id if submit.entry is not None else self._spare + 1) - 1
         if first and submit.entry is not None and not submit.adopts:
             return min(now, submit.entry.time + 0.999)

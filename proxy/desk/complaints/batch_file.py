@@ -41,6 +41,8 @@ _HIDDEN = re.compile(r"[*xX＊●•·#]")
 @dataclass
 class ComplaintBatch(FileFaults):
     rows: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    """Of the rows, in the file."""
 
 
 def read_batch(name: str, rows: Iterable[tuple[int, list[str]]], now: float) -> ComplaintBatch:
@@ -63,6 +65,7 @@ def read_batch(name: str, rows: Iterable[tuple[int, list[str]]], now: float) -> 
         batch.read += 1
         try:
             batch.rows.append(_row({one: cells[place] for one, place in heads.items() if place < len(cells)}, now))
+            batch.lines.append(line)
         except ValueError as fault:
             batch.note(line, str(fault))
     if not heads:

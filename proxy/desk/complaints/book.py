@@ -127,6 +127,12 @@ class CaseBook:
                 fresh[name] = one
         return list(fresh.values()), known
 
+    def repeated(self, source: str, complaints: Iterable[Complaint]) -> list[tuple[int, int]]:
+        """Places of complaints that stand in one batch before, each with the first one's."""
+        first: dict[tuple[object, ...], int] = {}
+        places = ((place, first.setdefault(_key(source, one), place)) for place, one in enumerate(complaints))
+        return [(place, before) for place, before in places if before != place]
+
     def drafts(
         self, source: str, batch: str, complaints: Iterable[Complaint], due: DueDays, holidays: Holidays, now: float, who: str,
         why: str,

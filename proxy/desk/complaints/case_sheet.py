@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from proxy.i18n.labels import CASES
+from proxy.journal.records.complaints import OPEN
 from proxy.model.redact import csv_cell
 from proxy.operations.terminal import format_time, last_day
 
@@ -33,10 +34,10 @@ def row(case: Mapping[str, Any], language: str) -> list[object]:
     events = case["events"]
     last = next((event for event in reversed(events) if event["what"] == case["state"]), events[-1])
     done = dict.fromkeys(event["what"] for event in events if event["what"] in MEASURES)
-    chinese = language == "zh"
+    chinese, why = language == "zh", "" if case["state"] == OPEN else last["why"]
     words = (
         case["reference"], case["source"], case["to"], format_time(case["at"]), CASES[case["state"]] if chinese else case["state"],
-        case["provider"], case["port"], case["signature"], case["message"], format_time(case["decided"]), last["why"], case["sender"],
+        case["provider"], case["port"], case["signature"], case["message"], format_time(case["decided"]), why, case["sender"],
         case["text"], format_time(case["came"]), last_day(case["forward_by"]), format_time(case["forwarded"]),
         last_day(case["answer_by"]), format_time(case["answered"]),
         "；".join(MEASURES[one] for one in done) if chinese else "; ".join(done),

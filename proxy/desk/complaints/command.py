@@ -27,7 +27,8 @@ EXPORT_ROWS, MOVED_UP = 1000, 100
 @command(
     "complaint import",
     Program(
-        permission=Permission.ENTER, takes_file=True, answer={"filed": int, "would_file": int, "known": int, "cases": [int]},
+        permission=Permission.ENTER, takes_file=True,
+        answer={"filed": int, "would_file": int, "known": int, "repeated": [[int]], "cases": [int]},
     ),
     example='gate106 complaint import 12321-2026-11-12.xlsx --why "batch of 12 November" --check',
 )  # fmt: skip
@@ -58,7 +59,11 @@ def import_(
     cases = answer["cases"]
     span = "" if not cases else f": case {cases[0]}" if len(cases) == 1 else f": cases {cases[0]} to {cases[-1]}"
     would = f"{answer['would_file']} would be filed" if check else f"{answer['filed']} filed{span}"
-    terminal.print_answer(answer, json, [f"{file.name}: {len(batch.rows)} rows, {would}, {answer['known']} known already"])
+    repeated = [[batch.lines[place] for place in pair] for pair in answer["repeated"]]
+    known = answer["known"] - len(repeated)
+    twice = [f"line {line}: the same as line {first} of this file" for line, first in repeated]
+    lines = [f"{file.name}: {len(batch.rows)} rows, {would}, {known} known already"]
+    terminal.print_answer({**answer, "repeated": repeated}, json, [*lines, *twice])
 
 
 @command(

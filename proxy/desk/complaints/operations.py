@@ -239,8 +239,9 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
     async def _file(self, call: Call, source: str, batch: str, complaints: list[Complaint], why: str, *, check: bool) -> Answer:
         gate, book = self._gate, self._book
         fresh, known = book.unfiled(source, complaints)
+        repeated = book.repeated(source, complaints)
         if check or not fresh:
-            return {"filed": 0, "would_file": len(fresh), "known": known, "cases": []}
+            return {"filed": 0, "would_file": len(fresh), "known": known, "repeated": repeated, "cases": []}
         rules = gate.relay.rules
         due = DueDays(rules.desk.forward_days, rules.desk.answer_days)
         drafts = []
@@ -251,7 +252,8 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         sequence = book.file(drafts)
         gate.relay.tally.complaints["", OPEN] += len(drafts)
         await gate.safe(sequence)
-        return {"filed": len(drafts), "would_file": 0, "known": known, "cases": [case.id for case, _ in drafts]}
+        cases = [case.id for case, _ in drafts]
+        return {"filed": len(drafts), "would_file": 0, "known": known, "repeated": repeated, "cases": cases}
 
     # -- seen
 

@@ -21,6 +21,7 @@ from proxy.model.roles import Permission
 page = Page("complaints", "/complaints", wants=Permission.LOOK, place=60)
 
 LIMIT = 50
+REPEATED_SHOWN = 5
 SUPPRESSED = ("provider", "signature", "port", "category", "all")
 UNTIL = ("30d", "90d", "180d", "366d", "")
 STOPS = ("4h", "24h", "3d", "7d", "30d")
@@ -55,7 +56,11 @@ async def import_batch(request: PageRequest) -> Response:
     words = "would_file" if request.form("check") else "filed"
     options += ["--check"] if request.form("check") else []
     ran = await forms.run_with_uploads(request, ["file"], lambda came: ["complaint", "import", str(came["file"]), *options])
-    return request.go("/complaints", request.t(words, count=ran.json[words], known=ran.json["known"]))
+    twice = ran.json["repeated"]
+    said = request.t(words, count=ran.json[words], known=ran.json["known"] - len(twice))
+    said += "".join(request.t("same_line", line=line, first=first) for line, first in twice[:REPEATED_SHOWN])
+    said += request.t("more_lines", count=len(twice) - REPEATED_SHOWN) if len(twice) > REPEATED_SHOWN else ""
+    return request.go("/complaints", said)
 
 
 @page.post("export", wants=Permission.TAKE_OUT)
@@ -196,7 +201,8 @@ def penalty_terms(request: PageRequest) -> dict[str, Any]:
     step = request.form("step")
     share = float(request.form("share")) if step == "throttle" and request.form("share") in SHARES else None
     for_s = forms.duration_s(request.form("lasts"), "30d")
-    return {"step": step, "to": share, "for_s": for_s, "basis": request.form("basis") or None}
+    optional = {name: request.form(name) or None for name in ("signature", "basis")}
+    return {"step": step, "to": share, "for_s": for_s, **optional}
 
 
 def _to(request: PageRequest, words: str) -> Response:

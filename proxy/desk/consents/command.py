@@ -129,6 +129,11 @@ def _terms(said: Mapping[str, str], default: NumberTerms) -> NumberTerms:
     given, until = said.get("given", ""), said.get("until", "")
     if not advertiser and "advertiser" in said:
         raise ValueError("advertiser: is empty: write any where anybody's messages are meant")
+    for name, unsaid in (("given", not default.given), ("source", not default.source)):
+        if unsaid and not said.get(name, unsaid):
+            raise ValueError(f"{name}: is empty, and the command does not say it either")
+    if default.until == UNSAID and not said.get("until", "-"):
+        raise ValueError("until: is empty: write the last day, or 'for good'")
     kind = default.category if not category else "" if category in ANY else word_of("category", category, _CATEGORIES)
     return NumberTerms(
         advertiser, kind, _moment(given, "given") if given else default.given, _end(until, "until") if until else default.until,

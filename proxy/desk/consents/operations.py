@@ -28,7 +28,7 @@ from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.journal_writes import change_recipient, record_command
 from proxy.operations.number_chunks import put_in_force, receive_numbers
-from proxy.operations.parameters import Amount, Choice, Flag, Integer, List, Recipient, Rows, Text, To, Why, on_line
+from proxy.operations.parameters import Amount, Choice, Flag, Integer, List, Recipient, Rows, Text, To, Why, on_lines
 from proxy.policy.registries.table_words import ANY
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 from proxy.state.lists.consent_lists import STATES, ConsentBatch, TooManyBatches
@@ -126,6 +126,7 @@ class ConsentOperations(Operations, group="consent", help="Consents of people: b
             if provider in ("", batch.provider)
             and advertiser in ("", batch.advertiser or anybody)
             and state in ("", batch.state)
+            and (not anybody or state or batch.counts)
         ]
         await _say(call, found)
         return {"batches": len(found)}
@@ -179,7 +180,7 @@ class ConsentOperations(Operations, group="consent", help="Consents of people: b
             raise CommandRefused(unknown("provider of the settings", provider, gate.relay.directory.providers))
         if not batches:
             raise CommandRefused("batches: must be a list of what the numbers agreed to")
-        terms = tuple(on_line(one.line, partial(self._terms, now, one)) for one in batches)
+        terms = tuple(on_lines(batches, partial(self._terms, now)))
         if check:
             return {"would": [one._asdict() for one in terms], "source": source, "enforced": enforced(gate)}
         if gate.away:

@@ -92,6 +92,10 @@ def _section(name: str, rows: Sequence[Sequence[object]], *, chinese: bool) -> s
     heading, heads = HEADINGS[name] if chinese else (name, HEADS[name])
     if not rows:
         return f"<h2>{heading}</h2><p>{'没有' if chinese else 'none'}</p>"
-    cells = ("".join(f"<td>{escape(printable(str(cell), ' '))}</td>" for cell in row) for row in rows)
+    cells = (
+        "".join(f'<td data-label="{of}">{escape(printable(str(cell), " "))}</td>' for of, cell in zip(heads, row, strict=True))
+        for row in rows
+    )
     head = "".join(f"<th>{one}</th>" for one in heads)
-    return f"<h2>{heading}</h2><table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+    body = "".join(f"<tr>{row}</tr>" for row in cells)
+    return f'<h2>{heading}</h2><table class="stack"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'

@@ -122,6 +122,8 @@ def subject_lines(answer: Mapping[str, Any]) -> Iterator[str]:
         )
     if answer["forgotten"]:
         yield f"{to}: was forgotten, and gets no marketing"
+    elif answer["forgotten"] is None:
+        yield f"{to}: whether it was forgotten is not known without the key"
     yield f"{to}: messages, answers and refusals are in the journal for {answer['journal_days']} days (gate106 find)"
 
 
@@ -222,7 +224,7 @@ class DataSubjects(
                 {"at": one.time, "port": one.port, "text": one.text if unmasked else mask_numbers(one.text)} for one in gate.inbox.of(person)
             ],
             "complaints": [_complaint(one, whole=unmasked) for one in gate.cases.of(person)],
-            "forgotten": gate.store.erased.has(person),
+            "forgotten": gate.store.erased.has(person) or (False if gate.store.erased.readable else None),
             "journal_days": self._retention.keep.days,
         }  # fmt: skip
 

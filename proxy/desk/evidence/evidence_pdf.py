@@ -18,6 +18,7 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from proxy.console.pdf_text import FONT, markup, plain, register
+from proxy.i18n.catalog import in_language
 from proxy.i18n.labels import (
     ANSWERS,
     CASES,
@@ -47,8 +48,7 @@ OFF = "off"
 NO_BASIS = "未写明"
 """The letter names no basis that nobody has entered."""
 NEVER_HELD: Mapping[str, str] = {
-    "proposed": "草稿: 尚未批准, 不生效 Draft: nobody has approved it yet", "rejected": "未获批准, 从未生效 Rejected: it was never in force",
-    "withdrawn": "已撤回, 从未生效 Withdrawn: it was never in force", "lapsed": "逾期未批, 从未生效 Lapsed: it was never in force",
+    "proposed": "草稿: 尚未批准, 不生效", "rejected": "未获批准, 从未生效", "withdrawn": "已撤回, 从未生效", "lapsed": "逾期未批, 从未生效",
 }  # fmt: skip
 HOLDS_NO_MORE: Mapping[str, str] = {"lifted": "解除", "over": "到期", "raised": "由更重的处罚取代"}
 _BIG = ParagraphStyle("big", fontName=FONT, fontSize=17, leading=23)
@@ -67,12 +67,12 @@ def evidence(fields: Mapping[str, Any]) -> bytes:
 
 def letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now: float) -> bytes:
     """To a provider about a penalty, with the complaints it rests on as annex."""
-    return _document(f"处罚通知书 Notice of penalty {penalty['id']}", _letter(penalty, cases, now))
+    return _document(f"处罚通知书 {penalty['id']}", _letter(penalty, cases, now))
 
 
 def receipt(request: Mapping[str, Any], now: float) -> bytes:
     """To a person who asked to be erased: what was done, what is gone, what stays and why."""
-    return _document(f"个人信息删除回执 Receipt {request['id']}", _receipt(request, now))
+    return _document(f"个人信息删除回执 {request['id']}", _receipt(request, now))
 
 
 def _document(title: str, parts: Iterator[Any]) -> bytes:
@@ -86,7 +86,7 @@ def _document(title: str, parts: Iterator[Any]) -> bytes:
     def foot(canvas: Canvas, page: Any) -> None:
         canvas.setFont(FONT, 8)
         canvas.setFillColor(SOFT)
-        canvas.drawRightString(A4[0] - MARGIN - PADDING, 10 * mm, plain(f"{title.partition(' ')[2]}, {page.page}"))
+        canvas.drawRightString(A4[0] - MARGIN - PADDING, 10 * mm, plain(f"{title}, {page.page}"))
 
     document.build([_paragraph(title, _BIG), Spacer(0, 3 * mm), *parts], onFirstPage=foot, onLaterPages=foot)
     return out.getvalue()
@@ -187,14 +187,16 @@ def _head(proof: Mapping[str, Any]) -> str:
 def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now: float) -> Iterator[Any]:
     trigger, fact = penalty["trigger"], penalty["figure_zh"] or penalty["figure"] or penalty["say"]
     step = STEPS[penalty["step"]] + (f"至原速率的 {penalty['share']:.0%}" if penalty["step"] == "throttle" else "")
-    span = f", 自 {_when(penalty['since'])} 至 {_when(penalty['until'])}" if penalty["since"] else ""
+    ended = penalty.get("ended") or penalty["until"]
+    span = f", 期限 {penalty['for_s'] / 86_400:g} 天"
+    span += f", 自 {_when(penalty['since'])} 至 {_when(ended)}" if penalty["since"] else ""
     yield from _paragraphs(_not_in_force(penalty), f"致: {penalty['provider'] or penalty['value']}")
-    yield _paragraph(f"编号: {penalty['name']} | 日期: {_when(now)[:10]} | 状态: {PENALTIES[penalty['state']]}", _SOFT)
+    yield _paragraph(f"编号: {penalty['id']} | 日期: {_when(now)[:10]} | 状态: {PENALTIES[penalty['state']]}", _SOFT)
     yield Spacer(0, 2 * mm)
     yield from _paragraphs(
         fact and f"事实: {fact}",
         penalty["events"] and not trigger and f"理由: {penalty['events'][0]['why']}",  # a rule's reason is what it has measured
-        trigger and f"规则: {trigger} {penalty['say']} (版本 {penalty['revision']})",
+        trigger and f"规则: {penalty['say'] or trigger} (规则版本 {penalty['revision']})",
         f"依据: {penalty['basis'] or NO_BASIS}",
         penalty["by"] and f"范围: {SCOPES[penalty['by']]} {penalty['value']}" + ("" if penalty["provider"] else ", 不限通道商"),
         f"决定: {step}{span}",
@@ -204,18 +206,17 @@ def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now:
     yield _paragraph("签发单位 (盖章): ____________________ | 签发人: ______________ | 日期: ______________", _TEXT)
     yield Spacer(0, 4 * mm)
     yield _pairs([
-        ("通道商 provider", penalty["provider"]), ("范围 of", f"{both(penalty['by'], SCOPES)} {penalty['value']}".strip()),
-        ("决定 decision", both(penalty["step"], STEPS)), ("自 from", _when(penalty["since"])),
-        ("至 to", _when(penalty["until"]) if penalty["since"] else ""), ("事实 measured", penalty["figure"]), ("依据 basis", penalty["basis"]),
-        ("申诉 appeal", penalty["appeal"]),
+        ("通道商", penalty["provider"]), ("范围", f"{SCOPES.get(penalty['by'], '')} {penalty['value']}".strip()),
+        ("决定", step), ("自", _when(penalty["since"])), ("至", _when(ended) if penalty["since"] else ""), ("事实", penalty["figure_zh"]),
+        ("依据", penalty["basis"]), ("申诉", penalty["appeal"]),
     ])  # fmt: skip
-    yield _paragraph("附件: 有效投诉 Annex: valid complaints", _HEAD)
-    heads = ("案件 case", "来源编号 reference", "时间 time", "号码 number", "端口 port", "签名 signature", "短信 message")
+    yield _paragraph("附件: 有效投诉", _HEAD)
+    heads = ("案件", "来源编号", "时间", "号码", "端口", "签名", "短信")
     names = ("id", "reference", "at", "to", "port", "signature", "message")
     rows = [[_when(one[name]) if name == "at" else one[name] for name in names] for one in cases[:CASES_MAX]]
-    yield _table(heads, rows, "没有 None", (2, 4, 5, 4, 4, 3, 3))
+    yield _table(heads, rows, "没有", (2, 4, 5, 4, 4, 3, 3))
     if len(cases) > CASES_MAX:
-        yield _paragraph(f"另有 {len(cases) - CASES_MAX} 件 more", _SOFT)
+        yield _paragraph(f"另有 {len(cases) - CASES_MAX} 件", _SOFT)
 
 
 def _receipt(request: Mapping[str, Any], now: float) -> Iterator[Any]:
@@ -234,27 +235,30 @@ def _receipt(request: Mapping[str, Any], now: float) -> Iterator[Any]:
         done,
     )
     if "gone" in request:
-        yield _paragraph("已删除 Erased", _HEAD)
+        yield _paragraph("已删除", _HEAD)
         yield _pairs([(ERASED.get(name, name), f"{count}") for name, count in request["gone"].items()])
-        yield _paragraph("依法保留 Kept by law", _HEAD)
+        yield _paragraph("依法保留", _HEAD)
         kept = [
             (one.get("what_zh", one["what"]), one.get("why_zh", one["why"]), _when(one["until"]) or "长期")
             for one in request["stays"]
         ]
-        yield _table(("内容 what", "依据 why", "保留至 until"), kept, "没有 None", (5, 5, 3))
+        yield _table(("内容", "依据", "保留至"), kept, "没有", (5, 5, 3))
     yield Spacer(0, 6 * mm)
     yield _paragraph("经办单位 (盖章): ____________________ | 经办人: ______________ | 日期: ______________", _TEXT)
 
 
 def _not_in_force(penalty: Mapping[str, Any]) -> str:
     """Why the penalty is not in force, since when; empty if it is. It stands at the top."""
-    state, last = penalty["state"], penalty["events"][-1] if penalty["events"] else {}
+    state = penalty["state"]
+    last: Mapping[str, Any] = next(
+        (one for one in reversed(penalty["events"]) if one.get("what") == state), {"time": 0.0, "why": ""}
+    )
     if state in NEVER_HELD:
         return NEVER_HELD[state]
     if state not in HOLDS_NO_MORE:
         return ""
-    ended, why = HOLDS_NO_MORE[state], f": {last['why']}" if last.get("why") else ""
-    return f"本处罚已于 {_when(last['time'])} {ended}{why} It is no longer in force"
+    why = in_language(last["why"], "zh") if state == "raised" else last.get("why")
+    return f"本处罚已于 {_when(penalty.get('ended') or last['time'])} {HOLDS_NO_MORE[state]}" + (f": {why}" if why else "")
 
 
 # -- pieces

@@ -106,6 +106,8 @@ class ProviderHours(_SharedHours[str]):
         """``publish``: writes the records and replicates them to other gates; None: there are no others. ``node``: this gate's node."""
         super().__init__(papers, node, HourByProvider)
         self._write, self._publish = write, publish
+        self.others_late_s = PUBLISH_S if publish is not None else 0.0
+        """By how much counts of other gates may be late; 0: there are none."""
         self._seen: dict[str, HourCounts] = {}
         """What the tally had counted when it was last looked at: it begins anew with the process."""
 

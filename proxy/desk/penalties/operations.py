@@ -39,14 +39,19 @@ FOR_S, FOR_S_MAX = 30 * 86_400.0, 366 * 86_400.0
 LAPSES_S = 7 * 86_400.0
 LISTED_MAX = 1000
 
-PENALTY = SharedSchema("Penalty", record_fields(Penalty, name=str))
+PENALTY = SharedSchema("Penalty", record_fields(Penalty, name=str, ended=float))
 PENALTY_ID = Id("Its number, as `gate106 penalty list` shows it.", kind="penalty", metavar="PENALTY")
 PenaltyId = Annotated[int, PENALTY_ID]
 
 
 def penalty_row(one: Penalty) -> dict[str, Any]:
     """A penalty as a mapping for answers."""
-    return one._asdict() | {"name": one.name, "of": one.subject.words, "events": [event._asdict() for event in one.events]}
+    return one._asdict() | {
+        "name": one.name,
+        "ended": one.ended,
+        "of": one.subject.words,
+        "events": [event._asdict() for event in one.events],
+    }
 
 
 # -- answers as text
@@ -76,8 +81,8 @@ def _step(answer: Mapping[str, Any]) -> str:
 
 
 def _until(answer: Mapping[str, Any]) -> str:
-    """When a proposal lapses, or a penalty ends; nothing for one that never came into force."""
-    return format_time(answer["until"]) if answer["since"] or answer["state"] == PROPOSED else "-"
+    """When a proposal lapses, or a penalty ends or ended; nothing for one that never came into force."""
+    return format_time(answer["ended"] or answer["until"]) if answer["since"] or answer["state"] == PROPOSED else "-"
 
 
 def _whole(answer: Answer) -> Iterator[str]:
@@ -91,7 +96,7 @@ def _whole(answer: Answer) -> Iterator[str]:
     if answer["state"] == PROPOSED and answer["until"]:
         yield f"  lapses   {format_time(answer['until'])}"
     if answer["since"]:
-        yield f"  from     {format_time(answer['since'])} to {format_time(answer['until'])}"
+        yield f"  from     {format_time(answer['since'])} to {_until(answer)}"
     if answer["appeal"]:
         yield f"  appeal   {answer['appeal']}"
     for event in answer["events"]:

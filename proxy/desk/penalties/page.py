@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from proxy.console import forms
 from proxy.console.page import Page, PageRequest
+from proxy.desk.complaints.page import PENALTIES, SHARES, penalty_terms
 from proxy.desk.penalties.operations import Penalties
-from proxy.journal.records.penalties import IN_FORCE, PROPOSED, STATES
+from proxy.journal.records.penalties import IN_FORCE, LADDER, PROPOSED, STATES
 from proxy.model.roles import Permission
 
 page = Page("penalties", "/penalties", wants=Permission.SEE, place=65)
@@ -34,8 +35,15 @@ async def show(request: PageRequest, problem: str = "") -> Response:
     skip, states = request.skip, [*request.choices("penalty", STATES), (APPEALED, request.t("appealed"))]
     return request.render(
         problem=problem, waiting=await _waiting(request, found), penalties=fits[skip : skip + LIMIT], total=len(fits), skip=skip, limit=LIMIT,
-        state=state, states=states, provider=provider,
+        state=state, states=states, provider=provider, ladder=LADDER, shares=SHARES, lasts=PENALTIES,
     )  # fmt: skip
+
+
+@page.post("propose", wants=Permission.ENTER, again=show)
+async def propose(request: PageRequest) -> Response:
+    whose = {name: request.form(name) or None for name in ("provider", "advertiser")}
+    await request.ask("penalty.propose", why=request.form("why"), **whose, **penalty_terms(request))
+    return request.go("/penalties", request.t("proposed"))
 
 
 async def _waiting(request: PageRequest, penalties: list[dict[str, Any]]) -> dict[str, Any]:

@@ -140,6 +140,10 @@ class PenaltyScheduler:
         """What a provider did in the clock hour that begins then, as of the last look."""
         return self._hours.of(provider, hour, hour + 1)
 
+    @property
+    def others_late_s(self) -> float:
+        return self._hours.others_late_s
+
     def untaken(self, provider: str) -> HourCounts:
         """What a provider did since the last look."""
         tally = self._gate.relay.tally

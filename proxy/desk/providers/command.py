@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,6 +40,8 @@ HEADS_ZH = (
 )  # fmt: skip
 WORDS_ZH: Mapping[str, str] = {**WORDS, **REASONS, "not-permitted": "不得发送给该号码"}
 HOUR_S, DAY_S = 3600, 86_400
+FIRST_S = HOUR_S
+"""The first span that is read within a time."""
 
 
 @command("provider list-refusals", example="gate106 provider list-refusals jia --day 2026-11-11 --out jia.csv")
@@ -56,6 +59,7 @@ def refusals(
         str | None, typer.Option("--lang", metavar="[zh|en]", autocompletion=languages, help="The language.")
     ] = None,
     keys: Annotated[bool, typer.Option("--keys", hidden=True, help="Headings and words as programs know them.")] = False,
+    within: Annotated[float | None, typer.Option("--within", hidden=True, help="Seconds for reading, for pages.")] = None,
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
@@ -64,11 +68,11 @@ def refusals(
     shown = "en" if keys else lang or terminal.printed_language()
     terminal.note_unknown(config, name)
     if out is None:
-        rows, more, reasons = _page(config, name, since, until, reason, skip, limit, language)
+        rows, more, reasons, read = _page(config, name, since, until, reason, skip, limit, language, within)
         if json:
             terminal.as_json(
                 {
-                    "provider": name, "since": since, "until": until, "reasons": reasons, "refusals": rows,
+                    "provider": name, "since": since, "until": until, "read_until": read, "reasons": reasons, "refusals": rows,
                     "next": skip + limit if more else None,
                 }
             )  # fmt: skip
@@ -82,7 +86,7 @@ def refusals(
         ) as file:
             more = True
             while more:
-                rows, more, _ = _page(config, name, since, until, reason, count, 10_000, language)
+                rows, more, *_ = _page(config, name, since, until, reason, count, 10_000, language)
                 _write(file, rows, shown, head=not count)
                 count += len(rows)
     except FileExistsError:
@@ -98,8 +102,6 @@ def refusals(
 
 
 def _span(day: str | None, hour: str | None) -> tuple[float, float]:
-    import time
-
     from proxy.policy import time_windows
 
     if day is not None and hour is not None:
@@ -114,9 +116,10 @@ def _span(day: str | None, hour: str | None) -> tuple[float, float]:
 
 
 def _page(
-    config: Path, name: str, since: float, until: float, reason: str, skip: int, limit: int, language: str
-) -> tuple[list[dict[str, Any]], bool, list[dict[str, Any]]]:
-    """(refusals, whether there are more, all of the span by reason)."""
+    config: Path, name: str, since: float, until: float, reason: str, skip: int, limit: int, language: str, within_s: float | None = None
+) -> tuple[list[dict[str, Any]], bool, list[dict[str, Any]], float]:  # fmt: skip
+    """(refusals, whether there are more, all that was read by reason, until when was read). ``within_s``: spans are read, each twice as
+    long as the last, until the time is over."""
     import duckdb
 
     from proxy.archive.manifest import ManifestError
@@ -127,24 +130,31 @@ def _page(
     from proxy.journal.write_ahead_log import JournalError
 
     hardening.restrict_umask()
-    places = places_of(config, every=True)
-    keys = find.keys_of(places)
-    try:
-        page = refused_submits(places.archive.folder, find.journals_of(places), keys, name, since, until, skip, limit, reason)
-    except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
-        terminal.fail(error)
+    places, begun_at = places_of(config, every=True), time.monotonic()
+    keys, journals, folder = find.keys_of(places), find.journals_of(places), places.archive.folder
+    found, more, counts = list[Any](), False, dict[str, tuple[int, int]]()
+    at, size_s = since, until - since if within_s is None else FIRST_S
+    while at < until and (at == since or within_s is None or time.monotonic() - begun_at < within_s):
+        end = min(at + size_s, until)
+        try:
+            page = refused_submits(folder, journals, keys, name, at, end, skip, limit - len(found), reason)
+        except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
+            terminal.fail(error)
+        found, more = [*found, *page.refusals], more or page.more
+        skip = max(0, skip - sum(sum(two) for one, two in page.reasons.items() if reason in ("", one)))
+        for one, (refused, deferred) in page.reasons.items():
+            before = counts.get(one, (0, 0))
+            counts[one] = before[0] + refused, before[1] + deferred
+        at, size_s = end, size_s * 2
     rows = []
-    for one in page.refusals:
+    for one in found:
         row: dict[str, Any] = one._asdict() | {"hint": hint(one.reason, language), "from": one.port}
         rows.append({column: row[column] for column in COLUMNS})
-    return (
-        rows,
-        page.more,
-        [
-            {"reason": one, "hint": hint(one, language), "count": refused, "deferred": deferred}
-            for one, (refused, deferred) in page.reasons.items()
-        ],
-    )
+    reasons = [
+        {"reason": one, "hint": hint(one, language), "count": refused, "deferred": deferred}
+        for one, (refused, deferred) in sorted(counts.items(), key=lambda one: (*(-count for count in one[1]), one[0]))
+    ]
+    return rows, more, reasons, at
 
 
 def _write(file: Any, rows: list[dict[str, Any]], language: str, *, head: bool) -> None:

@@ -193,6 +193,7 @@ class ProviderReports(Operations, group="providers"):
             "sent": sum(counts.sent for _, counts in hours),
             "optouts": sum(counts.optouts for _, counts in hours),
             "reasons": reasons.most_common(),
+            "others_late_s": self._scheduler.others_late_s,
         }
 
 

@@ -7,6 +7,7 @@ the lowest priority reads it).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import subprocess
@@ -31,7 +32,7 @@ from proxy.model.number import masked_repr
 from proxy.model.redact import as_json
 from proxy.model.roles import Asker
 from proxy.operations.authorization import CommandRefused
-from proxy.operations.http import HttpRoute, body_of
+from proxy.operations.http import HttpRoute, body_of, done_before_gone
 from proxy.operations.parameters import Text, object_of, read_row
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, Not, OneOf, Tree
@@ -42,6 +43,7 @@ from proxy.policy.rule_dates import active_times, is_over, is_to_come
 PAGE_MAX = 10_000
 CHILD_S = 25.0
 """Less than an answer may take."""
+PROGRAM = (sys.executable, "-m", "proxy", "provider")
 READERS = 2
 """Reading processes at a time, of two providers: a slow request holds one place, not both."""
 WAITING_MAX = 16
@@ -57,7 +59,8 @@ BODY_BYTES_MAX = 64 << 10
 _NUMBER = re.compile("[0-9]{1,9}")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2})?")
 FORMS = {
-    "day": _MOMENT, "hour": _MOMENT, "reason": re.compile("[a-z-]{1,40}"), "skip": _NUMBER, "limit": _NUMBER, "lang": re.compile("zh|en"),
+    "day": _MOMENT, "hour": _MOMENT, "reason": re.compile("[a-z-]{1,40}"), "skip": _NUMBER, "limit": _NUMBER,
+    "lang": re.compile("zh|en"), "within": re.compile("[0-9]{1,2}"),
 }  # fmt: skip
 
 
@@ -169,7 +172,7 @@ class OwnEndpoints:
         return Sender.of(whose, whose, port, prefix, known.category, known.since)
 
     async def _refusals(self, request: Request) -> Response:
-        """``?day=2026-11-11`` or ``?hour=2026-11-11 10:00``, ``reason``, ``skip``, ``limit``, ``lang``, ``format=csv``."""
+        """``?day=2026-11-11`` or ``?hour=2026-11-11 10:00``, ``reason``, ``skip``, ``limit``, ``lang``, ``within``, ``format=csv``."""
         query, whose = dict(request.query_params), _provider(request)
         argv = ["list-refusals", whose, "--config", str(self._config)]
         if "day" in query and "hour" in query:
@@ -178,7 +181,9 @@ class OwnEndpoints:
         for name, value in query.items():
             form = FORMS.get(name)
             if form is None or not form.fullmatch(value):
-                return _json({"error": f"{name}: is not understood (day, hour, reason, skip, limit, lang, format)"}, 400)
+                return _json(
+                    {"error": f"{name}: is not understood (day, hour, reason, skip, limit, lang, within, format)"}, 400
+                )
             if form is _MOMENT and (fault := _not_in_the_calendar(value)):
                 return _json({"error": f"{name}: {fault}"}, 400)
             argv += [f"--{name}", value]
@@ -191,7 +196,7 @@ class OwnEndpoints:
         self._waiting[whose] += 1
         try:
             async with self._each[whose], self._read:
-                code, out, errors = await asyncio.to_thread(_child, [*argv, "--keys" if csv else "--json"])
+                code, out, errors = await _answer(request, [*argv, "--keys" if csv else "--json"])
         finally:
             self._waiting[whose] -= 1
             if not self._waiting[whose]:
@@ -230,23 +235,34 @@ def _not_in_the_calendar(moment: str) -> str:
     return ""
 
 
-def _child(argv: list[str]) -> tuple[int, bytes, str]:
-    """(exit code, what it said, what was wrong)."""
-    command = [sys.executable, "-m", "proxy", "provider", *argv]
+async def _answer(request: Request, argv: list[str]) -> tuple[int, bytes, str]:
+    """(exit code, what it said, what was wrong) of the child, which is killed if the asker leaves."""
     without_tokens = {name: value for name, value in os.environ.items() if not name.startswith("GATE106_TOKEN")}
     try:
-        child = subprocess.Popen(  # noqa: S603 # our own program, arguments checked above
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=without_tokens
-        )
-        with child:
-            os.setpriority(os.PRIO_PROCESS, child.pid, 19)
-            try:
-                out, errors = child.communicate(timeout=CHILD_S)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                return 1, b"", f"it took longer than {CHILD_S:g} s: ask for an hour, or less at a time"
+        child = await asyncio.to_thread(
+            subprocess.Popen, [*PROGRAM, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=without_tokens
+        )  # fmt: skip
     except OSError as error:
         return 1, b"", str(error)
+    reading = asyncio.ensure_future(asyncio.to_thread(_read, child))
+    try:
+        if not await done_before_gone(request, reading):
+            child.kill()
+    except asyncio.CancelledError:
+        child.kill()
+        raise
+    return await reading
+
+
+def _read(child: subprocess.Popen[bytes]) -> tuple[int, bytes, str]:
+    with child:
+        with contextlib.suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, child.pid, 19)
+        try:
+            out, errors = child.communicate(timeout=CHILD_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            return 1, b"", f"it took longer than {CHILD_S:g} s: ask for an hour, or less at a time"
     return child.returncode, out, errors.decode("utf-8", "replace").strip().removeprefix("gate106: ")
 
 

@@ -22,6 +22,8 @@ from proxy.policy import time_windows
 page = Page("own", "/own", wants=Permission.OWN, place=1)
 
 LIMIT = 50
+READ_S = "8"
+"""A part ends at the span in which this time is over, and says so; a file is whole."""
 CSV_PAGE, CSV_ROWS_MAX = 10_000, 200_000
 """Of one file; each page is a reading of the journal."""
 
@@ -50,11 +52,11 @@ async def refusals(request: PageRequest) -> Response:
     """Read from the journal: it may take a moment."""
     skip, only = request.skip, _only(request)
     answer = await request.own(
-        "/provider/refusals", day=_day(request), skip=str(skip), limit=str(LIMIT), lang=request.lang, **only
+        "/provider/refusals", day=_day(request), skip=str(skip), limit=str(LIMIT), lang=request.lang, within=READ_S, **only
     )
     return request.part(
         "refusals", day=_day(request), rows=answer["refusals"], skip=skip, more=answer["next"] is not None, limit=LIMIT,
-        reasons=answer["reasons"], only=only,
+        reasons=answer["reasons"], only=only, read_until=answer["read_until"] if answer["read_until"] < answer["until"] else 0,
     )  # fmt: skip
 
 

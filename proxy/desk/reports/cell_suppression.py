@@ -17,6 +17,7 @@ In: counts by row and column. Out: the names of hidden rows, by column. Never: a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
 
@@ -49,6 +50,27 @@ def hidden_in_table(
         column: hidden_in_column({name: row.get(column, 0) for name, row in rows.items()}, least, last) for column in columns
     }
     return found | {ALL: frozenset[str]().union(*found.values())}
+
+
+def columns_together(rows: Mapping[str, Mapping[str, int]], hidden: Collection[str], least: int) -> frozenset[str]:
+    """The columns that each row shows only as one sum, where sums of rows and of columns that are not ``hidden`` are known.
+
+    All columns with a small cell, and the next larger ones until two or more are together and each row's sum is 0 or least or more. Of several
+    rows and columns whose sums alone are known no cell follows; of one row they are the sums of the columns, and ``hidden`` is among them.
+    """
+    sums = Counter[str]()
+    for row in rows.values():
+        sums.update(row)
+    found = set(hidden) & set(sums) | {name for row in rows.values() for name, count in row.items() if 0 < count < least}
+    others = sorted(set(sums) - found, key=lambda name: (sums[name], name))
+
+    def is_safe() -> bool:
+        of_rows = [sum(row.get(name, 0) for name in found) for row in rows.values()]
+        return len(found) > 1 and not any(0 < one < least for one in of_rows)
+
+    while found and others and not is_safe():
+        found.add(others.pop(0))
+    return frozenset(found)
 
 
 ALL = "all"

@@ -30,16 +30,24 @@ REPEATS_S = 900
 """Reading begins this long before the day: repeats refer to refusals before midnight."""
 
 
+def last_month() -> str:
+    """The last one that is over, in China."""
+    return time_windows.local(time_windows.month_span(time_windows.local(time.time())[:7])[0] - 1)[:7]
+
+
 @command(
     "report",
     Program(permission=Permission.SEE, only=("day", "month", "least", "lang")),
     Program(permission=Permission.SEE, at="report/pdf", only=("day", "month", "lang"), out="--pdf", media=PDF),
     Program(permission=Permission.SEE, at="report/xlsx", only=("month", "lang"), required=("month",), out="--xlsx", media=XLSX),
     example="gate106 report --day 2026-11-11 --pdf sheet.pdf",
+    bare={"--month": last_month},
 )
 def report(
     day: Annotated[str | None, Text("Which day in China: 2026-11-11; default yesterday.", pattern=DAY)] = None,
-    month: Annotated[str | None, Text("A whole month instead, beside the one before: 2026-11.", pattern=MONTH)] = None,
+    month: Annotated[
+        str | None, Text("A month instead, beside the one before: 2026-11; without a value the last.", pattern=MONTH)
+    ] = None,
     config: Annotated[Path, typer.Option("--config", help="The settings (YAML): journal and rules.")] = CONFIG,
     journal: Annotated[Path | None, typer.Option("--journal", help="The journal's folder, instead of the settings.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write it as a page that opens offline.")] = None,

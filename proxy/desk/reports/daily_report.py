@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
+from pyroaring import BitMap
+
 from proxy.desk.backtest.commit_groups import JournalGroup
 from proxy.desk.backtest.environment import read_case
 from proxy.desk.reports.disclosure_control import OTHERS
@@ -74,7 +76,7 @@ class DayReport:
     slowest_s: int = 0
     """The longest of these times."""
     entered: Counter[str] = field(default_factory=Counter)
-    """Refusals that did not come by reply, by source."""
+    """Refusals that did not come by reply, by source; each number of an imported list."""
     restored: int = 0
     """Replies that asked to go on."""
     answers: Counter[str] = field(default_factory=Counter)
@@ -124,11 +126,13 @@ class DayCounter:
         self._names: dict[int, str] = {}
         self._one_reply = delivers.ReplyGrouper()
         self._fates: dict[int, ReportedOutcome] = {}  # of refusals, for their repeats
+        self._lists: dict[int, tuple[tuple[str, ...], Counter[str]]] = {}  # that have begun: sources, numbers by source
 
     def read(self, groups: Iterable[JournalGroup]) -> DayReport:
         """One journal; of a gate of several workers one after the other. A group from after the day ends nothing: a clock may be put back."""
         sheet = self.sheet
         self._fates.clear()  # whose places are those of this journal
+        self._lists.clear()
         for group in groups:
             inside = sheet.since <= group.time < sheet.until
             if inside:
@@ -154,6 +158,8 @@ class DayCounter:
             self._orders[order.id & ORDER_NUMBERS_FROM - 1] = order.name
         elif kind == messages.VERDICT:
             self._verdict(item, inside)
+        elif kind in (messages.LISTING, messages.LISTED, messages.LISTING_DONE):
+            self._listed(item, inside)
         elif not inside:
             return
         elif kind == messages.ACCEPTED:
@@ -210,6 +216,20 @@ class DayCounter:
             self.sheet.restored += 1
         elif added := unpack(operator_actions.Suppressed, body).added:
             self.sheet.entered[added[0].source] += 1
+
+    def _listed(self, item: JournalRecord, inside: bool) -> None:
+        """Counts a list's numbers once it is whole."""
+        if item.kind == messages.LISTING:
+            begun = unpack(operator_actions.ListBegun, item.body)
+            if not begun.takes_off:
+                self._lists[item.sequence] = tuple(one.source for one in begun.refusals), Counter()
+        elif item.kind == messages.LISTED:
+            chunk = unpack(operator_actions.ListChunk, item.body)
+            if chunk.listing in self._lists:
+                sources, numbers = self._lists[chunk.listing]
+                numbers[sources[chunk.key]] += len(BitMap.deserialize(chunk.numbers))
+        elif (found := self._lists.pop(unpack(operator_actions.ListDone, item.body).listing, None)) is not None and inside:
+            self.sheet.entered.update(found[1])
 
     def _opted_out(self, opt_out: delivers.OptedOut) -> None:
         if opt_out.opt_out.source == "reply":

@@ -28,7 +28,7 @@ from proxy.journal.disk import OsDisk
 from proxy.policy.time_windows import local
 from proxy.runtime.atomic_files import give_to_owner
 
-FORM = 1
+FORM = 2
 """Of the files: another number makes all days be counted again."""
 AUDIT = "-optouts"
 COUNTS = ("marketing_by", "optouts", "speeds", "entered")

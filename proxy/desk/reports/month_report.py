@@ -14,14 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from proxy.desk.reports.cell_suppression import ALL, hidden_in_table
+from proxy.desk.reports.cell_suppression import ALL, columns_together, hidden_in_table
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT, SPEEDS, UNREAD, DayReport
 from proxy.desk.reports.disclosure_control import LEAST
 from proxy.desk.reports.report_text import UNKNOWN
 from proxy.i18n.labels import CASES, PENALTIES, REASONS, STEPS
 from proxy.i18n.phrases import NOTHING, WORDS, Bilingual, in_language, joined
 from proxy.journal.records.complaints import STATES
-from proxy.journal.records.penalties import UNSETTLED
 from proxy.policy.time_windows import local
 
 HIDDEN = "…"
@@ -91,6 +90,7 @@ class MonthReport:
             ("province", Bilingual("By province", "按归属省")), ("reason", Bilingual("By reason", "按原因")),
         ):  # fmt: skip
             found.append(_by(name, title, now, before))
+        found.append(_by_provider_and_reason(now))
         days = CountTable(self.days, FATES, self.least)
         rows = [(day, *(days.cell(day, column) for column in (*FATES, ALL))) for day in sorted(self.days)]
         found.append(_table("by_day", Bilingual("By day", "按日"), (Bilingual("day", "日期"), *_FATES), rows, [days], [FATES]))
@@ -107,18 +107,19 @@ class MonthReport:
             begun = [
                 sum(one.since <= penalty["since"] < one.until for penalty in desk.penalties) for one in (self, self.before)
             ]
-            rows += [
-                _compared(Bilingual("complaints", "投诉"), _cases(desk.complaints), _cases(past)),
-                _compared(Bilingual("valid complaints", "有效投诉"), _cases(desk.complaints, "valid"), _cases(past, "valid")),
+            of_desk = [
+                (Bilingual("complaints", "投诉"), _cases(desk.complaints), _cases(past)),
+                (Bilingual("valid complaints", "有效投诉"), _cases(desk.complaints, "valid"), _cases(past, "valid")),
                 *(
-                    _compared(name, *(sum(one[term].get("in-time", 0) for one in counts) for counts in (desk.complaints, past)))
+                    (name, *(sum(one[term].get("in-time", 0) for one in counts) for counts in (desk.complaints, past)))
                     for term, name in (
                         ("forward", Bilingual("complaints forwarded in time", "按期转办的投诉")),
                         ("answer", Bilingual("complaints answered in time", "按期答复的投诉")),
                     )
                 ),
-                _compared(Bilingual("penalties that came into force", "生效的处罚"), *begun),
+                (Bilingual("penalties that came into force", "生效的处罚"), *begun),
             ]
+            rows += [_compared(name, count, was if before is not None else None) for name, count, was in of_desk]
         return Table("summary", Bilingual("Summary", "概况"), (Bilingual("", "项目"), *_COMPARED), rows)
 
     def _optouts(self, now: MonthCounts, before: MonthCounts | None) -> list[Table]:
@@ -127,13 +128,13 @@ class MonthReport:
         rows: list[tuple[Cell, ...]] = []
         for name in _names(counts, past, ads):
             count, sent, was = counts.cell(name), ads.cell(name), past.cell(name) if past is not None else None
-            rows.append((_named("provider", name), count, sent, _rate(count, sent, 10_000, now.least), *_change(count, was)))
+            rows.append((_named("provider", name), count, sent, _rate(count, sent, 10_000), *_change(count, was)))
         heads = (
             Bilingual("provider", "通道商"),
             Bilingual("opt-outs by reply", "回复退订"),
             Bilingual("advertisements", "营销短信"),
         )
-        total, speeds = counts.total(), self.sheet.speeds
+        total, speeds, entered = counts.total(), self.sheet.speeds, self.sheet.entered.total()
         took_s = self.sheet.slowest_s
         note = (
             Bilingual(f"The slowest took less than {took_s + 1:,} s.", f"最慢的用时不到 {took_s + 1:,} 秒。")
@@ -154,9 +155,13 @@ class MonthReport:
                 "optouts", Bilingual("Opt-outs", "退订"), (*heads, Bilingual("per 10,000", "每万条"), *_COMPARED[1:]),
                 [*rows, *((_TOGETHER, *cells) for cells in together)],
                 (
-                    _TOTAL, total, ads.total(), _rate(total, ads.total(), 10_000, now.least),
+                    _TOTAL, total, ads.total(), _rate(total, ads.total(), 10_000),
                     *_change(total, past.total() if past is not None else None),
                 ),
+                Bilingual(
+                    f"Entered otherwise, with lists: {entered:,}; all together: {total + entered:,}.",
+                    f"其他途径登记（含导入名单）{entered:,} 个，合计 {total + entered:,} 个。",
+                ) if entered else NOTHING,
             ),
             Table(
                 "optout_speed", Bilingual("How soon opt-outs by reply were in force", "回复退订生效用时"),
@@ -225,7 +230,7 @@ class MonthCounts:
             (Bilingual("advertisements sent", "放行的营销短信"), self.ads.total()),
             (Bilingual("to numbers of unknown region", "归属地未知"), self.unknown_total),
             (Bilingual("opt-outs by reply", "回复退订"), self.optouts.total()),
-            (Bilingual("opt-outs entered otherwise", "其他途径登记的退订"), sheet.entered.total()),
+            (Bilingual("opt-outs entered otherwise", "其他途径登记的退订（含导入名单）"), sheet.entered.total()),
             (Bilingual("replies that asked to go on", "回复恢复接收"), sheet.restored),
         ]
 
@@ -236,6 +241,7 @@ def _columns(name: str) -> tuple[str, ...]:
 
 
 _TOTAL, _TOGETHER = Bilingual("total", "合计"), Bilingual("sum of the cells shown as …", "以“…”合并的数之和")
+_OTHERS, _FEW = Bilingual("other reasons", "其他原因"), Bilingual("providers with few", "其余通道商")
 _FATES = (Bilingual("sent", "放行"), Bilingual("refused", "拒绝"), Bilingual("deferred", "暂缓"), Bilingual("all", "合计"))
 _COMPARED = (Bilingual("this month", "本月"), Bilingual("month before", "上月"), Bilingual("change", "环比"))
 _HEADS: Mapping[str, Bilingual] = {
@@ -274,9 +280,9 @@ def _compared(name: Bilingual, count: Cell, past: Cell) -> tuple[Cell, ...]:
     return name, count, *_change(count, past)
 
 
-def _rate(part: Cell, whole: Cell, of: int, least: int) -> float | None:
-    """None where one is hidden, or the whole is small."""
-    return part / whole * of if isinstance(part, int) and isinstance(whole, int) and whole >= least * 10 else None
+def _rate(part: Cell, whole: Cell, of: int) -> float | None:
+    """None where one is hidden, and of nothing."""
+    return part / whole * of if isinstance(part, int) and isinstance(whole, int) and whole else None
 
 
 def _table(
@@ -308,6 +314,41 @@ def _by(name: str, title: Bilingual, now: MonthCounts, before: MonthCounts | Non
     return _table(f"by_{name}", title, (*heads, *_COMPARED[1:]), rows, [table, past], [columns, ()])
 
 
+def _by_provider_and_reason(now: MonthCounts) -> Table:
+    """No small count of it follows from the tables by provider and by reason."""
+    fates, few, together = _columns("reason"), list[frozenset[str]](), list[frozenset[str]]()
+    found: dict[tuple[str, str], list[int]] = {}
+    for place, fate in enumerate(fates):
+        few.append(now.tables["provider"].hidden[fate])
+        counts: dict[str, Counter[str]] = {}
+        for key, count in now.sheet.submits.items():
+            if key.fate == fate:
+                counts.setdefault(_FEW if key.provider in few[-1] else key.provider, Counter())[key.reason] += count
+        together.append(columns_together(counts, now.tables["reason"].hidden[fate], now.least))
+        for provider, reasons in counts.items():
+            for reason, count in reasons.items():
+                found.setdefault((provider, _OTHERS if reason in together[-1] else reason), [0, 0])[place] += count
+    rows: list[tuple[Cell, ...]] = []
+    for (provider, reason), sums in sorted(
+        found.items(), key=lambda one: (one[0][0] is _FEW, one[0][0], one[0][1] is _OTHERS, -sum(one[1]), one[0][1])
+    ):
+        elsewhere = [provider in few[place] or reason in together[place] for place in range(len(fates))]
+        cells = [HIDDEN if gone else count for gone, count in zip(elsewhere, sums, strict=True)]
+        rows.append((
+            provider if provider is _FEW else _named("provider", provider), reason if reason is _OTHERS else _word(reason),
+            *cells, HIDDEN if any(elsewhere) else sum(sums),
+        ))  # fmt: skip
+    total = [sum(sums[place] for sums in found.values()) for place in range(len(fates))]
+    note = Bilingual(
+        f"Reasons of which a provider had fewer than {now.least} messages, and more from which these would follow, stand together as others.",
+        f"某通道商不足 {now.least} 条的原因，连同可据以推算的原因，合并为“其他原因”。",
+    )
+    return Table(
+        "by_provider_and_reason", Bilingual("By provider and reason", "按通道商和原因"),
+        (_HEADS["provider"], _HEADS["reason"], *_FATES[1:]), rows, (_TOTAL, "", *total, sum(total)), note if any(together) else NOTHING,
+    )  # fmt: skip
+
+
 def _unknown(now: MonthCounts) -> Table:
     """By provider; nothing where the table by province hides how many there are."""
     heads = (_HEADS["provider"], Bilingual("to numbers of unknown region", "归属地未知"), Bilingual("share", "占比"))
@@ -320,7 +361,7 @@ def _unknown(now: MonthCounts) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for name in _names(now.unknown):
         count = now.unknown.cell(name)
-        rows.append((_named("provider", name), count, _share(_rate(count, of.cell(name), 1, now.least))))
+        rows.append((_named("provider", name), count, _share(_rate(count, of.cell(name), 1))))
     if now.unknown.hidden[ALL]:
         rows.append((_TOGETHER, now.unknown.hidden_sum(), None))
     return Table(
@@ -328,7 +369,7 @@ def _unknown(now: MonthCounts) -> Table:
         title,
         heads,
         rows,
-        (_TOTAL, now.unknown_total, _share(_rate(now.unknown_total, of.total(), 1, now.least))),
+        (_TOTAL, now.unknown_total, _share(_rate(now.unknown_total, of.total(), 1))),
     )
 
 
@@ -345,17 +386,19 @@ def _cases(counts: Iterable[Mapping[str, Any]], state: str = "") -> int:
 
 def _desk_tables(month: MonthReport, now: MonthCounts, desk: DeskFacts) -> list[Table]:
     sent = now.tables["provider"]
-    past = {one["provider"]: one["came"] for one in desk.complaints_before}
+    compared = bool(month.before.records)
+    past = {one["provider"]: one["came"] for one in desk.complaints_before} if compared else {}
     known = {one["provider"]: one for one in desk.complaints}
     rows: list[tuple[Cell, ...]] = []
     for name in (*known, *(name for name in past if name not in known)):
         states, came = (known[name]["states"], known[name]["came"]) if name in known else ({}, 0)
-        valid = _rate(states.get("valid", 0), sent.cell(name, SENT), 1_000_000, now.least)
+        valid = _rate(states.get("valid", 0), sent.cell(name, SENT), 1_000_000)
         rows.append((
-            _named("provider", name), came, *(states.get(state, 0) for state in STATES), valid, *_change(came, past.get(name, 0)),
+            _named("provider", name), came, *(states.get(state, 0) for state in STATES), valid,
+            *_change(came, past.get(name, 0) if compared else None),
         ))  # fmt: skip
     total = (_cases(desk.complaints), *(_cases(desk.complaints, state) for state in STATES))
-    in_a_million = _rate(_cases(desk.complaints, "valid"), sent.total(SENT), 1_000_000, now.least)
+    in_a_million = _rate(_cases(desk.complaints, "valid"), sent.total(SENT), 1_000_000)
     heads = (
         _HEADS["provider"], Bilingual("came", "收到"), *map(_word, STATES), Bilingual("valid in a million sent", "有效投诉（每百万条）"),
         *_COMPARED[1:],
@@ -364,7 +407,7 @@ def _desk_tables(month: MonthReport, now: MonthCounts, desk: DeskFacts) -> list[
     found = [
         Table(
             "complaints", Bilingual("Complaints that came in the month", "本月收到的投诉"), heads, rows,
-            (_TOTAL, *total, in_a_million, *_change(total[0], _cases(desk.complaints_before))),
+            (_TOTAL, *total, in_a_million, *_change(total[0], sum(past.values()) if compared else None)),
             Bilingual(f"Decisions as of {at}.", f"认定截至 {at}。"),
         )
     ]  # fmt: skip
@@ -387,8 +430,7 @@ def _penalties(month: MonthReport, desk: DeskFacts) -> Table:
     """Those that were in force at some time of the month."""
     rows: list[tuple[Cell, ...]] = []
     for one in sorted(desk.penalties, key=lambda one: (one["since"], one["id"])):
-        ended = next((event["time"] for event in reversed(one["events"]) if event["what"] == one["state"]), one["until"])
-        ended = one["until"] if one["state"] in UNSETTLED else min(one["until"], ended)
+        ended = min(one["until"], one["ended"] or one["until"])
         if one["since"] and one["since"] < month.until and ended > month.since:
             rows.append((
                 str(one["id"]), one["of"], _word(one["step"]), local(one["since"])[:10], local(ended)[:10], _word(one["state"]), one["basis"],

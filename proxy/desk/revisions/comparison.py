@@ -7,6 +7,7 @@ set each is to be compared with. Never: a file, the gate.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from proxy.desk.revisions.rule_revisions import IN_FORCE
@@ -17,14 +18,23 @@ CHANGE = re.compile(
     r"(?P<rule>rule )?(?P<name>.+?): (?P<how>added|changed|removed)(, (?P<lines>\S+ → \S+) lines|, enforced (?P<share>\S+ → \S+))?"
 )
 
+OVER = re.compile("rule '(.+?)' does not apply any more: ")
+"""What a check says of a rule whose days are over (policy/loading/warnings.py)."""
+
 
 # -- sets
 
 
 def new_problems(before: dict[str, Any], after: dict[str, Any]) -> list[list[Any]]:
-    """[file, line, text] that a check finds of a set and not of the one before it; lines move."""
-    known = {(file, text) for file, _, text in before["problems"]}
-    return [one for one in after["problems"] if (one[0], one[2]) not in known]
+    """[file, line, text] that a check finds of a set and not of the one before it, and rules whose days are over; lines move."""
+    known = {(file, text) for file, _, text in (*before["problems"], *before["warnings"])}
+    found = [*after["problems"], *(one for one in after["warnings"] if OVER.match(one[2]))]
+    return [one for one in found if (one[0], one[2]) not in known]
+
+
+def over(warnings: Iterable[Sequence[Any]]) -> set[str]:
+    """Ids of rules whose days are over."""
+    return {found[1] for _, _, text in warnings if (found := OVER.match(text))}
 
 
 def changed(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:

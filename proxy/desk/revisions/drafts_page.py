@@ -6,7 +6,9 @@ day, a proposal. Never: a file of the gate written.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
+from zlib import crc32
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -37,8 +39,9 @@ from proxy.state.revision_store import RULES_FILE
 page = Page("drafts", "/drafts", wants=Permission.ENTER, under="rules")
 
 SPANS = ("1h", "6h", "24h", "7d")
+WITH_PROPOSAL = "24h"
 PARTS_SHOWN = 60
-HOUR_S = 3600
+HOUR_S, DAY_S = 3600, 86_400
 EDITOR_WORDS = (
     "Find", "Replace", "next", "previous", "all", "match case", "regexp", "by word", "replace", "replace all", "close", "current match",
     "on line", "Go to line", "go", "Diagnostics", "No diagnostics", "Control character",
@@ -216,8 +219,11 @@ async def _proposed(request: PageRequest, draft: Draft, file: str, rule: str = "
     except CannotAsk as error:
         return await _editor(request, draft, file, rule, problem=str(error), status=409)
     if event["proposed"]:
+        if request.form("backtest") and request.may(Permission.LOOK):
+            with contextlib.suppress(CannotAsk):  # another one runs: the page of the proposal can begin it
+                request.asking.jobs.start(request.who, event["revision"], None, WITH_PROPOSAL)
         return request.go("/proposal", request.t("proposed"))
-    return request.go("/rules", request.t("in_force_now", revision=event["in_force"][:8]))
+    return request.go("/rules", request.t("in_force_now"))
 
 
 def _now(request: PageRequest) -> str:
@@ -252,10 +258,13 @@ async def _made(request: PageRequest) -> dict[str, Any]:
     if own_tests or (test and not found["revision"]):  # other rules refuse the message that was made up
         test, text = [], rule_wizard.with_rule(before, rule, [])
         found = await sandbox.describe(base, {**drafted, file: text})
+    if any(one["rule"] == name and one["over"] for one in found["rules"]):
+        raise rule_wizard.IncompleteForm("days_over")
     in_words = next((one for one in found["rules"] if one["rule"] == name), None)
+    problems = new_problems(described, found)
     return {
         "base": base, "file": file, "text": text, "rule": name, "yaml": "\n".join([*rule, *(["", *test] if test else [])]),
-        "words": in_words, "tested": bool(test), "problems": new_problems(described, found),
+        "words": in_words, "tested": bool(test), "problems": problems, "seen": crc32(repr(problems).encode()),
         "shorter": _shorter(request, one, now),
     }  # fmt: skip
 
@@ -267,7 +276,8 @@ def _shorter(request: PageRequest, one: rule_wizard.WizardForm, now: str) -> str
     if not (left_s := rule_wizard.shorter_s(one, now)):
         return request.t("trial_runs", since=one.since)
     spell = time_windows.spell_in_chinese if request.lang == "zh" else time_windows.spell
-    left = " ".join(spell(part_s) for part_s in (left_s // HOUR_S * HOUR_S, left_s % HOUR_S) if part_s)
+    days_s, rest_s = left_s // DAY_S * DAY_S, left_s % DAY_S
+    left = " ".join(spell(part_s) for part_s in (days_s, rest_s // HOUR_S * HOUR_S, 0 if days_s else rest_s % HOUR_S) if part_s)
     return request.t("trial_shorter", since=one.since, left=left, chosen=request.t(f"trial_{one.trial}"))
 
 

@@ -115,7 +115,13 @@ def _in_force(answer: Answer) -> Iterator[str]:
     if answer["apart"]:
         yield f"this gate does not judge by what the gates agreed on: {answer['apart']}"
     if answer["kept_out"]:
-        yield f"the folder's set {answer['kept_out']} is kept out until its files change, or: gate106 rules take"
+        kept_out, change = answer["kept_out"], answer.get("folder_change", "taken")
+        if change == "waits":
+            yield f"the folder's set {kept_out} is kept out; a change of its files waits for a second person, and so does: gate106 rules take"
+        elif change == "no-effect":
+            yield f"the folder's set {kept_out} is kept out, whatever changes in it, until: gate106 rules take"
+        else:
+            yield f"the folder's set {kept_out} is kept out until its files change, or: gate106 rules take"
     if (waits := answer["proposed"]) is not None:
         yield (
             f"{waits['revision']} by {waits['author']} waits for a second person since {format_time(waits['since'])}: gate106 rules approve"
@@ -167,7 +173,8 @@ class Rules(Operations, group="rules", help="The sets of rules: in force, waitin
     @operation(
         Permission.SEE, name="rules", command="rules list", get=True, text=_in_force, example="gate106 rules list",
         answer={
-            "revision": str, "since": float, "problem": str, "proposed": Any, "kept_out": str, "apart": str, "four_eyes?": bool,
+            "revision": str, "since": float, "problem": str, "proposed": Any, "kept_out": str, "apart": str,
+            "four_eyes?": bool, "folder_change?": str,
             "files": [{"file": str, "rules": int}], "orders": [orders.ORDER],
             "rules": [{"rule": str, "mode": str, "enforced_percent": float, "say": str, "where": str, "hits_last_minute": int}],
         },

@@ -111,8 +111,8 @@ async def diff(request: PageRequest) -> Response:
 
 @page.post("rollback", wants=Permission.ENTER)
 async def roll_back(request: PageRequest) -> Response:
-    event = await request.ask("rules.rollback", revision=request.form("revision"), why=request.form("why"))
-    return request.go("/rules/history", request.t("rolled_back", revision=event["in_force"][:8]))
+    await request.ask("rules.rollback", revision=request.form("revision"), why=request.form("why"))
+    return request.go("/rules/history", request.t("rolled_back"))
 
 
 @page.post("take", wants=Permission.ENTER)

@@ -437,10 +437,14 @@ class RuleDeployment:
                 {"rule": rule.id, "say": rule.say}
                 for rule in proposal.rules.rules if proposal.as_begun.get(rule.id, 0.0) > time.time()
             ],
+            "objections": [
+                {"rule": rule.id, "say": rule.say, "count": proposal.objections[rule.id]}
+                for rule in proposal.rules.rules if proposal.objections[rule.id]
+            ],
         }  # fmt: skip
         return {
             "problem": self.problem, "proposed": waits, "kept_out": now.kept_out, "four_eyes": self._four_eyes,
-            "apart": self._divergence,
+            "apart": self._divergence, "folder_change": self._folder_change,
         }  # fmt: skip
 
     def notes(self) -> list[str]:
@@ -466,7 +470,14 @@ class RuleDeployment:
         return found
 
     @property
+    def _folder_change(self) -> str:
+        """What a change of a folder does that is kept out."""
+        return "no-effect" if self.among_others else "waits" if self._four_eyes else "taken"
+
+    @property
     def _taken_how(self) -> str:
+        if self._folder_change == "waits":
+            return "a change of the files waits for a second person, and so do they"
         return "it comes into force at all gates" if self.among_others else "a change of the files is taken, and so are they"
 
     @property

@@ -7,7 +7,8 @@ Never: words of its own: they are the rules' and the policy's.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from proxy.i18n.phrases import both
@@ -21,6 +22,7 @@ from proxy.policy.loading.source import Node, read
 from proxy.policy.recipient_share import percent
 from proxy.state.revision_store import RULES_FILE
 
+QUOTED = re.compile("'([^']+)'")
 YAML = (".yaml", ".yml")
 
 
@@ -28,6 +30,11 @@ def both_languages(words: str) -> list[str]:
     """[Chinese, English]."""
     text = both(words)
     return [text.zh, str(text)]
+
+
+def titled(problems: Iterable[Problem], says: Mapping[str, str]) -> list[Problem]:
+    """With rules' titles, ``says`` by their ids, instead of the ids."""
+    return [one._replace(text=QUOTED.sub(lambda found: f"'{says.get(found[1], found[1])}'", one.text)) for one in problems]
 
 
 def rule_in_words(rule: Rule) -> dict[str, Any]:

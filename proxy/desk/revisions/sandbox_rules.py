@@ -21,9 +21,18 @@ from typing import Any
 from proxy.config import Settings, SettingsError
 from proxy.config import load as load_settings
 from proxy.desk.revisions import table_rows
+from proxy.desk.revisions.comparison import over
 from proxy.desk.revisions.draft_store import Draft, DraftedFile, DraftStore
 from proxy.desk.revisions.rule_switch import switched
-from proxy.desk.revisions.rule_text import both_languages, difference, rule_in_words, rules_as_written, tests_of, yaml_files
+from proxy.desk.revisions.rule_text import (
+    both_languages,
+    difference,
+    rule_in_words,
+    rules_as_written,
+    tests_of,
+    titled,
+    yaml_files,
+)
 from proxy.model.message import Category
 from proxy.model.number import NotARecipient
 from proxy.policy import time_windows
@@ -70,12 +79,14 @@ class SandboxRules:
         except RulesError as error:
             return {"revision": "", "problems": [list(one) for one in error.problems], "warnings": [], "rules": [], "tests": []}
         report = check_loaded(loaded, folder, self.settings.providers, time.time())
-        texts = dict(rules_as_written(loaded.files, folder.name))
+        texts, idle = dict(rules_as_written(loaded.files, folder.name)), over(report.warnings)
+        says = {one.id: one.say for one in loaded.rules.rules if one.say}
+        problems = titled(report.problems, says)
         return {
-            "revision": loaded.rules.revision, "problems": [list(one) for one in report.problems],
-            "warnings": [list(one) for one in report.warnings],
-            "rules": [{**rule_in_words(one), "text": texts.get(one.id, "")} for one in loaded.rules.rules],
-            "tests": list(tests_of(loaded, report.problems)),
+            "revision": loaded.rules.revision, "problems": [list(one) for one in problems],
+            "warnings": [list(one) for one in titled(report.warnings, says)],
+            "rules": [{**rule_in_words(one), "text": texts.get(one.id, ""), "over": one.id in idle} for one in loaded.rules.rules],
+            "tests": list(tests_of(loaded, problems)),
             "files": {name: data.decode("utf-8", "replace") for name, data in yaml_files(loaded.files)},
             "provinces": sorted({name for name, _ in loaded.rules.regions.places if name}),
             "campaigns": {name: _days(spans) for name, spans in sorted(loaded.rules.registry.campaigns.items())},

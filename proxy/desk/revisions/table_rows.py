@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from proxy.policy.registries.rows import heading
@@ -145,6 +145,19 @@ def without(file: str, text: str, row: TableRow) -> str:
 def added(file: str, text: str, cells: Sequence[str]) -> str:
     lines = _lines(file, text)
     return _placed(lines, len(lines), 0, [line_of(file, cells)])
+
+
+def entered(file: str, text: str, said: Mapping[str, str]) -> str:
+    """A table with a row by name: changed where it stands, of this provider or of any; else added. Empty cells stay as they are."""
+    cells = [" ".join(one.split()) for one in said.values()]
+    named = [one for one in read(file, text).rows if one.cells[0] == cells[0]]
+    whose = said.get("provider", "")
+    at = list(said).index("provider") if "provider" in said else 0
+    meant = next((one for own in (whose, "") for one in named if not at or one.cells[at] == own), None)
+    if meant is None:
+        return added(file, text, cells)
+    new = [new or old for new, old in zip(cells, meant.cells, strict=True)]
+    return text if tuple(new) == meant.cells else changed(file, text, meant, new)
 
 
 def merged(file: str, text: str, rows: Sequence[Sequence[str]]) -> tuple[str, list[str]]:

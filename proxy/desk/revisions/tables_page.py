@@ -150,7 +150,7 @@ async def propose(request: PageRequest) -> Response:
 
 @page.post("signature", wants=Permission.ENTER)
 async def signature(request: PageRequest) -> Response:
-    """A signature and its advertiser, unless that is registered, as one proposal."""
+    """A signature and its advertiser as one proposal; what is registered, or waits already, is changed."""
     base, files, _ = await _draft(request)
     said = {name: request.form(name) for name in ("signature", "advertiser", "licence", "provider", "to")} | {
         "state": "approved"
@@ -158,9 +158,7 @@ async def signature(request: PageRequest) -> Response:
     rows = dict[str, str | None]()
     for file in (SIGNATURES, ADVERTISERS):
         text = files.get(file) or await _before(request, base, file)
-        known = {one.cells[0] for one in table_rows.read(file, text).rows}
-        if file == SIGNATURES or said["advertiser"] not in known:
-            rows[file] = table_rows.added(file, text, [said.get(name, "") for name in table_rows.columns_of(file)])
+        rows[file] = table_rows.entered(file, text, {name: said.get(name, "") for name in table_rows.columns_of(file)})
     draft = await keep(request, base, rows)
     return await _pushed(request, draft, SIGNATURES, await _before(request, base, SIGNATURES))
 
@@ -175,7 +173,7 @@ async def _pushed(request: PageRequest, draft: Draft, file: str, before: str) ->
         return await _table(request, draft, file, before, problem=str(error), status=409)
     if event["proposed"]:
         return request.go("/proposal", request.t("proposed"))
-    return request.go("/tables", request.t("in_force_now", revision=event["in_force"][:8]))
+    return request.go("/tables", request.t("in_force_now"))
 
 
 @page.get("signature")

@@ -28,7 +28,7 @@ from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.journal_writes import change_recipient, record_command
 from proxy.operations.number_chunks import put_in_force, read_numbers_line, receive_numbers
-from proxy.operations.parameters import Amount, Choice, Flag, Rows, Seconds, Text, To, Why, on_line
+from proxy.operations.parameters import Amount, Choice, Flag, Rows, Seconds, Text, To, Why, on_lines
 from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, in_words_of_reader, table_lines
 from proxy.state.lists.suppression_lists import LISTS_MAX, TooManyLists
@@ -279,7 +279,7 @@ class Suppressions(
         gate = self._gate
         if not keys:
             raise CommandRefused("keys: must be a list of what the numbers refuse")
-        refusals = [on_line(one.line, partial(refusal_of, gate, one)) for one in keys]
+        refusals = on_lines(keys, partial(refusal_of, gate))
         if check:
             would = named_rows(gate, refusals)
             if not remove:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from proxy.console.metric_sampling import MINUTE_S, VERDICTS, Sampling, sums
 from proxy.console.page import Page, PageRequest
+from proxy.desk.today.counters_operations import ROWS_MAX
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
 from proxy.policy.time_windows import local
@@ -207,7 +208,13 @@ def figures(sampling: Sampling) -> dict[str, Any]:
         "providers": [_provider(*row) for row in now["providers"][:ROWS]], "rules": now["rules"][:ROWS], "titles": now.get("titles", {}),
         "shadow": now["shadow"][:ROWS], "since": sampling.since, "links_up": sum(up for _, up, _, _ in now["links"]),
         "links_all": sum(slots for _, _, slots, _ in now["links"]),
+        "more": {name: _more(len(now[name])) for name in ("providers", "rules", "shadow")},
     }  # fmt: skip
+
+
+def _more(known: int) -> str:
+    """How many rows are not shown: of ROWS_MAX nobody knows how many there are; empty where all are."""
+    return f"{known - ROWS}{'+' if known == ROWS_MAX else ''}" if known > ROWS else ""
 
 
 def _minutes(sampling: Sampling, now: float) -> list[tuple[str, list[tuple[str, float]]]]:

@@ -26,9 +26,20 @@ from proxy.config.yaml_file import unknown as unknown_word
 from proxy.model.number import FIRST, LAST, NotARecipient, recipient_of
 from proxy.model.redact import csv_cell as cell
 from proxy.model.redact import printable, read_csv_cell
-from proxy.operations.files.row_files import TITLES_MAX, FileFaults, encoding_of, is_note, is_regular, separator_of
+from proxy.operations.files.row_files import BAD_SHOWN, TITLES_MAX, FileFaults, encoding_of, is_note, is_regular, separator_of
 from proxy.policy import time_windows
-from proxy.policy.registries.table_words import CATEGORIES, LISTS, NUMBERS, SCOPES, SOURCES, end_of, places, plain, word_of
+from proxy.policy.registries.table_words import (
+    CATEGORIES,
+    LISTS,
+    NUMBERS,
+    SCOPES,
+    SOURCES,
+    UNSAID,
+    end_of,
+    places,
+    plain,
+    word_of,
+)
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 
 BATCH = 500_000
@@ -64,8 +75,8 @@ class NumberFile(FileFaults):
 
     notes: list[int] = field(default_factory=list)
     """Lines of totals and remarks, which are no rows."""
-    first: dict[Any, int] = field(default_factory=dict)
-    """Key → line of its first occurrence."""
+    lines: dict[Any, list[int]] = field(default_factory=dict)
+    """Key → the first lines that say so."""
 
     @property
     def numbers(self) -> int:
@@ -75,6 +86,15 @@ class NumberFile(FileFaults):
     def count(self, key: Hashable) -> int:
         """How many different numbers are in for this."""
         return sum(map(len, self.by[key].values()))
+
+    def reject(self, key: Hashable, what: str) -> None:
+        """Takes out the numbers that are in for this: their rows are bad."""
+        lines, count = self.lines[key], self.count(key)
+        for line in lines:
+            self.note(line, what)
+        self.bad += max(0, count - len(lines))
+        self.rows -= max(count, len(lines))
+        del self.by[key]
 
     def add(self, key: Hashable, numbers: Sequence[int]) -> None:
         halves = self.by.setdefault(key, {})
@@ -228,6 +248,7 @@ def _read_rows(
     numbers = waiting.setdefault(default, [])
     append = numbers.append
     names: list[str] = []
+    heading = ""
     for line, row in _below_titles(
         (one for one in rows if any(map(str.strip, one[1])) and not one[1][0].startswith("#")), table
     ):
@@ -237,6 +258,7 @@ def _read_rows(
             continue
         if not count and not people.bad and not any(character.isdigit() for character in cell):
             heads = table.heads(people, line, row)
+            heading = row[heads["number"]]
             names, at = [name for name in heads if name != "number"], heads["number"]
             count += 1
             continue
@@ -249,13 +271,15 @@ def _read_rows(
                 if key is None:
                     key = read[said] = table.key_of(dict(zip(names, said, strict=True)), default)
                 if key not in waiting:
-                    waiting[key], people.first[key] = [], line
+                    waiting[key], people.lines[key] = [], []
                 waiting[key].append(number)
+                if (lines := people.lines.get(key)) is not None and len(lines) < BAD_SHOWN:
+                    lines.append(line)
             else:
                 append(recipient_of(cell))
             people.rows += 1
         except NotARecipient as fault:
-            people.note(line, f"no recipient: {fault.why}{_named(row[at] if len(row) > at else '')}")
+            people.note(line, f"no recipient: {fault.why}{_named(row[at] if len(row) > at else '') or _named(heading)}")
         except ValueError as fault:
             people.note(line, str(fault))
         if count % BATCH == 0:
@@ -296,6 +320,10 @@ def _refusal(said: Mapping[str, str], default: ListedRefusal) -> ListedRefusal:
         value = word_of("value", value, CATEGORIES)
     elif scope == "port":
         value = unicodedata.normalize("NFKC", value).replace(" ", "")
+    if "source" in said and not said["source"] and not default.source:
+        raise ValueError("source: is empty, and the command does not say it either")
+    if "until" in said and not said["until"] and default.until == UNSAID:
+        raise ValueError("until: is empty: write the last day, or 'for good'")
     source = word_of("source", said["source"], SOURCES) if said.get("source") else default.source
     if source == "reply":
         source = "import"  # the person's own refusal, passed on by another system

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from proxy.i18n.text import Bilingual
+from proxy.operations.client import CannotAsk
 from proxy.operations.parameters import Flag, List, Text
 from proxy.operations.terminal import fail, note, warn
 
@@ -60,30 +61,52 @@ def upload_numbers(
     file whose rows are good. ``check``: the gate says what it would store, and stores nothing; ``counts_new``: how much of it is new, too.
     ``skip_bad``: bad rows are named and left out."""
     with upload_progress(file) as progress:
-        people = read_all(file, progress, read, "imported", skip_bad=skip_bad)
-        if fault := unfit(people):
-            fail(f"{file}: {fault}: nothing was imported")
-        if check:
-            return _checked(file, path, command, people, {keys: said_of(people), **args}, counts_new)
-        if people.unknown:
-            progress.stop()
-            refuse_unknown(people)
+        people = read_all(file, progress, read, "imported", settled=False)
+        fault = unfit(people) if people.rows else ""
+        held = check or bool(fault or people.unknown)
+        answer: dict[str, Any] = {}
         sending = progress.add_task("sending", total=people.numbers)
-        told = _send(path, command, people, {keys: said_of(people), **args}, lambda n: progress.advance(sending, n))
-    return {"file": file.name, "rows": people.rows, **told}
+        while people.rows and not fault and not answer:
+            said = {keys: said_of(people), **args}
+            try:
+                if held or (people.bad and not skip_bad):
+                    answer = _checked(file, path, command, people, said, counts_new)
+                else:
+                    answer = _send(path, command, people, said, lambda n: progress.advance(sending, n))
+            except CannotAsk as refused:
+                if not _rejected(people, dict(refused.rows)):
+                    if people.bad and not skip_bad:
+                        break
+                    raise
+        progress.stop()
+    if people.bad:
+        _tell_bad(file, people, "imported", skip_bad=skip_bad, more=bool(fault))
+    if not check or fault:
+        refuse_unknown(people, also=fault)
+    if fault:
+        fail(f"{file}: {fault}: nothing was imported")
+    return answer if check else {"file": file.name, "rows": people.rows, **answer}
 
 
-def refuse_unknown(file: FileFaults) -> None:
-    """Ends the command where the file has columns that nobody knows, and nobody has named to be dropped."""
+def _rejected(people: NumberFile, faults: Mapping[int, str]) -> bool:
+    """Takes out the rows in which the gate has found these faults, by their first line; False where there are none."""
+    found = {key: lines[0] for key, lines in people.lines.items() if key in people.by and lines[0] in faults}
+    for key, line in found.items():
+        people.reject(key, faults[line])
+    return bool(found)
+
+
+def refuse_unknown(file: FileFaults, also: str = "") -> None:
+    """Ends the command where the file has columns that nobody knows, and nobody has named to be dropped. ``also``: what ends it instead."""
     for heading in file.unknown:
         warn(f"{file.name}:{file.heading}: the column '{heading:.60}' is not known (--ignore drops it)")
-    if file.unknown:
+    if file.unknown and not also:
         fail(f"{file.name}: {len(file.unknown)} columns are not known: nothing was imported")
 
 
 def said_of(people: NumberFile) -> list[dict[str, Any]]:
     """What the numbers are in for, with the line that says so."""
-    return [one.as_args() | ({"line": people.first[one]} if one in people.first else {}) for one in people.by]
+    return [one.as_args() | ({"line": people.lines[one][0]} if one in people.lines else {}) for one in people.by]
 
 
 def _checked(
@@ -117,24 +140,32 @@ def check_lines(answer: Mapping[str, Any], terms: Callable[[Mapping[str, Any]], 
         yield f"the column '{heading:.60}' is not known (--ignore drops it)"
 
 
-def read_all(file: Path, progress: Progress, read: Read, done: str, *, skip_bad: bool = False) -> NumberFile:
-    """Reads all rows, or ends the command with each bad one; ``done``: the verb for what was not done. ``skip_bad``: the bad ones are named
-    and left out."""
+def read_all(
+    file: Path, progress: Progress, read: Read, done: str, *, settled: bool = True, skip_bad: bool = False
+) -> NumberFile:
+    """Reads all rows, or ends the command with each bad one; ``done``: the verb for what was not done. ``settled``: it is decided here."""
     reading = progress.add_task(f"reading {file.name}", total=max(1, file.stat().st_size))
     people = read(lambda octets: progress.update(reading, completed=octets))
     for line in people.notes:
         note(f"{file.name}:{line}: a total or a remark, no row: left out")
     if not people.bad and not people.rows:
         fail(f"{file}: holds no numbers: nothing was {done}")
-    if people.bad:
+    if people.bad and settled:
         progress.stop()
-        for problem in people.problems:
-            warn(problem)
-        if skip_bad and people.rows:
-            note(f"{file.name}: {people.bad:,} bad rows were left out")
-            return people
-        fail(f"{file}: {people.bad} bad rows of {people.bad + people.rows}: nothing was {done}")
+        _tell_bad(file, people, done, skip_bad=skip_bad)
     return people
+
+
+def _tell_bad(file: Path, people: NumberFile, done: str, *, skip_bad: bool, more: bool = False) -> None:
+    """Names the bad rows; ends the command unless they are to be left out and others are there, or something ``more`` is wrong."""
+    for problem in people.problems:
+        warn(problem)
+    if more:
+        return
+    if not (skip_bad and people.rows):
+        refuse_unknown(people, also=done)
+        fail(f"{file}: {people.bad} bad rows of {people.bad + people.rows}: nothing was {done}")
+    note(f"{file.name}: {people.bad:,} bad rows were left out")
 
 
 @contextmanager

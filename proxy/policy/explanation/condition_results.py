@@ -16,9 +16,8 @@ from proxy.model.recipient import Recipient
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, Leaf, Not, OneOf, RecipientTest, Test, Tree, ask_person
 from proxy.policy.evaluation_plan import Rule, cap_of
-from proxy.policy.judge import cap_used
 from proxy.policy.kinds import when_kinds
-from proxy.policy.limit import BURST_WINDOWS, Limit
+from proxy.policy.limit import BURST_WINDOWS, Limit, reached
 from proxy.policy.limit_counts import counter_key, counter_of
 from proxy.policy.registries.template_variables import digits_masked
 from proxy.policy.ruleset import RuleSet
@@ -111,21 +110,21 @@ class ConditionResults:
 
     def room_at(self, rule: Rule, place: int) -> int | None:
         """From when on a limit that is reached has room again, if nothing else is sent; None where it is not reached. Not for shares."""
-        limit, reached = rule.limits[place], self._reached(rule, place)
-        if not reached(self.now):
+        limit, is_full = rule.limits[place], self._reached(rule, place)
+        if not is_full(self.now):
             return None
         first = int(self.now)
         last = first + limit.window.seconds * (BURST_WINDOWS if limit.burst else 1) + 1
         while last - first > 1:  # windows only move on: what has left one does not come back
             middle = (first + last) // 2
-            first, last = (middle, last) if reached(middle) else (first, middle)
+            first, last = (middle, last) if is_full(middle) else (first, middle)
         return last
 
     def _reached(self, rule: Rule, place: int) -> Callable[[float], bool]:
         limit, key = rule.limits[place], self._key(rule, place)
         if key is None:
             return lambda at: self._cap_used(rule, place, at) >= limit.most
-        return lambda at: limit.reached(lambda one, after, _: self.counters.count(one, after), key, 0, at)
+        return lambda at: reached(limit, self.counters, key, 0, at)
 
     def _key(self, rule: Rule, place: int) -> int | None:
         """The counter of a limit; None for one that the person's record answers."""
@@ -138,7 +137,7 @@ class ConditionResults:
 
     def _cap_used(self, rule: Rule, place: int, at: float) -> int:
         cap = cap_of(rule.limits[place], rule, self.facts, self.rules.registry, None, None, rule.limit_breaches[place])
-        return cap_used(cap, self.message, self.recipient, self.template, at)
+        return cap.used(self.recipient, self.message, self.template, at, cap.most)
 
 
 EITHER = Bilingual("; or ", "; 或 ")

@@ -8,37 +8,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from proxy.model.message import Take
-from proxy.model.recipient import CONSENT_REQUEST, Consent, Entry, EntryFilter, OptOut, RefusedText
+from proxy.model.message import Counters, Take
+from proxy.model.recipient import CONSENT_REQUEST, HEAD_BYTES, Consent, Entry, OptOut, Recipient, RefusedText
 
 
-class Past:
-    """recipient.Recipient over a list of entries, oldest first."""
+class Past(Recipient):
+    """recipient.Recipient over entries that are added one by one, oldest first."""
 
     def __init__(self) -> None:
+        self.data, self.held, self.bare, self.unconcerned = bytes(HEAD_BYTES), 0, False, False
         self.entries: list[Entry] = []
         self.refusals: list[OptOut] = []
         self.texts: list[RefusedText] = []
 
-    def count(self, after: int, pick: EntryFilter, enough: int) -> int:
-        return sum(entry.time > after and matches(entry, pick) for entry in self.entries)
-
-    def may_hold(self, marks: Sequence[bytes], enough: int) -> bool:
-        return True
-
-    @property
-    def held(self) -> int:
-        return len(self.entries)
-
-    @property
-    def bare(self) -> bool:
-        return not (self.refusals or self.texts or self.asked())
-
-    def newest(self) -> int:
-        return max((entry.time for entry in self.entries), default=0)
-
-    def times(self) -> Sequence[int]:
-        return sorted(entry.time for entry in self.entries)
+    def add(self, entry: Entry) -> None:
+        """Adds a message that was sent."""
+        self.entries.append(entry)
+        self.data, self.held = self.data + entry.pack(), self.held + 1
 
     def opt_outs(self) -> Sequence[OptOut]:
         return self.refusals
@@ -53,16 +39,7 @@ class Past:
         return ()
 
 
-def matches(entry: Entry, pick: EntryFilter) -> bool:
-    """Whether a cap counts an entry, apart from its time."""
-    pairs = (
-        (entry.category, pick.categories), (entry.subcategory, pick.subcategories), (entry.signature or entry.unsigned, pick.signatures),
-        (entry.provider, pick.providers), (entry.port, pick.ports),
-    )  # fmt: skip
-    return all(wanted is None or value in wanted for value, wanted in pairs) and pick.template in (None, entry.template)
-
-
-class PastCounts:
+class PastCounts(Counters):
     """message.Counters over times of takes, exact to the second."""
 
     def __init__(self) -> None:

@@ -208,7 +208,7 @@ def count_over(
         found.total += 1
         found.allowed += 1
         facts = verdict.facts
-        past.entries.append(
+        past.add(
             Entry(
                 len(past.entries) + 1, int(at), facts.signature_hash, sender.provider_hash, sender.port_hash,
                 facts.category, facts.subcategory_code, verdict.template, facts.keyword_hash, 1,

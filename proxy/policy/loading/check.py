@@ -198,7 +198,7 @@ class _TestRun:
             self.sent += 1
             facts, sender = verdict.facts, message.sender
             self.texts[facts.signature_hash, verdict.template] = message.content.text
-            past.entries.append(
+            past.add(
                 Entry(
                     self.sent, int(self.now), facts.signature_hash, sender.provider_hash, sender.port_hash,
                     facts.category, facts.subcategory_code, verdict.template, facts.keyword_hash, 1,

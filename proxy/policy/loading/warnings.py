@@ -53,7 +53,7 @@ def find_warnings(
         if decides and rule.id not in tested:
             found.append(of_rule(rule, f"has no test (under tests: a message with want: {{reject: {rule.id}}})"))
         if now is not None and not _ever(rule.when, now):
-            found.append(of_rule(rule, "does not apply any more: its days are over (drop it, or switch it off)"))
+            found.append(of_rule(rule, _over(rule.when, now)))
     return found
 
 
@@ -198,6 +198,13 @@ def _ever(when: Tree, now: float) -> bool:
         if at > now + AHEAD_S:
             return False
     return True
+
+
+def _over(when: Tree, now: float) -> str:
+    """Why a rule applies no more; pages find the rule's id by these words (OVER)."""
+    if any(isinstance(part, Test) and part.word == "calendar" and not _ever(part, now) for part in _together(when)):
+        return "does not apply any more: registries/holidays.csv has none of its days from now on (add them, drop it, or switch it off)"
+    return "does not apply any more: its days are over (drop it, or switch it off)"
 
 
 def _together(when: Tree) -> Iterator[Tree]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 
 from proxy.policy import time_windows
@@ -112,7 +112,8 @@ VALUES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "ok", "success",
         ),
         "refused": (
-            "驳回", "已驳回", "拒绝", "被拒绝", "不通过", "未通过", "审核不通过", "报备失败", "失败", "注销", "已注销", "rejected", "failed",
+            "驳回", "已驳回", "拒绝", "被拒绝", "不通过", "未通过", "审核不通过", "报备失败", "失败", "注销", "已注销",
+            "rejected", "failed",
         ),
         "review-due": ("待复审", "复审", "需复审", "复审中", "re-review", "re-review due", "review due"),
         "expired": ("过期", "已过期", "到期", "已到期", "失效", "已失效"),
@@ -149,10 +150,28 @@ VALUES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         ),
     },
     "advertisers.shops": {"with-platform": ("一起停",), "apart": ("照发",)},
-    "ports.categories": {"otp": ("验证码",), "notice": ("通知", "行业", "行业通知"), "marketing": ("营销", "会员营销"), "binary": ("二进制",)},
+    "ports.categories": {"otp": ("验证码",), "notice": ("通知", "行业", "行业通知"), "marketing": ("营销", "会员营销"),
+    "binary": ("二进制",)},
 }  # fmt: skip
 FOR_GOOD = frozenset(
-    ("长期", "长期有效", "永久", "永久有效", "无固定期限", "不限", "无限期", "for good", "good", "permanent", "long-term")
+    (
+        "长期",
+        "长期有效",
+        "永久",
+        "永久有效",
+        "无固定期限",
+        "不限",
+        "无限期",
+        "无期限",
+        "永不过期",
+        "不过期",
+        "长久",
+        "终身",
+        "for good",
+        "good",
+        "permanent",
+        "long-term",
+    )
 )
 """An end that is none, written out."""
 ANY = frozenset(("任何", "任意", "任何人", "任何广告主", "不限", "所有", "全部", "any", "anybody", "all"))
@@ -169,43 +188,81 @@ CATEGORIES: Mapping[str, tuple[str, ...]] = {
 """Categories and sub-categories of messages."""
 NUMBERS = (
     "number", "phone", "mobile", "msisdn", "recipient", "phone number", "mobile number", "号码", "手机号", "手机号码", "电话号码",
-    "用户号码", "客户号码", "接收号码", "被叫号码", "客户手机号", "用户手机号", "手机",
+    "用户号码", "客户号码", "接收号码", "被叫号码", "客户手机号", "用户手机号", "手机", "用户手机", "客户手机",
+    "用户手机号码", "客户手机号码",
+    "会员号码", "会员手机", "会员手机号", "会员手机号码", "接收手机号", "接收手机号码", "收信号码", "目标号码", "联系号码",
+    "联系手机", "移动电话",
+    "退订号码", "拒收号码", "投诉号码", "举报号码", "投诉人号码", "举报人号码", "投诉手机号", "举报手机号", "名单号码", "黑名单号码",
 )  # fmt: skip
 """What the column of people's numbers is called."""
-_ENDS = ("截止", "截止时间", "失效时间", "终止日期", "到", "至", "期限", "有效期限", *OWN["to"])
+_ENDS = (
+    "截止", "截止时间", "失效时间", "终止日期", "到", "至", "期限", "有效期限", "截至", "截至日期", "截至时间", "终止时间",
+    "结束时间", "过期时间", "过期日期",
+    "有效至", "有效截止", "有效截止日期", "到期", "有效期到", "屏蔽至", "屏蔽期限", "屏蔽截止", "屏蔽截止日期", "拒收至",
+    "拒收期限", "拒收截止日期", "解除日期",
+    "授权期限", "授权截止日期", "授权到期日期", "授权有效期", "授权有效期至", "同意期限", "同意截止日期", "同意有效期",
+    "同意有效期至", *OWN["to"],
+)  # fmt: skip
 LISTS: Mapping[str, tuple[str, ...]] = {
     "number": NUMBERS,
-    "scope": ("范围", "拒收范围", "适用范围", "屏蔽范围"),
-    "value": ("对象", "范围对象", "值", "拒收对象"),
-    "source": ("来源", "名单来源", "登记来源", "来源渠道"),
+    "scope": ("范围", "拒收范围", "适用范围", "屏蔽范围", "退订范围", "名单范围", "拒收类型", "屏蔽类型", "范围类型"),
+    "value": ("对象", "范围对象", "值", "拒收对象", "范围值", "屏蔽对象", "退订对象", "取值", "对应值"),
+    "source": (
+        "来源", "名单来源", "登记来源", "来源渠道", "退订来源", "拒收来源", "数据来源", "号码来源", "登记渠道", "退订渠道",
+        "渠道", "登记方式", "来源类型",
+    ),
     "since": ("起", "从", "登记时间", "生效日期", "生效时间", "开始日期"),
     "until": _ENDS,
 }  # fmt: skip
 """Columns of lists of people who get no marketing."""
 SCOPES: Mapping[str, tuple[str, ...]] = {
-    "all": ("global", "全部", "全部营销", "所有", "任何", "全网"),
-    "advertiser": ("广告主", "企业", "公司"),
+    "all": ("global", "全部", "全部营销", "所有", "任何", "全网", "全局", "全部短信", "所有短信", "所有营销", "全部营销短信",
+    "所有营销短信", "不限"),
+    "advertiser": ("广告主", "企业", "公司", "客户", "主体", "企业名称", "公司名称"),
     "signature": ("签名", "短信签名"),
     "provider": ("通道商", "服务商", "代理商", "渠道商"),
-    "port": ("端口", "端口号", "接入号"),
-    "category": ("类别", "类型", "短信类别"),
+    "port": ("端口", "端口号", "接入号", "码号", "接入码"),
+    "category": ("类别", "类型", "短信类别", "短信类型", "业务类型", "业务类别"),
 }  # fmt: skip
 SOURCES: Mapping[str, tuple[str, ...]] = {
-    "complaint": ("投诉", "12321投诉", "举报"),
-    "import": ("名单导入", "导入", "名单"),
-    "officer": ("专员登记", "人工登记", "人工", "合规专员", "专员"),
-    "hotline": ("热线或应用", "热线", "热线或应用退订", "客服", "客服热线", "应用", "app"),
-    "reply": ("本人回复", "回复退订", "回复", "上行", "上行退订", "退订回复"),
+    "complaint": (
+        "投诉", "12321投诉", "举报", "12321", "12321举报", "用户投诉", "客户投诉", "投诉举报", "举报投诉", "用户举报",
+        "工信部投诉", "12300", "12300申诉", "申诉",
+    ),
+    "import": ("名单导入", "导入", "名单", "批量导入", "文件导入", "历史名单"),
+    "officer": ("专员登记", "人工登记", "人工", "合规专员", "专员", "人工录入", "人工添加", "手工", "手工登记", "手工录入",
+    "合规", "合规登记"),
+    "hotline": (
+        "热线或应用", "热线", "热线或应用退订", "客服", "客服热线", "应用", "app", "热线电话", "客服电话", "电话",
+        "客服登记", "热线登记", "电话退订", "热线退订",
+        "客服退订", "app退订", "应用退订", "小程序",
+    ),
+    "reply": ("本人回复", "回复退订", "回复", "上行", "上行退订", "退订回复", "短信回复", "短信退订", "回复td", "回复t"),
 }  # fmt: skip
 """Who said that a person gets no marketing."""
 CONSENTS: Mapping[str, tuple[str, ...]] = {
     "number": NUMBERS,
-    "advertiser": SHARED["advertiser"],
-    "category": ("类别", "短信类别", "营销类别", "业务类型", "类型", "同意类别"),
-    "given": ("同意时间", "同意日期", "授权时间", "授权日期", "签署日期", "签署时间", "时间", "日期", "time", "date"),
+    "advertiser": (
+        *SHARED["advertiser"], "企业", "授权企业", "授权公司", "授权主体", "授权对象", "授权商家", "被授权企业", "被授权方",
+        "被授权主体", "被授权公司", "同意对象",
+        "发送企业", "发送主体", "商家", "商家名称", "商户", "商户名称", "品牌方",
+    ),
+    "category": (
+        "类别", "短信类别", "营销类别", "业务类型", "类型", "同意类别", "短信类型", "业务类别", "内容类别", "授权类别",
+        "授权类型", "授权范围", "同意类型", "同意范围",
+    ),
+    "given": (
+        "同意时间", "同意日期", "授权时间", "授权日期", "签署日期", "签署时间", "时间", "日期", "time", "date", "签约日期",
+        "签约时间", "勾选时间", "勾选日期",
+        "确认时间", "确认日期", "取得时间", "取得日期", "获取时间", "获取日期", "征得时间",
+    ),
     "until": _ENDS,
-    "version": ("版本", "文本版本", "条款版本", "协议版本", "同意书版本"),
-    "source": ("来源", "同意来源", "来源渠道", "渠道", "同意方式"),
+    "version": ("版本", "文本版本", "条款版本", "协议版本", "同意书版本", "授权书版本", "授权文本版本", "同意文本版本",
+    "文案版本", "版本号"),
+    "source": (
+        "来源", "同意来源", "来源渠道", "渠道", "同意方式", "同意渠道", "授权来源", "授权渠道", "授权方式", "获取方式",
+        "获取渠道", "取得方式", "取得渠道", "采集渠道",
+    ),
 }  # fmt: skip
 """Columns of files of consents."""
 
@@ -306,13 +363,17 @@ def places(cells: Sequence[str], columns: Mapping[str, Collection[str]]) -> tupl
     for name, others in columns.items():
         for rank, word in enumerate(map(_close, others), 1):
             ranks.setdefault(word, (name, rank))
-    meant = [ranks.get(_close(cell), ("", 0)) for cell in cells]
+    meant = [ranks.get(_close(cell)) or ranks.get(_NAMED.sub("", _close(cell)), ("", 0)) for cell in cells]
     found: dict[str, int] = {}
     for place, (name, rank) in enumerate(meant):
         if name and (name not in found or rank < meant[found[name]][1]):
             found[name] = place
     kept = set(found.values())
     return found, [cell.strip() for place, cell in enumerate(cells) if cell.strip() and place not in kept]
+
+
+_NAMED = re.compile("^(?:所属|对应)|(?<=.)(?:名称|全称)$")
+"""What a heading may have around the name of its column: 所属通道商, 通道商名称."""
 
 
 def _close(heading: str) -> str:
@@ -323,10 +384,17 @@ def word_of(column: str, written: str, known: Mapping[str, Iterable[str]]) -> st
     """The word of a closed list by one of its spellings; ValueError names them."""
     spelt = " ".join(unicodedata.normalize("NFKC", written).lower().split())
     for name, others in known.items():
-        if spelt == name or spelt in others:
+        if spelt == name or spelt in others or any(one in others for one in _bare(spelt)):
             return name
     words = ", ".join(f"{name} {next(iter(others), '')}".strip() for name, others in known.items() if name)
     raise ValueError(f"{column}: '{written[:40]}' is none of {words}")
+
+
+def _bare(word: str) -> Iterator[str]:
+    """A word without what people put around it: 按签名, 房产类, 贷款类短信."""
+    yield word.removeprefix("按")
+    for end in ("类短信", "短信", "类"):
+        yield word.removesuffix(end)
 
 
 def end_of(column: str, written: str) -> float:

@@ -130,7 +130,11 @@ def _rules(answers: Sequence[Said]) -> Said:
     if not waits:
         return found
     same = [one["proposed"] for one in answers if one["proposed"] and one["proposed"]["revision"] == waits["revision"]]
-    return {**found, "proposed": {**waits, **{name: sum(one[name] for one in same) for name in PROPOSED}}}
+    objections: dict[str, Said] = {}
+    for row in (row for one in same for row in one["objections"]):
+        objections[row["rule"]] = {**row, "count": row["count"] + objections.get(row["rule"], {"count": 0})["count"]}
+    sums = {name: sum(one[name] for one in same) for name in PROPOSED}
+    return {**found, "proposed": {**waits, **sums, "objections": [*objections.values()]}}
 
 
 def _earliest(until: str) -> Callable[[Sequence[Said]], Said]:

@@ -25,7 +25,10 @@ OVER_WORKERS: Mapping[str, str] = {
             "sum",
             "binds carrier_links window_in_use window_limit queue_messages queue_limit carrier_tps_limit mailbox_messages limit_counts",
         ),
-        ("sum", "store_owed store_heard_records store_untold_records stream_lag_records journal_bytes workers"),
+        (
+            "sum",
+            "store_owed store_restored_records store_heard_records store_untold_records stream_lag_records journal_bytes workers",
+        ),
         ("sum", "process_virtual_memory_bytes process_resident_memory_bytes process_open_fds process_max_fds"),
         ("max", "long_messages_in_use_ratio"),  # each worker has bounds of its own
         ("max", "provider_tps_limit provider_binds_limit"),  # totals over all workers, which each knows
@@ -42,7 +45,9 @@ OVER_WORKERS: Mapping[str, str] = {
             "max",
             "mailbox_oldest_seconds store_silence_seconds journal_lag_seconds optout_audit_lag_seconds stream_lag_seconds time_seconds",
         ),
+        ("max", "follower_lag_seconds"),
         ("min", "certificate_expiry_timestamp_seconds store_up journal_up journal_chain_ok rules_folder_ok rules_agreed"),
+        ("min", "follower_promise_kept follower_files_timestamp_seconds"),
         ("min", "journal_free_bytes"),  # of one disk, as a rule
         ("min", "journal_oldest_timestamp_seconds process_start_time_seconds regions_date_timestamp_seconds"),
         ("widest", "clock_skew_seconds"),

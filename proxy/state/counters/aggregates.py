@@ -11,8 +11,11 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from math import inf
+from typing import Any
 
-from proxy.model.message import Take
+import cython
+
+from proxy.model.message import Counters, Take
 
 BUCKETS_MAX = 4096
 """Per key: a week in steps of three minutes. A finer step is an error in the rule and is not rounded."""
@@ -24,6 +27,7 @@ KEYS_MAX = 1_000_000
 """Keys may contain signatures and texts, which senders choose: beyond this number old keys with small counts are evicted. Some 430
 bytes each."""
 PARTS, PART_SHIFT = 64, 58
+_FEW = cython.declare(cython.Py_ssize_t, FEW)
 """The first six bits of a key select its part: dictionaries place their keys by the last bits."""
 EVICTION_SAMPLE, EVICTION_SHARE = 1024, 16
 """An eviction examines the EVICTION_SAMPLE oldest keys at once, because a dictionary finds its first key by skipping all removed ones. Of each
@@ -31,44 +35,67 @@ EVICTION_SHARE keys at least one is evicted, and every key that counts no more t
 the oldest."""
 _HEAD = struct.Struct(">II")
 _BUCKET = struct.Struct(">QI")
-_NO_SUMS: dict[float, int] = {}
+_NO_SUMS: dict[int, int] = {}
 """Shared by all keys without cached sums, which is most of them."""
 
 
+@cython.final
+@cython.no_gc
+@cython.cclass
 class _Series:
     """The counts of one key: starts of buckets in ascending order and the takes in each."""
 
-    __slots__ = ("width_s", "keep_s", "starts", "counts", "sums")
+    width_s: cython.longlong
+    keep_s: cython.longlong
+    starts: list[int]
+    counts: list[int]
+    sums: dict[int, int]
+    """Cached sums: start of the window → takes in later buckets."""
 
     def __init__(self, width_s: int, keep_s: int) -> None:
         self.width_s = width_s
         self.keep_s = keep_s
-        self.starts: list[int] = []
-        self.counts: list[int] = []
-        self.sums: dict[float, int] = _NO_SUMS
-        """Cached sums: start of the window → takes in later buckets."""
+        self.starts = []
+        self.counts = []
+        self.sums = _NO_SUMS
 
-    def later_than(self, latest: float) -> int:
+    @cython.ccall
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    def later_than(self, latest: cython.longlong) -> cython.longlong:
         """The sum of buckets that start later than ``latest``; cached if there are many (a week may have more than a hundred)."""
-        known = self.sums.get(latest)
-        if known is not None:
-            return known
-        found, place = 0, len(self.starts)
-        while place and self.starts[place - 1] > latest:
+        if self.sums:
+            known = self.sums.get(latest)
+            if known is not None:
+                return known
+        starts, counts = self.starts, self.counts
+        found: cython.longlong = 0
+        start: cython.longlong
+        held: cython.longlong
+        place: cython.Py_ssize_t = len(starts)
+        while place:
+            start = starts[place - 1]
+            if start <= latest:
+                break
             place -= 1
-            found += self.counts[place]
-        if len(self.starts) - place > FEW:
+            held = counts[place]
+            found += held
+        if len(starts) - place > _FEW:
             if not 0 < len(self.sums) < SUMS_MAX:
                 self.sums = {}
             self.sums[latest] = found
         return found
 
-    def add(self, place: int, n: int) -> None:
+    @cython.ccall
+    def add(self, place: cython.Py_ssize_t, n: cython.longlong) -> None:
         """Adds ``n`` to one bucket."""
-        self.counts[place] += n
-        for latest in self.sums:
-            if self.starts[place] > latest:
-                self.sums[latest] += n
+        counts: list[int] = self.counts
+        before: cython.longlong = counts[place]
+        counts[place] = before + n
+        if self.sums:
+            for latest in self.sums:
+                if self.starts[place] > latest:
+                    self.sums[latest] += n
 
     def forget(self, now: float) -> None:
         """Drops buckets older than ``keep_s``, measured from the newest bucket, or from ``now`` if the newest lies in the future."""
@@ -93,19 +120,25 @@ class _Series:
         return series
 
 
+@cython.final
+@cython.cclass
 class _Part:
     """Keys with the same first bits: of a million some 16,000. A dictionary that grows copies all its keys at once, which takes 80 ms for a
     million."""
 
-    __slots__ = ("series", "dirty", "frozen", "aside", "leaving")  # at fixed places, which compiled code reads
+    series: dict[int, _Series]
+    dirty: set[int]
+    frozen: set[int]
+    """Being checkpointed, not collected yet."""
+    aside: dict[int, bytes]
+    """What frozen keys held that have changed since."""
+    leaving: list[int]
+    """Keys to evict, the next one last."""
 
     def __init__(self) -> None:
-        self.series: dict[int, _Series] = {}
-        self.dirty: set[int] = set()
-        self.frozen: set[int] = set()  # being checkpointed, not collected yet
-        self.aside: dict[int, bytes] = {}  # what frozen keys held that have changed since
-        self.leaving: list[int] = []
-        """Keys to evict, the next one last."""
+        self.series, self.aside = {}, {}
+        self.dirty, self.frozen = set(), set()
+        self.leaving = []
 
     def next_to_evict(self) -> int:
         """The next key to evict: one of the oldest, with a small count. So a sender cannot evict a quota's count with texts that each count
@@ -133,24 +166,44 @@ class _Part:
             self.aside[key] = self.series[key].pack()
 
 
-class Aggregates:
+@cython.cclass
+class Aggregates(Counters):
     """message.Counters, with the writing side."""
+
+    keys_max: cython.Py_ssize_t
+    now: cython.double
+    """The time of the current event-loop iteration, if the caller sets it: takes from while the clock was ahead must not displace current
+    ones."""
+    dropped: cython.longlong
+    """Keys dropped because there were too many."""
+    shortfalls: cython.longlong
+    """How often a ``count`` could not know: here never."""
+    parts: tuple[_Part, ...]
+    _key_count: cython.Py_ssize_t
+    _swept: cython.Py_ssize_t
+    """The part that is looked through, …"""
+    _walk: list[int]
+    """… and its keys that have not been looked at yet."""
 
     def __init__(self, keys_max: int = KEYS_MAX) -> None:
         """``keys_max`` 0: for views of other counters, which hold no keys."""
         self.keys_max = keys_max
         self.now = inf
-        """The time of the current event-loop iteration, if the caller sets it: takes from while the clock was ahead must not displace current
-        ones."""
-        self.dropped = 0
-        """Keys dropped because there were too many."""
-        self.parts = tuple(_Part() for _ in range(PARTS if keys_max else 0))
-        self._key_count = 0
-        self._swept = 0  # the part that is looked through, …
-        self._walk: list[int] = []  # … and its keys that have not been looked at yet
+        self.dropped = self.shortfalls = 0
+        self.parts = tuple([_Part() for _ in range(PARTS if keys_max else 0)])
+        self._key_count = self._swept = 0
+        self._walk = []
 
-    def _part(self, key: int) -> _Part:
-        return self.parts[key >> PART_SHIFT & PARTS - 1]
+    @cython.cfunc
+    def _part(self, key: Any) -> _Part:
+        bits: cython.ulonglong
+        part: _Part
+        try:
+            bits = key
+        except OverflowError:  # no key: nothing is counted under it
+            bits = 0
+        part = self.parts[bits >> 58 & 63]
+        return part
 
     def __len__(self) -> int:
         return self._key_count
@@ -159,9 +212,6 @@ class Aggregates:
         """All (key, series)."""
         for part in self.parts:
             yield from part.series.items()
-
-    short = 0
-    """How often a ``count`` could not know: here never."""
 
     @property
     def as_seen(self) -> Aggregates:
@@ -172,37 +222,41 @@ class Aggregates:
         """The counters as if these takes had not happened, for reading only."""
         return _WithoutTakes(self.as_seen, takes, at)
 
-    def held(self, key: int) -> _Series | None:
+    @cython.ccall
+    def held(self, key: Any) -> _Series | None:
         """The series of a key."""
         return self._part(key).series.get(key)
 
-    def count(self, key: int, after: float, most: int = 0) -> int:
+    @cython.ccall
+    def count(self, key: Any, after: cython.longlong, most: Any = 0) -> cython.longlong:
         """The takes under ``key`` later than ``after``."""
-        series = self.held(key)
+        series: _Series | None = self.held(key)
         if series is None:
             return 0
         return series.later_than(after + 1 - series.width_s)  # a bucket's last second must be later than ``after``
 
-    def take(self, take: Take, at: float, n: int = 1) -> None:
+    @cython.ccall
+    def take(self, take: Take, at: cython.double, n: cython.longlong = 1) -> None:
         """Adds ``n`` at ``at``. Raises ValueError if the take needs more buckets than are kept."""
-        key, width_s, keep_s = take
-        part = self._part(key)
-        series = part.series.get(key)
+        fields: tuple[Any, ...] = cython.cast(tuple, take)  # an attribute of a NamedTuple costs more
+        key = fields[0]
+        part: _Part = self._part(key)
+        series: _Series | None = part.series.get(key)
         if series is None:
-            series = self._new(part, key, width_s, keep_s)
+            series = self._new(part, key, fields[1], fields[2])
         elif part.frozen and key in part.frozen:
             part.set_aside(key)
         part.dirty.add(key)
-        second = int(at)
-        start = second - second % series.width_s
-        starts = series.starts
+        second: cython.longlong = int(at)
+        start: cython.longlong = second - second % series.width_s
+        starts: list[int] = series.starts
         if starts and starts[-1] == start:
-            series.add(-1, n)
+            series.add(len(starts) - 1, n)
             return
         if not starts or starts[-1] < start:
             starts.append(start)
             series.counts.append(0)
-            series.add(-1, n)
+            series.add(len(starts) - 1, n)
         else:
             self._insert(series, start, n)
         series.forget(self.now)
@@ -311,14 +365,20 @@ class Aggregates:
         series[key] = _Series.unpack(packed)
 
 
+@cython.cclass
 class _WithoutTakes(Aggregates):
     """A view of other counters, less some takes."""
+
+    _counters: Aggregates
+    _takes: Any
+    _second: cython.longlong
 
     def __init__(self, counters: Aggregates, takes: Sequence[Take], at: float) -> None:
         super().__init__(0)
         self._counters, self._takes, self._second = counters, takes, int(at)
 
-    def count(self, key: int, after: float, most: int = 0) -> int:
+    @cython.ccall
+    def count(self, key: Any, after: cython.longlong, most: Any = 0) -> cython.longlong:
         found, second = self._counters.count(key, after, most), self._second
         for take in self._takes:
             if take.key == key and second - second % take.width_s > after + 1 - take.width_s:

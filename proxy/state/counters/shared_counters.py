@@ -14,7 +14,9 @@ after that the count is the node's own takes plus the last known takes of the ot
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import cython
 
 from proxy.model.message import Take
 from proxy.state.counters.aggregates import PART_SHIFT, PARTS, Aggregates
@@ -51,44 +53,58 @@ class _Sent(NamedTuple):
     taken: dict[int, int]
 
 
+@cython.final
+@cython.no_gc
+@cython.cclass
 class _CounterState:
     """This node's view of one counter."""
 
-    __slots__ = (
-        "width_s", "keep_s", "limits", "told_limits", "taken", "room", "left", "surplus", "need", "used", "since", "out", "asked_s",
-        "used_s", "said_s", "told_s", "until_s", "report", "reached", "exhausted", "answered", "sent",
-    )  # fmt: skip
+    width_s: cython.longlong
+    keep_s: cython.longlong
+    """0, like the grain, until something is taken."""
+    limits: dict[int, float]
+    """Limits that it was compared with since the last report: most → after."""
+    told_limits: dict[int, float]
+    """Limits in the last answer of the store."""
+    taken: cython.longlong
+    room: cython.longlong
+    """From the last answer: the counted takes; how much of its portion this node might have used."""
+    left: cython.longlong
+    surplus: cython.longlong
+    """The portion: usable, and to be returned."""
+    need: cython.longlong
+    """Messages that wait for an answer."""
+    used: dict[int, int]
+    """Takes that are in no report yet, by start of bucket."""
+    since: cython.longlong
+    out: cython.longlong
+    """Since the last answered report: takes less returns; the resulting change of ``left``."""
+    asked_s: cython.double
+    used_s: cython.double
+    said_s: cython.double
+    told_s: cython.double
+    until_s: cython.double
+    """When the portion expires."""
+    report: PortionReport | None
+    """The report that is sent or must be repeated."""
+    reached: cython.bint
+    exhausted: cython.bint
+    """Whether the store had less than the messages needed."""
+    answered: cython.longlong
+    """The number of the last answered report."""
+    sent: list[_Sent]
+    """The latest answered reports."""
 
     def __init__(self) -> None:
-        self.width_s, self.keep_s = 0, 0  # until something is taken
-        self.limits: dict[int, float] = {}
-        """Limits that it was compared with since the last report: most → after."""
-        self.told_limits: dict[int, float] = {}
-        """Limits in the last answer of the store."""
-        self.taken = self.room = 0
-        """From the last answer: the counted takes; how much of its portion this node might have used."""
-        self.left = self.surplus = 0
-        """The portion: usable, and to be returned."""
-        self.need = 0
-        """Messages that wait for an answer."""
-        self.used: dict[int, int] = {}
-        """Takes that are in no report yet, by start of bucket."""
-        self.since = self.out = 0
-        """Since the last answered report: takes less returns; the resulting change of ``left``."""
+        self.width_s = self.keep_s = 0
+        self.limits, self.told_limits, self.used, self.sent = {}, {}, {}, []
+        self.taken = self.room = self.left = self.surplus = self.need = self.since = self.out = self.answered = 0
         self.asked_s = self.used_s = 0.0
         self.said_s = self.told_s = self.until_s = float("-inf")
-        """``until_s``: when the portion expires."""
-        self.report: PortionReport | None = None
-        """The report that is sent or must be repeated."""
-        self.reached = True
-        self.exhausted = False
-        """Whether the store had less than the messages needed."""
-        self.answered = 0
-        """The number of the last answered report."""
-        self.sent: list[_Sent] = []
-        """The latest answered reports."""
+        self.report, self.reached, self.exhausted = None, True, False
 
-    def in_hand(self, now_s: float) -> int:
+    @cython.ccall
+    def in_hand(self, now_s: cython.double) -> cython.longlong:
         """How much may be taken without a request."""
         return self.left if now_s < self.until_s else 0
 
@@ -106,34 +122,45 @@ class _CounterState:
             self.sent.append(_Sent(second, report.number, dict(report.taken)))
 
 
+@cython.cclass
 class SharedCounters(Aggregates):
     """The counters of one node. ``on`` while any part of the store is reachable; the caller sets ``now_s`` (monotonic) before messages are
     judged."""
+
+    on: cython.bint
+    reported: cython.bint
+    """Whether takes are to be reported, now or when the store is reachable again; False while a start replays the journal."""
+    now_s: cython.double
+    _held: tuple[dict[int, _CounterState], ...]
+    """In parts, like the counts: a dictionary that grows copies all its keys at once."""
+    _shared_count: cython.Py_ssize_t
+    """Entries of ``_held``; ``len`` counts this node's own series."""
+    _life: cython.longlong
+    _number: cython.longlong
+    _wanted: set[int]
+    unreachable: set[int]
+    """Counters whose last request failed."""
 
     def __init__(self, life: int) -> None:
         """``life``: when this life of the node began, in microseconds since 1970."""
         super().__init__()
         self.on = self.reported = False
-        """``reported``: whether takes are to be reported, now or when the store is reachable again; False while a start replays the journal."""
         self.now_s = 0.0
-        self.short = 0
-        self._held = tuple(dict[int, _CounterState]() for _ in range(PARTS))
-        """In parts, like the counts: a dictionary that grows copies all its keys at once."""
+        self._held = tuple([dict[int, _CounterState]() for _ in range(PARTS)])
         self._shared_count = 0
-        """Entries of ``_held``; ``len`` counts this node's own series."""
         self._life, self._number = life, 0
-        self._wanted: set[int] = set()
-        self.unreachable: set[int] = set()
-        """Counters whose last request failed."""
+        self._wanted, self.unreachable = set(), set()
 
     @property
     def as_seen(self) -> Aggregates:
         return _ReadOnlyCounters(self)
 
-    def count(self, key: int, after: float, most: int = 0) -> int:
-        own = super().count(key, after)
-        held = self._known(key)
-        if most == 0:
+    @cython.ccall
+    def count(self, key: Any, after: cython.longlong, most: Any = 0) -> cython.longlong:
+        own: cython.longlong = Aggregates.count(self, key, after)
+        held: _CounterState | None = self._known(key)
+        limit: cython.longlong = most
+        if limit == 0:
             return max(own, held.taken + held.since) if held is not None and self.on else own
         if held is None:
             if not self.on or self._shared_count >= self.keys_max:
@@ -141,38 +168,40 @@ class SharedCounters(Aggregates):
             held = self._add_counter(key)
         held.asked_s = self.now_s
         held.limits[most] = after
-        if own >= most:
+        if own >= limit:
             return own
         if held.in_hand(self.now_s) > 0 and most in held.told_limits:
-            return max(own, min(most - 1, held.taken + held.since))
+            return max(own, min(limit - 1, held.taken + held.since))
         if not (self.on and held.reached):
-            return max(own, _last_known_count(held, after, most))
+            return max(own, _last_known_count(held, after, limit))
         if held.exhausted and self.now_s - held.told_s < FRESH_S and most in held.told_limits:
-            return most
+            return limit
         held.need += 1
-        self.short += 1
+        self.shortfalls += 1
         self._wanted.add(key)
-        return most
+        return limit
 
-    def take(self, take: Take, at: float, n: int = 1) -> None:
-        super().take(take, at, n)
+    @cython.ccall
+    def take(self, take: Take, at: cython.double, n: cython.longlong = 1) -> None:
+        Aggregates.take(self, take, at, n)
         self._spend(take, at, n)
 
     def give_back(self, take: Take, at: float, n: int = 1) -> None:
         super().give_back(take, at, n)
         self._spend(take, at, -n)
 
-    def _spend(self, take: Take, at: float, n: int) -> None:
+    @cython.cfunc
+    def _spend(self, take: Take, at: cython.double, n: cython.longlong) -> None:
         if not self.reported:
             return
-        held = self._known(take.key)
+        held: _CounterState | None = self._known(take.key)
         if held is None:  # it is compared with nothing yet (of a rule in shadow, say), or was forgotten
             if self._shared_count >= self.keys_max:
                 return
             held = self._add_counter(take.key)
         held.width_s, held.keep_s = take.width_s, take.keep_s
-        second = int(at)
-        start = second - second % take.width_s
+        second: cython.longlong = int(at)
+        start: cython.longlong = second - second % held.width_s
         before = held.used.get(start, 0)
         held.used[start] = before + n
         held.since += n
@@ -188,8 +217,10 @@ class SharedCounters(Aggregates):
         held = self._known(key)
         return held.in_hand(self.now_s) if held is not None else 0
 
-    def _known(self, key: int) -> _CounterState | None:
-        return self._held[key >> PART_SHIFT].get(key)
+    @cython.cfunc
+    def _known(self, key: Any) -> _CounterState | None:
+        part: dict[int, _CounterState] = self._held[key >> PART_SHIFT]
+        return part.get(key)
 
     def _add_counter(self, key: int) -> _CounterState:
         held = self._held[key >> PART_SHIFT][key] = _CounterState()
@@ -326,12 +357,16 @@ def _last_known_count(held: _CounterState, after: float, most: int) -> int:
     return round(most - held.room - held.taken * passed) + held.since
 
 
+@cython.cclass
 class _ReadOnlyCounters(Aggregates):
     """A read-only view that requests no portions."""
+
+    _counters: SharedCounters
 
     def __init__(self, counters: SharedCounters) -> None:
         super().__init__(0)
         self._counters = counters
 
-    def count(self, key: int, after: float, most: int = 0) -> int:
+    @cython.ccall
+    def count(self, key: Any, after: cython.longlong, most: Any = 0) -> cython.longlong:
         return self._counters.count(key, after)

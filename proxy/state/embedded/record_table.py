@@ -24,12 +24,14 @@ from typing import Any
 
 import cython
 
-from proxy.native.octets import pack_u64, splice
+from proxy.native.octet_runs import prefetch, prefetch_item, prefetch_rest
+from proxy.native.octets import pack_u64, splice, splice_record
 
 _KEY_BITS = 40
 KEY_MAX = (1 << _KEY_BITS) - 1
 LENGTH_MAX = (1 << 24) - 1
 SHIFT = 20
+_NOTHING = cython.declare(cython.ulonglong, 1 << 63)
 _LENGTH = cython.declare(cython.ulonglong, LENGTH_MAX)
 _SHIFT = cython.declare(cython.uint, SHIFT)
 _KEY_MAX = cython.declare(cython.longlong, KEY_MAX)
@@ -82,6 +84,16 @@ class Table:
     _groups: cython.ulonglong
     changed: bytearray
     """One byte per group: 1 if it has changed since ``take_changed``. A set of many thousands is twice as slow to fill."""
+    # where ``_find`` looked last:
+    _found: cython.ulonglong
+    """The key; _NOTHING: the place may have changed since."""
+    _held: cython.bint
+    """Whether it has a record: from ``_at`` to ``_after``, its key and length included. Else both are the end of the bucket."""
+    _mixed: cython.ulonglong
+    _place: cython.Py_ssize_t
+    """The bucket."""
+    _at: cython.Py_ssize_t
+    _after: cython.Py_ssize_t
 
     def __init__(self, mix: int = 0) -> None:
         """``mix``: the multiplier of the table whose groups were saved; 0 for a new table."""
@@ -92,6 +104,7 @@ class Table:
         self._count = 0
         self._groups = _FIRST_BUCKETS // _GROUP_BUCKETS
         self.changed = bytearray(self._groups)
+        self._found, self._held, self._mixed, self._place, self._at, self._after = _NOTHING, False, 0, 0, 0, 0
 
     def __len__(self) -> int:
         return self._count
@@ -104,22 +117,60 @@ class Table:
         index: cython.ulonglong = mixed & self._mask
         return index if index >= self._split else mixed & (self._mask << 1 | 1)
 
-    @cython.ccall
-    def get(self, key: cython.longlong) -> bytes:
-        """The record of ``key``; ``b""`` if none exists."""
-        wanted: cython.ulonglong = key  # a product keeps its lower 64 bits: no table has more buckets
-        index: cython.Py_ssize_t = self._index(wanted * self._mix >> _SHIFT)
+    @cython.cfunc
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    def _find(self, key: cython.ulonglong) -> None:
+        """Finds the record of a key, or its bucket."""
+        mixed: cython.ulonglong = key * self._mix >> _SHIFT  # a product keeps its lower 64 bits: no table has more buckets
+        index: cython.Py_ssize_t = self._index(mixed)
         bucket: bytes = self._buckets[index]
         data: cython.p_uchar = bucket
         at: cython.Py_ssize_t = 0
+        after: cython.Py_ssize_t = 0
         end: cython.Py_ssize_t = len(bucket)
+        held: cython.bint = False
         while at < end:
             head: cython.ulonglong = _head_at(data, at)
-            after: cython.Py_ssize_t = at + 8 + (head & _LENGTH)
-            if head >> 24 == wanted:
-                return data[at + 8 : after]
+            after = at + 8 + (head & _LENGTH)
+            held = head >> 24 == key
+            if held:
+                break
             at = after
-        return b""
+        self._found, self._held, self._mixed, self._place, self._at, self._after = key, held, mixed, index, at, after
+
+    @cython.ccall
+    def get(self, key: cython.longlong) -> bytes:
+        """The record of ``key``; ``b""`` if none exists."""
+        self._find(key)
+        if not self._held:
+            return b""
+        bucket: bytes = self._buckets[self._place]
+        data: cython.p_uchar = bucket
+        return data[self._at + 8 : self._after]
+
+    @cython.ccall
+    def fetch(self, key: cython.ulonglong, step: cython.int) -> None:
+        """Loads the record of a key into the processor's cache, in three steps: each needs what the one before has loaded, so
+        all keys of a batch take one step before the next."""
+        index: cython.Py_ssize_t = self._index(key * self._mix >> _SHIFT)
+        if step == 0:
+            prefetch_item(self._buckets, index)
+        elif step == 1:
+            prefetch(self._buckets[index])
+        else:
+            prefetch_rest(self._buckets[index])
+
+    @cython.ccall
+    def replace(self, key: cython.longlong, record: bytes, version: cython.ulonglong) -> None:
+        """``put`` with another version; cheap right after ``get``."""
+        number: cython.ulonglong = key
+        if key > _KEY_MAX or key < 0 or len(record) > _LENGTH_MAX:
+            raise ValueError(f"a table cannot hold {len(record)} bytes under {key}")
+        if self._found != number:
+            self._find(number)
+        bucket: bytes = self._buckets[self._place]
+        self._put(splice_record(bucket, self._at, self._after, number << 24 | len(record), version, record), 1)
 
     def get_all(self, keys: Iterable[int]) -> list[bytes]:
         """``get`` for many keys."""
@@ -139,38 +190,32 @@ class Table:
 
     @cython.cfunc
     def _exchange(self, key: cython.ulonglong, prefix: bytes | None, record: bytes) -> cython.bint:
-        mixed: cython.ulonglong = key * self._mix >> _SHIFT
-        index: cython.Py_ssize_t = self._index(mixed)
-        bucket: bytes = self._buckets[index]
+        self._find(key)
+        bucket: bytes = self._buckets[self._place]
         data: cython.p_uchar = bucket
-        at: cython.Py_ssize_t = 0
-        after: cython.Py_ssize_t = 0
-        end: cython.Py_ssize_t = len(bucket)
-        held: cython.bint = False
-        while at < end and not held:
-            head: cython.ulonglong = _head_at(data, at)
-            after = at + 8 + (head & _LENGTH)
-            held = head >> 24 == key
-            if not held:
-                at = after
-        if prefix is not None and not (_begins(data[at + 8 : after], prefix) if held else not prefix):
+        if prefix is not None and not (_begins(data[self._at + 8 : self._after], prefix) if self._held else not prefix):
             return False
-        if not held and not record:
-            return True
-        self._buckets[index] = splice(bucket, at, after, pack_u64(key << 24 | len(record)) if record else b"", record)
-        group: cython.Py_ssize_t = mixed & self._groups - 1
-        self.changed[group] = 1
-        if not record:
-            self._count -= 1
-        elif not held:
-            self._count += 1
-            if self._count > 2 * len(self._buckets):  # LOAD
-                self.grow()
+        if record:
+            self._put(splice(bucket, self._at, self._after, pack_u64(key << 24 | len(record)), record), 1)
+        elif self._held:
+            self._put(splice(bucket, self._at, self._after, b"", b""), 0)
         return True
+
+    @cython.cfunc
+    def _put(self, bucket: bytes, records: cython.Py_ssize_t) -> None:
+        """Puts a bucket that has ``records`` of the key that was found in the place of the one that had it."""
+        self._buckets[self._place] = bucket
+        group: cython.Py_ssize_t = self._mixed & self._groups - 1
+        self.changed[group] = 1
+        self._found = _NOTHING
+        self._count += records - self._held
+        if self._count > 2 * len(self._buckets):  # LOAD
+            self.grow()
 
     @cython.ccall
     def grow(self) -> None:
         """Splits one bucket in two."""
+        self._found = _NOTHING
         wide: cython.ulonglong = self._mask << 1 | 1
         stay: list[bytes] = []
         go: list[bytes] = []
@@ -232,7 +277,7 @@ class Table:
         """Prepares an empty table for so many groups (a power of two) or records: makes enough buckets, so that none is split later."""
         buckets = max(groups * _GROUP_BUCKETS, 1 << (records // LOAD).bit_length() if records else 0)
         if not self._count and buckets > len(self._buckets) and not buckets & buckets - 1:
-            self._buckets, self._mask, self._split = [b""] * buckets, buckets - 1, 0
+            self._buckets, self._mask, self._split, self._found = [b""] * buckets, buckets - 1, 0, _NOTHING
 
     def load_group(self, data: bytes) -> None:
         """Restores the result of ``group``, whatever the present number of groups. Raises ValueError if the data are damaged.
@@ -272,7 +317,7 @@ class Table:
                 for key, record in _records(data):
                     self.put(key, record)
             return
-        self._count += count
+        self._count, self._found = self._count + count, _NOTHING
         for index, lying in runs.items():
             buckets[index] = lying[0] if len(lying) == 1 else b"".join(lying)
             self.changed[index & self._groups - 1] = 1

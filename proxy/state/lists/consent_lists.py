@@ -82,8 +82,6 @@ class TooManyBatches(ValueError):
 class ConsentIndex(ChangedRows):
     def __init__(self) -> None:
         super().__init__()
-        self.empty = True
-        """Whether there is no consent at all: then look-ups can be skipped."""
         self.highest = 0
         self.numbered = Numbering()
         self.filling = BulkImport()

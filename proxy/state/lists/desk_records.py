@@ -14,6 +14,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import cython
+
 
 class Numbering(NamedTuple):
     """Numbers that no two nodes give twice: orders, batches of consents and desk records have them."""
@@ -48,13 +50,19 @@ def node_of_hour(number: int) -> int:
     return (number >> _NODE_SHIFT) - 1
 
 
+@cython.cclass
 class ChangedRows:
     """Rows of which a checkpoint writes those that have changed. They may change meanwhile: it has them as of no exact moment."""
 
+    empty: cython.bint
+    """Whether there is nothing: then look-ups can be skipped."""
+    _dirty: set[int]
+    _frozen: set[int]
+    _collected: list[int]
+
     def __init__(self) -> None:
-        self._dirty: set[int] = set()
-        self._frozen: set[int] = set()
-        self._collected: list[int] = []
+        self.empty = True
+        self._dirty, self._frozen, self._collected = set(), set(), []
 
     def _packed(self, row: int) -> bytes:
         raise NotImplementedError

@@ -10,24 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import cython
+
 MARKED = 1
 """A number of nobody: its pseudonym identifies the key."""
 _NAME, _KEY = b"\x01", b"\x02"
 
 
+@cython.final
+@cython.cclass
 class ErasedRecipients:
+    empty: cython.bint
+    named: Callable[[int], int] | None
+    """The pseudonym of a number (archive/pseudonym_key.py), set by the code that opens the store. None: no erased recipient is
+    recognized."""
+    key: int
+    """The pseudonym of MARKED under the key that made the pseudonyms; 0 if it is unknown."""
+    changed: bool
+    """Since the last checkpoint."""
+    _held: set[int]
+    _numbers: set[int]
+    """Numbers erased while there is no key: only in memory, for code that judges old messages again without the key."""
+
     def __init__(self) -> None:
-        self.empty = True
-        self.named: Callable[[int], int] | None = None
-        """The pseudonym of a number (archive/pseudonym_key.py), set by the code that opens the store. None: no erased recipient is
-        recognized."""
-        self.key = 0
-        """The pseudonym of MARKED under the key that made the pseudonyms; 0 if it is unknown."""
-        self.changed = False
-        """Since the last checkpoint."""
-        self._held: set[int] = set()
-        self._numbers: set[int] = set()
-        """Numbers erased while there is no key: only in memory, for code that judges old messages again without the key."""
+        self.empty, self.changed, self.named, self.key = True, False, None, 0
+        self._held, self._numbers = set(), set()
 
     def __len__(self) -> int:
         return len(self._held)
@@ -52,10 +59,18 @@ class ErasedRecipients:
             self._numbers.add(number)
         self.empty, self.changed = False, True
 
-    def has(self, number: int) -> bool:
+    @cython.ccall
+    def has(self, number: cython.ulonglong) -> cython.bint:
         if self.empty:
             return False
-        return number in self._numbers or (self.named is not None and self.named(number) in self._held)
+        if self._numbers and number in self._numbers:
+            return True
+        return self.named is not None and self.named(number) in self._held
+
+    @property
+    def readable(self) -> bool:
+        """Whether ``has`` knows: without the key that made the pseudonyms it does not."""
+        return self.empty or self.named is not None
 
     def discard(self, number: int) -> bool:
         """Removes a recipient who wants marketing again, or was erased by mistake; returns whether it was present."""

@@ -16,11 +16,13 @@ import math
 import struct
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import cython
 from pyroaring import BitMap
 
-from proxy.model.recipient import Consent, EntryFilter, OptOut, Recipient, RefusedText
+from proxy.model.message import Category, Facts, Message
+from proxy.model.recipient import Consent, OptOut, Recipient, RefusedText
 from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK, BloomFilters
 from proxy.state.lists.bulk_import import BulkImport
 from proxy.state.lists.consent_lists import ConsentIndex
@@ -93,8 +95,6 @@ class SuppressionLists(ChangedRows):
         super().__init__()
         self.consented = consented if consented is not None else ConsentIndex()
         self.erased = erased if erased is not None else ErasedRecipients()
-        self.empty = True
-        """Whether there is no list: then look-ups can be skipped."""
         self.bloom = BloomFilters()
         """Bloom filters: which numbers are certainly on no list."""
         self.filling = BulkImport()
@@ -311,21 +311,28 @@ class SuppressionLists(ChangedRows):
             self.bloom.put(place, chunk.any)
 
 
-class ListedRecipient:
-    """recipient.Recipient: a record combined with the lists, which are looked up on first use."""
+@cython.cclass
+class ListedRecipient(Recipient):
+    """A record combined with the lists, which are looked up on first use."""
 
-    __slots__ = ("_record", "_listed", "_number", "_found", "held")
+    _record: Recipient
+    _listed: Any  # SuppressionLists
+    _number: cython.longlong
+    _found: Sequence[OptOut] | None
 
-    def __init__(self, record: Recipient, listed: SuppressionLists, number: int) -> None:
+    def __init__(self, record: Recipient, listed: SuppressionLists, number: cython.longlong) -> None:
+        self.data, self.held = record.data, record.held
+        self.bare, self.unconcerned = record.bare and not listed.tells_of(number), False
         self._record = record
         self._listed = listed
         self._number = number
-        self._found: Sequence[OptOut] | None = None
-        self.held = record.held
+        self._found = None
 
-    @property
-    def bare(self) -> bool:
-        return self._record.bare and not self._refusals()
+    @cython.ccall
+    def concerns(self, match: Any, message: Message, facts: Facts) -> cython.bint:
+        if self._record.concerns(match, message, facts):
+            return True
+        return facts.category is Category.MARKETING and bool(match.any(message, self._refusals(), (), facts))
 
     def _refusals(self) -> Sequence[OptOut]:
         if self._found is None:
@@ -348,15 +355,3 @@ class ListedRecipient:
             return taken_back
         reviewer = batch.reviewer if batch.state == "accepted" else ""
         return (Consent("granted", batch.given, batch.until or math.inf, reviewer), *taken_back)
-
-    def count(self, after: int, pick: EntryFilter, enough: int) -> int:
-        return self._record.count(after, pick, enough)
-
-    def may_hold(self, marks: Sequence[bytes], enough: int) -> bool:
-        return self._record.may_hold(marks, enough)
-
-    def newest(self) -> int:
-        return self._record.newest()
-
-    def times(self) -> Sequence[int]:
-        return self._record.times()

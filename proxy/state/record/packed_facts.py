@@ -138,10 +138,6 @@ def fingerprints(area: bytes) -> Iterator[tuple[int, int]]:
             yield both >> 48, both & 0xFFFF_FFFF_FFFF
 
 
-def has_fingerprint(area: bytes) -> bool:
-    return any(kind == UNKNOWN for kind, _, _ in facts(area))
-
-
 def keep_fingerprints(area: bytes, packed_entries: bytes) -> bytes:
     """The area without fingerprints whose entry is no longer kept."""
     for entry_id, _ in list(fingerprints(area)):

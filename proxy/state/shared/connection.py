@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 import hiredis
@@ -54,6 +54,14 @@ class ServerAddress(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class PipelineResult(NamedTuple):
+    """The replies to several commands, in order."""
+
+    rows: list[Any]
+    failures: dict[int, Exception]
+    """Of those that failed, by their place among the rows."""
+
+
 def command(words: tuple[Word, ...]) -> bytes:
     """The octets of a command (RESP: an array of bulk strings)."""
     packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type] # a tuple of any length
@@ -68,9 +76,14 @@ class Connection(asyncio.Protocol):
         self.up = True
         self.why = ""
         """Why it ended."""
+        self.crosses_slots = False
+        """Whether a function may use keys of several slots in one call (lua_library.py)."""
         self._deadline_s, self._lost = deadline_s, lost
         self._reader = hiredis.Reader()
-        self._pending: deque[tuple[asyncio.Future[Any], float]] = deque()
+        self._pending: deque[tuple[asyncio.Future[Any], float, int]] = (
+            deque()
+        )  # …, and how many replies; 0: one that is no PipelineResult
+        self._replies = PipelineResult([], {})
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -79,15 +92,22 @@ class Connection(asyncio.Protocol):
 
     def call(self, *words: Word) -> asyncio.Future[Any]:
         """Sends a command; the future has its answer (bytes, an int, a list, None), or StoreDown or StoreRefused."""
+        return self._send(command(words), 0)
+
+    def get_each(self, names: Sequence[bytes]) -> asyncio.Future[Any]:
+        """Sends a GET for each name, of any slots of the server, in one write; the future has PipelineResult, or StoreDown."""
+        return self._send(b"".join([b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(name), name) for name in names]), len(names))
+
+    def _send(self, commands: bytes, replies: int) -> asyncio.Future[Any]:
         answer: asyncio.Future[Any] = self._loop.create_future()
         if not self.up or self._transport is None or len(self._pending) >= PENDING_MAX:
             set_failure(answer, StoreDown(0, f"no connection to {self.address}"))
             return answer
         due_s = self._loop.time() + self._deadline_s
-        self._pending.append((answer, due_s))
+        self._pending.append((answer, due_s, replies))
         if self._timer is None:
             self._timer = self._loop.call_at(due_s, self._check_deadline, due_s, False)
-        self._transport.write(command(words))
+        self._transport.write(commands)
         return answer
 
     def _check_deadline(self, due_s: float, again: bool) -> None:
@@ -113,7 +133,7 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
         pending, self._pending = self._pending, deque()
-        for answer, _ in pending:
+        for answer, _, _ in pending:
             if not answer.done():
                 set_failure(answer, StoreDown(0, why))
         self._lost(self)
@@ -128,13 +148,23 @@ class Connection(asyncio.Protocol):
         try:
             reader.feed(data)
             while (reply := reader.gets()) is not False:
-                answer, _ = self._pending.popleft()
-                if answer.done():  # the caller was cancelled
-                    continue
+                answer, _, replies = self._pending[0]
                 if isinstance(reply, hiredis.ReplyError):
                     text = str(reply)
-                    kind = Moved(0, f"{self.address}: {text}") if text.startswith(_MOVED) else StoreRefused(text)
-                    set_failure(answer, kind)
+                    reply = Moved(0, f"{self.address}: {text}") if text.startswith(_MOVED) else StoreRefused(text)
+                if replies:
+                    rows, failures = self._replies
+                    if isinstance(reply, Exception):
+                        failures[len(rows)], reply = reply, None
+                    rows.append(reply)
+                    if len(rows) < replies:
+                        continue
+                    reply, self._replies = self._replies, PipelineResult([], {})
+                self._pending.popleft()
+                if answer.done():  # the caller was cancelled
+                    continue
+                if isinstance(reply, Exception):
+                    set_failure(answer, reply)
                 else:
                     answer.set_result(reply)
         except (hiredis.ProtocolError, IndexError) as error:

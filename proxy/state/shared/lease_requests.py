@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 from proxy.state.counters.limit_portions import PortionState
 from proxy.state.shared.connection import StoreDown, StoreRefused
 from proxy.state.shared.lease_functions import parse_place, parse_portion, parse_share
 from proxy.state.shared.lease_rules import LeasedBinds, RateGrant, RateRequest
-from proxy.state.shared.lua_library import PLACES, PORTIONS, SHARES
+from proxy.state.shared.lua_library import ACROSS, PLACES, PORTIONS, SHARES
 from proxy.state.shared.servers import Servers, slot_of
 
 Answer = TypeVar("Answer")
@@ -52,28 +53,30 @@ class Leases:
     async def _ask(
         self, function: str, names: Sequence[bytes], args: Sequence[tuple[Any, ...]], read: Callable[[bytes], Answer]
     ) -> list[Answer | None]:
-        by_part: dict[int, list[int]] = {}
-        parts, cluster = len(self._heads), self._servers.cluster
-        keys = []
-        for place, name in enumerate(names):
-            part = slot_of(name) % parts
-            keys.append(self._heads[part] + name)
-            by_part.setdefault(part if cluster else 0, []).append(place)  # one server takes a call about all of its parts
+        parts = [slot_of(name) % len(self._heads) for name in names]
+        keys = [self._heads[part] + name for part, name in zip(parts, names, strict=True)]
         found: list[Answer | None] = [None] * len(names)
         calls = []
-        for part, places in by_part.items():
-            for start in range(0, len(places), KEYS_MAX):
-                chunk = places[start : start + KEYS_MAX]
-                arguments = [word for place in chunk for word in args[place]]
-                chunk_keys = [keys[place] for place in chunk]
-                call = self._servers.call(part, "FCALL", function, len(chunk_keys), *chunk_keys, self._node, *arguments)
-                calls.append((part, chunk, call))
-        for part, chunk, call in calls:
+        for server, places in self._servers.calls(parts, KEYS_MAX):
+            if server is None:
+                continue
+            some = [keys[place] for place in places]
+            words = [self._node, *chain.from_iterable(args[place] for place in places)]
+            if server.crosses_slots:
+                call = server.call("FCALL", ACROSS[function], 0, len(some), *some, *words)
+            else:
+                call = server.call("FCALL", function, len(some), *some, *words)
+            calls.append((places, call))
+        for places, call in calls:
             try:
                 answers = await asyncio.shield(call)
             except (StoreDown, StoreRefused) as error:
-                self._servers.doubt(part, str(error))
+                for part in {parts[place] for place in places}:
+                    self._servers.doubt(part, str(error))
                 continue
-            for place, answer in zip(chunk, answers, strict=True):
+            if isinstance(answers, int):
+                self._servers.doubt(parts[places[answers - 1]], "a key is on another server")
+                continue
+            for place, answer in zip(places, answers, strict=True):
                 found[place] = read(answer)
         return found

@@ -5,9 +5,13 @@ functions. While nodes of two versions run side by side each finds its own; a li
 (``FUNCTION DELETE``).
 
     swap(keys; seconds, flags, record…)     stores each record whose first six bytes are the stored version; "1" or "0" for each
+    across_swap(seconds, flags, key…, record…)
+                                            likewise, with keys of any slots of a server in a cluster; "m" for a key of another server
     both(keys; seconds, seconds of sheets, sizes, flags, record…)
                                             likewise for groups of so many keys, each stored whole or not at all; flag 2: a sheet
     shares, places, portions                lease_functions.py
+    across_shares, …(count, key…, argument…)
+                                            likewise, with keys of any slots; if one is of another server its number, and nothing is done
     hold(key; owner, milliseconds)          gives the key to the owner for so long, unless somebody else has it: then answers who
     report(key; revision, word)             appends the word where the stored text begins with the revision; "1" or "0"
     linger(key…; milliseconds)              keeps those keys for so long at least; "0" where one is missing
@@ -31,8 +35,7 @@ from proxy.state.shared import lease_functions
 
 TOMB_MS = 60_000
 """How long an emptied record stays: no swap is pending for so long, because its connection would be closed."""
-_SOURCE = (
-    f"""
+_RECORDS = f"""
 local ZERO = '\\0\\0\\0\\0\\0\\0'
 
 local function clock_version()
@@ -62,9 +65,13 @@ local function store(key, held, new, following, seconds)
     redis.call('SET', key, record, 'PX', {TOMB_MS})
   end
 end
-
+"""
+"""How both libraries handle a record."""
+_SOURCE = (
+    _RECORDS
+    + """
 local function swap_NAME(keys, args)
-  local now, seconds, flags, told = clock_version(), args[1], args[2], {{}}
+  local now, seconds, flags, told = clock_version(), args[1], args[2], {}
   for i, key in ipairs(keys) do
     local new = args[i + 2]
     local held = redis.call('GETRANGE', key, 0, 7)
@@ -79,10 +86,10 @@ local function swap_NAME(keys, args)
 end
 
 local function both_NAME(keys, args)
-  local now, flags, told, first = clock_version(), args[4], {{}}, 1
-  local seconds = {{[49] = args[1], [50] = args[2]}}
+  local now, flags, told, first = clock_version(), args[4], {}, 1
+  local seconds = {[49] = args[1], [50] = args[2]}
   for size in string.gmatch(args[3], '%d+') do
-    local last, all, held = first + size - 1, true, {{}}
+    local last, all, held = first + size - 1, true, {}
     for i = first, last do
       held[i] = redis.call('GETRANGE', keys[i], 0, 7)
       all = all and stands(held[i], args[i + 4])
@@ -163,14 +170,61 @@ redis.register_function('g106_both_NAME', both_NAME)
 redis.register_function('g106_hold_NAME', hold_NAME)
 redis.register_function('g106_report_NAME', report_NAME)
 redis.register_function('g106_decide_NAME', decide_NAME)
-redis.register_function{{function_name = 'g106_linger_NAME', callback = linger_NAME, flags = {{'allow-oom'}}}}
-redis.register_function{{function_name = 'g106_confirm_NAME', callback = confirm_NAME, flags = {{'allow-oom'}}}}
+redis.register_function{function_name = 'g106_linger_NAME', callback = linger_NAME, flags = {'allow-oom'}}
+redis.register_function{function_name = 'g106_confirm_NAME', callback = confirm_NAME, flags = {'allow-oom'}}
 """
     + lease_functions.SOURCE
 )
-VERSION = sha256(_SOURCE.encode()).hexdigest()[:8]
-LIBRARY = f"g106_{VERSION}"
+_ACROSS = (
+    _RECORDS
+    + """
+local function swap_NAME(_, args)
+  local now, seconds, flags, told = clock_version(), args[1], args[2], {}
+  for i = 1, #flags do
+    local key, new = args[i + 2], args[i + 2 + #flags]
+    local held = redis.pcall('GETRANGE', key, 0, 7)
+    if type(held) == 'table' then
+      told[i] = 'm'
+    elseif stands(held, new) then
+      store(key, held, new, now, string.byte(flags, i) == 49 and seconds)
+      told[i] = '1'
+    else
+      told[i] = '0'
+    end
+  end
+  return table.concat(told)
+end
+
+local function register(name, callback)
+  redis.register_function{function_name = name, callback = callback, flags = {'allow-cross-slot-keys'}}
+end
+
+local function register_leases(name, run)
+  register(name, function(_, args)
+    local count, keys, rest = tonumber(args[1]), {}, {}
+    for i = 1, count do
+      keys[i] = args[i + 1]
+      if type(redis.pcall('GETRANGE', keys[i], 0, 0)) == 'table' then return i end
+    end
+    for i = count + 2, #args do rest[#rest + 1] = args[i] end
+    return run(keys, rest)
+  end)
+end
+
+register('g106_across_swap_NAME', swap_NAME)
+"""
+    + lease_functions.SOURCE.replace("redis.register_function('g106_", "register_leases('g106_across_")
+)
+VERSION, VERSION_ACROSS = (sha256(source.encode()).hexdigest()[:8] for source in (_SOURCE, _ACROSS))
+LIBRARY, LIBRARY_ACROSS = f"g106_{VERSION}", f"g106_across_{VERSION_ACROSS}"
 SOURCE = f"#!lua name={LIBRARY}" + _SOURCE.replace("NAME", VERSION)
+SOURCE_ACROSS = f"#!lua name={LIBRARY_ACROSS}" + _ACROSS.replace("NAME", VERSION_ACROSS)
+"""A library of its own: a server that does not know its flag refuses it, and only it."""
 SWAP, BOTH, HOLD, TELL, REPORT = (f"g106_{word}_{VERSION}" for word in ("swap", "both", "hold", "tell", "report"))
 LINGER, CONFIRM, DECIDE = (f"g106_{word}_{VERSION}" for word in ("linger", "confirm", "decide"))
 SHARES, PLACES, PORTIONS = (f"g106_{word}_{VERSION}" for word in ("shares", "places", "portions"))
+ACROSS = {
+    name: f"g106_across_{word}_{VERSION_ACROSS}"
+    for name, word in ((SWAP, "swap"), (SHARES, "shares"), (PLACES, "places"), (PORTIONS, "portions"))
+}
+"""The function for keys of any slots in place of one for keys of a slot."""

@@ -6,20 +6,21 @@ In: recipients, versions, records. Out: the same; the recipients for whom the st
 cancelled call, this node's copy (state/stores/valkey.py); a number in a key: it has a keyed hash, and without the secret a reader of
 the store learns no number.
 
-With one server a call may name recipients of all parts; in a cluster a call is about one part (servers.py).
+With one server a call names the keys of all recipients. A server of a cluster gets one call for all of its parts, too: a GET for each
+recipient in one write, and a function that may use keys of several slots; where the server does not allow that, a call for each part.
 """
 
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import Any, TypeVar
 
 from proxy.native.blake2 import KeyedHash
 from proxy.state.record.record import REPLY_S
 from proxy.state.record.versions import Item, by_person, swap_arguments
-from proxy.state.shared.connection import StoreDown, StoreRefused
-from proxy.state.shared.lua_library import SWAP
+from proxy.state.shared.connection import Connection, PipelineResult, StoreDown, StoreRefused
+from proxy.state.shared.lua_library import ACROSS, SWAP
 from proxy.state.shared.multipart_exchange import Argument
 from proxy.state.shared.servers import Servers
 
@@ -28,21 +29,28 @@ HASH_BYTES = 12
 
 
 class RecordKeys:
-    """Keys of records. The first octet of the hash selects the part, whose hash tag comes first (servers.py)."""
+    """Keys of records. The first octets of the hash select the part, whose hash tag comes first (servers.py)."""
 
-    def __init__(self, key: bytes, heads: Sequence[bytes]) -> None:
-        """``key``: of the hash, 32 octets. ``heads``: the prefix of the keys of each part."""
-        self._heads = list(heads)
+    def __init__(self, key: bytes, heads: Sequence[bytes], *, form: int) -> None:
+        """``key``: of the hash, 32 octets. ``heads``: the prefix of the keys of each part; it may change until the store is open.
+        ``form``: of the store. In form 1 one octet selects the part: with 90 parts, 76 of them have half as many persons again as the others.
+        In form 2 two octets do: the parts differ by 0.4 % at most."""
+        self._heads, self.form = heads, form
         self._hash = KeyedHash(key, HASH_BYTES)
 
     def names(self, persons: Iterable[int]) -> list[bytes]:
         """The key of each recipient. Raises OverflowError for a number that is none."""
-        heads, parts, digest = self._heads, len(self._heads), self._hash.digest
+        return self.located(persons)[0]
+
+    def located(self, persons: Iterable[int]) -> tuple[list[bytes], list[int]]:
+        """The key of each recipient, and the part of each. Raises OverflowError for a number that is none."""
+        heads, parts, digest, even = self._heads, len(self._heads), self._hash.digest, self.form > 1
         try:
             hashes = [digest(person.to_bytes(6, "big")) for person in persons]
         except OverflowError:
             raise OverflowError("a number is no person's") from None
-        return [heads[hashed[0] % parts] + hashed for hashed in hashes]
+        places = [(hashed[0] << 8 | hashed[1] if even else hashed[0]) % parts for hashed in hashes]
+        return [heads[part] + hashed for part, hashed in zip(places, hashes, strict=True)], places
 
     def name(self, person: int) -> bytes:
         return self.names((person,))[0]
@@ -51,12 +59,14 @@ class RecordKeys:
         return self.part_of(self.name(person))
 
     def part_of(self, name: bytes) -> int:
-        return name[-HASH_BYTES] % len(self._heads)
+        first = name[-HASH_BYTES]
+        return (first << 8 | name[1 - HASH_BYTES] if self.form > 1 else first) % len(self._heads)
 
 
 KEYS_MAX = 256
 """Keys of one call: more would block the server for 0.5 ms."""
-_TAKEN = ord("1")
+_TAKEN, _ELSEWHERE = b"1m"
+Row = TypeVar("Row")
 
 
 class Records:
@@ -68,41 +78,59 @@ class Records:
 
     async def load(self, persons: Sequence[int]) -> tuple[dict[int, tuple[int, bytes]], list[int]]:
         """Returns the stored records, and the recipients for whom the store was unreachable."""
-        servers, found, cut_off = self._servers, dict[int, tuple[int, bytes]](), list[int]()
-        calls: list[tuple[int, Sequence[int], Future[Any]]] = []
-        for part, places, names in self._pieces(persons):
+        found, cut_off = dict[int, tuple[int, bytes]](), list[int]()
+        calls: list[tuple[Sequence[int], list[bytes], Future[Any]]] = []
+        for server, places, names in self._pieces(persons, by_server=True):
             some = persons if len(places) == len(persons) else [persons[place] for place in places]
-            if servers.at[part] is None:
+            if server is None:
                 cut_off += some
             else:
-                calls.append((part, some, servers.call(part, "MGET", *names)))
-        for part, some, answer in calls:
+                calls.append((some, names, server.get_each(names) if self._servers.cluster else server.call("MGET", *names)))
+        for some, names, answer in calls:
             try:
                 rows = await answer
             except (StoreDown, StoreRefused) as error:
-                servers.doubt(part, str(error))
+                self._doubt(names, str(error))
                 cut_off += some
                 continue
+            if isinstance(rows, PipelineResult):
+                rows, failures = rows
+                for place, failure in failures.items():
+                    self._doubt(names[place : place + 1], str(failure))
+                if failures:
+                    cut_off += [some[place] for place in failures]
+                    rows, some = _without(rows, failures), _without(some, failures)
             found.update(by_person(some, rows))
         return found, cut_off
 
     async def swap(self, items: Sequence[Item]) -> list[bool]:
         """Stores each record whose version is still current; returns for each whether it was stored."""
-        calls: list[tuple[int, Sequence[int], Future[Any]]] = []
-        for part, places, names in self._pieces([person for person, _, _ in items]):
+        calls: list[tuple[Sequence[int], list[bytes], Future[Any]]] = []
+        unknown: list[int] = []
+        for server, places, names in self._pieces([person for person, _, _ in items]):
+            if server is None:
+                unknown += places
+                continue
             flags, records = swap_arguments(items if len(places) == len(items) else [items[place] for place in places])
-            call = self._servers.call(part, "FCALL", SWAP, len(names), *names, self.keep_s, flags, *records)
-            calls.append((part, places, call))
+            if server.crosses_slots:
+                call = server.call("FCALL", ACROSS[SWAP], 0, self.keep_s, flags, *names, *records)
+            else:
+                call = server.call("FCALL", SWAP, len(names), *names, self.keep_s, flags, *records)
+            calls.append((places, names, call))
         done = [False] * len(items)
-        for part, places, answer in calls:
+        for places, names, answer in calls:
             try:
                 results = await answer
             except (StoreDown, StoreRefused) as error:  # it is judged again on the copy, and merging removes what was stored
-                self._servers.doubt(part, str(error))
-                self._doubted([items[place][0] for place in places])
+                self._doubt(names, str(error))
+                unknown += places
                 continue
-            for place, taken in zip(places, results, strict=True):
-                done[place] = taken == _TAKEN
+            for place, name, result in zip(places, names, results, strict=True):
+                done[place] = result == _TAKEN
+                if result == _ELSEWHERE:
+                    self._doubt((name,), "a key is on another server")
+        if unknown:
+            self._doubted([items[place][0] for place in unknown])
         return done
 
     def argument_of(self, item: Item) -> Argument:
@@ -110,18 +138,20 @@ class Records:
         flags, (data,) = swap_arguments((item,))
         return Argument(self._keys.name(item[0]), flags.decode(), data)
 
-    def _pieces(self, persons: Sequence[int]) -> Iterable[tuple[int, Sequence[int], list[bytes]]]:
-        """Splits recipients into calls: (part, their places among all, keys)."""
-        names = self._keys.names(persons)
-        if not self._servers.cluster:
-            for at in range(0, len(names), KEYS_MAX):
-                some = names[at : at + KEYS_MAX]
-                yield 0, range(at, at + len(some)), some
-            return
-        by_part: dict[int, list[int]] = {}
-        for place, name in enumerate(names):
-            by_part.setdefault(self._keys.part_of(name), []).append(place)
-        for part, places in by_part.items():
-            for at in range(0, len(places), KEYS_MAX):
-                piece = places[at : at + KEYS_MAX]
-                yield part, piece, [names[place] for place in piece]
+    def _doubt(self, names: Iterable[bytes], why: str) -> None:
+        """A call about these keys failed: their parts are asked again once the server of each is known anew."""
+        for part in {self._keys.part_of(name) for name in names} if self._servers.cluster else (0,):
+            self._servers.doubt(part, why)
+
+    def _pieces(
+        self, persons: Sequence[int], *, by_server: bool = False
+    ) -> Iterable[tuple[Connection | None, Sequence[int], list[bytes]]]:
+        """Splits recipients into calls: (server, None if it is out of reach; their places among all; keys). ``by_server``: also where a
+        function may only use keys of one part."""
+        names, parts = self._keys.located(persons)
+        for server, places in self._servers.calls(parts, KEYS_MAX, by_server=by_server):
+            yield server, places, names if len(places) == len(names) else [names[place] for place in places]
+
+
+def _without(rows: Sequence[Row], places: Container[int]) -> list[Row]:
+    return [row for place, row in enumerate(rows) if place not in places]

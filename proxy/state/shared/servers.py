@@ -1,9 +1,8 @@
 """Connects to the Valkey servers and maps each part to one.
 
-Records lie in *parts*, each with a hash tag (``{17}``) of its own, so that a call with many keys is always about one slot of a
-cluster. A single server has all parts, and one call takes keys of any; in a cluster each part is where its slot is, and a call is
-about one part. Where a connection is lost, or a server says that keys are elsewhere, the map is read again, and until then its
-parts are out of reach.
+Records lie in *parts*, each with a hash tag (``{17}``) of its own, so that a call with many keys can be about one slot of a cluster.
+A single server has all parts, and one call takes keys of any; in a cluster each part is where its slot is. Where a connection is
+lost, or a server says that keys are elsewhere, the map is read again, and until then its parts are out of reach.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from binascii import crc_hqx
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -67,14 +66,19 @@ class Servers:
     ) -> None:
         self._seeds, self._login, self.cluster = list(addresses), login, cluster
         self._deadline_s = deadline_s
-        self.tags = [tag_of(part, parts) for part in range(parts)]
         self._reached, self._lost = reached, lost
         self._made: dict[ServerAddress, Connection] = {}
-        self.at: list[Connection | None] = [None] * parts
+        self.at: list[Connection | None] = []
         """The connection of each part; None while it is unreachable."""
+        self.divide(parts)
         self._mapping_task: asyncio.Task[None] | None = None
         self._why = ""
         self.closed = False
+
+    def divide(self, parts: int) -> None:
+        """Sets the number of parts; only before ``open``."""
+        self.tags = [tag_of(part, parts) for part in range(parts)]
+        self.at = [None] * parts
 
     @property
     def up(self) -> bool:
@@ -93,6 +97,21 @@ class Servers:
             self._start_mapping()
             raise
 
+    def calls(
+        self, parts: Sequence[int], most: int, *, by_server: bool = False
+    ) -> Iterator[tuple[Connection | None, Sequence[int]]]:
+        """Splits keys, by the part of each, into calls of at most ``most``: (server, None if it is out of reach; their places among all).
+        ``by_server``: also where a function may only use keys of one part."""
+        at, groups = self.at, dict[Connection | int | None, list[int]]()
+        if self.cluster:
+            for place, part in enumerate(parts):
+                server = at[part]
+                together = by_server or server is None or server.crosses_slots
+                groups.setdefault(server if together else part, []).append(place)
+        for places in groups.values() if self.cluster else (range(len(parts)),):
+            for begin in range(0, len(places), most):
+                yield at[parts[places[begin]]], places[begin : begin + most]
+
     def call(self, part: int, *words: Word) -> asyncio.Future[Any]:
         connection = self.at[part]
         if connection is None:
@@ -108,7 +127,7 @@ class Servers:
         if connection is not None and not self.cluster:
             connection.end(why)
         else:
-            self._lose_parts([part])
+            self._lose_parts([part], at_once=True)
 
     def close(self) -> None:
         self.closed = True
@@ -119,13 +138,14 @@ class Servers:
 
     # -- the map
 
-    def _lose_parts(self, parts: list[int]) -> None:
+    def _lose_parts(self, parts: list[int], *, at_once: bool = False) -> None:
+        """``at_once``: the servers are there, and the map is read again without a pause."""
         gone = [part for part in parts if self.at[part] is not None]
         for part in gone:
             self.at[part] = None
         if gone:
             self._lost(gone)
-        self._start_mapping()
+        self._start_mapping(0.0 if at_once else AGAIN_S[0])
 
     def _connection_ended(self, connection: Connection) -> None:
         if self._made.get(connection.address) is connection:
@@ -133,16 +153,16 @@ class Servers:
         self._why = connection.why
         self._lose_parts([part for part, at in enumerate(self.at) if at is connection])
 
-    def _start_mapping(self) -> None:
+    def _start_mapping(self, pause_s: float = AGAIN_S[0]) -> None:
         if self._mapping_task is None and not self.closed:
-            self._mapping_task = asyncio.get_running_loop().create_task(self._map_until_up())
+            self._mapping_task = asyncio.get_running_loop().create_task(self._map_until_up(pause_s))
 
-    async def _map_until_up(self) -> None:
+    async def _map_until_up(self, pause_s: float) -> None:
         """Tries again until every part is reachable."""
-        pause_s, most_s = AGAIN_S
+        least_s, most_s = AGAIN_S
         while not self.up:
             await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, most_s)
+            pause_s = min(max(least_s, 2 * pause_s), most_s)
             try:
                 await self._map_parts()
             except (OSError, StoreRefused) as error:

@@ -70,8 +70,12 @@ class SharedRules:
 
     def __init__(self, servers: Servers, head: bytes, key: bytes, node: int) -> None:
         self._servers, self.node = servers, node
-        self._name, self._sets, self._coming = head + b":rules", head + b":set:", head + b":coming"
+        self.use_head(head)
         self._cipher = AESGCM(key)
+
+    def use_head(self, head: bytes) -> None:
+        """Sets the prefix of the keys: of part 0."""
+        self._name, self._sets, self._coming = head + b":rules", head + b":set:", head + b":coming"
 
     @property
     def up(self) -> bool:

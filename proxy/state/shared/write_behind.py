@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from typing import Protocol
 
@@ -94,13 +94,12 @@ class WriteBehind:
         *,
         node: int,
         begun: int,
-        since: Sequence[int],
+        since: int,
         may: Callable[[], bool],
         done: Callable[[], None],
     ) -> None:
-        """``begun``: when this life of the node began, in seconds. ``since``: from when its copy decides about its own entries, by
-        part; at first
-        every part may be incomplete. ``may``: whether facts may be written now. ``done`` is called when nothing is left to write."""
+        """``begun``: when this life of the node began, in seconds. ``since``: from when its copy decides about its own entries. ``may``:
+        whether facts may be written now. ``done`` is called when nothing is left to write."""
         self._servers, self._keys, self._records, self._copy = servers, keys, records, copy
         self._node, self._begun, self._may, self._done = node, begun, may, done
         self.people: set[int] = set()
@@ -110,10 +109,15 @@ class WriteBehind:
         self._facts = PendingFacts()
         self._facts_applied: dict[int, int] = {}
         """Recipients whose loaded record got pending facts → the number of the newest of them."""
-        self._since = list(since)
-        self._walking = set(range(len(since)))
+        self._first_since = since
+        self._since: list[int] = []
+        """From when the copy decides, by part."""
+        self._walking: set[int] = set()
         """Parts in which any record may be incomplete."""
         self._wakeup = asyncio.Event()
+        self.restored = 0
+        """How many stored records lacked entries or facts of this node, and got them."""
+        self._restored_logged = 0
 
     def __len__(self) -> int:
         """The number of recipients and parts to write."""
@@ -123,6 +127,10 @@ class WriteBehind:
     def has_pending_people(self) -> bool:
         """Whether single recipients have facts to write."""
         return bool(self.people or self._writing or self._facts)
+
+    def divide(self, parts: int) -> None:
+        """Sets the number of parts, before the store is opened; any of them may be incomplete."""
+        self._since, self._walking = [self._first_since] * parts, set(range(parts))
 
     # -- events
 
@@ -190,6 +198,7 @@ class WriteBehind:
                     await self._write_batch(self._next())
                 else:
                     if self._servers.up:
+                        self._log_restored()
                         self._done()
                     if not self._facts:
                         self._facts_applied.clear()
@@ -198,6 +207,11 @@ class WriteBehind:
             except Exception as error:  # any error: the other records must still be written
                 log.error("records not written to the store: a fault of gate106, please report it", exc_info=error)
             await asyncio.sleep(0.001 if self._servers.up else 0.05)
+
+    def _log_restored(self) -> None:
+        if self.restored > self._restored_logged:
+            log.warning("the store lacked what this gate knew, and has it again", records=self.restored - self._restored_logged)
+            self._restored_logged = self.restored
 
     def _next(self) -> list[int]:
         return list(dict.fromkeys(islice(chain(self.people, self._facts), BATCH)))
@@ -221,10 +235,13 @@ class WriteBehind:
         found, away = await self._records.load(people)
         again = [key for key in away if key in self._writing]
         items, own, last = [], {}, self._facts.last
+        lacking = set[int]()
         for key, (version, data) in found.items():
             after, own[key] = data, copy.held(key)
             if key in self._writing:
                 after = merged(data, own[key], self._node, self._since[self._keys.part(key)], self._begun)
+                if after is not data:
+                    lacking.add(key)
             after = self._facts.apply(key, after)
             if after is not data or (version and key in self._writing):
                 items.append((key, version, after))
@@ -233,6 +250,7 @@ class WriteBehind:
         for (key, _, data), taken in zip(items, await self._records.swap(items), strict=True):
             if taken:
                 self._facts.done(key, last)
+                self.restored += key in lacking
             if taken and copy.held(key) == own[key]:
                 copy.hold_here(key, data)
             elif key in self._writing:

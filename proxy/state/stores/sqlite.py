@@ -67,9 +67,9 @@ class SqliteStore:
     waits = shared = False
     """``waits``: ``load`` and ``swap`` may suspend, so further messages for the same recipient must wait. ``shared``: other gates change
     the same records."""
-    up, why, unwritten = True, "", 0
+    up, why, unwritten, restored = True, "", 0, 0
     """``up``: all parts of the store are reachable; ``why`` says why not. ``unwritten``: recipients and parts with facts that are not in
-    the shared store yet."""
+    the shared store yet; ``restored``: recipients whose records there lacked some, and got them."""
     node = -1
     """This gate's number among those that share the store."""
     leases: Leases | None = None
@@ -166,6 +166,11 @@ class SqliteStore:
 
     async def open(self) -> None:
         """The store is in this process: nothing to connect."""
+
+    @property
+    def table(self) -> Table:
+        """The records themselves, for submits that are judged on them at once."""
+        return self._table
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         return self.load_now(keys)

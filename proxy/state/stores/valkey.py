@@ -47,12 +47,13 @@ from proxy.state import StateError
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.counters.shared_counters import COUNT_S, SharedCounters
 from proxy.state.lists.desk_records import Numbering
+from proxy.state.record import record
 from proxy.state.record.record import REPLY_S
 from proxy.state.shared.connection import Connection, ServerAddress, ServerLogin, StoreDown, StoreRefused
 from proxy.state.shared.gate_messages import GateMessages
 from proxy.state.shared.lease_requests import Leases
 from proxy.state.shared.log import NODES, Place, SharedLog, place_text
-from proxy.state.shared.lua_library import HOLD, SOURCE
+from proxy.state.shared.lua_library import ACROSS, HOLD, SOURCE, SOURCE_ACROSS, SWAP
 from proxy.state.shared.multipart_exchange import MultipartExchange
 from proxy.state.shared.records import RecordKeys, Records
 from proxy.state.shared.servers import Servers, gather_results, locate
@@ -65,13 +66,13 @@ log = structlog.get_logger()
 SECURE = True
 """``valkeys://`` is this engine over TLS."""
 PREFIX = b"g106:"
-FORM = 1
-"""Version of the format of keys and records; a store with another one is refused."""
 HELD_MS, HOLD_S = 10_000, 2.0
 """How long a node's number stays reserved after its last claim, and how often the node claims it."""
 START_S = 900.0
 """A start looks back so far: messages that were open at the last stop have an unknown outcome now, which matters for ten minutes."""
-DEADLINE_S, REASSERT_S, PARTS = 0.25, 60.0, 16
+DEADLINE_S, REASSERT_S = 0.25, 60.0
+FORM, PARTS = 2, 256
+"""Version of the format of keys, and number of parts, of a new store. One that exists keeps its own: form 1 differs in `RecordKeys` alone."""
 
 
 class ValkeyStore(GateMessages, SqliteStore):
@@ -88,19 +89,23 @@ class ValkeyStore(GateMessages, SqliteStore):
         login: ServerLogin = ServerLogin(),  # noqa: B008 # a frozen value
         cluster: bool = False,
         node: int = 0,
-        parts: int = PARTS,
+        parts: int = 0,
+        persons_max: int = 0,
         deadline_s: float = DEADLINE_S,
         reassert_s: float = REASSERT_S,
         now: Callable[[], float] = time.time,
         **options: Any,
     ) -> None:
-        """``secret``: for the keyed hash, the same on all nodes. ``local``: the copy's file (see SqliteStore)."""
+        """``secret``: for the keyed hash, the same on all nodes. ``local``: the copy's file (see SqliteStore). ``parts``: 0: as many as the
+        store has, PARTS if it is new. ``persons_max``: from so many on, old records leave the copy; 0: never."""
         super().__init__(local, **options)
         self._secret = hashlib.blake2b(secret, digest_size=32, person=b"gate106 people").digest()
         self._check = hashlib.blake2b(self._secret, digest_size=8, person=b"gate106 check").hexdigest()
-        self.node, self._parts, self._reassert_s, self._now = node, parts, reassert_s, now
+        self.node, self._reassert_s, self._now = node, reassert_s, now
+        self._wanted_parts, self._persons_max = parts, persons_max
+        self._dropped_to = 0  # the bucket of the copy behind which old records are dropped next
+        self._born: list[str] = []
         self._identity = self._meta.get("identity") or os.urandom(16).hex()
-        self._born: list[str] = [self._meta.get(f"born:{part}", "") for part in range(parts)]
         self._note({"identity": self._identity})
         before = self._meta.get("heard", "0-0").split("-")
         self.read_to: Place = (int(before[0]), int(before[1]))
@@ -112,37 +117,88 @@ class ValkeyStore(GateMessages, SqliteStore):
         for numbers in (self.orders, self.consented, self.cases, self.penalties, self.recycled, self.erasure_requests):
             numbers.numbered = Numbering(NODES, node)
         self._tasks: list[asyncio.Task[None]] = []
-        self._servers = Servers(
-            addresses, login, cluster=cluster, parts=parts, deadline_s=deadline_s, reached=self._reached, lost=self._lost
-        )
+        self._to_servers = partial(Servers, addresses, login, cluster=cluster, deadline_s=deadline_s)
+        self._servers = self._to_servers(parts=PARTS, reached=self._reached, lost=self._lost)
         key = hashlib.blake2b(secret, digest_size=32, person=b"gate106 told").digest()
         self._log_key = key
         self._exchanging = asyncio.Lock()
-        self._heads = [PREFIX + b"{" + tag + b"}" for tag in self._servers.tags]
-        self._keys = RecordKeys(self._secret, self._heads)
+        self._heads: list[bytes] = []
+        self._keys = RecordKeys(self._secret, self._heads, form=FORM)
         self._records = Records(self._servers, self._keys, self._doubt)
         since = int(now() - START_S)
         if cut_off := self._meta.get("cut_off", ""):  # the process died amid it
             since = min(int(cut_off), since)
         self._write_behind = WriteBehind(
-            self._servers, self._keys, self._records, self, node=node, begun=int(now()), since=[since] * parts,
+            self._servers, self._keys, self._records, self, node=node, begun=int(now()), since=since,
             may=lambda: self.caught_up, done=self._note_all_written,
         )  # fmt: skip
         self.leases: Leases = Leases(self._servers, self._heads, node)
         key = hashlib.blake2b(secret, digest_size=32, person=b"gate106 rules").digest()
-        self.rules: SharedRules = SharedRules(self._servers, self._heads[0], key, node)
+        self.rules: SharedRules = SharedRules(self._servers, PREFIX, key, node)
         self.multipart_exchange: MultipartExchange = MultipartExchange(
             self._servers, secret, part_of=self._keys.part, heads=self._heads, argument_of=self._records.argument_of,
             keep_s=lambda: self._records.keep_s, took=self._copy_stored, doubted=self._doubt,
         )  # fmt: skip
+        self._divide(self._known_born())
+
+    def _known_born(self) -> str:
+        """The text with which part 0 was born, as the copy knows it; empty if the settings want another number of parts."""
+        known = self._meta.get("born:0", "")
+        return known if not self._wanted_parts or known.split(" ")[1:2] == [str(self._wanted_parts)] else ""
+
+    def _divide(self, born: str) -> None:
+        """Sets form and number of parts as in the store where a part was born with this text, as far as this gate can; without a text as in a
+        new store. Only before the store is open."""
+        form, parts = (int(word) for word in born.split(" ")[:2]) if born else (FORM, self._wanted_parts or PARTS)
+        self._form = self._keys.form = min(form, FORM)
+        self._parts = parts = self._wanted_parts or parts
+        self._servers.divide(parts)
+        self._write_behind.divide(parts)
+        self._heads[:] = [PREFIX + b"{" + tag + b"}" for tag in self._servers.tags]
+        self.rules.use_head(self._heads[0])
+        known = [self._meta.get(f"born:{part}", "") for part in range(parts)]
+        self._born = [text if text.startswith(f"{form} {parts} ") else "" for text in known]
+
+    def _check_layout(self, born: str) -> None:
+        """Raises StoreRefused if this gate cannot use the form or the number of parts."""
+        form, parts = [*born.split(" "), "", ""][:2]
+        if (form, parts) != (str(self._form), str(self._parts)):
+            raise StoreRefused(
+                f"it was made with {parts} parts, form {form}: this node has {self._parts} (shared.parts), form {self._form}"
+            )
+
+    async def _found_born(self) -> str:
+        """The text with which some part of the store was born; empty if the store is new. At least half of the tags of a store with fewer
+        parts are tags of one with PARTS."""
+        found: list[str] = []
+
+        async def look(connection: Connection, parts: list[int]) -> None:
+            calls = [connection.call("GET", PREFIX + b"{" + servers.tags[part] + b"}:born") for part in parts]
+            for answer in await gather_results(calls):
+                if isinstance(answer, Exception):
+                    raise answer
+                if answer:
+                    found.append(answer.decode())
+
+        servers = self._to_servers(parts=PARTS, reached=look, lost=lambda parts: None)
+        try:
+            await servers.open()
+        finally:
+            servers.close()
+        return found[0] if found else ""
 
     # -- its life
 
     async def open(self) -> None:
         """Connects to the store. Raises StateError if it cannot be used. If it is only unreachable, a node that has used it before
         starts with its copy."""
-        self._write_log_as(self._log_writer_id())
         try:
+            if not self._known_born():
+                born = await self._found_born()
+                self._divide(born)
+                if born:
+                    self._check_layout(born)
+            self._write_log_as(self._log_writer_id())
             await self._servers.open()
         except StoreRefused as error:
             self._servers.close()
@@ -253,6 +309,11 @@ class ValkeyStore(GateMessages, SqliteStore):
         """Recipients and parts whose stored records may lack facts of this node."""
         return len(self._write_behind)
 
+    @property
+    def restored(self) -> int:  # type: ignore[override]
+        """How many records in the store lacked something that this node knew, since its start: it was away, or lost writes."""
+        return self._write_behind.restored
+
     # -- the store
 
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
@@ -290,6 +351,20 @@ class ValkeyStore(GateMessages, SqliteStore):
         if self._write_behind.has_pending_people:
             items = [(key, version, self._write_behind.after_store(key, data)) for key, version, data in items]
         self.hold_all(items)
+        if self._persons_max and len(self._table) > self._persons_max:
+            self._drop_old(len(items))
+
+    def _drop_old(self, stored: int) -> None:
+        """Drops records from the copy that neither this node nor a gate that was cut off needs again: without facts and without a message for
+        START_S. Looks at more records than were stored, and at none while a part may lack what the copy knows."""
+        if not self._servers.up or self._write_behind:
+            return
+        table, before = self._table, self._now() - max(START_S, self._reassert_s)
+        for _ in range(stored + 1):
+            self._dropped_to = (self._dropped_to + 1) % table.buckets
+            for key, data in list(table.bucket(self._dropped_to)):
+                if record.has_only_entries_before(data, before):
+                    table.put(key, b"")
 
     def _doubt(self, people: Iterable[int]) -> None:
         self._write_behind.doubt(people)
@@ -339,28 +414,41 @@ class ValkeyStore(GateMessages, SqliteStore):
 
     async def _reached(self, connection: Connection, parts: list[int]) -> None:
         """Checks that these parts belong to our store, and notes which may be incomplete."""
-        try:
-            await connection.call("FUNCTION", "LOAD", SOURCE)
-        except StoreRefused as error:
-            if "already exists" not in str(error):
-                raise
-        drawn = f"{FORM} {self._parts} {self._check} {os.urandom(8).hex()}"
+        await self._load_library(connection, SOURCE)
+        drawn = f"{self._form} {self._parts} {self._check} {os.urandom(8).hex()}"
         answers = [connection.call("SET", self._heads[part] + b":born", drawn, "NX", "GET") for part in parts]
         for part, answer in zip(parts, await gather_results(answers), strict=True):
             if isinstance(answer, Exception):
                 raise answer
             self._verify_part(part, answer.decode() if answer else drawn)
         await self._claim_node_number(connection, parts[0])
+        connection.crosses_slots = await self._may_cross_slots(connection, parts)
         self._write_behind.reached()
         log.info("store connected", server=str(connection.address), parts=len(parts))
 
+    @staticmethod
+    async def _load_library(connection: Connection, source: str) -> None:
+        try:
+            await connection.call("FUNCTION", "LOAD", source)
+        except StoreRefused as error:
+            if "already exists" not in str(error):
+                raise
+
+    async def _may_cross_slots(self, connection: Connection, parts: list[int]) -> bool:
+        """Whether this server of a cluster takes one call about several parts: tried with a swap that no version fits."""
+        if not self._servers.cluster or len(parts) < 2:
+            return connection.crosses_slots
+        names = [self._heads[part] + b":born" for part in (parts[0], parts[-1])]
+        try:
+            await self._load_library(connection, SOURCE_ACROSS)
+            return bool(await connection.call("FCALL", ACROSS[SWAP], 0, 1, "00", *names, *2 * [b"\xff" * 8]) == b"00")
+        except StoreRefused as error:
+            log.info("store takes a call for each part", server=str(connection.address), why=str(error))
+            return False
+
     def _verify_part(self, part: int, born: str) -> None:
-        form, count, check, _ = [*born.split(" "), "", "", ""][:4]
-        if (form, count) != (str(FORM), str(self._parts)):
-            raise StoreRefused(
-                f"it was made with {count} parts, form {form}: this node has {self._parts} (shared.parts), form {FORM}"
-            )
-        if check != self._check:
+        self._check_layout(born)
+        if born.split(" ")[2] != self._check:
             raise StoreRefused("it was made with another secret: shared.secret must be the same on all nodes")
         known = self._born[part]
         if known and known != born:

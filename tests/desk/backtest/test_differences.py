@@ -215,7 +215,7 @@ def test_what_the_store_did_not_take_stood_in_the_way_of_others_until_that_was_k
     async def swap(items: list[tuple[int, int, bytes]]) -> list[bool]:
         return [person != SHANGHAI and all(await real([(person, version, data)])) for person, version, data in items]
 
-    harness.store.swap = swap
+    harness.store.swap, harness.store.waits = swap, True
     for person in range(SHANGHAI, SHANGHAI + 2):
         harness.relay.submit(cast("Any", harness.binds["jia"]), Frame.of(_pdu(person, AD)), harness.now, harness.now)
     harness.turn()

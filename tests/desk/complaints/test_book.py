@@ -239,6 +239,11 @@ def test_a_batch_of_which_the_end_was_torn_off_is_not_there_at_all(tmp_path: Pat
         assert len(found) == (40 if size == len(whole) else 0), size
 
 
+def test_rows_that_stand_twice_in_a_batch_name_the_first() -> None:
+    rows = [complaint("A1"), complaint("A2"), complaint("A1"), complaint("A2"), complaint("A3")]
+    assert Desk().book.repeated("12321", rows) == [(2, 0), (3, 1)]
+
+
 def test_of_who_is_forgotten_the_words_go_on_without_the_number_too_and_are_known_again() -> None:
     desk = Desk()
     said = complaint("")._replace(text=f"我是 +86 {str(ANNA)[:3]} {str(ANNA)[3:7]} {str(ANNA)[7:]}, 不是 13900210500")

@@ -56,10 +56,11 @@ def case(world: World) -> Callable[..., int]:
 
 def test_a_batch_is_checked_then_filed_and_not_twice(world: World, browser: Open) -> None:
     here = browser("chen")
-    files = batch(row(world, "A1", HANA), row(world, "A2", "138****0201", days=40))
+    twice = row(world, "A2", "138****0201", days=40)
+    files = batch(row(world, "A1", HANA), twice, twice)
     before = world.ask("chen", "complaint.list")["cases"]
     here.post("/complaints/import", files=files, why="batch of November", check="yes")
-    assert "将立案 2 件，另有 0 件此前已有" in here.get("/complaints").text
+    assert "将立案 2 件，另有 0 件此前已有。没有导入。第 4 行与本文件第 3 行相同。" in here.get("/complaints").text
     assert world.ask("chen", "complaint.list")["cases"] == before
     here.post("/complaints/import", files=files, why="batch of November")
     here.post("/complaints/import", files=files, why="batch of November")
@@ -247,6 +248,9 @@ def test_cases_go_out_as_a_sheet_with_masked_numbers(browser: Open) -> None:
     rows = list(book.worksheets[0].iter_rows(values_only=True))
     assert (rows[0][0], *rows[0][13:15]) == ("案件", "短信内容", "投诉时间")
     assert {one[5] for one in rows[1:]} == {"有效"}
+    assert all(one[11] for one in rows[1:])
+    waits = openpyxl.load_workbook(io.BytesIO(browser("zhou").post("/complaints/export", state="open").content)).worksheets[0]
+    assert {one[11] for one in list(waits.iter_rows(values_only=True))[1:]} == {None}, "nothing is decided of open ones"
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", day) for one in rows[1:] for day in (one[15], one[17]))
     assert JUN not in str(rows)
 

@@ -161,6 +161,8 @@ def test_marketing_stops_at_the_request_and_another_person_confirms_in_the_brows
     assert [one["until"] == 0 for one in told["stays"]] == [True, False, False]
     assert lin.get(f"/requests/{number}/receipt.pdf").content != draft.content
     assert world.ask("lin", "subject.show", to=anna)["forgotten"] is True
+    shown = lin.get("/optouts", to=anna).text
+    assert ("全部营销（按本人要求删除后长期有效）" in shown, "没有退订" in shown) == (True, False)
     assert world.send("jia", anna, AD) == 0x420
 
 

@@ -370,3 +370,7 @@ def test_consents_in_chinese_are_shown_before_they_are_stored_and_name_whose_mes
     assert (new["advertiser"], new["category"], new["source"]) == ("", "marketing", "app")
     assert "批同意对任何广告主都作数" in here.get("/optouts/consents").text
     assert "同意.csv" in here.get("/optouts/consents", advertiser="任何").text
+    for one in batches(world):
+        if not one["advertiser"] and one["state"] in ("unreviewed", "accepted"):
+            world.ask("lin", "consent.review", batches=[str(one["number"])], verdict="rejected", why="no proof")
+    assert "批同意对任何广告主都作数" not in here.get("/optouts/consents").text, "what is rejected counts for nobody"

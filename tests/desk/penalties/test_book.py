@@ -383,6 +383,7 @@ def test_gates_that_share_a_store_measure_what_all_of_them_counted_and_tell_it_n
         return tell
 
     gates = [ProviderHours(papers[node], write, teller(told[node]), node) for node in (0, 1)]
+    assert [gate.others_late_s for gate in gates] == [PUBLISH_S] * 2
 
     def exchange() -> None:
         for node in (0, 1):

@@ -58,7 +58,9 @@ def test_a_second_person_agrees_it_is_appealed_and_lifted(world: World, browser:
     assert "有申诉" in approver.get("/penalties", state="appealed").text
     assert approver.post(f"/penalties/one/{proposed}/lift", why="appeal granted").status_code == 303
     assert world.ask("wu", "providers.show", provider="yi")["orders"] == []
-    assert "解除" in approver.get(f"/penalties/one/{proposed}").text
+    for path in ("/penalties", f"/penalties/one/{proposed}"):
+        shown = approver.get(path, provider="yi").text
+        assert ("解除" in shown, "截至" in shown) == (True, False), path
 
 
 def test_whoever_agrees_sees_whose_messages_it_is_about(world: World, browser: Open) -> None:
@@ -82,6 +84,23 @@ def test_whoever_agrees_sees_whose_messages_it_is_about(world: World, browser: O
     assert "甲店" in browser("chen").get("/providers/one/yi").text
 
 
+def test_a_penalty_of_one_signature_is_proposed_by_a_form(world: World, browser: Open) -> None:
+    here = browser("chen")
+    for path in ("/providers/one/yi/penalty", "/penalties/propose"):
+        form = {
+            "step": "suspend-marketing",
+            "signature": "乙店",
+            "provider": "yi",
+            "why": "投诉集中",
+            "lasts": "7d",
+            "for_s": "7d",
+        }
+        assert here.post(path, **form).status_code == 303, path
+        made = world.ask("wu", "penalty.list", state="proposed")["penalties"][0]
+        assert (made["by"], made["value"], made["for_s"]) == ("signature", "乙店", 7 * 86_400), path
+        world.ask("chen", "penalty.withdraw", id=str(made["id"]), why="the test is over")
+
+
 def test_nobody_agrees_to_their_own_whatever_is_sent(world: World, browser: Open) -> None:
     number = propose(world, "tang")
     here = browser("tang")
@@ -90,7 +109,8 @@ def test_nobody_agrees_to_their_own_whatever_is_sent(world: World, browser: Open
     assert (answer.status_code, "须由另一人批准" in answer.text) == (409, True)
     assert world.ask("wu", "penalty.show", id=str(number))["state"] == "proposed"
     assert browser("lin").post(f"/penalties/one/{number}/reject", why="they were duplicates").status_code == 303
-    assert "未通过" in browser("lin").get(f"/penalties/one/{number}").text
+    shown = browser("lin").get(f"/penalties/one/{number}").text
+    assert ("未通过" in shown, "/letter" in shown) == (True, False), "there is nothing to write about"
 
 
 def test_a_reason_is_asked_for(browser: Open, world: World, proposed: int) -> None:

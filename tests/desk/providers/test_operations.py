@@ -98,7 +98,7 @@ class Gate:
         hours = ProviderHours(DeskRecords(), lambda records: 1)
         self.penalty_scheduler = SimpleNamespace(
             ppm={}, counted=lambda name, at: hours.of(name, at, at + 1),
-            untaken=lambda name: hours.untaken(name, self.tally.submits, self.tally.optouts),
+            untaken=lambda name: hours.untaken(name, self.tally.submits, self.tally.optouts), others_late_s=hours.others_late_s,
         )  # fmt: skip
         self.hours, self.paces, self.said = hours, MinuteCounts(self.tally), list[Any]()
         gate: Any = self
@@ -141,6 +141,7 @@ async def test_of_one_it_is_told_why_it_was_refused_today_and_minute_by_minute()
     told = await gate.ask("providers.show", provider="jia")
     assert told["day"]["reasons"] == [("region-ban", 3)]
     assert (told["day"]["sent"], told["day"]["hours"][-1][1:]) == (7, [7, 3])
+    assert told["day"]["others_late_s"] == 0, "there is no other gate"
     assert told["minutes"] == [[NOON, 7, 0, 3]]
     assert told["accounts"] == [{"account": "jia", "binds": 0, "binds_max": 2, "limit_per_s": 5.0, "ports": []}]
 

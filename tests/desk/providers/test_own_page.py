@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
+import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from starlette.requests import Request
 
-from proxy.desk.providers import own_page
-from tests.console.world import AD, BOB, Browser, World
-from tests.e2e.gate import BEIJING
+from proxy.desk.providers import own_endpoints, own_page
+from proxy.policy import time_windows
+from tests.console.world import AD, BOB, Browser, World, token_of
+from tests.e2e.gate import BEIJING, run
 
 Open = Callable[..., Browser]
 CLARA = BEIJING.format(3)
@@ -94,6 +104,55 @@ def test_it_sees_its_refusals_by_reason_and_takes_them_as_a_file(browser: Open) 
         "该类短信不得发往该地区, 请去掉该地区的号码",
     )
     assert here.get("/own/refusals.csv", day="yesterday").status_code == 409
+
+
+def test_a_day_that_takes_too_long_is_read_in_part_and_says_until_when(
+    world: World, browser: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = time_windows.moment(time_windows.local(world.harness.wall())[:10])[0]
+    monkeypatch.setenv("GATE106_TOKEN", token_of("jia"))
+    told = {}
+    for within in ("0", "600"):
+        done = run("provider", "list-refusals", "jia", "--within", within, "--json", "--config", world.gate.config)
+        told[within] = json.loads(done.stdout)
+    assert (told["0"]["read_until"], told["600"]["read_until"]) == (at + 3600, at + 86_400)
+    whole = json.loads(run("provider", "list-refusals", "jia", "--json", "--config", world.gate.config).stdout)
+    assert told["600"] == whole, "in spans as at once"
+    answer = {**whole, "read_until": at + 3600}
+
+    async def in_part(*_: Any, **__: Any) -> dict[str, Any]:
+        return answer
+
+    monkeypatch.setattr(world.asking, "own", in_part)
+    text = re.sub("<[^>]*>", "", browser("jia").part("/own/refusals").text)
+    assert f"以下只统计到 {time_windows.local(at + 3600)[:16]}" in text
+
+
+def test_nobody_reads_on_for_who_has_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+
+    class Child(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **more: Any) -> None:
+            super().__init__(*args, **more)
+            begun.append(self)
+
+    monkeypatch.setattr(own_endpoints, "PROGRAM", (sys.executable, "-c", "input()"))
+    monkeypatch.setattr(subprocess, "Popen", Child)
+    coming: list[dict[str, Any]] = [{"type": "http.disconnect"}, {"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        return coming.pop()
+
+    read, write = os.pipe()  # it waits for a line that never comes
+    monkeypatch.setattr(subprocess, "DEVNULL", read)
+    asked = Request(
+        {"type": "http", "method": "GET", "query_string": b"", "headers": [], "asker": SimpleNamespace(name="jia")}, receive
+    )
+    endpoints = own_endpoints.OwnEndpoints(SimpleNamespace(), world.gate.config)
+    answer = asyncio.run(endpoints._refusals(asked))
+    os.close(write)
+    os.close(read)
+    assert (answer.status_code, [one.returncode for one in begun]) == (503, [-signal.SIGKILL])
 
 
 def test_older_refusals_come_first_and_the_pager_says_so(world: World, browser: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,8 @@ def test_one_provider_says_why_it_was_refused_who_is_connected_and_what_it_may(w
         for said in ("1069001", "127.0.0.1", "1 / 8", "断开", "今天被拒绝的原因"):
             assert said in text, said
         assert "断开" not in browser("chen").get("/providers/one/jia").text, "an officer does not kick"
+        assert re.search("今天被拒绝的原因 <small[^>]*>截至 <time", text), "of which moment it speaks"
+        assert "最多晚" not in text, "there is no other gate"
     assert "目前没有连接" in browser("wu").get("/providers/one/yi").text
     assert 'class="tiles"' in browser("wu").part("/providers/one/jia/live").text
 

@@ -17,6 +17,7 @@ from proxy.journal.records.probes import ENDED, FAILED, NOT_SENT, PROVEN, WAITIN
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.message import Sender
 from proxy.operations.control import CommandRefused
+from proxy.relay.pending_submit import SubmitLane
 from proxy.state.lists.desk_records import DeskRecords
 from proxy.wire import Deliver, Frame, submit_sm_resp
 
@@ -26,7 +27,7 @@ PREFIX, PORT = "1069001", "10690015"
 SENDER = Sender.of("jia", "", PORT, PREFIX)
 
 
-class Lane:
+class Lane(SubmitLane):
     def __init__(self) -> None:
         self.up, self.full = True, False
         self.apart = self.debt = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -64,6 +65,14 @@ def test_a_month_is_told_in_words_for_programs_and_as_files_beside_the_month_bef
         ["上海", "…", "…", 0, "…", None, None], ["北京", "…", "…", 0, "…", None, None],
         ["sum of the cells shown as …", 4, 2, 0, 6, None, None],
     ]  # fmt: skip
+
+
+def test_a_month_without_a_value_is_the_last_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setattr(time, "time", lambda: time_windows.month_span("2025-12")[0] + 9)
+    for more in (("--month",), ("--month", "--json"), ("--json", "--month")):
+        done = asked(folder, *more, "--lang", "en")
+        assert done.exit_code == 0, done.stderr
+        assert "Report of the month 2025-11" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pyroaring import BitMap
 
 from proxy.archive.signed_heads import Head
 from proxy.desk.backtest.commit_groups import groups_between, groups_of
@@ -110,6 +111,22 @@ def test_how_soon_opt_outs_were_in_force_adds_up_and_other_channels_are_told_apa
     both.add(sheet)
     both.add(sheet)
     assert (both.optouts, both.restored, both.records, both.first) == ({"jia": 16}, 2, 2 * sheet.records, sheet.first)
+
+
+def test_numbers_of_a_list_count_once_it_is_whole_and_those_taken_off_do_not(harness: Harness) -> None:
+    refusals = (OptOut("all", "", int(harness.now), "hotline", 0), OptOut("all", "", int(harness.now), "complaint", 0))
+    for takes_off, whole in ((False, True), (True, True), (False, False)):
+        begun = operator_actions.ListBegun(harness.now, takes_off, refusals, "li", "x", "退订.csv")
+        sequence = harness.journal.append(messages.LISTING, pack(begun))
+        for key, numbers in ((0, (1, 2)), (0, (9,)), (1, (4,))):
+            chunk = operator_actions.ListChunk(sequence, key, SHANGHAI >> 16, BitMap(numbers).serialize())
+            harness.journal.append(messages.LISTED, pack(chunk))
+        if whole:
+            harness.journal.append(
+                messages.LISTING_DONE, pack(operator_actions.ListDone(harness.now, sequence, 3, 4, bytes(16)))
+            )
+    harness.journal.write(harness.now)
+    assert sheet_of(harness).entered == {"hotline": 3, "complaint": 1}
 
 
 def test_a_reply_that_means_several_is_one_opt_out_of_its_provider_and_one_of_each_signature(harness: Harness) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import openpyxl
 
 from proxy.desk.reports import month_files, month_pdf
-from proxy.desk.reports.cell_suppression import hidden_in_column
+from proxy.desk.reports.cell_suppression import columns_together, hidden_in_column
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT, SPEEDS, UNREAD, DayReport, ReportedOutcome
 from proxy.desk.reports.month_report import HIDDEN, DeskFacts, MonthReport, Table, as_dict, notes_of, texts
 from proxy.i18n.phrases import in_language
@@ -93,6 +93,8 @@ def test_every_column_adds_up_to_its_exact_total_which_is_the_same_in_all_tables
 def test_no_small_count_is_shown_nor_alone_in_its_column_nor_told_by_a_rate_or_a_change() -> None:
     for seed in range(40):
         for table in month_of(seed).tables()[1:-1]:  # not the summary, not how soon
+            if table.name == "by_provider_and_reason":  # has a test of its own
+                continue
             for place, head in enumerate(table.heads):
                 cells = {str(row[0]): row[place] for row in table.rows}
                 hidden = [name for name, cell in cells.items() if cell == HIDDEN]
@@ -140,6 +142,56 @@ def test_a_lone_small_cell_takes_the_next_larger_with_it_and_ones_alone_are_not_
     assert hidden_in_column({"a": 0, "b": 10}, 10) == frozenset()
 
 
+def test_reasons_of_each_provider_add_up_and_no_small_one_follows_from_the_other_tables() -> None:
+    for seed in range(60):
+        month = month_of(seed)
+        tables = month.tables()
+        table, by_provider = of_name(tables, "by_provider_and_reason"), of_name(tables, "by_provider")
+        known = {str(row[0]): row for row in by_provider.rows}
+        for place, fate in ((2, REFUSED), (3, DEFERRED)):
+            assert sum(column(table, place)) == table.total[place] == month.sheet.total(fate), seed
+            rows = [(str(row[0]), str(row[1]), row[place]) for row in table.rows]
+            assert not [row for row in rows if isinstance(row[2], int) and 0 < row[2] < 10 and row[0] in known], (seed, rows)
+            for provider in {row[0] for row in rows} & set(known):
+                shown = [cell for name, _, cell in rows if name == provider]
+                if (of_all := known[provider][place]) != HIDDEN:
+                    assert whole(cell for cell in shown if isinstance(cell, int)) == of_all, (seed, provider)
+                else:
+                    assert set(shown) == {HIDDEN}, (seed, provider)
+            others = {name for name, reason, _ in rows if reason == "other reasons"}
+            apart = {reason for name, reason, cell in rows if isinstance(cell, int) and cell}
+            of_reason = {str(row[0]): row[place - 1] for row in of_name(tables, "by_reason").rows}
+            assert not others or not [name for name in apart if of_reason.get(name) == HIDDEN], (seed, apart)
+
+
+def test_two_small_reasons_of_one_provider_take_a_larger_one_with_them() -> None:
+    assert columns_together({"jia": {"a": 3, "b": 4, "c": 12, "d": 900}}, (), 10) == {"a", "b", "c"}
+    assert columns_together({"jia": {"a": 40, "b": 0}, "yi": {"a": 50, "b": 90}}, (), 10) == frozenset()
+    assert columns_together({"jia": {"a": 40, "b": 30}, "yi": {"a": 9, "b": 90}}, (), 10) == {"a", "b"}
+
+
+def test_without_a_month_before_nothing_is_compared_and_known_rates_are_shown() -> None:
+    month = month_of(1, desk=desk())
+    alone = MonthReport("2026-11", SINCE, UNTIL, month.sheet, month.days, DayReport(0, 0), desk())
+    tables = alone.tables()
+    assert {row[2:] for row in of_name(tables, "summary").rows} == {(None, None)}
+    complaints = of_name(tables, "complaints")
+    assert {tuple(row[-2:]) for row in (*complaints.rows, complaints.total)} == {(None, None)}
+    few = DayReport(SINCE, UNTIL, records=1)
+    few.submits[ReportedOutcome(SENT, "", "jia", "北京", "otp")] = 20
+    table = of_name(MonthReport("2026-11", SINCE, UNTIL, few, {}, DayReport(0, 0), desk()).tables(), "complaints")
+    assert table.rows[0][8] == table.total[8] == 3 / 20 * 1_000_000
+
+
+def test_opt_outs_that_came_otherwise_count_with_those_by_reply() -> None:
+    month = month_of(1)
+    replies = month.sheet.optouts.total()
+    month.sheet.entered.update({"hotline": 3, "import": 8})
+    table = of_name(month.tables(), "optouts")
+    assert texts([table.note], "zh") == [f"其他途径登记（含导入名单）11 个，合计 {replies + 11} 个。"]
+    assert table.total[1] == replies
+
+
 def test_a_provider_without_opt_outs_does_not_tell_that_two_others_had_one_each() -> None:
     sheet, days = counted(random.Random(1))
     sheet.optouts = Counter({"jia": 1, "bing": 1})
@@ -171,13 +223,14 @@ def desk(**more: Any) -> DeskFacts:
     }  # fmt: skip
     other = {"provider": "", "came": 1, "states": {"open": 1}, "forward": {"waiting": 1}, "answer": {"waiting": 1}}
     penalty = {
-        "id": 3, "of": "jia", "step": "throttle", "since": SINCE - 86_400, "until": SINCE + 86_400, "state": "over", "basis": "合同第 12 条",
+        "id": 3, "of": "jia", "step": "throttle", "since": SINCE - 86_400, "until": SINCE + 86_400, "state": "over", "ended": SINCE + 86_400, "basis": "合同第 12 条",
         "events": [{"time": SINCE + 86_400, "what": "over"}],
     }  # fmt: skip
-    later = penalty | {"id": 4, "since": UNTIL, "until": UNTIL + 9, "state": "in-force"}
+    later = penalty | {"id": 4, "since": UNTIL, "until": UNTIL + 9, "state": "in-force", "ended": 0.0}
     lifted = penalty | {
         "id": 5,
         "state": "lifted",
+        "ended": SINCE - 60,
         "events": [{"time": SINCE - 60, "what": "lifted"}, {"time": SINCE + 9, "what": "appealed"}],
     }
     path = {"prefix": "1069001", "provider": "jia", "state": "dead", "advertisements_since_proof": 90, "proven_at": 0.0}

@@ -100,5 +100,10 @@ def test_a_month_is_shown_beside_the_one_before_and_taken_away_in_three_kinds(wo
     assert here.get("/reports/month/file/exe", month=month).status_code == 404
     nothing = here.get("/reports/month/file/pdf", month="2020-01")
     assert (nothing.status_code, "2020-01: 这个月没有记录" in nothing.text) == (404, True)
+    assert "/reports/month/file/pdf" in text
+    assert (
+        "/file/"
+        not in here.get("/reports/month", month="2020-01").text + here.part("/reports/month/sheet", month="2020-01").text
+    )
     assert "nothing of this month" in browser("wu", "en").part("/reports/month/sheet", month="2020-01").text
     assert 'value="20' in here.get("/reports/month", month="<b>").text, "what is no month is the last one"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.desk.revisions.comparison import changed, compared, earlier, in_words, new_problems, past
+from proxy.desk.revisions.comparison import changed, compared, earlier, in_words, new_problems, over, past
 
 OLD, NEW, THIRD = "0" * 16, "1" * 16, "2" * 16
 
@@ -70,7 +70,13 @@ def test_rules_are_new_other_or_gone() -> None:
 
 
 def test_a_problem_that_only_moved_is_not_new() -> None:
-    before = {"problems": [["rules/a.yaml", 7, "x"]]}
-    assert new_problems(before, {"problems": [["rules/a.yaml", 9, "x"], ["rules/a.yaml", 1, "y"]]}) == [
-        ["rules/a.yaml", 1, "y"]
-    ]
+    before = {"problems": [["rules/a.yaml", 7, "x"]], "warnings": []}
+    after = {"problems": [["rules/a.yaml", 9, "x"], ["rules/a.yaml", 1, "y"]], "warnings": []}
+    assert new_problems(before, after) == [["rules/a.yaml", 1, "y"]]
+
+
+def test_of_warnings_only_a_rule_whose_days_are_over_is_a_problem_of_a_draft() -> None:
+    gone = ["rules/a.yaml", 3, "rule 'feast' does not apply any more: its days are over (drop it, or switch it off)"]
+    after = {"problems": [], "warnings": [["rules/a.yaml", 1, "rule 'feast' has no test (…)"], gone]}
+    assert new_problems({"problems": [], "warnings": []}, after) == [gone]
+    assert over(after["warnings"]) == {"feast"}

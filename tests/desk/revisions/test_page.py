@@ -18,7 +18,7 @@ from proxy.desk.revisions.draft_store import FOLDER
 from proxy.i18n.catalog import in_language
 from proxy.policy import time_windows
 from tests.console.world import AD, Browser, World, hidden
-from tests.e2e.gate import BEIJING, RULES, SHANGHAI, run
+from tests.e2e.gate import BEIJING, RULES, SHANGHAI, Gate, run
 from tests.e2e.waiting import until
 
 Open = Callable[..., Browser]
@@ -26,10 +26,15 @@ BANNED = 0x400
 AGAIN = iter(range(100, 1000))
 
 
+def feasts(gate: Gate) -> None:
+    (gate.rules / "registries").mkdir(exist_ok=True)
+    (gate.rules / "registries" / "holidays.csv").write_text("from,to,name,kind\n2025-10-01,2025-10-07,国庆,holiday\n")
+
+
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A gate of this module's own: rules change here."""
-    found = World(tmp_path_factory.mktemp("rules"), revisions={"four_eyes": True})
+    found = World(tmp_path_factory.mktemp("rules"), feasts, revisions={"four_eyes": True})
     try:
         found.send("jia", SHANGHAI.format(1), AD)
         yield found
@@ -106,6 +111,41 @@ def test_what_is_wrong_is_what_gate106_check_says(desk: Open, two: World, tmp_pa
     assert "是否应为“province”？" in said
 
 
+def test_hours_of_a_holiday_that_is_past_are_refused_and_by_hand_must_have_been_seen(desk: Open) -> None:
+    here = desk("chen")
+    form = {"base": hidden(here.get("/drafts/new").text, "base"), "kind": "quiet", "category": "marketing", "days": "国庆"}
+    answer = here.post("/drafts/write", **form)
+    assert (answer.status_code, "都已过去，这条规则不会起作用" in answer.text) == (422, True)
+    assert "都已过去" in here.post("/drafts/written", **form).text, "while the form is filled in"
+    feast = "  - {id: feast, say: 国庆晚开, when: {category: marketing, calendar: 国庆}, then: reject, reason: holiday-hours}\n"
+    given = draft(here)
+    given["text"] = given["text"].replace("rules:\n", f"rules:\n{feast}", 1)
+    said = here.post("/drafts/check", **given).text
+    assert "节假日表" in said
+    assert (">已过期<" in said, ">没有问题<" in said) == (True, False)
+    answer = here.post("/drafts/propose", **given, why="国庆")
+    assert (answer.status_code, 'name="seen"' in said) == (422, True)
+
+
+def test_what_a_check_objects_to_is_ticked_in_the_form_before_it_is_proposed(desk: Open) -> None:
+    here = desk("chen")
+    form = {
+        "base": hidden(here.get("/drafts/new").text, "base"),
+        "kind": "cap",
+        "category": "marketing",
+        "count": "3",
+        "province": "北京",
+    }
+    written = here.post("/drafts/written", **form).text
+    assert ("永远不起作用" in written, 'name="seen" value="yes" form="guided"' in written) == (True, True)
+    assert ("“北京归属地号码不得接收”" in written, "“beijing-ban”" in written) == (True, False), "titles, and no ids"
+    assert here.post("/drafts/write", **form, do="propose", why="两次").status_code == 422
+    assert here.post("/drafts/write", **form, do="propose", why="两次", seen="yes").headers["location"] == "/proposal"
+    revision = re.search(r"base=(\w{16})", here.get("/proposal").text)
+    assert revision is not None
+    assert here.post("/proposal/withdraw", revision=revision[1], why="看错了").status_code == 303
+
+
 def test_a_share_of_recipients_is_shown_beside_the_mode(desk: Open) -> None:
     shared = RULES.replace("    then: reject", "    mode: shadow\n    enforce: 12.5%\n    then: reject")
     for language, words in (("zh", "影子 · 12.5% 号码生效"), ("en", "shadow · enforced for 12.5%")):
@@ -176,7 +216,7 @@ def test_a_ban_from_a_form_is_backtested_proposed_approved_by_another_and_in_for
     answer = chen.post("/drafts/propose", **given, why="今晚起上海停发")
     assert (answer.status_code, answer.headers["location"]) == (303, "/proposal"), answer.text
     assert not banned(two, SHANGHAI), "it waits"
-    assert [one.name for one in two.gate.rules.iterdir()] == ["rules.yaml"], "the console writes no file"
+    assert sorted(one.name for one in two.gate.rules.iterdir()) == ["registries", "rules.yaml"], "the console writes no file"
     waits = chen.get("/proposal").text
     assert "今晚起上海停发" in waits
     assert ">批准<" not in waits, "of its own"
@@ -192,7 +232,9 @@ def test_a_ban_from_a_form_is_backtested_proposed_approved_by_another_and_in_for
     assert lin.post("/proposal/approve", revision=revision[1]).headers["location"] == "/rules"
     assert banned(two, SHANGHAI)
 
-    rule = re.search(r'/rules/rule/(ban-\d+)"', chen.get("/rules").text)
+    rules = chen.get("/rules").text
+    assert ("目录再有改动，要等第二人批准才生效" in rules, "自动采用" in rules) == (True, False), "the folder has another set"
+    rule = re.search(r'/rules/rule/(ban-\d+)"', rules)
     assert rule is not None
     past = chen.get(f"/rules/rule/{rule[1]}").text
     assert all(word in past for word in ("chen", "批准", "lin", "今晚起上海停发"))
@@ -395,14 +437,18 @@ def test_several_changes_of_rules_and_registries_are_one_proposal(desk: Open) ->
     lin.post("/proposal/reject", revision=hidden(page, "revision"), why="x")
 
 
-def test_a_rule_of_the_form_is_proposed_at_once_with_a_reason(desk: Open) -> None:
+def test_a_rule_of_the_form_is_proposed_at_once_with_a_reason_and_a_backtest(desk: Open, two: World) -> None:
     chen = desk("chen")
     form = {"base": hidden(chen.get("/drafts/new").text, "base"), "kind": "ban", "category": "marketing", "do": "propose"}
     answer = chen.post("/drafts/write", **form, province="重庆", why="")
     assert (answer.status_code, "原因（why）" in answer.text, "重庆" in answer.text) == (409, True, True)
     chen.post("/drafts/discard")
-    assert chen.post("/drafts/write", **form, province="重庆", why="总部通知").headers["location"] == "/proposal"
+    form |= {"province": "重庆", "why": "总部通知", "backtest": "yes"}
+    assert chen.post("/drafts/write", **form).headers["location"] == "/proposal"
     page = html.unescape(chen.get("/proposal").text)
+    job = two.asking.jobs.of(hidden(page, "revision"))
+    assert job is not None
+    two.asking.jobs.cancel(job)
     assert all(said in page for said in ("总部通知", "重庆归属地号码不得接收营销短信"))
     chen.post("/proposal/withdraw", revision=hidden(page, "revision"), why="x")
 

@@ -349,5 +349,12 @@ def test_a_signature_and_its_advertiser_are_one_proposal_by_one_form(desk: Open,
         0,
         UNREGISTERED,
     )
+    other = said | {"signature": "云上", "advertiser": "云上教育有限公司", "licence": "91000000SYNTH00102"}
+    for licence in ("91000000SYNTH00102", "91000000SYNTH00103"):  # beside what waits already, and of the same
+        done = chen.post("/tables/signature", **other | {"licence": licence}, why="新客户", seen="yes")
+        assert done.headers.get("location") == "/proposal", in_words(done.text)
+    page = in_words(lin.get("/proposal").text)
+    assert (page.count("签名：云上，"), page.count("执照号：91000000SYNTH00103"), "SYNTH00102" in page) == (1, 1, False), page
+    chen.post("/proposal/withdraw", revision=hidden(chen.get("/proposal").text, "revision"), why="over")
     again = chen.post("/tables/signature", **said | {"signature": "云帆", "to": "nonsense"}, why="x")
     assert (again.status_code, "有错误" in again.text or "错误" in again.text) == (422, True), again.text

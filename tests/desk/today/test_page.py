@@ -37,6 +37,18 @@ def test_rules_have_their_titles_and_their_ids_where_one_points(world: World, br
     assert '<a href="/rules/rule/beijing-ban" title="beijing-ban">北京归属地号码不得接收</a>' in text
 
 
+@pytest.mark.parametrize(("known", "said"), [(8, ""), (12, "另有 4 条规则"), (50, "另有 42+ 条规则")])
+def test_of_many_rules_it_says_how_many_are_not_shown(known: int, said: str, world: World, browser: Open) -> None:
+    here, sampling = browser("wu"), world.harness.sampling
+    here.get("/")
+    sampling.now = {**sampling.now, "rules": [[f"rule-{number}", 9] for number in range(known)], "shadow": []}
+    try:
+        text = here.part("/today/live").text
+    finally:
+        sampling.now = {}
+    assert (text.count('title="rule-'), "另有" in text, said in text) == (8, bool(said), True)
+
+
 def section(text: str, heading: str) -> str:
     """What stands below a heading, up to the next."""
     return text.partition(f">{heading}</h")[2].partition("</h")[0]

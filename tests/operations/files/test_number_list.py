@@ -12,6 +12,7 @@ import pytest
 from proxy.operations.files.number_list import BATCH, COLUMNS, ListedRefusal, NumberFile, export_row, read_number_file
 from proxy.operations.files.row_files import BAD_SHOWN
 from proxy.policy import time_windows
+from proxy.policy.registries.table_words import UNSAID
 from proxy.state.lists.suppression_lists import CHUNK_BITS
 
 ALL, JIA = ListedRefusal("all", "", "import", 0), ListedRefusal("provider", "jia", "import", 0)
@@ -99,6 +100,28 @@ def test_columns_say_what_each_row_refuses(read) -> None:
         ListedRefusal("all", "", "import", 0): [13800210502],  # a person's own word, told by another, is an import
         ListedRefusal("signature", "=京选", "import", time_windows.moment("2027-01-01 10:00")[0]): [13800210503],
     }
+
+
+def test_street_headings_and_words_of_a_list_are_read_and_an_empty_cell_is_no_default(read) -> None:
+    unsaid = ListedRefusal("all", "", "", UNSAID)
+    people = read(
+        "退订号码,屏蔽类型,屏蔽对象,退订渠道,截至日期\n13800210500,按签名,京选,客服电话,永不过期\n13800210501,类别,房地产类,用户投诉,\n"
+        "13800210502,全部短信,,,长期\n,全部短信,,投诉,长期\n",
+        unsaid,
+    )
+    assert numbers(people, ListedRefusal("signature", "京选", "hotline", 0)) == [13800210500]
+    assert (people.unknown, people.problems) == ([], [
+        "list.csv:3: until: is empty: write the last day, or 'for good'",
+        "list.csv:4: source: is empty, and the command does not say it either",
+        "list.csv:5: no recipient: empty (退订号码)",
+    ])  # fmt: skip
+
+
+def test_rows_that_the_gate_refuses_are_taken_out_with_all_their_lines(read) -> None:
+    people = read("号码,范围,对象\n13800210500,通道商,jia\n13800210501,通道商,ding\n13800210502,通道商,ding\n")
+    people.reject(ListedRefusal("provider", "ding", "import", 0), "unknown")
+    assert (people.rows, people.bad, people.problems) == (1, 2, ["list.csv:3: unknown", "list.csv:4: unknown"])
+    assert [key.value for key in people.by if people.count(key)] == ["jia"]
 
 
 BAD = [

@@ -137,7 +137,7 @@ class Harness:
             rules=self.rules,
             store=cast("Any", self.store),
             journal=self.journal,
-            routes=cast("Any", SimpleNamespace(lane=lambda message, verdict: self.lane if self.lane.up else None)),
+            routes=cast("Any", SimpleNamespace(only=None, lane=lambda message, verdict: self.lane if self.lane.up else None)),
             tally=self.tally,
             spawn=_drive,
             wake=lambda: None,

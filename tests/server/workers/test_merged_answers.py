@@ -86,12 +86,15 @@ def test_counts_are_told_without_a_worker_that_ends_and_a_refusal_stays_one():
 
 
 def test_what_a_set_that_waits_would_have_said_is_counted_over_those_that_have_it():
-    waits = {"revision": "n", "judged": 5, "stricter": 2, "milder": 1, "errors": 0}
+    waits = {"revision": "n", "judged": 5, "stricter": 2, "milder": 1, "errors": 0, "objections": []}
+    cap, ban = {"rule": "cap", "say": "上限", "count": 1}, {"rule": "ban", "say": "禁发", "count": 2}
     told: list[dict[str, Any]] = [
-        {"ok": {"revision": "a", "rules": [], "proposed": one}} for one in (waits, waits, None, {**waits, "revision": "o"})
+        {"ok": {"revision": "a", "rules": [], "proposed": one}}
+        for one in ({**waits, "objections": [cap]}, {**waits, "objections": [ban, cap]}, None, {**waits, "revision": "o"})
     ]
     found = one_answer("rules", [(f"worker {n}", said) for n, said in enumerate(told)])["ok"]["proposed"]
-    assert found == {"revision": "n", "judged": 10, "stricter": 4, "milder": 2, "errors": 0}
+    counts = {"judged": 10, "stricter": 4, "milder": 2, "errors": 0}
+    assert found == {"revision": "n", **counts, "objections": [{**cap, "count": 2}, ban]}
 
 
 def test_how_often_a_rule_and_an_order_spoke_is_counted_over_all():

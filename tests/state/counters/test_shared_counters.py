@@ -74,13 +74,13 @@ def turn(store: Store, node: int, counters: SharedCounters, messages: int, most:
     for _ in range(TRIES):
         again = 0
         for _ in range(left):
-            before = counters.short
+            before = counters.shortfalls
             if counters.count(TAKE.key, AFTER_S, most) < most:
                 if alone is not None:
                     alone.append(counters.in_hand(TAKE.key) <= 0)
                 counters.take(TAKE, START_S + store.now_s)
                 out += 1
-            elif counters.short != before:
+            elif counters.shortfalls != before:
                 again += 1
         left = again
         if not left:
@@ -238,7 +238,7 @@ def test_who_only_wants_to_know_asks_for_nothing():
     assert other.as_seen.count(TAKE.key, AFTER_S, 10) == 0
     store.exchange(1, other, all_used=True)
     assert store.asked == asked
-    assert (one.short, other.short) == (one.short, 0)
+    assert (one.shortfalls, other.shortfalls) == (one.shortfalls, 0)
 
 
 def test_what_is_given_back_is_not_used_while_the_answer_is_on_its_way():
@@ -255,9 +255,9 @@ def test_what_is_given_back_is_not_used_while_the_answer_is_on_its_way():
     assert idle.in_hand(TAKE.key) == 0
     told = store._report(0, TAKE.key, word)
     passed += turn(store, 1, busy, 100, 100)
-    before = idle.short
+    before = idle.shortfalls
     assert idle.count(TAKE.key, AFTER_S, 100) == 100
-    assert idle.short == before + 1, "it waits for the answer"
+    assert idle.shortfalls == before + 1, "it waits for the answer"
     idle.apply_answer(TAKE.key, told)
     assert turn(store, 0, idle, 10, 100) == 0
     assert passed == 100

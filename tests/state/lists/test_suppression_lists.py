@@ -194,7 +194,7 @@ def test_beside_a_record_it_is_one_more_refusal_and_nobody_else_is_touched() -> 
     data = record.opt_out(record.EMPTY, own)
     person = listed.beside(record.Record(data), NUMBERS[0])
     assert person.opt_outs() == (own, OptOut("all", "", NOON, "import", 0))
-    assert (person.bare, person.held, person.newest(), list(person.times())) == (False, 0, 0, [])
+    assert (person.bare, person.held, person.newest()) == (False, 0, 0)
     assert listed.beside(record.Record(record.EMPTY), NUMBERS[0]).bare is False
     assert listed.beside(record.Record(record.EMPTY), NUMBERS[1]).bare is True
 

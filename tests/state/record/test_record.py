@@ -10,8 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.model.message import UNSIGNED, Category
+from proxy.model.message import UNSIGNED, Breach, Category, Content, Message, Outcome, Sender
+from proxy.model.reasons import RULE_REASONS
 from proxy.model.recipient import CONSENT_REQUEST, ENTRY, Entry, EntryFilter, EntryState, OptOut
+from proxy.policy.evaluation_plan import Cap
+from proxy.policy.limit import Limit
+from proxy.policy.time_windows import Window
 from proxy.state.record import record
 from proxy.state.record.record import EMPTY, ENTRIES_MAX, REPLAY_MAX, Record
 
@@ -215,13 +219,23 @@ picks = st.builds(
     subcategories=st.none() | st.frozensets(st.integers(0, 63)),
     signatures=st.none() | st.frozensets(st.integers(0, 2)),
     providers=st.none() | st.frozensets(st.integers(0, 2)),
-    ports=st.none() | st.frozensets(st.integers(0, 5)),
-    template=st.none() | st.integers(0, 2),
 )
 
 
-@given(steps, picks, st.integers(-DAY, 40 * DAY), st.integers(1, 70))
-def test_a_count_is_what_counting_one_by_one_gives(script, pick, later, enough):
+def cap(pick: EntryFilter, after: int, keys: frozenset[str] = frozenset(("recipient",)), most: int = 1) -> Cap:
+    limit = Limit(most, Window("rolling", NOW - after), keys, "", 1)
+    return Cap(limit, pick, None, Breach("it", 0, Outcome.REJECT, RULE_REASONS["recipient-cap"]), 0)
+
+
+def used(data: bytes, one: Cap, port: int = 0, template: int = 0, enough: int = 9) -> int:
+    sender = Sender("jia", "jia", "1069", "1069", port_hash=port)
+    return one.used(Record(data), Message(sender, 13800210000, Content("", "empty", b"")), template, float(NOW), enough)
+
+
+@given(
+    steps, picks, st.integers(-DAY, 40 * DAY), st.integers(1, 70), st.none() | st.integers(0, 5), st.none() | st.integers(0, 2)
+)
+def test_a_cap_counts_what_counting_one_by_one_gives(script, pick, later, enough, port, template):
     data = apply(EMPTY, timed(script))
     after = NOW + later
 
@@ -233,31 +247,24 @@ def test_a_count_is_what_counting_one_by_one_gives(script, pick, later, enough):
                 (pick.subcategories, one.subcategory),
                 (pick.signatures, one.signature),
                 (pick.providers, one.provider),
-                (pick.ports, one.port),
-                (None if pick.template is None else {pick.template}, one.template),
+                (None if port is None else {port}, one.port),
+                (None if template is None else {template}, one.template),
             ]
         )
 
     slow = sum(one.time > after and fits(one) for one in record.entries(data))
-    assert Record(data).count(after, pick, enough) == min(slow, enough)
-
-
-@given(steps, st.sets(st.integers(0, 2), min_size=1), st.integers(0, 2), st.integers(1, 5))
-def test_marks_that_are_missing_mean_entries_that_are_missing(script, signatures, template, enough):
-    data = apply(EMPTY, timed(script))
-    for pick, marks in (
-        (EntryFilter(signatures=frozenset(signatures)), [one.to_bytes(6, "big") for one in signatures]),
-        (EntryFilter(template=template), [template.to_bytes(4, "big")]),
-    ):
-        if Record(data).count(-1, pick, enough) >= enough:
-            assert Record(data).may_hold(marks, enough)
-    assert not Record(data).may_hold([b"\xfe\xdc\xba\x98\x76\x54"], 1)
+    named = {"port": port, "template": template}
+    keys = frozenset(["recipient", *(name for name, value in named.items() if value is not None)])
+    one = cap(pick, after, keys, enough)
+    assert used(data, one, port or 0, template or 0, enough) == min(slow, enough)
+    message = Message(Sender("jia", "jia", "1069", "1069", port_hash=port or 0), 13800210000, Content("", "empty", b""))
+    assert one.reached(Record(data), message, template or 0, float(NOW)) == (slow >= enough)
 
 
 def test_the_window_is_open_at_its_far_end():
     data = filled(entry(1, NOW - 60), entry(2, NOW))
-    assert Record(data).count(NOW - 60, EntryFilter(), 9) == 1
-    assert Record(data).count(NOW - 61, EntryFilter(), 9) == 2
+    assert used(data, cap(EntryFilter(), NOW - 60)) == 1
+    assert used(data, cap(EntryFilter(), NOW - 61)) == 2
 
 
 def test_the_65th_message_pushes_out_an_otp_before_any_marketing():
@@ -322,7 +329,7 @@ def test_an_unknown_outcome_stays_counted_and_is_found_by_its_fingerprint():
     found = record.find_unknown(data, 0xABC, NOW - 1)
     assert found is not None
     assert (found.id, found.state) == (1, EntryState.UNKNOWN)
-    assert Record(data).count(0, EntryFilter(), 9) == 1
+    assert used(data, cap(EntryFilter(), 0)) == 1
     assert record.find_unknown(data, 0xABD, NOW - 1) is None
     assert record.find_unknown(data, 0xABC, NOW) is None  # too old
     assert record.has_unknown(data)

@@ -131,3 +131,48 @@ def test_two_nodes_that_begin_on_copies_of_one_state_are_both_heard(server: Valk
     assert asyncio.run(run()) == [b"said by node 8", b"said by node 9", b"said by node 10"], (
         "and what node 9 had told once is not told again"
     )
+
+
+def test_a_store_keeps_the_parts_and_the_form_that_it_was_made_with(
+    server: Valkey | Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an earlier version: 16 parts of form 1. A node without a copy learns both from the store, also where part of it was lost."""
+    file, person = tmp_path / "state.db", 13_800_230_000
+    server.cli("flushall")
+
+    def node(number: int, **more: Any) -> Any:
+        return open_store(server.url, secret=SECRET, node=number, deadline_s=10.0, **more)
+
+    async def layout(store: Any, held: bytes) -> str:
+        await store.open()
+        found = (await store.load([person]))[person]
+        assert (found[1][7:] if found[0] > 0 else b"") == held
+        said = f"{store._keys.form} {store._parts}"
+        store.close()
+        return said
+
+    async def run() -> None:
+        with monkeypatch.context() as earlier:
+            earlier.setattr(engine, "FORM", 1)
+            earlier.setattr(engine, "PARTS", 16)
+            old = node(8, local=file)
+            await old.open()
+            refused = record.opt_out(record.EMPTY, OptOut("all", "", int(time.time()), "reply", 0))
+            assert await old.swap([(person, 0, refused)]) == [True]
+            old.checkpoint_now(counted=0, open_from=1, highest_id=1)
+            old.close()
+        assert await layout(node(9), refused[7:]) == "1 16"
+        before = server.cli("dbsize")
+        with pytest.raises(StateError, match=r"made with 16 parts, form 1: this node has 64 \(shared\.parts\)"):
+            await node(9, parts=64).open()
+        assert server.cli("dbsize") == before
+        server.cli("del", "g106:{10}:born")
+        assert await layout(node(10), refused[7:]) == "1 16"
+        server.cli("flushall")
+        assert await layout(node(8, local=file), b"") == "1 16"
+        server.cli("flushall")
+        assert await layout(node(8, local=tmp_path / "new.db"), b"") == "2 256"
+        with pytest.raises(StateError, match=r"made with 256 parts, form 2: this node has 64 \(shared\.parts\)"):
+            await node(8, local=file, parts=64).open()
+
+    asyncio.run(run())

@@ -1,14 +1,11 @@
-"""Compiled functions refuse messages exactly like the Python versions.
-
-Octets, counts and caches are the same, and the Python versions are not called.
-"""
+"""Refusals are the same for submits judged at once and in batches: verdicts, octets, counts and caches."""
 
 from __future__ import annotations
 
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -18,25 +15,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.journal.records import messages
 from proxy.model.message import Category
 from proxy.model.recipient import OptOut
-from proxy.native.loader import PURE
 from proxy.policy.loading.load_rules import load
 from proxy.policy.ruleset import RuleSet
-from proxy.relay import commit as handover_room
 from proxy.relay import refusal_cache
-from proxy.relay.admission import Admission
-from proxy.relay.batching import Batching
-from proxy.relay.multipart.handler import PartHandler
 from proxy.relay.pending_submit import PendingSubmit
-from proxy.relay.submit import Relay
 from proxy.state.record import record
 from proxy.wire import Frame, submit_sm
 from tests.e2e.pdus import pdu
 from tests.examples import examples
-from tests.harness import BEIJING, NOON, SHANGHAI, Harness, submit_each
+from tests.harness import BEIJING, NOON, SHANGHAI, Harness
 from tests.needs import needs
+from tests.relay.test_at_once import without
 
 RULES = """
 lists: {friends: {file: friends.csv}, blocked: {file: blocked.csv}, vip: {file: vip.csv}}
@@ -84,18 +75,6 @@ TEXTS = (
 )  # fmt: skip
 
 
-def pure() -> pytest.MonkeyPatch:
-    """Puts the Python versions in the places of the compiled ones."""
-    patch = pytest.MonkeyPatch()
-    for owner, name, function in (
-        (Batching, "_judge_loaded", "batching_judge_loaded"), (Batching, "_judge_at_once", "batching_judge_at_once"),
-        (Admission, "judge", "admission_judge"),
-    ):  # fmt: skip
-        patch.setattr(owner, name, PURE[function])
-    patch.setattr(Relay, "submit_all", submit_each)
-    return patch
-
-
 @contextmanager
 def loaded_once(rules: RuleSet) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
@@ -115,7 +94,7 @@ def _loaded(rules: str = RULES) -> RuleSet:
 
 @cache
 def sets() -> tuple[RuleSet, RuleSet]:
-    """One state for the compiled versions, one for the Python versions; each persists over all examples."""
+    """One for submits judged at once, one for batches; the state of each persists over all examples."""
     return _loaded(), _loaded()
 
 
@@ -208,16 +187,13 @@ def lived(street: Street, submits: list[tuple[str, int, str, int | None]]) -> tu
 
 
 def both(submits: list[tuple[str, int, str, int | None]], provider: dict[str, str], most: int) -> list[PendingSubmit]:
-    """Runs everything with and without compiled functions; returns the verdicts."""
+    """Runs everything at once and in batches; returns the verdicts."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(refusal_cache, "REFUSALS_MAX", most)
         one, other = (Street(Path(folder), rules, **provider) for rules in sets())
         found = lived(one, submits)
-        without = pure()
-        try:
-            wanted = lived(other, submits)
-        finally:
-            without.undo()
+        without(patch)
+        wanted = lived(other, submits)
     for mine, its in zip(found, wanted, strict=True):
         assert mine == its
     return one.judged
@@ -249,68 +225,3 @@ def test_so_do_weeks_in_which_all_rules_object_many_at_once() -> None:
     said = {rule for rules in found for rule in rules}
     assert {"month", "day", "week", "hour", "minute", "otp", "same", "tried", "told", "few", "brand", "brand-says"} <= said
     assert sum(len(rules) > 2 for rules in found) > 10
-
-
-# ---------------------------------------------------------------------------------------------------------------- without asking
-
-
-AD, OTHER, OTP, NOTICE = TEXTS[0], TEXTS[1], TEXTS[5], TEXTS[7]
-LONG = "【测试】双11优惠券满300减40，满减活动今晚截止，点击领取 拒收请回复R"
-KINDS: dict[str, tuple[list[str], dict[str, int], list[int]]] = {
-    "a ban": ([AD], {"people": BEIJING}, [0x400]),
-    "a person on a list": ([AD], {"people": SHANGHAI + 2, "step": 0}, [0x420]),
-    "a day": ([AD, OTHER, TEXTS[2], TEXTS[2]], {"waits": 100}, [0x410]),
-    "same content in a minute": ([NOTICE, NOTICE, NOTICE], {}, [0x414]),
-    "one-time passwords": ([OTP, OTP], {}, [0x413]),
-    "a standing one, deferred": ([TEXTS[3]], {}, [0x14]),
-    "several at once": ([AD, AD, AD], {}, [0x414]),
-    "in shadow": ([AD, OTHER], {}, []),
-    "a person who refused": ([AD], {"people": SUPPRESSED, "step": 0}, [0x420]),
-    "a long one": ([LONG], {"people": BEIJING, "parts": 2}, [0x400, 0x400]),
-    "a long one, over a day": ([AD, OTHER, TEXTS[2], LONG], {"waits": 100, "parts": 2}, [0x410, 0x410]),
-    "a password for who refused": ([OTP], {"people": SUPPRESSED, "step": 0, "waits": 100}, []),
-}
-
-
-def parts(person: int, text: str, number: int, many: int) -> Iterator[bytes]:
-    size = -(-len(text) // many)
-    for place in range(many):
-        head = bytes((5, 0, 3, 7, many, place + 1)) if many > 1 else b""
-        octets = head + text[place * size : (place + 1) * size].encode("utf-16-be")
-        yield submit_sm(
-            "10690019", str(person), octets, data_coding=8, sequence=10 * number + place, esm_class=0x40 if head else 0
-        )
-
-
-@needs("gcc")
-@pytest.mark.parametrize("kind", KINDS)
-def test_no_pure_function_is_asked(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    texts, where, statuses = KINDS[kind]
-    first, step, waits = where.get("people", SHANGHAI + 100), where.get("step", 1), where.get("waits", 0)
-    street = Street(tmp_path, sets()[0])
-    said = []
-
-    def goes(person: int) -> None:
-        for number, text in enumerate(texts):
-            street.sends("jia", list(parts(person, text, number, where.get("parts", 1) if text is LONG else 1)))
-            street.turns()
-            street.harness.now += waits
-        said.append([one.command_status for one in street.harness.told("jia") if one.command_status])
-
-    goes(first)  # what is known of a text, of a plan, of who objects together
-    street.harness.relay.refusals.clear()
-    for name in (
-        "admission_judge", "batching_judge_loaded",
-    ):  # fmt: skip
-        monkeypatch.setitem(PURE, name, _fails(name))
-    for owner, name in (
-        (messages, "pack_verdict"), (handover_room, "count"), (Admission, "refuse"),
-        (PartHandler, "take"), (PartHandler, "judge"),
-    ):  # fmt: skip
-        monkeypatch.setattr(owner, name, _fails(name))
-    goes(first + step)
-    assert said == [statuses, statuses]
-
-
-def _fails(name: str) -> Callable[..., Any]:
-    return lambda *given, **named: pytest.fail(f"{name} was asked")

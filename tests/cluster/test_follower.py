@@ -1,0 +1,227 @@
+"""The follower attacked: by a gate of another journal, of an old epoch, by names that lead elsewhere, by octets that do not follow."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from pathlib import Path
+
+import pytest
+
+from proxy.cluster import follower_protocol as protocol
+from proxy.cluster.follower import FollowerFolder, FollowerServer
+from proxy.cluster.follower_protocol import FollowerFault, Frames
+from proxy.journal.write_ahead_log import Journal, OsDisk, verify
+
+FIRST = "00000000000000000001.journal"
+
+
+class Peer:
+    """A gate, or what says to be one."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self._frames, self._read = Frames(), list[tuple[int, bytes]]()
+
+    def send(self, *frames: bytes) -> None:
+        self._socket.sendall(b"".join(frames))
+
+    def next(self) -> tuple[int, bytes]:
+        while not self._read:
+            data = self._socket.recv(65536)
+            assert data, "it has hung up"
+            self._read += self._frames.feed(data)
+        return self._read.pop(0)
+
+    def greet(self, wanted: str = "octets", journal: str = "ab" * 16, epoch: int = 1) -> tuple[int, dict[str, object]]:
+        self.send(protocol.fields(protocol.HELLO, {"journal": journal, "epoch": epoch, "for": wanted}))
+        kind, body = self.next()
+        return kind, protocol.content_of(body)
+
+    def refused(self) -> str:
+        kind, body = self.next()
+        assert kind == protocol.REFUSED
+        return str(protocol.content_of(body)["why"])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[FollowerFolder]:
+    found = FollowerFolder(tmp_path / "copy")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def peer(folder: FollowerFolder) -> Iterator[Callable[[], Peer]]:
+    """Makes connections to a follower that runs."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    made: list[Peer] = []
+
+    def connect() -> Peer:
+        made.append(Peer(listener.getsockname()[1]))
+        return made[-1]
+
+    threading.Thread(target=serve, args=(FollowerServer(folder, None), listener), daemon=True).start()
+    yield connect
+    for one in made:
+        one._socket.close()
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+
+
+def serve(server: FollowerServer, listener: socket.socket) -> None:
+    try:
+        server.serve(listener)
+    except OSError:
+        return  # the test has ended
+
+
+def written(folder: Path, groups: int = 3) -> bytes:
+    """A journal's first segment."""
+    journal = Journal(OsDisk(folder))
+    for number in range(groups):
+        journal.append(1, b"%d" % number)
+        journal.write(float(number))
+    journal.close()
+    return (folder / FIRST).read_bytes()
+
+
+def test_octets_are_acknowledged_only_after_they_are_synced(
+    folder: FollowerFolder, peer: Callable[[], Peer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    sync = os.fdatasync
+
+    def noting(file: int) -> None:
+        sync(file)
+        synced.append(os.fstat(file).st_size)
+
+    monkeypatch.setattr(os, "fdatasync", noting)
+    data, gate = written(tmp_path / "journal"), peer()
+    assert gate.greet() == (protocol.WELCOME, {"segment": "", "offset": 0, "digest": ""})
+    for at in range(0, len(data), 50):
+        gate.send(protocol.octets(FIRST, at, data[at : at + 50]))
+        kind, body = gate.next()
+        assert (kind, protocol.count_of(body)) == (protocol.ACK, min(at + 50, len(data)))
+        assert synced[-1] == protocol.count_of(body)
+    assert (folder.journal / FIRST).read_bytes() == data
+    assert verify(OsDisk(folder.journal)).damage is None
+
+
+def test_a_torn_group_is_cut_before_the_gate_is_told_where_the_copy_ends(
+    folder: FollowerFolder, peer: Callable[[], Peer], tmp_path: Path
+) -> None:
+    data, gate = written(tmp_path / "journal"), peer()
+    gate.greet()
+    gate.send(protocol.octets(FIRST, 0, data[:-10]))
+    gate.next()
+    kind, welcome = peer().greet()
+    assert (kind, welcome["segment"]) == (protocol.WELCOME, FIRST)
+    kept = int(str(welcome["offset"]))
+    assert 0 < kept < len(data) - 10
+    assert welcome["digest"] == blake2b(data[:kept], digest_size=16).hexdigest()
+    assert (folder.journal / FIRST).read_bytes() == data[:kept]
+
+
+@pytest.mark.parametrize(
+    ("name", "offset"), [(FIRST, 1), (FIRST, 0), ("00000000000000000009.journal", 8), ("00000000000000000000.journal", 0)]
+)
+def test_octets_that_do_not_follow_are_refused_and_not_written(
+    folder: FollowerFolder, peer: Callable[[], Peer], tmp_path: Path, name: str, offset: int
+) -> None:
+    data, gate = written(tmp_path / "journal"), peer()
+    gate.greet()
+    gate.send(protocol.octets(FIRST, 0, data))
+    gate.next()
+    gate.send(protocol.octets(name, offset, b"x"))
+    assert "do not follow" in gate.refused()
+    assert [path.read_bytes() for path in folder.journal.glob("*.journal")] == [data]
+
+
+def test_a_gate_of_another_journal_and_one_of_an_old_epoch_are_refused(peer: Callable[[], Peer]) -> None:
+    assert peer().greet()[0] == protocol.WELCOME
+    kind, told = peer().greet(journal="cd" * 16)
+    assert (kind, told["fenced"]) == (protocol.REFUSED, False)
+    assert peer().greet(epoch=3)[0] == protocol.WELCOME
+    for wanted in ("octets", "files"):
+        kind, told = peer().greet(wanted, epoch=2)
+        assert (kind, told["fenced"]) == (protocol.REFUSED, True)
+        assert "has epoch 2, and was replaced by one with epoch 3" in str(told["why"])
+
+
+def test_a_node_that_was_replaced_gets_no_acknowledgement_on_the_connection_that_it_still_has(
+    peer: Callable[[], Peer], tmp_path: Path
+) -> None:
+    data, old = written(tmp_path / "journal"), peer()
+    old.greet()
+    assert peer().greet("files", epoch=2)[0] == protocol.WELCOME
+    try:
+        old.send(protocol.octets(FIRST, 0, data))
+    except OSError:
+        return
+    with pytest.raises((AssertionError, OSError)):
+        old.next()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../x",
+        "/etc/x",
+        "revisions/../../x",
+        "revisions",
+        "journal/identity",
+        "journal/epoch",
+        f"journal/../{FIRST}",
+        f"journal/{FIRST}",
+        "x",
+        "",
+    ],
+)
+def test_names_that_lead_elsewhere_are_refused(folder: FollowerFolder, peer: Callable[[], Peer], name: str) -> None:
+    before = sorted(folder.folder.parent.rglob("*"))
+    for frame in (
+        protocol.fields(protocol.FILE, {"path": name, "size": 1, "mtime_ns": 1}) + protocol.frame(protocol.PIECE, b"x"),
+        protocol.fields(protocol.REMOVE, {"paths": [name]}),
+    ):
+        gate = peer()
+        assert gate.greet("files")[0] == protocol.WELCOME
+        gate.send(frame)
+        assert "is no file of a copy" in gate.refused()
+    left = {path.name for path in set(folder.folder.parent.rglob("*")) - set(before)}
+    assert left <= {"identity"}
+
+
+def test_a_state_that_counts_octets_which_are_not_there_is_not_kept(
+    folder: FollowerFolder, peer: Callable[[], Peer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.cluster.follower.STATE_S", 0.0)
+    data, octets, files = written(tmp_path / "journal", 3), peer(), peer()
+    octets.greet()
+    octets.send(protocol.octets(FIRST, 0, data))
+    octets.next()
+    files.greet("files")
+    for behind, kept in ((4, 0), (3, 1)):
+        told = {"path": "state.db", "size": 2, "mtime_ns": 7, "behind": behind}
+        files.send(
+            protocol.fields(protocol.FILE, told), protocol.frame(protocol.PIECE, b"s"), protocol.frame(protocol.PIECE, b"t")
+        )
+        assert protocol.count_of(files.next()[1]) == kept
+        assert (folder.folder / "state.db").exists() == bool(kept)
+
+
+@pytest.mark.parametrize(
+    "data", [b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\0\x04", protocol.frame(protocol.HELLO, b"[]"), b"\xff" * 9]
+)
+def test_what_is_no_gate_is_told_so(peer: Callable[[], Peer], data: bytes) -> None:
+    gate = peer()
+    gate.send(data)
+    assert "not gate106's protocol" in gate.refused()
+
+
+def test_one_process_has_the_folder(folder: FollowerFolder) -> None:
+    with pytest.raises(FollowerFault, match="end it first"):
+        FollowerFolder(folder.folder)

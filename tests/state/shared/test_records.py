@@ -1,0 +1,160 @@
+"""A turn's records cost one call at each primary of a cluster, and a key that has moved costs its own part alone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from proxy.model.message import Category
+from proxy.model.recipient import Entry, OptOut
+from proxy.state import open_store
+from proxy.state.record import record
+from proxy.state.shared.lua_library import SOURCE_ACROSS
+from proxy.state.stores import valkey as engine
+from tests.needs import needs
+from tests.valkey import SECRET, Cluster
+
+pytestmark = needs("valkey")
+PERSONS = range(13_800_240_000, 13_800_240_060)
+REFUSED = record.opt_out(record.EMPTY, OptOut("all", "", 1_764_000_000, "reply", 0))
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    found = Cluster(tmp_path_factory.mktemp("cluster"), 3, replicas=0)
+    yield found
+    found.kill()
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> None:
+    """No call but those of the test."""
+    monkeypatch.setattr(engine, "HOLD_S", 3600.0)
+    cluster.cli("flushall")
+
+
+@asynccontextmanager
+async def opened(cluster: Cluster) -> AsyncIterator[Any]:
+    store = open_store(cluster.url, secret=SECRET, node=1, deadline_s=10.0)
+    await store.open()
+    await until(lambda: store.unwritten == 0)
+    yield store
+    store.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
+async def within(doing: Coroutine[Any, Any, Any]) -> Any:
+    return await asyncio.wait_for(doing, 60)
+
+
+def calls(cluster: Cluster) -> dict[str, int]:
+    rows = [line.split(":calls=") for line in cluster.cli("info", "commandstats").splitlines() if ":calls=" in line]
+    found: dict[str, int] = {}
+    for name, figures in rows:
+        found[name] = found.get(name, 0) + int(figures.split(",")[0])
+    return found
+
+
+async def turn(store: Any, data: bytes) -> None:
+    found = await store.load(PERSONS)
+    assert await store.swap([(person, found[person][0], data) for person in PERSONS]) == [True] * len(PERSONS)
+
+
+def test_a_turn_is_one_swap_at_each_primary_whatever_the_parts(cluster: Cluster) -> None:
+    async def run() -> None:
+        async with opened(cluster) as store:
+            assert len({store._keys.part(person) for person in PERSONS}) > 3
+            await turn(store, REFUSED)
+            cluster.cli("config", "resetstat")
+            await turn(store, record.opt_out(REFUSED, OptOut("all", "", 1_764_000_001, "reply", 0)))
+            assert (calls(cluster)["cmdstat_fcall"], calls(cluster)["cmdstat_get"]) == (3, len(PERSONS))
+
+    asyncio.run(within(run()))
+
+
+def test_a_server_that_allows_no_call_across_slots_gets_one_for_each_part(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It knows no such flag, and refuses the library."""
+    monkeypatch.setattr(engine, "SOURCE_ACROSS", SOURCE_ACROSS.replace("'allow-cross-slot-keys'", "'allow-it-all'"))
+    cluster.cli("function", "flush")
+
+    async def run() -> None:
+        async with opened(cluster) as store:
+            await turn(store, REFUSED)
+            cluster.cli("config", "resetstat")
+            await turn(store, record.opt_out(REFUSED, OptOut("all", "", 1_764_000_001, "reply", 0)))
+            assert calls(cluster)["cmdstat_fcall"] == len({store._keys.part(person) for person in PERSONS})
+            assert all(data[7:] != REFUSED[7:] for _, data in (await store.load(PERSONS)).values())
+
+    asyncio.run(within(run()))
+
+
+def test_a_key_that_has_moved_doubts_its_part_alone_and_is_asked_again(cluster: Cluster) -> None:
+    """The part's slots go to another primary, and back."""
+    first, other = cluster.nodes[0], cluster.nodes[1]
+
+    async def run() -> None:
+        async with opened(cluster) as store:
+            people = range(13_800_250_000, 13_800_260_000)
+            moved = next(person for person in people if store._keys.part(person) == 0)
+            stays = next(person for person in people if store._keys.part(person) == 1)
+            assert await store.swap([(moved, 0, REFUSED), (stays, 0, REFUSED)]) == [True, True]
+            cluster.reshard(64, first, other)
+            found = await store.load([moved, stays])
+            assert found[moved][0] < 0 < found[stays][0]
+            assert found[moved][1][7:] == REFUSED[7:], "the copy's"
+            await until(lambda: store.up and store.unwritten == 0)
+            found = await store.load([moved, stays])
+            assert min(version for version, _ in found.values()) > 0
+            cluster.reshard(64, other, first)
+            again = record.opt_out(REFUSED, OptOut("all", "", int(time.time()), "reply", 0))
+            assert await store.swap([(person, found[person][0], again) for person in (moved, stays)]) == [False, True]
+            assert [store._servers.at[part] is None for part in (0, 1)] == [True, False]
+            await until(lambda: store.up)
+            assert (await store.load([moved]))[moved][0] > 0
+
+    asyncio.run(within(run()))
+
+
+def test_a_bounded_copy_drops_old_records_without_facts_and_the_store_keeps_them(cluster: Cluster) -> None:
+    """Recent ones, and who has refused, stay whatever the bound."""
+    now, people = [1_764_000_000.0], range(13_800_260_000, 13_800_260_300)
+    refused = people[:20]
+
+    async def run() -> None:
+        options: dict[str, Any] = {"secret": SECRET, "node": 1, "deadline_s": 10.0, "persons_max": 100, "now": lambda: now[0]}
+        store = open_store(cluster.url, **options)
+        await store.open()
+        await until(lambda: store.unwritten == 0)
+
+        async def send(some: Sequence[int]) -> None:
+            entry = Entry(int(now[0]), int(now[0]), 0, 1, 1, Category.MARKETING, 0, 0, 0, 0)
+            found = await store.load(some)
+            data = {key: record.add(found[key][1], entry, int(now[0]), 86_400) for key in some}
+            assert all(await store.swap([(key, found[key][0], data[key]) for key in some]))
+
+        opted_out = record.opt_out(record.EMPTY, OptOut("all", "", int(now[0]), "reply", 0))
+        assert all(await store.swap([(key, 0, opted_out) for key in refused]))
+        await send(people[20:200])
+        assert len(store) == 200, "all are recent"
+        now[0] += engine.START_S + 1
+        for _ in range(store._table.buckets // 100 + 1):
+            await send(people[200:])
+        assert all(store.held(key) == record.EMPTY for key in people[20:200])
+        assert all(store.held(key) != record.EMPTY for key in (*refused, *people[200:]))
+        assert len(store) == 120
+        found = await store.load(people)
+        assert all(len(data) > len(record.EMPTY) for _, data in found.values()), "the store has them all"
+        store.close()
+
+    asyncio.run(within(run()))
