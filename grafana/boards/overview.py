@@ -330,18 +330,6 @@ def _record(say: Tongue) -> Iterator[Panel]:
         unit="s", span=3, height=6, steps=((None, RED), (14 * 86400, GREEN)), course=False, empty=say("未用 TLS", "no TLS"),
     )  # fmt: skip
     yield lines(
-        say("事件流未发送", "Event stream, unsent"),
-        say("日志中尚未发送到事件流的记录；0：全部已发送，或未设置 stream。", "Records of the journal that are not sent yet; 0: all are, or there is no stream."),
-        [query(f"gate106_stream_lag_records{{{GATE}}}", "{{instance}}")],
-        unit="short", span=12, height=5,
-    )  # fmt: skip
-    yield lines(
-        say("事件流已发送", "Event stream, sent"),
-        say("每秒得到 Kafka 确认的事件。", "Events a second that Kafka acknowledged."),
-        [query(f"rate(gate106_stream_sent_total{{{GATE}}}[$__rate_interval])", "{{instance}}")],
-        unit=say.per_second, span=12, height=5,
-    )  # fmt: skip
-    yield lines(
         say("其他网关的音讯", "Silence of other gates"),
         say(
             "共享存储：多久没有听到其他网关的退订与停发；超过 30 秒即告警，超过 shared.stale_s 营销暂缓。",
