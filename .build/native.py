@@ -141,14 +141,11 @@ def _staged(root: Path, stage: Path) -> list[Unit]:
     for path, text in declarations(root, sources).items():
         (stage / path).with_suffix(".pxd").write_text(text, encoding="utf-8")
     tools = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("native.py", "declarations.py"))
-    included = b"".join(path.read_bytes() for path in sorted(stage.rglob("*.pxi")))
     units = []
     for path in (*sources, *natives):
         source = path.relative_to(root)
         declared = (stage / source).with_suffix(".pxd")
         read = path.read_bytes() + (declared.read_bytes() if declared.exists() else b"")
-        if path.suffix == ".pyx" and b"\ninclude " in read:
-            read += included
         read += _declarations_of(stage, read) + tools
         name = ".".join(source.with_suffix("").parts)
         units.append(Unit(name, source, blake2b(read, digest_size=16).hexdigest()))

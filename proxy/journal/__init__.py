@@ -5,7 +5,7 @@ In: records of decisions and of what followed. Out: the same records, in order, 
     write_ahead_log.py   appends, writes and syncs records
     segment.py           a segment as bytes: header, records, commit groups
     scan.py              reads and verifies segments; tells a torn tail from damage
-    follower.py          reads a growing journal as far as it is synced
+    tail.py              reads a growing journal as far as it is synced
     sealing.py           encrypts commit groups
     disk.py              stores segments in a directory
     retention.py         removes old segments

@@ -28,9 +28,9 @@ from proxy.archive.secret_keys import ArchiveKeys, KeysError, may_make_keys
 from proxy.archive.stream.events import EventWriter
 from proxy.config import SettingsError, Stream, archive_locations, stream_settings
 from proxy.journal.disk import OsDisk
-from proxy.journal.follower import JournalFollower
 from proxy.journal.scan import JournalError
 from proxy.journal.sealing import KeyRing, SealingError
+from proxy.journal.tail import JournalTail
 from proxy.runtime import atomic_files
 from proxy.runtime.os_errors import in_words
 
@@ -89,7 +89,7 @@ class StreamSender:
         self.position = StreamPosition.load(self._path, identity)
         self._saved, self._saved_s = self.position, 0.0
         self._events = EventWriter(node, identity, keys.person, self.position.rules, texts=settings.texts)
-        self._follower = JournalFollower(disk, self.position.sequence if self.position.sequence >= 0 else None)
+        self._tail = JournalTail(disk, self.position.sequence if self.position.sequence >= 0 else None)
         self._in_flight, self._bytes, self._expired, self._looked = deque[_InFlight](), 0, 0, 0.0
         self._key = str(node).encode()
         self.sent, self.lost = 0, 0
@@ -101,10 +101,10 @@ class StreamSender:
         """Reads, sends and takes acknowledgements; returns whether there may be more to read. CannotStream, JournalError, OSError."""
         if abs(now - self._looked) >= STATUS_S:
             self._looked = now
-            self._follower.skip_before(now - self._settings.keep_days * DAY_S)
+            self._tail.skip_before(now - self._settings.keep_days * DAY_S)
         more = False
         if len(self._in_flight) < IN_FLIGHT_MAX and self._bytes < IN_FLIGHT_BYTES_MAX:
-            for group in islice(self._follower.read(), 100):
+            for group in islice(self._tail.read(), 100):
                 more = True
                 for record in group.records:
                     if record.sequence > self.position.sequence:
@@ -112,11 +112,11 @@ class StreamSender:
                 if len(self._in_flight) >= IN_FLIGHT_MAX or self._bytes >= IN_FLIGHT_BYTES_MAX:
                     break
             if self.position.sequence < 0:
-                begin = self._in_flight[0].sequence - 1 if self._in_flight else self._follower.behind
+                begin = self._in_flight[0].sequence - 1 if self._in_flight else self._tail.behind
                 self.position = self.position._replace(sequence=begin)
-            if not more and 0 < self._follower.read_to < self.position.sequence:  # an older copy of the journal was put back
-                self.position = self.position._replace(sequence=self._follower.read_to)
-                self._follower.behind = self._follower.read_to
+            if not more and 0 < self._tail.read_to < self.position.sequence:  # an older copy of the journal was put back
+                self.position = self.position._replace(sequence=self._tail.read_to)
+                self._tail.behind = self._tail.read_to
         self._note_skipped()
         self._producer.poll(0)
         if not self._in_flight:
@@ -131,10 +131,10 @@ class StreamSender:
 
     def _note_skipped(self) -> None:
         """Counts what is older than ``keep_days``, and what was removed from the journal."""
-        if count := self._follower.skipped - self._expired:
+        if count := self._tail.skipped - self._expired:
             self._expired += count
             self.lost += count
-            self._in_flight.append(_InFlight(self._follower.behind, 0, lost=count))
+            self._in_flight.append(_InFlight(self._tail.behind, 0, lost=count))
 
     def _send(self, record: Any, time_ms: int) -> None:
         event = self._events.event(record, time_ms)

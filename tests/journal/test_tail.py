@@ -7,10 +7,10 @@ import random
 import pytest
 
 from proxy.journal.disk import Disk
-from proxy.journal.follower import JournalFollower
 from proxy.journal.scan import JournalDamaged
 from proxy.journal.sealing import KeyRing
 from proxy.journal.segment import HEADER_BYTES
+from proxy.journal.tail import JournalTail
 from proxy.journal.write_ahead_log import Journal
 from tests.journal.memory_disk import MemoryDisk
 
@@ -22,8 +22,8 @@ def sync(journal: Journal, now: float) -> None:
     journal.mark(now)
 
 
-def read(follower: JournalFollower) -> list[int]:
-    return [record.sequence for group in follower.read() for record in group.records]
+def read(tail: JournalTail) -> list[int]:
+    return [record.sequence for group in tail.read() for record in group.records]
 
 
 @pytest.mark.parametrize("ring", RINGS)
@@ -32,7 +32,7 @@ def test_whatever_is_written_between_is_read_once_and_only_when_it_is_synced(see
     rng, disk = random.Random(seed), MemoryDisk()
     disk.ring = RINGS[ring]
     journal, now = Journal(disk, 0, segment_bytes=5_000), 1_000.0
-    follower, found, claimed = JournalFollower(disk, 0), list[int](), 0
+    tail, found, claimed = JournalTail(disk, 0), list[int](), 0
     for _ in range(60):
         for _ in range(rng.randint(0, 3)):
             for _ in range(rng.randint(1, 5)):
@@ -44,12 +44,12 @@ def test_whatever_is_written_between_is_read_once_and_only_when_it_is_synced(see
         if rng.random() < 0.1:
             now += 3600
         if rng.random() < 0.7:
-            found += read(follower)
+            found += read(tail)
             assert claimed <= (found[-1] if found else 0) <= journal.synced
         if rng.random() < 0.1:
-            follower = JournalFollower(disk, found[-1] if found else 0)
+            tail = JournalTail(disk, found[-1] if found else 0)
     sync(journal, now)
-    found += read(follower)
+    found += read(tail)
     assert found == list(range(1, journal.written + 1))
 
 
@@ -60,7 +60,7 @@ def test_a_group_that_is_larger_than_a_piece_is_read() -> None:
         journal.append(8, bytes(250_000))
     journal.write(1.0)
     sync(journal, 1.0)
-    assert read(JournalFollower(disk, 0)) == [1, 2, 3, 4, 5]
+    assert read(JournalTail(disk, 0)) == [1, 2, 3, 4, 5]
 
 
 def test_a_reader_that_stops_amid_a_piece_goes_on_there() -> None:
@@ -70,9 +70,9 @@ def test_a_reader_that_stops_amid_a_piece_goes_on_there() -> None:
         journal.append(8, b"x")
         journal.write(1.0)
     sync(journal, 1.0)
-    follower = JournalFollower(disk, 2)
-    assert next(iter(follower.read())).last == 3
-    assert read(follower) == [4, 5, 6]
+    tail = JournalTail(disk, 2)
+    assert next(iter(tail.read())).last == 3
+    assert read(tail) == [4, 5, 6]
 
 
 def test_a_segment_that_is_damaged_is_told_and_not_passed_over() -> None:
@@ -86,7 +86,7 @@ def test_a_segment_that_is_damaged_is_told_and_not_passed_over() -> None:
     data = bytearray(disk.read(name))
     data[HEADER_BYTES + 40] ^= 1
     disk.rewrite(name, 0, bytes(data))
-    follower = JournalFollower(disk, 0)
+    tail = JournalTail(disk, 0)
     with pytest.raises(JournalDamaged, match=name):
-        read(follower)
-    assert follower.behind == 1
+        read(tail)
+    assert tail.behind == 1

@@ -23,7 +23,7 @@ class _OpenSegment(NamedTuple):
     header: SegmentHeader
 
 
-class JournalFollower:
+class JournalTail:
     def __init__(self, disk: Disk, behind: int | None) -> None:
         """``behind``: the last record that is not needed; None: it begins with whatever is there."""
         self.behind = behind or 0
