@@ -16,7 +16,7 @@ from proxy.console.page import Page, PageRequest
 from proxy.desk.today.counters_operations import ROWS_MAX
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
-from proxy.policy.time_windows import local
+from proxy.policy.time_windows import DAY_S, local
 
 page = Page("today", "/", wants=Permission.SEE, place=10)
 
@@ -155,8 +155,9 @@ async def compared(request: PageRequest) -> Response:
 
 def _table(found: dict[str, Any]) -> dict[str, Any]:
     days = found["days"]
+    whole = found["until"] - days[0]["since"] >= DAY_S
     return {
-        "until": local(found["until"])[11:16], "days": [local(one["since"])[5:10] for one in days], "rows": _rows(days),
+        "until": "" if whole else local(found["until"])[11:16], "days": [local(one["since"])[5:10] for one in days], "rows": _rows(days),
         "reasons": list(days[0]["reasons"].items())[:REASONS_SHOWN],
     }  # fmt: skip
 
