@@ -84,6 +84,14 @@
     }
   }, true);
 
+  // A form whose file was previewed is previewed again when another field of it changes.
+  document.addEventListener("change", function (event) {
+    const field = event.target;
+    const file = field.form && field.form.querySelector("input[name=file]");
+    const preview = file && file.files.length && field.form.querySelector("button[hx-post][hx-target='#seen']");
+    if (preview && !["file", "proof", "why"].includes(field.name) && !field.closest("#seen")) preview.click();
+  });
+
   // Editors: the textarea becomes an editor that marks what the check beside it found; a button that names a line leads to it.
   function plain(text) { // where the editor's script did not come: the textarea itself
     return {
