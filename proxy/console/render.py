@@ -99,7 +99,9 @@ def _environment(shared: Translator, versions: Mapping[str, str]) -> Environment
         loader=FileSystemLoader([*sorted(FEATURES.iterdir()), HERE / "templates"]), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
-    found.filters.update(count=count, moment=moment, day=day, clean=clean, without_options=without_options, without_account=without_account)
+    found.filters.update(
+        count=count, moment=moment, day=day, clean=clean, without_options=without_options, without_account=without_account
+    )
     found.globals.update(
         t=shared, lang=shared.language, share=share, spark=_drawn(inline_charts.spark), columns=_drawn(inline_charts.columns),
         bar=_drawn(inline_charts.bar), static=lambda name: f"/static/{name}?v={versions[name]}", address=address,

@@ -103,7 +103,9 @@ async def case(request: PageRequest, problem: str = "", whole: str = "") -> Resp
 def _why(event: Mapping[str, Any]) -> str:
     """The reason of an event, without the digest of an answer and the record id of a match."""
     said = str(event["why"])
-    return said.partition(": ")[2] if event["what"] == "matched" else without_digest(said) if event["what"] == ANSWERED else said
+    return (
+        said.partition(": ")[2] if event["what"] == "matched" else without_digest(said) if event["what"] == ANSWERED else said
+    )
 
 
 @page.post("case/{id}/whole", wants=Permission.WHOLE, again=case)

@@ -433,7 +433,8 @@ def _penalties(month: MonthReport, desk: DeskFacts) -> Table:
         ended = min(one["until"], one["ended"] or one["until"])
         if one["since"] and one["since"] < month.until and ended > month.since:
             rows.append((
-                str(one["id"]), _bearer(one), _word(one["step"]), local(one["since"])[:10], local(ended)[:10], _word(one["state"]), one["basis"],
+                str(one["id"]), _bearer(one), _word(one["step"]), local(one["since"])[:10], local(ended)[:10], _word(one["state"]),
+                one["basis"],
             ))  # fmt: skip
     heads = (
         Bilingual("penalty", "编号"), Bilingual("of", "对象"), Bilingual("step", "处罚"), Bilingual("from", "起"), Bilingual("to", "止"),

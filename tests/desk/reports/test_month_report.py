@@ -256,7 +256,10 @@ def test_complaints_due_dates_penalties_and_ports_are_exact_and_add_up() -> None
 
 
 def test_a_penalty_of_one_signature_names_it_in_chinese() -> None:
-    (penalty, *_), whose = desk().penalties, {"of": "jia and signature 青禾", "provider": "jia", "by": "signature", "value": "青禾"}
+    (penalty, *_), whose = (
+        desk().penalties,
+        {"of": "jia and signature 青禾", "provider": "jia", "by": "signature", "value": "青禾"},
+    )
     tables = month_of(1, desk=desk(penalties=[{**penalty, **whose}])).tables()
     assert [in_language(row[1], "zh") for row in of_name(tables, "penalties").rows] == ["签名 青禾 (jia)"]
 
