@@ -87,7 +87,7 @@
   // A form whose file was previewed is previewed again when another field of it changes.
   document.addEventListener("change", function (event) {
     const field = event.target;
-    const file = field.form && field.form.querySelector("input[name=file]");
+    const file = field.form && field.form.querySelector("input[type=file][name=file]");
     const preview = file && file.files.length && field.form.querySelector("button[hx-post][hx-target='#seen']");
     if (preview && !["file", "proof", "why"].includes(field.name) && !field.closest("#seen")) preview.click();
   });
