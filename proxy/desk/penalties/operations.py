@@ -230,7 +230,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
 
 @command(
     "penalty write-letter",
-    Program(at="penalty/letter", permission=Permission.TAKE_OUT, out="--out", media=PDF),
+    Program(at="penalty/letter", permission=Permission.LOOK, out="--out", media=PDF),
     example="gate106 penalty write-letter 3 --out letter-jia.pdf",
 )
 def letter(
