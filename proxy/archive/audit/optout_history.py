@@ -282,7 +282,7 @@ def _person_changed(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
     if change.event == "erased":
         forgotten = OptOut("all", "", int(change.time), "officer", 0)
         found.stands = {key(forgotten): forgotten}
-        details, ends = {"scope": "all", "value": "", "source": "officer"}, "; a keyed hash stays, and stops all marketing"
+        details, ends = {"scope": "all", "value": "", "source": "erased"}, "; a keyed hash stays, and stops all marketing"
         _add_order(found, change.time, "stopped", ("forgotten, ",), details, change.who, change.why, ends=ends)
         return
     over = [place for place, one in found.stands.items() if one.time < change.before]

@@ -84,6 +84,22 @@
     }
   }, true);
 
+  // A form whose file was previewed is previewed again when another field of it changes.
+  document.addEventListener("change", function (event) {
+    const field = event.target;
+    const file = field.form && field.form.querySelector("input[type=file][name=file]");
+    const preview = file && file.files.length && field.form.querySelector("button[hx-post][hx-target='#seen']");
+    if (preview && !["file", "proof", "why"].includes(field.name) && !field.closest("#seen")) preview.click();
+  });
+
+  // A time to which messages are put off says that they are put off.
+  document.addEventListener("change", function (event) {
+    const fields = event.target.form ? event.target.form.elements : {};
+    if (!fields.defer_until || !fields.then) return;
+    if (event.target.name === "defer_until" && event.target.value) fields.then.value = "defer";
+    if (event.target.name === "then" && event.target.value === "reject") fields.defer_until.value = "";
+  }, true);
+
   // Editors: the textarea becomes an editor that marks what the check beside it found; a button that names a line leads to it.
   function plain(text) { // where the editor's script did not come: the textarea itself
     return {

@@ -71,5 +71,10 @@ def answer_of(case: Mapping[str, Any]) -> tuple[str, str]:
     return "", ""
 
 
+def without_digest(why: str) -> str:
+    """What an event of an answer says, for people: the file's name and the reason."""
+    return _NOTED.sub(r"\1: ", why, count=1)
+
+
 def _folder(archive: Path) -> Path:
     return archive / "case-answers"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from proxy.i18n.catalog import in_language
 from proxy.i18n.labels import CASES
 from proxy.journal.records.complaints import OPEN
 from proxy.model.redact import csv_cell
@@ -21,9 +22,9 @@ HEADINGS: Mapping[str, str] = {
     "answer by": "答复期限", "answered": "答复时间", "measures": "处理措施",
 }  # fmt: skip
 MEASURES: Mapping[str, str] = {
-    "forwarded": "已转办通道商", "suppressed": "已停止向投诉人发送营销", "stopped": "已停发该批短信", "proposed": "已提出处罚建议",
+    "forwarded": "已转办通道商", "suppressed": "已停止向投诉人发送营销（{}）", "stopped": "已停发该批短信", "proposed": "已提出处罚建议",
 }  # fmt: skip
-"""What was done because of a case."""
+"""What was done because of a case; of whose marketing, and until when."""
 
 
 def headings(language: str) -> tuple[str, ...]:
@@ -33,13 +34,25 @@ def headings(language: str) -> tuple[str, ...]:
 def row(case: Mapping[str, Any], language: str) -> list[object]:
     events = case["events"]
     last = next((event for event in reversed(events) if event["what"] == case["state"]), events[-1])
-    done = dict.fromkeys(event["what"] for event in events if event["what"] in MEASURES)
-    chinese, why = language == "zh", "" if case["state"] == OPEN else last["why"]
+    chinese = language == "zh"
+    done = dict.fromkeys(_measure(event, chinese) for event in events if event["what"] in MEASURES)
+    why = "" if case["state"] == OPEN else last["why"]
     words = (
-        case["reference"], case["source"], case["to"], format_time(case["at"]), CASES[case["state"]] if chinese else case["state"],
-        case["provider"], case["port"], case["signature"], case["message"], format_time(case["decided"]), why, case["sender"],
-        case["text"], format_time(case["came"]), last_day(case["forward_by"]), format_time(case["forwarded"]),
-        last_day(case["answer_by"]), format_time(case["answered"]),
-        "；".join(MEASURES[one] for one in done) if chinese else "; ".join(done),
+        case["reference"], case["source"], case["to"], _time(case["at"]), CASES[case["state"]] if chinese else case["state"],
+        case["provider"], case["port"], case["signature"], case["message"], _time(case["decided"]), why, case["sender"],
+        case["text"], _time(case["came"]), last_day(case["forward_by"]), _time(case["forwarded"]),
+        last_day(case["answer_by"]), _time(case["answered"]),
+        ("；" if chinese else "; ").join(done),
     )  # fmt: skip
     return [case["id"], *map(csv_cell, words)]
+
+
+def _time(at: float) -> str:
+    return format_time(at) if at else ""
+
+
+def _measure(event: Mapping[str, Any], chinese: bool) -> str:
+    what, scope = event["what"], event["why"] if event["what"] == "suppressed" else ""
+    if chinese:
+        return MEASURES[what].format(in_language(scope, "zh"))
+    return f"{what} ({scope})" if scope else str(what)

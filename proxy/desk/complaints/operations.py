@@ -45,7 +45,7 @@ from proxy.operations.parameters import Amount, Choice, Flag, Id, Integer, Reaso
 from proxy.operations.schemas import SharedSchema, record_fields
 from proxy.operations.terminal import event_line, format_time, last_day, note, table_lines
 from proxy.policy.registries.holidays import Holidays
-from proxy.policy.time_windows import DAY_S, OFFSET_S, month_span
+from proxy.policy.time_windows import DAY_S, OFFSET_S, local, month_span
 from proxy.state.record.packed_facts import SCOPES
 
 LISTED_MAX = 1000
@@ -431,7 +431,8 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         if gate.relay.journal_down:
             raise CommandRefused(f"{gate.relay.journal_down}: nothing was done")
         now = gate.now()
-        beside = DeskEvent(now, "suppressed", who, f"{refusal.scope} {refusal.value}".rstrip())
+        ends = f", until {local(refusal.expiry)[:16]}" if refusal.expiry else ""
+        beside = DeskEvent(now, "suppressed", who, f"{refusal.scope} {refusal.value}".rstrip() + ends)
         body = book.begin(case.id, state, now, who, why, beside, of=of, provider=provider)
 
         def written() -> None:

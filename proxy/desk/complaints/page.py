@@ -5,16 +5,18 @@ Never: a message taken for the one that was meant unless a person says so; a who
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from starlette.responses import Response
 
 from proxy.console import forms
 from proxy.console.page import Page, PageRequest, whole_number
-from proxy.desk.complaints.answer_files import answer_of
+from proxy.desk.complaints.answer_files import answer_of, without_digest
 from proxy.desk.complaints.operations import FINDINGS, STOPPED_BY, Complaints
-from proxy.journal.records.complaints import STATES
+from proxy.journal.records.complaints import ANSWERED, STATES
 from proxy.journal.records.penalties import LADDER
 from proxy.model.roles import Permission
 
@@ -94,8 +96,16 @@ async def case(request: PageRequest, problem: str = "", whole: str = "") -> Resp
     return request.render(
         "complaints_case.html", one=answer, problem=problem, penalties=penalties, ladder=LADDER, shares=SHARES,
         decisions=request.choices("case", FINDINGS), scopes=scopes, untils=UNTIL, stops=STOPS, lasts=PENALTIES, campaign=campaign,
-        withins=WITHIN, whole=whole,
+        withins=WITHIN, whole=whole, events=[{**event, "why": _why(event)} for event in answer["events"]],
     )  # fmt: skip
+
+
+def _why(event: Mapping[str, Any]) -> str:
+    """The reason of an event, without the digest of an answer and the record id of a match."""
+    said = str(event["why"])
+    return (
+        said.partition(": ")[2] if event["what"] == "matched" else without_digest(said) if event["what"] == ANSWERED else said
+    )
 
 
 @page.post("case/{id}/whole", wants=Permission.WHOLE, again=case)
@@ -169,7 +179,9 @@ async def answer_file(request: PageRequest) -> Response:
     name, _ = answer_of(await request.ask("complaint.show", id=number))
     argv = ["complaint", "take-answer", number, f"--why={why}", "--json"]
     ending = Path(name).suffix if Path(name).suffix.isascii() else ""
-    return await forms.download_of(request, f"case-{number}-answer{ending}", lambda out: [*argv, f"--out={out}"])
+    answered = await forms.download_of(request, f"case-{number}-answer{ending}", lambda out: [*argv, f"--out={out}"])
+    answered.headers["Content-Disposition"] += f"; filename*=UTF-8''{quote(name)}"
+    return answered
 
 
 forms.add_buttons(page, Complaints, case)

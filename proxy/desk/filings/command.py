@@ -69,7 +69,9 @@ def import_(
 
 def _counted(sheet: FilingFile, *, would: bool) -> list[str]:
     said = "; ".join(f"{table}: {sheet.added[table]} new, {sheet.changed[table]} changed" for table in sheet.added)
-    return [f"{sheet.name}: {sheet.read} rows; {'would be ' if would and said else ''}{said or 'nothing changes'}"]
+    if not said:
+        return [f"{sheet.name}: {sheet.read} rows; nothing changes"]
+    return [f"{sheet.name}: {sheet.read} rows; would be {said}" if would else f"{sheet.name}: {sheet.read} rows; {said}"]
 
 
 @command(

@@ -18,7 +18,7 @@ from proxy.desk.reports.cell_suppression import ALL, columns_together, hidden_in
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT, SPEEDS, UNREAD, DayReport
 from proxy.desk.reports.disclosure_control import LEAST
 from proxy.desk.reports.report_text import UNKNOWN
-from proxy.i18n.labels import CASES, PENALTIES, REASONS, STEPS
+from proxy.i18n.labels import CASES, PENALTIES, REASONS, SCOPES, STEPS
 from proxy.i18n.phrases import NOTHING, WORDS, Bilingual, in_language, joined
 from proxy.journal.records.complaints import STATES
 from proxy.policy.time_windows import local
@@ -433,7 +433,8 @@ def _penalties(month: MonthReport, desk: DeskFacts) -> Table:
         ended = min(one["until"], one["ended"] or one["until"])
         if one["since"] and one["since"] < month.until and ended > month.since:
             rows.append((
-                str(one["id"]), one["of"], _word(one["step"]), local(one["since"])[:10], local(ended)[:10], _word(one["state"]), one["basis"],
+                str(one["id"]), _bearer(one), _word(one["step"]), local(one["since"])[:10], local(ended)[:10], _word(one["state"]),
+                one["basis"],
             ))  # fmt: skip
     heads = (
         Bilingual("penalty", "编号"), Bilingual("of", "对象"), Bilingual("step", "处罚"), Bilingual("from", "起"), Bilingual("to", "止"),
@@ -441,6 +442,14 @@ def _penalties(month: MonthReport, desk: DeskFacts) -> Table:
     )  # fmt: skip
     total = (Bilingual(f"total: {len(rows)}", f"合计 {len(rows)} 件"), *[""] * (len(heads) - 1))
     return Table("penalties", Bilingual("Penalties in force in the month", "本月在效的处罚"), heads, rows, total)
+
+
+def _bearer(one: Mapping[str, Any]) -> Cell:
+    """Whom a penalty is against: a provider, one of its signatures, …"""
+    if not one.get("by"):
+        return str(one["of"])
+    whose = f" ({one['provider']})" if one["provider"] else ""
+    return Bilingual(one["of"], f"{SCOPES[one['by']]} {one['value']}{whose}")
 
 
 def _dead_ports(desk: DeskFacts, at: str) -> Table:

@@ -276,7 +276,8 @@ def _shorter(request: PageRequest, one: rule_wizard.WizardForm, now: str) -> str
     if not (left_s := rule_wizard.shorter_s(one, now)):
         return request.t("trial_runs", since=one.since)
     spell = time_windows.spell_in_chinese if request.lang == "zh" else time_windows.spell
-    days_s, rest_s = left_s // DAY_S * DAY_S, left_s % DAY_S
+    days_s = left_s // DAY_S * DAY_S if left_s >= 2 * DAY_S else 0  # one day is spelt as 24 h
+    rest_s = left_s - days_s
     left = " ".join(spell(part_s) for part_s in (days_s, rest_s // HOUR_S * HOUR_S, 0 if days_s else rest_s % HOUR_S) if part_s)
     return request.t("trial_shorter", since=one.since, left=left, chosen=request.t(f"trial_{one.trial}"))
 

@@ -16,7 +16,7 @@ from proxy.console.page import Page, PageRequest
 from proxy.desk.today.counters_operations import ROWS_MAX
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
-from proxy.policy.time_windows import local
+from proxy.policy.time_windows import DAY_S, local
 
 page = Page("today", "/", wants=Permission.SEE, place=10)
 
@@ -44,6 +44,7 @@ COMPARED = {
 WAITS = "waits for a second person"
 """What notes say of tasks that the page lists itself."""
 ORDER = re.compile(r"((stop|suspension|throttle|shadow|drain)-[0-9]+)(：|: )(.*)", re.DOTALL)
+PENALTY = re.compile(r"\bpenalty-([0-9]+)")
 KEPT_OUT = "rules: the folder's set"
 """How the note begins that the page has words of its own for."""
 
@@ -85,12 +86,12 @@ async def waits(request: PageRequest) -> Response:
     )  # fmt: skip
 
 
-def _note(request: PageRequest, said: str) -> tuple[str, str]:
-    """(what the gate says, an order's kind in words; the order's id or nothing)."""
+def _note(request: PageRequest, said: str) -> str:
+    """What the gate says; an order's kind and a penalty in words instead of their ids."""
     text = request.t.in_language(ACCOUNT.sub("", said))
-    if (order := ORDER.fullmatch(text)) is None:
-        return text, ""
-    return request.t.of("order", order[2]) + order[3] + order[4], order[1]
+    if (order := ORDER.fullmatch(text)) is not None:
+        text = request.t.of("order", order[2]) + order[3] + order[4]
+    return PENALTY.sub(lambda found: request.t("penalty", number=found[1]), text)
 
 
 async def tasks(request: PageRequest, proposed: dict[str, Any] | None) -> list[Task]:
@@ -155,8 +156,9 @@ async def compared(request: PageRequest) -> Response:
 
 def _table(found: dict[str, Any]) -> dict[str, Any]:
     days = found["days"]
+    whole = found["until"] - days[0]["since"] >= DAY_S
     return {
-        "until": local(found["until"])[11:16], "days": [local(one["since"])[5:10] for one in days], "rows": _rows(days),
+        "until": "" if whole else local(found["until"])[11:16], "days": [local(one["since"])[5:10] for one in days], "rows": _rows(days),
         "reasons": list(days[0]["reasons"].items())[:REASONS_SHOWN],
     }  # fmt: skip
 

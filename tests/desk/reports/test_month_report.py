@@ -251,8 +251,17 @@ def test_complaints_due_dates_penalties_and_ports_are_exact_and_add_up() -> None
         table = of_name(tables, name)
         assert all(whole(row[1:6]) == row[6] for row in (*table.rows, table.total)), name
         assert table.total[6] == 8
-    assert [row[0] for row in of_name(tables, "penalties").rows] == ["3"]
+    assert [row[:2] for row in of_name(tables, "penalties").rows] == [("3", "jia")]
     assert [row[:4] for row in of_name(tables, "dead_ports").rows] == [("1069001", "jia", "dead", 90)]
+
+
+def test_a_penalty_of_one_signature_names_it_in_chinese() -> None:
+    (penalty, *_), whose = (
+        desk().penalties,
+        {"of": "jia and signature 青禾", "provider": "jia", "by": "signature", "value": "青禾"},
+    )
+    tables = month_of(1, desk=desk(penalties=[{**penalty, **whose}])).tables()
+    assert [texts(row, "zh")[1] for row in of_name(tables, "penalties").rows] == ["签名 青禾 (jia)"]
 
 
 def test_it_is_written_in_chinese_and_english_and_a_name_stays_a_text() -> None:
