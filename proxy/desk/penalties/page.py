@@ -94,7 +94,7 @@ async def approve(request: PageRequest) -> Response:
 forms.add_buttons(page, Penalties, one)
 
 
-@page.post("one/{id}/letter", wants=Permission.LOOK)
+@page.post("one/{id}/letter", wants=Permission.TAKE_OUT)
 async def letter(request: PageRequest) -> Response:
     """The letter to the provider, with its valid complaints as annex: numbers are masked."""
     number = request.path("id")
