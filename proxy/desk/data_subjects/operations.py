@@ -311,8 +311,8 @@ class DataSubjects(
                     "until": 0,
                 },
                 {
-                    "what": f"when, of which kind and from whom the last {record.Record(after).held} messages were, for caps",
-                    "what_zh": f"最近 {record.Record(after).held} 条短信的时间、类别和发送方, 用于限制条数",
+                    "what": f"when and of which kind the last {record.Record(after).held} messages were, for caps",
+                    "what_zh": f"最近 {record.Record(after).held} 条短信的时间和类别, 用于限制条数",
                     "why": "limits per person hold for who was forgotten, too",
                     "why_zh": "每人收信条数的限制对已删除的人同样有效",
                     "until": newest + window_s if newest else now,
