@@ -305,6 +305,8 @@ def test_a_ban_from_next_week_is_the_same_to_its_author_approver_and_provider(de
     revision = re.search(r"base=(\w{16})", lin.get("/proposal").text)
     assert revision is not None
     lin.post("/proposal/approve", revision=revision[1])
+    told = re.sub(r"<[^>]*>", "", desk("jia").get("/own/rules").text.partition("最近的变更")[2])
+    assert ("已不生效的规则 取消" in told, "ban-" in told, "desk.yaml" in told) == (True, False, False), told
     history = chen.get("/rules/history").text
     assert history.count("不再需要") == 2, "of what was proposed, and of what was approved"
     options = re.findall(r'<option value="(\w{16})">(.*?)</option>', history)
