@@ -18,7 +18,7 @@ from proxy.operations.terminal import format_time, last_day
 Rows = Iterable[Sequence[object]]
 KNOWN: Mapping[str, str] = {**WORDS, **REASONS, **CASES, **CONSENTS}
 HEADINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "Your last messages, kept for caps": ("您收到的短信（用于限制条数的最近记录）", ("时间", "类别", "发送方")),
+    "Messages that you got lately": ("您最近收到的短信", ("时间", "类别", "发送方")),
     "What you refused": ("您拒收的", ("自", "拒收谁", "方式", "状态")),
     "What you agreed to": ("您同意的", ("同意日期", "广告主", "类别", "至", "来源", "状态")),
     "What you took back": ("您撤回的同意", ("时间", "广告主", "类别")),
@@ -29,7 +29,7 @@ HEADINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 """Sections: the Chinese heading, and the heads of the columns; the English ones are below."""
 HEADS: Mapping[str, tuple[str, ...]] = {
-    "Your last messages, kept for caps": ("at", "kind", "of"), "What you refused": ("since", "whom", "how", "state"),
+    "Messages that you got lately": ("at", "kind", "of"), "What you refused": ("since", "whom", "how", "state"),
     "What you agreed to": ("on", "whose", "kind", "until", "where", "state"), "What you took back": ("at", "whose", "kind"),
     "Who asked for your consent": ("of",), "Replies that a person still reads": ("at", "port", "text"),
     "Your complaints": ("at", "source", "reference", "about", "decision"),
@@ -46,7 +46,7 @@ def page(answer: Mapping[str, Any], language: str) -> str:
     about, anybody, any_kind = ("about_zh", "任何广告主", "全部类别") if chinese else ("about", "any advertiser", "all kinds")
     over, holds = ("已过期", "有效") if chinese else ("over", "in force")
     sections: dict[str, Rows] = {
-        "Your last messages, kept for caps": (
+        "Messages that you got lately": (
             (format_time(one["at"]), word(one["subcategory"] or one["category"]), one[about]) for one in answer["received"]
         ),
         "What you refused": (

@@ -214,7 +214,7 @@ def test_a_person_gets_a_copy_in_chinese(world: World) -> None:
     with zipfile.ZipFile(io.BytesIO(taken.content)) as packed:
         page = packed.read("person.html").decode()
     text = re.sub(r"<style.*?</style>|<[^>]*>", " ", page, flags=re.DOTALL)
-    assert "您收到的短信" in text
+    assert "您最近收到的短信" in text
     assert "上海" in text
     assert not re.search(r"[a-z]{4,}", text), "no foreign word but names"
     assert Browser(world, "lin").post("/requests/copy", to=carl, why="x").status_code == 403
