@@ -93,7 +93,9 @@ async def rules(request: PageRequest) -> Response:
     changes = [
         one
         | {
-            "rules": [change | {"say": says.get(change["name"], "")} for change in map(in_words, one["rules"]) if change["rule"]],
+            "rules": [
+                change | {"say": says.get(change["name"], "")} for change in map(in_words, one["rules"]) if change["rule"]
+            ],
             "more": sum(int(found[1].replace(",", "")) for found in map(MORE.match, one["rules"]) if found),
         }
         for one in answer["changes"]

@@ -50,7 +50,9 @@ async def sheet(request: PageRequest) -> Response:
         if NOTHING not in str(error):
             raise
         return request.part("sheet", day=day, one=None)
-    return request.part("sheet", day=day, one=report, hours=_hours(report), tables=_tables(report), titles=await _titles(request))
+    return request.part(
+        "sheet", day=day, one=report, hours=_hours(report), tables=_tables(report), titles=await _titles(request)
+    )
 
 
 async def _titles(request: PageRequest) -> dict[str, str]:
