@@ -100,6 +100,11 @@ def use_language(language: str | None) -> None:
     _Printed.asked = checked_language(language) if language is not None else ""
 
 
+def asked_language() -> str:
+    """The language of ``--lang``; empty where nothing was asked for."""
+    return _Printed.asked
+
+
 def print_for_programs() -> None:
     """Prints in English whatever is asked for: the console translates it for its reader."""
     _Printed.for_programs = True

@@ -104,7 +104,7 @@ class BacktestResult:
     from_store: bool = False
     """Whether what people had refused was taken from the store."""
     to_come: tuple[str, ...] = ()
-    """Rules that are active at no moment of it, and will be later."""
+    """Rules, switched on, that are active at no moment of it, and will be later."""
     as_begun: tuple[str, ...] = ()
     """Rules that were judged as if they had begun before, and were on trial no more."""
     says: Mapping[str, str] = field(default_factory=dict)
@@ -200,7 +200,8 @@ def backtest(request: BacktestRequest, processes: int = 1, progress: Callable[[f
         raise CannotBacktest(f"{request.journals[0][0]}: the journal is empty")
     return BacktestResult(
         request, rules.revision, span.in_force, found, since, span.ends, span.begins, span.whole, time.monotonic() - began, shares,
-        unknown, window_s(rules), from_store, tuple(one.id for one in rules.rules if is_to_come(one.when, since, span.ends)),
+        unknown, window_s(rules), from_store,
+        tuple(one.id for one in rules.rules if one.mode != "off" and is_to_come(one.when, since, span.ends)),
         as_begun, {one.id: one.say for one in rules.rules if one.say},
     )  # fmt: skip
 

@@ -269,7 +269,7 @@ class DataSubjects(
             await gate.safe(sequence)
             return {"to": str(Number(to)), **outcome, "request": request.id}
         gate.erasure_requests.check_new(to)
-        await suppress.change_record(gate, to, (OptOut("all", "", int(now), "hotline", 0),), None, call.who, why)
+        await suppress.suppress(gate, to, OptOut("all", "", int(now), "hotline", 0), call.who, why)
         gate.relay.refusals.forget(to)
         request, sequence = gate.erasure_requests.propose(to, call.asker.name, call.who, why, now)
         await gate.safe(sequence)

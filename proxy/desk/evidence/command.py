@@ -50,7 +50,7 @@ def pack(
     wanted = answer["message"] if answer is not None else message
     if not wanted:
         fail(f"case {case} is matched to no message yet (gate106 complaint match {case})")
-    settings, found, rules = inquiry_of(wanted, config, journal, None)
+    settings, found, rules = inquiry_of(wanted, config, journal, None, control)
     place = f"{settings.node}:{found.target.sequence}"
     record_access(settings, control, "evidence pack", f"message {place}", why=why, unmasked=unmasked)
     data, proof = pack_contents.make_pack(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from proxy.archive.segment_index import shared_index
-from proxy.config import Settings
+from proxy.config import Settings, every_worker
 from proxy.desk.backtest.commit_groups import JournalGroup, groups_of, groups_up_to
 from proxy.desk.backtest.environment import Senders
 from proxy.desk.explain import message_explanation_text
@@ -15,6 +15,7 @@ from proxy.desk.explain.message_explanation import Inquiry, inquire
 from proxy.desk.explain.message_lookup import FOUND_MAX, PLACE, FoundMessage, find_messages
 from proxy.desk.suppression.signature_search import JournalSignatures
 from proxy.journal.disk import OsDisk
+from proxy.operations.client import CannotAsk, ask
 from proxy.operations.files.journal_access import disk_of, gates_of, reading, record_access
 from proxy.operations.terminal import fail, format_time, note, print_answer, settings_of, store_of
 from proxy.policy.loading.load_rules import load
@@ -32,7 +33,7 @@ def explain_message(
     is masked."""
     if why is not None and not why.strip():
         fail("--unmasked: say --why: the journal keeps who saw a whole number, and why")
-    settings, found, _ = inquiry_of(wanted, config, journal, rules)
+    settings, found, _ = inquiry_of(wanted, config, journal, rules, control)
     whole = why is not None and bool(found.verdict.recipient)
     if whole:
         place = f"{settings.node}:{found.target.sequence}"
@@ -44,13 +45,13 @@ def explain_message(
 
 
 def inquiry_of(
-    wanted: str, config: Path, journal: Path | None, rules: Path | None
+    wanted: str, config: Path, journal: Path | None, rules: Path | None, control: Path | None
 ) -> tuple[Settings, Inquiry, dict[str, RuleSet | None]]:
     """The inquiry about one message, and the sets of rules that were read for it, by revision (None: not kept). Exits with 2 on any fault."""
     settings = settings_of(config)
     assert settings is not None
     gates = gates_of(settings, journal)
-    today = _loaded(rules or settings.rules, settings)
+    today = _loaded(rules or _in_force(settings, control) or settings.rules, settings)
     loaded: dict[str, RuleSet | None] = {today.revision: today}
     with reading(gates[0].journal):
         disks = [(gate, disk_of(gate.journal, gate.sealing)) for gate in gates]
@@ -99,6 +100,16 @@ def _groups_with(disk: OsDisk, sequence: int) -> Iterable[JournalGroup]:
     known = shared_index(disk)
     found = known.with_record(sequence) if known is not None else []
     return [JournalGroup(group.time_ms / 1000, group.records) for group in found] or groups_up_to(disk, sequence)
+
+
+def _in_force(settings: Settings, control: Path | None) -> Path | None:
+    """The kept files of the set that the running gate decides by: the folder of the settings may hold another. None: no gate, or not kept."""
+    try:
+        revision = str(ask(control or settings.control, "rules")["revision"])
+    except CannotAsk:
+        return None
+    kept = (RevisionStore(one.revisions.folder, one.revisions.keep) for one in every_worker(settings))
+    return next((one.path(revision) for one in kept if one.has(revision)), None)
 
 
 def _loaded(folder: Path, settings: Settings) -> RuleSet:

@@ -123,9 +123,10 @@ class OwnEndpoints:
         gate, whose, now = self._gate, _provider(request), self._gate.now()
         rules = gate.relay.rules.rules
         others = {f"rule {one.id}" for one in rules if not _concerns(one.when, whose)}
+        silent = {f"rule {one.id}: added" for one in rules if not one.enforced_ppm}
         changes = list[dict[str, Any]]()
         for event in reversed(gate.rule_deployment.revisions.put_in_force[-NOTICES:]):
-            own = [change for change in event.changes if change.partition(": ")[0] not in others]
+            own = [one for one in event.changes if one.partition(": ")[0] not in others and one not in silent]
             if own or not event.changes:  # lists and registries may be about anybody
                 changes.append({"at": event.time, "revision": event.revision, "event": event.event, "rules": own})
         held = (one for one in rules if one.enforced_ppm and _concerns(one.when, whose) and not is_over(one.when, now))

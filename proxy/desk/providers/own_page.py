@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import Any
 
 from starlette.responses import Response
@@ -22,6 +23,8 @@ from proxy.policy import time_windows
 page = Page("own", "/own", wants=Permission.OWN, place=1)
 
 LIMIT = 50
+MORE = re.compile(r"rule … ([\d,]+) more")
+"""Of changes that an event counts and does not list (policy/loading/digests.py)."""
 READ_S = "8"
 """A part ends at the span in which this time is over, and says so; a file is whole."""
 CSV_PAGE, CSV_ROWS_MAX = 10_000, 200_000
@@ -88,7 +91,13 @@ async def rules(request: PageRequest) -> Response:
     answer = await request.own("/provider/rules")
     says = {one["rule"]: one["say"] for one in answer["rules"]}
     changes = [
-        one | {"rules": [change | {"say": says.get(change["name"], "")} for change in map(in_words, one["rules"])]}
+        one
+        | {
+            "rules": [
+                change | {"say": says.get(change["name"], "")} for change in map(in_words, one["rules"]) if change["rule"]
+            ],
+            "more": sum(int(found[1].replace(",", "")) for found in map(MORE.match, one["rules"]) if found),
+        }
         for one in answer["changes"]
     ]
     return request.render("own_rules.html", rules=answer["rules"], changes=changes)

@@ -490,9 +490,11 @@ def notes_of(month: MonthReport) -> list[Bilingual]:
     if least > 1:
         found.append(Bilingual(
             f"So that no figure points to a person, counts of messages and opt-outs below {least} are hidden (…), and with them others of "
-            "their column from which they would follow. One row has the sum of the hidden cells of each column; all totals are exact "
+            "their column from which they would follow (beside other tables, some may still follow). "
+            "One row has the sum of the hidden cells of each column; all totals are exact "
             "(cell suppression: Handbook on Statistical Disclosure Control). Complaints, penalties, ports and times are shown as they are.",
-            f"为避免指向个人，小于 {least} 的短信与退订条数以“…”隐去，同列可据以推算的数一并隐去；各列隐去的数合并为一行，合计均为实际数"
+            f"为避免指向个人，小于 {least} 的短信与退订条数以“…”隐去，同列可据以推算的数一并隐去（与其他各表对照，仍可能推算）；"
+            "各列隐去的数合并为一行，合计均为实际数"
             "（单元格隐去，见《统计披露控制手册》）。投诉、处罚、端口与用时为实际数。",
         ))  # fmt: skip
     if month.after_optout is None:

@@ -50,7 +50,18 @@ async def sheet(request: PageRequest) -> Response:
         if NOTHING not in str(error):
             raise
         return request.part("sheet", day=day, one=None)
-    return request.part("sheet", day=day, one=report, hours=_hours(report), tables=_tables(report))
+    return request.part(
+        "sheet", day=day, one=report, hours=_hours(report), tables=_tables(report), titles=await _titles(request)
+    )
+
+
+async def _titles(request: PageRequest) -> dict[str, str]:
+    """Of the rules in force, by id; none where no gate answers."""
+    try:
+        described = await request.asking.sandbox.describe((await request.ask("rules"))["revision"])
+    except CannotAsk:
+        return {}
+    return {one["rule"]: one["say"] for one in described["rules"]}
 
 
 @page.get("file/{kind}")

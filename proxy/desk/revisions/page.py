@@ -36,22 +36,23 @@ SHARES = ("1%", "5%", "10%", "25%", "50%")
 async def show(request: PageRequest) -> Response:
     now, described, counted = await seen(request)
     text, mode, file, reason = (request.query.get(word, "").strip() for word in ("q", "mode", "file", "reason"))
+    at = request.app.wall()
     files: dict[str, list[dict[str, Any]]] = {}
     for one in described["rules"]:
         words = _folded(f"{one['rule']} {one['say']} {one['basis']} {one['when']}")
         if (
             all(word in words for word in _folded(text).split())
-            and mode in ("", one["mode"])
+            and mode in ("", _mode(one, at))
             and file in ("", one["file"])
             and reason in ("", one["reason"])
         ):
             files.setdefault(one["file"], []).append(one)
     events = (await request.ask("rules.history", last=EVENTS_MAX))["events"]
-    modes = {name: sum(one["mode"] == name for one in described["rules"]) for name in MODES}
+    modes = {name: sum(_mode(one, at) == name for one in described["rules"]) for name in MODES}
     failed = sum(bool(one["wrong"]) for one in described["tests"])
     return request.render(
         now=now, told=described, files=files, hits=counted["hits"], shadow=counted["shadow"], since=counted["since"], modes=modes,
-        failed=failed, asked=text, mode=mode, file=file, reason=reason, tested=tested(described), at=request.app.wall(),
+        failed=failed, asked=text, mode=mode, file=file, reason=reason, tested=tested(described), at=at,
         made=next((one for one in events if one["event"] in MADE and one["revision"] == now["revision"]), None),
         all_files=sorted({one["file"] for one in described["rules"]}), reasons=sorted({one["reason"] for one in described["rules"]} - {""}),
         drafted=(await draft_of(request)).files if request.may(Permission.ENTER) else {},
@@ -131,6 +132,11 @@ async def seen(request: PageRequest) -> tuple[dict[str, Any], dict[str, Any], di
     described = await request.asking.sandbox.describe(now["revision"])
     counted = {word: {row["rule"]: row[word] for row in rows if row[word]} for word in ("hits", "shadow")}
     return now, described, {**counted, "since": ending["since"]}
+
+
+def _mode(one: Mapping[str, Any], at: float) -> str:
+    """Its mode; a rule on trial only records."""
+    return "shadow" if one["mode"] == "enforce" and one["trial_until"] > at else str(one["mode"])
 
 
 def _folded(text: str) -> str:

@@ -139,11 +139,15 @@ HEADS = {
 
 
 def write_found(out: Path, pages: Iterable[SearchResult], keys: ArchiveKeys, question: Query, *, unmasked: bool) -> int:
-    """Writes the messages as a new file, which only its owner may read; returns how many."""
+    """Writes the messages as a new file, which only its owner may read; returns how many. Headings are in both languages where none is asked
+    for; in Chinese the gate's own words are Chinese, too."""
     from proxy.model.redact import csv_cell
     from proxy.operations.files.row_files import write_table
 
     shown, count = str if unmasked else mask_numbers, 0
+    language = terminal.asked_language()
+    word = _zh if language == "zh" else str
+    heads = {"zh": tuple(HEADS.values()), "en": tuple(HEADS)}
 
     def rows() -> Iterator[list[str]]:
         nonlocal count
@@ -151,14 +155,14 @@ def write_found(out: Path, pages: Iterable[SearchResult], keys: ArchiveKeys, que
             for hit in found.hits:
                 count += 1
                 cells = (
-                    format_time(hit.at), hit.name, number_of(hit, keys, unmasked, question), hit.provider, hit.port, hit.category,
-                    hit.signature,
-                    shown(hit.text), hit.verdict, hit.reason, hit.rules, "; ".join(map(_fate, hit.fates)),
+                    format_time(hit.at), hit.name, number_of(hit, keys, unmasked, question), hit.provider, hit.port, word(hit.category),
+                    hit.signature, shown(hit.text), word(hit.verdict), word(hit.reason), hit.rules,
+                    "; ".join(_fate(fate, word) for fate in hit.fates),
                 )  # fmt: skip
                 yield [csv_cell(one) for one in cells]
 
     try:
-        write_table(out, tuple(f"{chinese} {name}" for name, chinese in HEADS.items()), rows())
+        write_table(out, heads.get(language) or tuple(f"{chinese} {name}" for name, chinese in HEADS.items()), rows())
     except OSError as error:
         terminal.fail(f"{out}: {error.strerror or error}")
     return count
@@ -328,7 +332,8 @@ def _zh(word: str) -> str:
 
 def _fate(fate: HistoryEvent, word: Callable[[str], str] = str) -> str:
     what = fate.what if word is str else FATES.get(fate.what, fate.what)
-    said = f"{what} {word(fate.state)}"
+    state = word(fate.state)
+    said = state if word is not str and state.startswith(what) else f"{what} {state}"
     if fate.status:
         said += f" 0x{fate.status:02X}"
     return f"{said}  id {fate.message_id}" if fate.message_id else said

@@ -59,7 +59,7 @@ async def export(request: PageRequest) -> Response:
     """All that fits as CSV, numbers masked unless they are asked for: the journal keeps who took it, and why."""
     given = asked({name: request.form(name) for name in FIELDS})
     whole = ["--unmasked"] if request.form("unmasked") and request.may(Permission.WHOLE) else []
-    argv = ["find", *_options(given), f"--why={request.form('why')}", *whole, "--json"]
+    argv = ["find", *_options(given), f"--why={request.form('why')}", *whole, f"--lang={request.lang}", "--json"]
     return await forms.download_of(request, "messages.csv", lambda out: [*argv, f"--out={out}"])
 
 

@@ -141,8 +141,10 @@ def test_marketing_stops_at_the_request_and_another_person_confirms_in_the_brows
     chen, lin = Browser(world, "chen"), Browser(world, "lin")
     assert world.send("jia", anna, AD) == 0
     assert f'href="/requests?to={anna}"' in chen.get("/optouts", to=anna).text
+    before = world.ask("chen", "counters")["optouts"]
     answer = chen.post("/requests/erase", to=anna, why="来函要求")
     assert (answer.status_code, answer.headers["location"]) == (303, "/requests")
+    assert world.ask("chen", "counters")["optouts"] == before + 1, "as the month's report counts it"
     assert world.send("jia", anna, AD) == 0x420, "before anybody has confirmed it"
     page = chen.get("/requests").text
     assert "已登记为不接收营销" in page

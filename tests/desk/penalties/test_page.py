@@ -123,7 +123,10 @@ def test_the_letter_is_a_pdf(browser: Open, world: World, proposed: int) -> None
     answer = browser("chen").post(f"/penalties/one/{proposed}/letter")
     assert answer.headers.get("content-type") == "application/pdf", answer.text
     assert answer.content.startswith(LAID_OUT.encode())
-    assert browser("wu").post(f"/penalties/one/{proposed}/letter").status_code == 403
+    for who in ("wu", "lin"):  # she approves, and may not take people's data out
+        here = browser(who)
+        assert here.post(f"/penalties/one/{proposed}/letter").status_code == 403
+        assert "下载函件" not in here.get(f"/penalties/one/{proposed}").text
     world.ask("chen", "penalty.withdraw", id=str(proposed), why="the test is over")
 
 

@@ -32,7 +32,7 @@ def test_the_sheet_of_today_counts_and_tells_of_nobody(world: World, browser: Op
         world.send("jia", BOB, AD)
         world.send("yi", SHANGHAI.format(300 + number), "您的快件已到驿站")
     text = browser("wu").part("/reports/sheet", day=today(world)).text
-    for said in ("该省号码不得接收", "按归属省", "北京", "小于 10 的数字不单列"):
+    for said in ("该省号码不得接收", "北京归属地号码不得接收", "按归属省", "小于 10 的数字不单列"):
         assert said in text, said
     assert ANNA not in text
     assert BOB not in text

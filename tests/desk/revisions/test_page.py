@@ -295,6 +295,8 @@ def test_a_ban_from_next_week_is_the_same_to_its_author_approver_and_provider(de
     assert lin.post("/proposal/approve", revision=revision[1]).headers["location"] == "/rules"
     assert not banned(two, SHANGHAI), "until then it only would have"
     assert said.replace("(贷款)", "") in desk("jia").get("/own/rules").text
+    listed = [said.replace("(贷款)", "") in chen.get("/rules", mode=mode).text for mode in ("enforce", "shadow")]
+    assert listed == [False, True], "on trial it only records"
 
     given = draft(chen) | {"file": given["file"], "text": "rules: []\n"}
     assert chen.post("/drafts/propose", **given, why="不再需要").headers["location"] == "/proposal"
@@ -305,6 +307,8 @@ def test_a_ban_from_next_week_is_the_same_to_its_author_approver_and_provider(de
     revision = re.search(r"base=(\w{16})", lin.get("/proposal").text)
     assert revision is not None
     lin.post("/proposal/approve", revision=revision[1])
+    told = re.sub(r"<[^>]*>", "", desk("jia").get("/own/rules").text.partition("最近的变更")[2])
+    assert ("已不生效的规则 取消" in told, "ban-" in told, "desk.yaml" in told) == (True, False, False), told
     history = chen.get("/rules/history").text
     assert history.count("不再需要") == 2, "of what was proposed, and of what was approved"
     options = re.findall(r'<option value="(\w{16})">(.*?)</option>', history)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 import zipfile
@@ -101,6 +102,17 @@ def test_a_verdict_is_explained_in_words(language: str, words: list[str], browse
     assert BOB not in text
 
 
+def test_todays_rules_are_those_in_force_not_those_of_the_folder(world: World, browser: Open) -> None:
+    here = browser("chen")
+    name = refused(here)
+    assert "今天的规则与当时相同。" in here.part(f"/find/message/{name}/told").text
+    world.ask("chen", "rules.set-mode", rule="beijing-ban", mode="shadow", why="tried again")
+    try:
+        assert "换成今天的规则会是： 放行" in here.part(f"/find/message/{name}/told").text
+    finally:
+        world.ask("chen", "rules.set-mode", rule="beijing-ban", mode="enforce", why="tried enough")
+
+
 def test_a_whole_number_is_shown_with_a_reason_only_and_to_who_may(world: World, browser: Open) -> None:
     here = browser("zhou")
     name = refused(here)
@@ -181,7 +193,9 @@ def test_an_export_asks_why_and_the_journal_keeps_who_took_it(world: World, brow
     assert answer.headers["content-disposition"] == 'attachment; filename="messages.csv"'
     assert MASKED in answer.text
     assert BOB not in answer.text
-    assert answer.text.lstrip("\ufeff").startswith("时间 time,")
+    heads, row, *_ = csv.reader(answer.text.lstrip("\ufeff").splitlines())
+    assert heads[:6] == ["时间", "短信编号", "号码", "通道商", "端口", "类别"]
+    assert [row[heads.index(name)] for name in ("类别", "判定", "原因")] == ["营销", "拒绝", "该省号码不得接收"]
     look = looks(world, "zhou")[-1]
     assert (look.command, look.why) == ("find export", "asked for by the regulator")
     whole = here.post("/find/export", to=BOB, verdict="reject", why="asked for by the regulator", unmasked="yes").text
