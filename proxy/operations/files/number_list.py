@@ -339,12 +339,14 @@ def _empty(people: NumberFile, waiting: Mapping[K, list[int]]) -> None:
 
 
 def export_row(number: int, refusal: Mapping[str, Any]) -> list[object]:
-    """One row of an export, in the order of COLUMNS."""
+    """One row of an export, in the order of COLUMNS. An end at midnight is written as the last day."""
+    until = refusal["until"]
+    day = until and (until + time_windows.OFFSET_S) % time_windows.DAY_S == 0
     return [
         number,
         refusal["scope"],
         cell(str(refusal["value"])),
         refusal["source"],
         time_windows.local(refusal["since"]),
-        time_windows.local(refusal["until"]) if refusal["until"] else "for good",
+        (time_windows.local(until - 1)[:10] if day else time_windows.local(until)) if until else "for good",
     ]

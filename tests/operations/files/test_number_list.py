@@ -84,6 +84,15 @@ def test_a_day_that_lost_its_format_in_a_spreadsheet_is_a_day(read) -> None:
     assert numbers(people, ListedRefusal("all", "", "import", time_windows.moment("2026-07-01")[0])) == [13800210500]
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["2027-06-30 00:00:00", "2027/6/30 0:00", "2027年6月30日 0点00分", "2027-06-30T00:00:00+08:00", "20270630 000000", "2027-06-30"],
+)
+def test_a_last_day_written_with_a_midnight_ends_with_that_day(read, written: str) -> None:
+    people = read(f"号码,有效期至\n13800210500,{written}\n")
+    assert numbers(people, ListedRefusal("all", "", "import", time_windows.moment("2027-07-01")[0])) == [13800210500]
+
+
 def test_columns_say_what_each_row_refuses(read) -> None:
     people = read(
         "scope,value,number,until,source\n"
@@ -168,6 +177,7 @@ def test_what_an_export_writes_is_read_back_as_it_was(read, tmp_path: Path) -> N
     said: list[tuple[int, dict[str, Any]]] = [
         (13800210500, {"scope": "all", "value": "", "source": "import", "since": 1_762_833_600, "until": 0}),
         (13800210501, {"scope": "signature", "value": "=1+1", "source": "officer", "since": 0, "until": 1_800_000_000}),
+        (13800210503, {"scope": "all", "value": "", "source": "hotline", "since": 0, "until": 1_800_028_800}),
         (13800210502, {"scope": "port", "value": "1069001", "source": "complaint", "since": 0, "until": 0}),
     ]
     with (tmp_path / "out.csv").open("w", newline="") as out:
