@@ -216,7 +216,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Columns of lists of people who get no marketing."""
 SCOPES: Mapping[str, tuple[str, ...]] = {
-    "all": ("global", "全部", "全部营销", "所有", "任何", "全网", "全局", "全部短信", "所有短信", "所有营销", "全部营销短信",
+    "all": ("全部", "global", "全部营销", "所有", "任何", "全网", "全局", "全部短信", "所有短信", "所有营销", "全部营销短信",
     "所有营销短信", "不限"),
     "advertiser": ("广告主", "企业", "公司", "客户", "主体", "企业名称", "公司名称"),
     "signature": ("签名", "短信签名"),

@@ -70,6 +70,19 @@ def test_a_column_is_dropped_by_its_heading_and_a_heading_that_is_not_there_is_a
     assert people.problems == ["list.csv:1: --ignore: unknown column '归属地址' (did you mean '归属地'?)"]
 
 
+@pytest.mark.parametrize("heads", ["姓名,手机号,工号", "工号,手机号,姓名", "工号,手机号"])
+def test_without_its_number_column_a_list_is_refused_and_no_other_column_is_read_as_numbers(tmp_path: Path, heads: str) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(f"{heads}\n13800210501,13800210500,13800210502\n")
+    for ignore in (["手机号"], heads.split(",")):
+        people = read_number_file(file, ALL, ignore=ignore)
+        assert people.problems == ["list.csv:1: --ignore: '手机号' is the column of the numbers, which every row needs"]
+        assert (people.rows, people.numbers, people.bad) == (0, 0, 1)
+    file.write_text("甲,备注\n13800210501,13800210500\n")
+    people = read_number_file(file, ALL, ignore=["甲"])
+    assert (people.rows, people.headless, people.bad) == (0, True, 1)
+
+
 def test_titles_totals_and_remarks_are_no_rows(read) -> None:
     table = "2026年11月名单,,\n导出时间：2026/11/30 09:12,,\n,,\n号码,来源,有效期至\n13800210500,投诉,2028/1/1\n\n合计,1,\n注：不得再发。,,\n"
     for text in (table, table.replace(",", "\t"), table.replace(",", ";")):
