@@ -306,6 +306,8 @@ def _read(path: Path, name: str) -> str:
 
 def decoded(raw: bytes, name: str) -> str:
     """A file's text, without a byte order mark. Raises YamlError if it is not UTF-8."""
+    if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise YamlError(name, 1, "a workbook (XLSX or XLS), no text: save its sheet as CSV (UTF-8)")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as fault:

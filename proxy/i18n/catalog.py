@@ -64,13 +64,17 @@ DIMENSIONS: Mapping[str, str] = {
     name: FIELDS[name] for name in ("province", "provider", "account", "port", "signature", "advertiser", "group", "category", "subcategory")
 } | {"rule": "规则", "link": "链路", "share": "保留速率"}  # fmt: skip
 """Dimensions of orders and opt-outs."""
+TABLES: Mapping[str, str] = {
+    "signatures": "签名", "filings": "报备", "advertisers": "企业", "licences": "资质", "ports": "端口",
+}  # fmt: skip
+"""Registries that sheets of filings fill."""
 CLOSED: Mapping[str, Mapping[str, str]] = {
     "answer": labels.ANSWERS, "case": labels.CASES, "consent": labels.CONSENTS, "penalty": labels.PENALTIES, "feed": labels.FEEDS,
     "request": labels.REQUESTS,
     "reason": labels.REASONS, "event": labels.EVENTS, "fate": labels.FATES, "says": {"yes": "是", "no": "否"},
     "end": labels.ENDS, "change": {"added": "新增", "changed": "修改", "removed": "删除"}, "how": labels.HOW,
     "dimension": {**DIMENSIONS, "reason": "原因", "day": "日期"},
-    "receipt": labels.RECEIPTS, "role": ROLES, "scope": labels.SCOPES, "step": labels.STEPS, "word": WORDS,
+    "receipt": labels.RECEIPTS, "role": ROLES, "scope": labels.SCOPES, "table": TABLES, "step": labels.STEPS, "word": WORDS,
 }  # fmt: skip
 """Closed lists of the gate's own words, with their Chinese."""
 

@@ -78,6 +78,11 @@ def test_from_a_file_to_a_message_and_back(harness: Harness, tmp_path: Path) -> 
     (tmp_path / "unknown.csv").write_bytes(f"号码,given,category\n{LI},2026-01-01,\n\n{WANG},2026-01-01,banana\n".encode("gbk"))
     unknown = harness.said("import", tmp_path / "unknown.csv", *handed_in, code=2)
     assert "unknown.csv:4: category: 'banana' is none of marketing 营销, loan 贷款" in unknown
+    checked = harness.said("import", tmp_path / "good.csv", *handed_in, "--category", "营销类", "--check")
+    assert [one["category"] for one in checked["would"]] == ["marketing"]
+    assert "--category: unknown category '香蕉'" in harness.said(
+        "import", tmp_path / "good.csv", *handed_in, "--category", "香蕉", code=2
+    )
 
     told = harness.said("import", tmp_path / "good.csv", *handed_in)
     assert (told["batches"], told["numbers"], told["new"], told["enforced"]) == ([1], 2, 2, True)

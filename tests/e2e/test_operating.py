@@ -398,13 +398,18 @@ def test_one_bad_row_and_nothing_of_a_file_is_imported(gate: Gate, jia: Raw, tmp
     assert submit(jia, SHANGHAI.format(1)) == 0
     assert told(gate, "suppress", "list")["lists"] == []
     assert "No such file" in refused(gate, "suppress", "import", tmp_path / "none.csv", *listed)
+    scope = refused(gate, "suppress", "import", file, *listed, "--scope", "端")
+    assert scope.startswith("--scope: '端' is none of all 全部, advertiser 广告主, signature 签名")
+    estate = ("--scope", "类别", "--value", "房产类", "--check", "--skip-bad")
+    assert "estate" in run("suppress", "import", file, "--config", gate.config, *listed, *estate).stdout
     for words, says in (
         ("provider,nobody,", "unknown provider of the settings 'nobody'"),
         ("advertiser,,", "scope advertiser needs a value"),
         ("all,,2020-01-01", "until: is over already"),
     ):
         file.write_text(f"number,scope,value,until\n{SHANGHAI.format(1)},all,,\n{SHANGHAI.format(2)},{words}\n")
-        assert refused(gate, "suppress", "import", file, *listed).startswith(f"line 3: {says}")
+        done = run("suppress", "import", file, "--config", gate.config, *listed)
+        assert done.stderr.startswith(f"list.csv:3: {says}"), done.stderr
     assert told(gate, "suppress", "list")["lists"] == []
 
 

@@ -21,6 +21,8 @@ from proxy.policy import time_windows
 from proxy.policy.registries.table_words import ANY, UNSAID, end_of, word_of
 from proxy.policy.registries.table_words import CATEGORIES as CATEGORY_WORDS
 
+_CATEGORIES = {name: CATEGORY_WORDS[name] for name in CATEGORIES}
+_CATEGORY_WORDS = (*CATEGORIES, *(word for words in _CATEGORIES.values() for word in words[:2]), "任何", "any")
 HEADS = ("number", "advertiser", "category", "given", "until", "version")
 
 Batches = Annotated[list[int], typer.Argument(metavar="BATCH…", help="Which batches, by number.")]
@@ -59,7 +61,7 @@ def import_(
     proof: Annotated[Path | None, typer.Option("--proof", help="The file that shows it; without one its provider gets a task.")] = None,
     provider: Annotated[str | None, Text("Who handed it in: a provider of the settings.", 200)] = None,
     advertiser: Annotated[str, Text("Whose messages, where no column says so; any (任何): anybody's.", 180)] = "",
-    category: Annotated[str, Choice("marketing or a sub-category, where no column says so; else any.", CATEGORIES)] = "",
+    category: Annotated[str, Choice("marketing or a sub-category, where no column says so; else any.", _CATEGORY_WORDS)] = "",
     given: Annotated[str | None, Text("When they agreed, where no column says so.", pattern=DAY)] = None,
     until: Annotated[
         str | None, Text("Until when, where no column says so; good: until it is taken back.", pattern=f"{DAY}|good|长期")
@@ -78,7 +80,8 @@ def import_(
 
     try:
         end = UNSAID if until is None else _end(until, "--until")
-        default = NumberTerms(advertiser.strip(), category, _moment(given, "--given") if given else 0, end, version, source)
+        kind = _category("--category", category) if category else ""
+        default = NumberTerms(advertiser.strip(), kind, _moment(given, "--given") if given else 0, end, version, source)
     except ValueError as error:
         terminal.fail(error)
     digest = _sha256(proof) if proof is not None else None
@@ -134,14 +137,16 @@ def _terms(said: Mapping[str, str], default: NumberTerms) -> NumberTerms:
             raise ValueError(f"{name}: is empty, and the command does not say it either")
     if default.until == UNSAID and not said.get("until", "-"):
         raise ValueError("until: is empty: write the last day, or 'for good'")
-    kind = default.category if not category else "" if category in ANY else word_of("category", category, _CATEGORIES)
+    kind = _category("category", category) if category else default.category
     return NumberTerms(
         advertiser, kind, _moment(given, "given") if given else default.given, _end(until, "until") if until else default.until,
         said.get("version", "") or default.version, said.get("source", "") or default.source,
     )  # fmt: skip
 
 
-_CATEGORIES = {name: CATEGORY_WORDS[name] for name in CATEGORIES}
+def _category(name: str, written: str) -> str:
+    """The gate's word; empty for any. ValueError."""
+    return "" if written in ANY else word_of(name, written, _CATEGORIES)
 
 
 def _moment(text: str, name: str) -> int:

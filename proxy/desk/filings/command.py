@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +23,7 @@ from proxy.operations.terminal import CONFIG, Config, Control, Json
 
 if TYPE_CHECKING:
     from proxy.desk.filings.filing_file import FilingFile
+    from proxy.operations.files.row_files import Row
 
 REGISTERED = {"rows": int, "sha256": str, "registered": bool, "revision": str, "proposed": bool}
 CHANGED = {
@@ -52,11 +53,16 @@ def import_(
 ) -> None:  # fmt: skip
     """Take filings, licences and ports from a sheet into the registries: all rows or none. With two persons the change waits for the second."""
     revision, texts = _registries(config, control)
-    sheet = upload.read_sheet(file, lambda rows: read_sheet(file.name, rows, texts, table, ignore or ()), "imported")
+
+    def read(rows: Iterator[Row]) -> FilingFile:
+        sheet = read_sheet(file.name, rows, texts, table, ignore or ())
+        for warning in sheet.warnings:
+            terminal.warn(warning)
+        return sheet
+
+    sheet = upload.read_sheet(file, read, "imported")
     if not check:
         upload.refuse_unknown(sheet)
-    for warning in sheet.warnings:
-        terminal.warn(warning)
     event = {} if check or not sheet.files else _push(sheet.files, revision, why, config, control)
     lines = [*_counted(sheet, would=check), *(event_lines(event) if event else ())]
     answer = {

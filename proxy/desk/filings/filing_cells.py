@@ -103,7 +103,7 @@ def value_of(table: str, column: str, written: str) -> Cells:
     if column == "signature":
         return {column: "".join(unicodedata.normalize("NFKC", written).strip("【】[]〖〗 ").split())}
     if column in ("domains", "phones"):
-        return {column: " ".join(_SEPARATORS.split(written))}
+        return {column: " ".join(_SEPARATORS.split(unicodedata.normalize("NFKC", written)))}
     if table == "advertisers" and column == "licence":
         return {column: unicodedata.normalize("NFKC", written).replace(" ", "").upper()}
     if column in ("industry", SUB_INDUSTRY):

@@ -19,6 +19,7 @@ from proxy.operations.terminal import (
     Config,
     Control,
     Json,
+    fail,
     format_time,
     last_day,
     print_answer,
@@ -27,7 +28,7 @@ from proxy.operations.terminal import (
     warn,
 )
 from proxy.policy.registries.table_words import SOURCES as SAID_BY
-from proxy.policy.registries.table_words import UNSAID, word_of
+from proxy.policy.registries.table_words import CATEGORIES, SCOPES, UNSAID, word_of
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 
 SOURCE_WORDS = (*SOURCES, *(word for one in SOURCES for word in SAID_BY[one][:2]))
@@ -43,7 +44,7 @@ def import_(
         Path, typer.Argument(help="CSV or XLSX: a number a row, perhaps with columns (号码, 范围, 对象, 来源, 截止日期) in Chinese or English.")
     ],
     why: Why,
-    scope: Annotated[str, Text("all, advertiser, signature, provider, port or category.", 40)] = "all",
+    scope: Annotated[str, Text("all, advertiser, signature, provider, port or category (全部, 广告主 …).", 40)] = "all",
     value: Annotated[str | None, VALUE] = None,
     source: Annotated[str, Choice("Who says so, where no column does: officer, complaint, import or hotline.", SOURCE_WORDS)] = "",
     for_: Annotated[str | None, Text("How long (180d), or good: for good; where no column says so.", 8, f"{DURATION}|good|长期")] = None,
@@ -61,6 +62,11 @@ def import_(
 
     for_s = seconds(for_) if for_ not in ("good", "长期") else 0.0
     end = int(time.time() + for_s) if for_s else 0.0 if remove or for_s == 0.0 else UNSAID
+    try:
+        scope = word_of("--scope", scope, SCOPES)
+        value = word_of("--value", value, CATEGORIES) if scope == "category" and value else value
+    except ValueError as error:
+        fail(error)
     default = ListedRefusal(
         scope, value or "", word_of("--source", source, SAID_BY) if source else "import" if remove else "", end
     )

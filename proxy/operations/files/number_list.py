@@ -75,6 +75,8 @@ class NumberFile(FileFaults):
 
     notes: list[int] = field(default_factory=list)
     """Lines of totals and remarks, which are no rows."""
+    headless: bool = False
+    """The headings are at fault: no row was read."""
     lines: dict[Any, list[int]] = field(default_factory=dict)
     """Key → the first lines that say so."""
 
@@ -225,10 +227,13 @@ class _Table(NamedTuple):
         dropped = set(map(plain, self.ignore or ()))
         found, unknown = places(["" if plain(cell) in dropped else cell for cell in row], self.columns)
         headings = [cell.strip() for cell in row if cell.strip()]
+        number = places(row, self.columns)[0].get("number", 0)
         for one in self.ignore or ():
             if plain(one) not in map(plain, headings):
                 people.note(line, f"--ignore: {unknown_word('column', one, headings)}")
-        if "number" not in found:
+        if plain(row[number]) in dropped:
+            people.note(line, f"--ignore: '{row[number].strip():.40}' is the column of the numbers, which every row needs")
+        elif "number" not in found:
             if 0 in found.values():
                 people.note(line, f"the first row names the columns, and none of them is the number ({NUMBERS[0]})")
             unknown = unknown[1:] if row[0].strip() and 0 not in found.values() else unknown
@@ -258,6 +263,9 @@ def _read_rows(
             continue
         if not count and not people.bad and not any(character.isdigit() for character in cell):
             heads = table.heads(people, line, row)
+            if people.bad:
+                people.headless = True
+                return
             heading = row[heads["number"]]
             names, at = [name for name in heads if name != "number"], heads["number"]
             count += 1
@@ -339,12 +347,14 @@ def _empty(people: NumberFile, waiting: Mapping[K, list[int]]) -> None:
 
 
 def export_row(number: int, refusal: Mapping[str, Any]) -> list[object]:
-    """One row of an export, in the order of COLUMNS."""
+    """One row of an export, in the order of COLUMNS. An end at midnight is written as the last day."""
+    until = refusal["until"]
+    day = until and (until + time_windows.OFFSET_S) % time_windows.DAY_S == 0
     return [
         number,
         refusal["scope"],
         cell(str(refusal["value"])),
         refusal["source"],
         time_windows.local(refusal["since"]),
-        time_windows.local(refusal["until"]) if refusal["until"] else "for good",
+        (time_windows.local(until - 1)[:10] if day else time_windows.local(until)) if until else "for good",
     ]

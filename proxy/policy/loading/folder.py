@@ -6,21 +6,25 @@ Never: a file outside the folder, whatever a rule names.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import re
 import stat
-from collections.abc import Container, Iterator, Mapping
+import unicodedata
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 from pyroaring import BitMap64
 
-from proxy.config.yaml_file import YamlError, decoded
+from proxy.config.yaml_file import YamlError, decoded, unknown
 from proxy.model.number import NotARecipient, recipient_of
+from proxy.model.redact import printable
 from proxy.policy.loading.problem import Problem, RuleFault, RulesError
 from proxy.policy.loading.source import Node, read
 from proxy.policy.registries.regions import Regions
 from proxy.policy.registries.registry import Registry
+from proxy.policy.registries.table_words import NUMBERS, places
 from proxy.policy.registries.typed_rows import read_registries, read_signatures
 from proxy.policy.text.lexicon import MAIN, Lexicon, read_lexicon
 from proxy.policy.text.otp_codes import FILE as CODES
@@ -44,6 +48,22 @@ _BEGINNING = re.compile(r"1[3-9][0-9]{1,8}\*")
 
 WORDS = re.compile(r"lists/[^/]+")
 """A draft of these is a list of words, and no file of rules."""
+
+
+LIST_COLUMNS: Mapping[str, Collection[str]] = {"number": NUMBERS, "note": ("备注", "说明", "remark", "remarks", "comment")}
+"""Of a list of the folder: what it refuses, and until when, is not said by its rows."""
+
+
+def _half_shown(cell: str) -> str:
+    """A bad cell, for a line of the log: of many digits only the first and last."""
+    text = printable(unicodedata.normalize("NFKC", cell))[:30]
+    hidden = {*[place for place, one in enumerate(text) if one.isdigit()][3:-4]}
+    return "".join("*" if place in hidden else one for place, one in enumerate(text))
+
+
+def _is_heading(cells: Sequence[str]) -> bool:
+    """Whether a first row names columns: the number's, or no cell holds a digit."""
+    return "number" in places(cells, LIST_COLUMNS)[0] or not any(map(str.isdigit, "".join(cells)))
 
 
 class Beginnings:
@@ -183,27 +203,41 @@ class RulesFolder:
             raise RulesError([Problem(label, fault.line, fault.text)]) from None
 
     def people(self, node: Node, what: str) -> Container[int]:
-        """Numbers from the first column of a CSV file, in any spelling, ``1380021*`` for all that begin so (号段); a word before the first
-        number is a header."""
+        """Numbers of a CSV file, in any spelling, ``1380021*`` for all that begin so (号段): of the column that its heading calls so, else of
+        the first. Another column is a note."""
         relative, data = self.named(node, what)
         numbers: list[int] = []
         begins: list[str] = []
-        bad = 0
+        bad = at = 0
+        first, heading = True, ""
+
+        def reject(line: int, fault: str) -> None:
+            nonlocal bad
+            bad += 1
+            if bad <= BAD_ROWS_SHOWN:
+                self.problems.append(Problem(self.label(relative), line, fault))
+
         for line, row in enumerate(with_yield_points(lines_of(self.text(relative, data)), self.rest), 1):
-            cell = row.partition(",")[0].strip().strip('"')
-            if not cell or cell.startswith("#"):
+            if row.startswith("#") or not row.strip(',"; \t'):
                 continue
+            cells = next(csv.reader([row])) if '"' in row else row.split(",")
+            cell = cells[at].strip() if at < len(cells) else ""
             if _BEGINNING.fullmatch(cell):
                 begins.append(cell[:-1])
-                continue
-            try:
-                numbers.append(recipient_of(cell))
-            except NotARecipient as refused:
-                if not numbers and not bad and cell.isalpha():
-                    continue
-                bad += 1
-                if bad <= BAD_ROWS_SHOWN:
-                    self.problems.append(Problem(self.label(relative), line, f"no recipient: {refused.why}"))
+            elif first and cell and _is_heading(cells):
+                found, strange = places(cells, LIST_COLUMNS)
+                at = found.get("number", 0)
+                heading = cells[at].strip()
+                for one in strange:
+                    if one != heading:
+                        reject(line, f"{unknown('column', one, LIST_COLUMNS)}; expected {','.join(LIST_COLUMNS)}")
+            else:
+                try:
+                    numbers.append(recipient_of(cell))
+                except NotARecipient as refused:
+                    shown = _half_shown(cell) or heading
+                    reject(line, f"no recipient: {refused.why}" + (f" ({shown})" if shown else ""))
+            first = False
         listed = frozenset(numbers) if len(numbers) <= SMALL_LIST else cast("Container[int]", _bitmap(numbers, self.rest))
         return Beginnings(listed, begins) if begins else listed
 

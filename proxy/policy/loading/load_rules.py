@@ -148,6 +148,7 @@ class _Loading:
                 if name in self.lists:
                     raise item.fault(f"lists: '{name}' is declared twice")
                 self.list_lines[name] = (label, item.line)
+                self.lists[name] = NumberList(name, frozenset(), "", "")  # is declared, whatever its file holds
                 keys = item.mapping(f"lists: {name}", LIST_KEYS)
                 if "file" not in keys:
                     raise item.fault(f"lists: {name}: 'file' is missing")

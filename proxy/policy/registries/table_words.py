@@ -216,7 +216,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Columns of lists of people who get no marketing."""
 SCOPES: Mapping[str, tuple[str, ...]] = {
-    "all": ("global", "全部", "全部营销", "所有", "任何", "全网", "全局", "全部短信", "所有短信", "所有营销", "全部营销短信",
+    "all": ("全部", "global", "全部营销", "所有", "任何", "全网", "全局", "全部短信", "所有短信", "所有营销", "全部营销短信",
     "所有营销短信", "不限"),
     "advertiser": ("广告主", "企业", "公司", "客户", "主体", "企业名称", "公司名称"),
     "signature": ("签名", "短信签名"),
@@ -398,7 +398,7 @@ def _bare(word: str) -> Iterator[str]:
 
 
 def end_of(column: str, written: str) -> float:
-    """When something ends: a day is meant to its end; 0: never. ValueError."""
+    """When something ends: a day, also one written with a midnight, is meant to its end; 0: never. ValueError."""
     if written.lower() in FOR_GOOD:
         return 0.0
     try:
@@ -407,4 +407,5 @@ def end_of(column: str, written: str) -> float:
         raise ValueError(f"{column}: '{written[:40]}' is neither a date (like 2027-06-30) nor 'for good'") from None
     if until > FAR_S:
         raise ValueError(f"{column}: '{written[:40]}' is too far away: write 'for good'")
-    return until if timed else until + time_windows.DAY_S
+    midnight = (until + time_windows.OFFSET_S) % time_windows.DAY_S == 0  # a day, as databases write it
+    return until if timed and not midnight else until + time_windows.DAY_S

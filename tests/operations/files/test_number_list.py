@@ -70,6 +70,19 @@ def test_a_column_is_dropped_by_its_heading_and_a_heading_that_is_not_there_is_a
     assert people.problems == ["list.csv:1: --ignore: unknown column '归属地址' (did you mean '归属地'?)"]
 
 
+@pytest.mark.parametrize("heads", ["姓名,手机号,工号", "工号,手机号,姓名", "工号,手机号"])
+def test_without_its_number_column_a_list_is_refused_and_no_other_column_is_read_as_numbers(tmp_path: Path, heads: str) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(f"{heads}\n13800210501,13800210500,13800210502\n")
+    for ignore in (["手机号"], heads.split(",")):
+        people = read_number_file(file, ALL, ignore=ignore)
+        assert people.problems == ["list.csv:1: --ignore: '手机号' is the column of the numbers, which every row needs"]
+        assert (people.rows, people.numbers, people.bad) == (0, 0, 1)
+    file.write_text("甲,备注\n13800210501,13800210500\n")
+    people = read_number_file(file, ALL, ignore=["甲"])
+    assert (people.rows, people.headless, people.bad) == (0, True, 1)
+
+
 def test_titles_totals_and_remarks_are_no_rows(read) -> None:
     table = "2026年11月名单,,\n导出时间：2026/11/30 09:12,,\n,,\n号码,来源,有效期至\n13800210500,投诉,2028/1/1\n\n合计,1,\n注：不得再发。,,\n"
     for text in (table, table.replace(",", "\t"), table.replace(",", ";")):
@@ -82,6 +95,15 @@ def test_titles_totals_and_remarks_are_no_rows(read) -> None:
 def test_a_day_that_lost_its_format_in_a_spreadsheet_is_a_day(read) -> None:
     people = read("号码,有效期至\n13800210500,46203\n")
     assert numbers(people, ListedRefusal("all", "", "import", time_windows.moment("2026-07-01")[0])) == [13800210500]
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2027-06-30 00:00:00", "2027/6/30 0:00", "2027年6月30日 0点00分", "2027-06-30T00:00:00+08:00", "20270630 000000", "2027-06-30"],
+)
+def test_a_last_day_written_with_a_midnight_ends_with_that_day(read, written: str) -> None:
+    people = read(f"号码,有效期至\n13800210500,{written}\n")
+    assert numbers(people, ListedRefusal("all", "", "import", time_windows.moment("2027-07-01")[0])) == [13800210500]
 
 
 def test_columns_say_what_each_row_refuses(read) -> None:
@@ -168,6 +190,7 @@ def test_what_an_export_writes_is_read_back_as_it_was(read, tmp_path: Path) -> N
     said: list[tuple[int, dict[str, Any]]] = [
         (13800210500, {"scope": "all", "value": "", "source": "import", "since": 1_762_833_600, "until": 0}),
         (13800210501, {"scope": "signature", "value": "=1+1", "source": "officer", "since": 0, "until": 1_800_000_000}),
+        (13800210503, {"scope": "all", "value": "", "source": "hotline", "since": 0, "until": 1_800_028_800}),
         (13800210502, {"scope": "port", "value": "1069001", "source": "complaint", "since": 0, "until": 0}),
     ]
     with (tmp_path / "out.csv").open("w", newline="") as out:
