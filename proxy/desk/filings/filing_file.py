@@ -113,7 +113,7 @@ def read_sheet(
         sheet.note(1, "holds no rows")
     _merge(sheet, found, registries, faults)
     for line in sorted(faults):
-        sheet.note(line, faults[line])
+        sheet.note(line, reader.by_heading(faults[line]) if reader else faults[line])
     if sheet.bad:
         sheet.files, sheet.added, sheet.changed = {}, {}, {}
     return sheet
@@ -129,6 +129,10 @@ class _RowReader:
         self._sheet, self.own = sheet, table or own_table(heads)
         self._targets = targets_of(heads, self.own)
         self._flat = [one for found in self._targets for one in found]
+        self._heads = heads
+        places = sorted(zip(heads, self._targets, strict=True), key=lambda one: any(table == self.own for table, _ in one[1]))
+        self._headings = {column: head.replace(": ", " ") for head, found in places for _, column in found}
+        """Of the file, by column; those of the sheet's own registry go first."""
         self._loose = {
             place for place, found in enumerate(self._targets) if {("signatures", "letter"), ("licences", "file")} & {*found}
         } - {place for place, cell in enumerate(heads) if DIGEST_HEAD.search(cell.lower())}
@@ -150,7 +154,15 @@ class _RowReader:
             if (self.own, one) not in self._flat and not (one == "advertiser" and ("advertisers", "licence") in self._flat):
                 return f"the first row names the columns, and none of them is the {one} ({chinese(self.own, one)})"
         twice = next((one for one in self._flat if self._flat.count(one) > 1), None)
-        return "" if twice is None else f"two columns are the {twice[1]} of {twice[0]}"
+        if twice is None:
+            return ""
+        first, other = [head for head, found in zip(self._heads, self._targets, strict=True) if twice in found][:2]
+        return f"two columns mean the same: '{first:.40}' and '{other:.40}'"
+
+    def by_heading(self, fault: str) -> str:
+        """A fault that begins with a column, with the file's heading instead."""
+        column, colon, rest = fault.partition(": ")
+        return f"{self._headings.get(column, column)}{colon}{rest}"
 
     def read(self, line: int, cells: Sequence[str]) -> list[tuple[str, Cells]]:
         """What a row says of each registry; ValueError."""

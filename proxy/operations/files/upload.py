@@ -165,7 +165,7 @@ def _tell_bad(file: Path, people: NumberFile, done: str, *, skip_bad: bool, more
     if not (skip_bad and people.rows):
         refuse_unknown(people, also=done)
         if people.headless:
-            fail(f"{file}: nothing was {done}")
+            fail(f"{file}: its first row is at fault: nothing was {done}")
         fail(f"{file}: {people.bad} bad rows of {people.bad + people.rows}: nothing was {done}")
     note(f"{file.name}: {people.bad:,} bad rows were left out")
 

@@ -78,13 +78,13 @@ def test_companies_are_meant_by_their_credit_code() -> None:
     assert new(sheet, "licences")[1:] == ["甲置业,预售许可证,1,2026-01-01,2026-12-31,"]
     wrong = read(f"统一社会信用代码|证件类型|证件编号\n{OTHER}|证|1\n{CODE[:-1]}X|证|2\n|证|3\n")
     assert wrong.problems == [
-        f"a.csv:2: licence: no registered company has {OTHER}, and the row names none",
-        f"a.csv:3: licence: '{CODE[:-1]}X' is no credit code (18 characters, of which the last is a check)",
+        f"a.csv:2: 统一社会信用代码: no registered company has {OTHER}, and the row names none",
+        f"a.csv:3: 统一社会信用代码: '{CODE[:-1]}X' is no credit code (18 characters, of which the last is a check)",
         "a.csv:4: advertiser: is missing",
     ]
     mixed = read(f"企业名称|统一社会信用代码\n乙医院|{CODE}\n甲置业|{OTHER}\n")
     assert mixed.problems == [
-        f"a.csv:2: advertiser: {CODE} is the licence of 甲置业", f"a.csv:3: licence: 甲置业 is registered with {CODE}",
+        f"a.csv:2: 企业名称: {CODE} is the licence of 甲置业", f"a.csv:3: 统一社会信用代码: 甲置业 is registered with {CODE}",
     ]  # fmt: skip
 
 
@@ -123,11 +123,11 @@ def test_the_line_that_says_it_is_blamed() -> None:
     """What is wrong stands in the row that says it, and a row with a fault says nothing of the others."""
     head = "签名|企业名称|统一社会信用代码|运营商|省份|报备状态\n"
     owner = read(head + "甲苑||||江苏|已报备\n甲苑|乙医院|||浙江|已报备\n")
-    assert owner.problems == ["a.csv:3: advertiser: '甲苑' belongs to 甲置业"]
+    assert owner.problems == ["a.csv:3: 企业名称: '甲苑' belongs to 甲置业"]
     bad_first = read(head + f"丙店|丙公司|{OTHER}|移动|火星|已报备\n丁店|丁公司|{OTHER}|移动|江苏|已报备\n")
-    assert [one.partition(" (")[0] for one in bad_first.problems] == ["a.csv:2: province: unknown province '火星'"]
+    assert [one.partition(" (")[0] for one in bad_first.problems] == ["a.csv:2: 省份: unknown province '火星'"]
     twice = read(head + f"丙店|丙公司|{OTHER}|移动|江苏|已报备\n丁店|丁公司|{OTHER}|移动|江苏|已报备\n")
-    assert twice.problems == [f"a.csv:3: advertiser: {OTHER} is the licence of 丙公司 by line 2"]
+    assert twice.problems == [f"a.csv:3: 企业名称: {OTHER} is the licence of 丙公司 by line 2"]
 
 
 def test_remarks_and_totals_below_the_rows_are_no_rows() -> None:
@@ -181,6 +181,11 @@ def test_persons_telephones_and_identity_numbers_are_not_read() -> None:
     assert "1101" not in "".join(sheet.files.values())
 
 
+def test_telephone_numbers_in_full_width_are_kept_as_plain_digits() -> None:
+    sheet = read("企业名称|客服电话\n丙公司|４００－８００－１２３４、０２５－８８８８８８８８\n")
+    assert "400-800-1234 025-88888888" in new(sheet, "advertisers")[1]
+
+
 def test_sub_ports_are_a_port_and_its_extension() -> None:
     head = "主端口|子端口(扩展码)|使用企业|签名|责任人|启用日期|停用日期\n"
     sheet = read(head + "10690001|0003|甲置业|甲苑|陈一|2026-01-10|\n")
@@ -191,31 +196,31 @@ def test_sub_ports_are_a_port_and_its_extension() -> None:
         "10690001|02|甲置业|没有|陈一||\n10690001|03|乙医院|甲苑|陈一||\n10690001|04|甲置业|甲苑|||\n10690001|05|甲置业|甲苑|陈一|2026-05-01|2026-04-01\n"
     )
     assert [one.removeprefix("a.csv:") for one in wrong.problems] == [
-        "2: prefix: '1.069E+0701' is no sender number (up to 20 digits)",
-        "3: prefix: '1067000101' begins with a prefix that is not assigned",
-        "4: prefix: '106900010000000000000' is no sender number (up to 20 digits)",
-        "5: signature: '没有' is not registered",
-        "6: advertiser: '甲苑' belongs to 甲置业",
-        "7: responsible: is missing",
-        "8: to: is before from (swap them)",
+        "2: 子端口(扩展码): '1.069E+0701' is no sender number (up to 20 digits)",
+        "3: 子端口(扩展码): '1067000101' begins with a prefix that is not assigned",
+        "4: 子端口(扩展码): '106900010000000000000' is no sender number (up to 20 digits)",
+        "5: 签名: '没有' is not registered",
+        "6: 使用企业: '甲苑' belongs to 甲置业",
+        "7: 责任人: is missing",
+        "8: 停用日期: is before from (swap them)",
     ]
 
 
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ("没有|移动|北京|已报备|", "signature: '没有' is not registered, and the row names no company"),
-        ("甲苑|移通|北京|已报备|", "carrier: unknown carrier '移通' (one of 移动, 联通, 电信, 广电)"),
-        ("甲苑|移动|京北|已报备|", f"province: unknown province '京北' (one of {', '.join(PROVINCE_CODES)})"),
+        ("没有|移动|北京|已报备|", "签名: '没有' is not registered, and the row names no company"),
+        ("甲苑|移通|北京|已报备|", "运营商: unknown carrier '移通' (one of 移动, 联通, 电信, 广电)"),
+        ("甲苑|移动|京北|已报备|", f"省份: unknown province '京北' (one of {', '.join(PROVINCE_CODES)})"),
         (
             "甲苑|移动|北京|好|",
-            "state: '好' is none of pending 报备中, filed 已报备, refused 驳回, review-due 待复审, expired 过期",
+            "报备状态: '好' is none of pending 报备中, filed 已报备, refused 驳回, review-due 待复审, expired 过期",
         ),
-        ("甲苑|移动|北京|已报备|2026-13-01", "to: '2026-13-01' is no date (like 2026-12-31)"),
+        ("甲苑|移动|北京|已报备|2026-13-01", "有效期: '2026-13-01' is no date (like 2026-12-31)"),
         ("甲苑|移动|上海|已报备|", "line 2 says the same"),
-        ("甲苑|移动|上海|驳回|", "state: line 2 says 'filed' of the same signature"),
-        ("|移动|北京|已报备|", "signature: is missing"),
-        ("甲|移动|北京|已报备|", "signature: '甲' has not 2 to 16 characters"),
+        ("甲苑|移动|上海|驳回|", "报备状态: line 2 says 'filed' of the same signature"),
+        ("|移动|北京|已报备|", "签名: is missing"),
+        ("甲|移动|北京|已报备|", "签名: '甲' has not 2 to 16 characters"),
     ],
 )
 def test_a_bad_row_is_named_by_its_line_and_nothing_changes(row: str, said: str) -> None:
@@ -226,8 +231,8 @@ def test_a_bad_row_is_named_by_its_line_and_nothing_changes(row: str, said: str)
 
 def test_a_signature_stays_its_owners_and_a_letter_is_asked_for_where_the_sheet_has_one() -> None:
     head = "签名|企业名称|签名用途|授权委托书(SHA256)\n"
-    assert read(head + "甲苑|乙医院|自用|\n").problems == ["a.csv:2: advertiser: '甲苑' belongs to 甲置业"]
-    assert read(head + "丙店|丙公司|他用|\n").problems == ["a.csv:2: letter: is missing"]
+    assert read(head + "甲苑|乙医院|自用|\n").problems == ["a.csv:2: 企业名称: '甲苑' belongs to 甲置业"]
+    assert read(head + "丙店|丙公司|他用|\n").problems == ["a.csv:2: 授权委托书(SHA256): is missing"]
     assert read(head + f"丙店|丙公司|他用|{'ab' * 32}\n").problems == []
     assert read("签名|企业名称|签名用途\n丙店|丙公司|他用\n").problems == []
 
@@ -236,7 +241,7 @@ def test_a_signature_stays_its_owners_and_a_letter_is_asked_for_where_the_sheet_
     ("text", "said"),
     [
         ("甲|乙\n1|2\n", "1: the first row names the columns, and none of them is the advertiser (企业名称)"),
-        ("签名|签名|状态\n", "1: two columns are the signature of signatures"),
+        ("签名|签名|状态\n", "1: two columns mean the same: '签名' and '签名'"),
         ("", "1: holds no rows"),
     ],
 )

@@ -66,8 +66,8 @@ def test_a_sheet_comes_into_force_with_the_next_message_and_a_bad_one_changes_no
     assert world.send("jia", NANJING, TEXT) == SENT
     file = sheet(tmp_path, "甲苑,移动,江苏,驳回,授权书不清", "没有,移动,江苏,驳回,", "甲苑,移通,江苏,驳回,", coding="gb18030")
     said = ask(world, "filing", "import", file, "--why", "x", code=2)
-    assert "报备.csv:3: signature: '没有' is not registered" in said
-    assert "报备.csv:4: carrier: unknown carrier '移通'" in said
+    assert "报备.csv:3: 签名: '没有' is not registered" in said
+    assert "报备.csv:4: 运营商: unknown carrier '移通'" in said
     assert "2 bad rows of 3: nothing was imported" in said
     assert world.send("jia", NANJING, TEXT) == SENT
     good = sheet(tmp_path, "甲苑,移动,江苏,驳回,授权书不清")
