@@ -263,7 +263,7 @@ def _read_rows(
             continue
         if not count and not people.bad and not any(character.isdigit() for character in cell):
             heads = table.heads(people, line, row)
-            if people.bad:
+            if people.problems:
                 people.headless = True
                 return
             heading = row[heads["number"]]
