@@ -33,6 +33,11 @@
   }
   const came = performance.getEntriesByType("navigation")[0];
   if (came && came.responseStatus >= 400) leadToProblem(document.getElementById("content"));
+  document.addEventListener("change", function (event) { // what is filled in after the file alters what it would store
+    const field = event.target, seen = field.form && field.form.querySelector("#seen"), file = seen && field.form.elements.file;
+    if (file && file.files.length && field.type !== "file" && field.name !== "why" && !seen.contains(field))
+      htmx.trigger(field.form.querySelector("button[hx-target='#seen']"), "again");
+  });
   document.addEventListener("htmx:afterSwap", function (event) {
     const by = event.detail.requestConfig.triggeringEvent;
     if (by && (by.type === "submit" || by.type === "click" || by.type === "change" && by.target.type === "file")) {

@@ -27,8 +27,8 @@ from proxy.operations.terminal import (
     socket_of,
     warn,
 )
-from proxy.policy.registries.table_words import SOURCES as SAID_BY
 from proxy.policy.registries.table_words import CATEGORIES, SCOPES, UNSAID, word_of
+from proxy.policy.registries.table_words import SOURCES as SAID_BY
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 
 SOURCE_WORDS = (*SOURCES, *(word for one in SOURCES for word in SAID_BY[one][:2]))

@@ -99,7 +99,14 @@ def test_a_day_that_lost_its_format_in_a_spreadsheet_is_a_day(read) -> None:
 
 @pytest.mark.parametrize(
     "written",
-    ["2027-06-30 00:00:00", "2027/6/30 0:00", "2027年6月30日 0点00分", "2027-06-30T00:00:00+08:00", "20270630 000000", "2027-06-30"],
+    [
+        "2027-06-30 00:00:00",
+        "2027/6/30 0:00",
+        "2027年6月30日 0点00分",
+        "2027-06-30T00:00:00+08:00",
+        "20270630 000000",
+        "2027-06-30",
+    ],
 )
 def test_a_last_day_written_with_a_midnight_ends_with_that_day(read, written: str) -> None:
     people = read(f"号码,有效期至\n13800210500,{written}\n")
