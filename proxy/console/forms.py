@@ -32,6 +32,8 @@ COPY_BYTES = 1 << 20
 PROGRAM_S = 28.0
 """Less than an answer may take."""
 _UNSAFE = re.compile(r"[^\w.()\-]+")
+_OPTION = re.compile(r"( nor by )--[a-z]+(?: \([^)]*\))?|--ignore drops it")
+"""Of a command, which a form calls otherwise."""
 TYPES = {
     ".pdf": "application/pdf",
     ".zip": "application/zip",
@@ -132,7 +134,8 @@ async def _run(request: PageRequest, folder: str, argv: Sequence[str], fine: tup
     except NobodyAnswers:
         raise
     except CannotAsk as error:
-        without_folder = re.sub(re.escape(folder + os.sep) + r"(?:\w+/)?", "", str(error))
+        of_the_form = _OPTION.sub(lambda one: " nor in the form" if one[1] else "tick it to drop it", str(error))
+        without_folder = re.sub(re.escape(folder + os.sep) + r"(?:\w+/)?", "", of_the_form)
         raise CannotAsk(without_folder.replace("gate106: ", "")) from None
 
 

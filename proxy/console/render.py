@@ -69,11 +69,6 @@ def clean(text: object) -> str:
     return printable(str(text), "�")
 
 
-def without_options(text: str) -> str:
-    """A sentence in Chinese without the command's options in its brackets: a page has fields for them."""
-    return re.sub("（）", "", re.sub("(?<=（)--[a-z-]+，?|，[^，（）]*--[a-z-]+[^，（）]*(?=）)", "", text))
-
-
 def without_account(text: str) -> str:
     """Who did something and why, without the account's numbers that the journal keeps."""
     return re.sub(r" \(uid \d+, pid \d+\)", "", text)
@@ -99,9 +94,7 @@ def _environment(shared: Translator, versions: Mapping[str, str]) -> Environment
         loader=FileSystemLoader([*sorted(FEATURES.iterdir()), HERE / "templates"]), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
-    found.filters.update(
-        count=count, moment=moment, day=day, clean=clean, without_options=without_options, without_account=without_account
-    )
+    found.filters.update(count=count, moment=moment, day=day, clean=clean, without_account=without_account)
     found.globals.update(
         t=shared, lang=shared.language, share=share, spark=_drawn(inline_charts.spark), columns=_drawn(inline_charts.columns),
         bar=_drawn(inline_charts.bar), static=lambda name: f"/static/{name}?v={versions[name]}", address=address,

@@ -33,6 +33,11 @@
   }
   const came = performance.getEntriesByType("navigation")[0];
   if (came && came.responseStatus >= 400) leadToProblem(document.getElementById("content"));
+  document.addEventListener("change", function (event) { // what is filled in after the file alters what it would store
+    const field = event.target, seen = field.form && field.form.querySelector("#seen"), file = seen && field.form.elements.file;
+    if (file && file.files.length && field.type !== "file" && field.name !== "why" && !seen.contains(field))
+      htmx.trigger(field.form.querySelector("button[hx-target='#seen']"), "again");
+  });
   document.addEventListener("htmx:afterSwap", function (event) {
     const by = event.detail.requestConfig.triggeringEvent;
     if (by && (by.type === "submit" || by.type === "click" || by.type === "change" && by.target.type === "file")) {
@@ -83,14 +88,6 @@
       window.setTimeout(function () { button.disabled = true; }, 0); // a double click is one
     }
   }, true);
-
-  // A form whose file was previewed is previewed again when another field of it changes.
-  document.addEventListener("change", function (event) {
-    const field = event.target;
-    const file = field.form && field.form.querySelector("input[type=file][name=file]");
-    const preview = file && file.files.length && field.form.querySelector("button[hx-post][hx-target='#seen']");
-    if (preview && !["file", "proof", "why"].includes(field.name) && !field.closest("#seen")) preview.click();
-  });
 
   // A time to which messages are put off says that they are put off.
   document.addEventListener("change", function (event) {

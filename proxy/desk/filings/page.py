@@ -5,7 +5,7 @@ Never: a registry changed without a proposal (the programs push one); a file kep
 
 from __future__ import annotations
 
-import re
+from pathlib import Path
 from typing import Any
 
 from starlette.responses import Response
@@ -25,7 +25,7 @@ ENDS = (".xlsx", ".csv")
 
 
 @page.get()
-async def show(request: PageRequest, problem: str = "") -> Response:
+async def show(request: PageRequest, problem: str = "", **previewed: Any) -> Response:
     """What is due, the most urgent first."""
     days = min(whole_number(request.query["days"], 3), DAYS_MAX) if request.query.get("days") else DAYS
     kind, who = request.query.get("kind", ""), request.query.get("who", "").strip()
@@ -35,17 +35,31 @@ async def show(request: PageRequest, problem: str = "") -> Response:
         problem=problem, tasks=tasks[request.skip : request.skip + LIMIT], total=len(tasks), overdue=sum(one["overdue"] for one in tasks),
         at=answer["at"], days=days, ahead=[("0", request.t("by_now")), *((str(one), request.t("days", count=one)) for one in AHEAD)], kind=kind,
         kinds=request.choices("kind", KINDS), who=who, skip=request.skip, limit=LIMIT, tables=request.choices("table", TABLES), ends=ENDS,
+        **forms.NO_PREVIEW | previewed,
     )  # fmt: skip
+
+
+@page.post("preview", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX, again=show)
+async def preview_sheet(request: PageRequest) -> Response:
+    """What the sheet would change; a part for htmx, else the page with it."""
+    found = await forms.previewed(request, lambda file: _sheet_words(request, file))
+    return request.part("seen", **found) if request.partial else await show(request, **found)
+
+
+def _sheet_words(request: PageRequest, file: Path) -> list[str]:
+    table = [f"--table={request.form('table')}"] if request.form("table") in TABLES else []
+    return ["filing", "import", str(file), *table, f"--why={request.form('why') or request.t('import')}", "--json"]
 
 
 @page.post("import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX, again=show)
 async def import_sheet(request: PageRequest) -> Response:
     """All rows of a sheet or none; ``check``: what would change."""
-    options = [f"--why={request.form('why')}", "--json"]
-    options += [f"--table={request.form('table')}"] if request.form("table") in TABLES else []
-    options += ["--check"] if request.form("check") else []
-    options += [f"--ignore={one.strip()}" for one in re.split("[、,，;；]", request.form("ignore")) if one.strip()]
-    ran = await forms.run_with_uploads(request, ["file"], lambda came: ["filing", "import", str(came["file"]), *options])
+    check = ["--check"] if request.form("check") else []
+    ran = await forms.run_with_uploads(
+        request,
+        ["file"],
+        lambda came: [*forms.as_previewed(request, came["file"], _sheet_words(request, came["file"])), *check],
+    )
     told: dict[str, Any] = ran.json
     counts = {"added": sum(told["added"].values()), "changed": sum(told["changed"].values()), "rows": told["rows"]}
     unread = request.t("not_read", columns=", ".join(told["ignored"])) if told["ignored"] else ""

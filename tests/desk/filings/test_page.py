@@ -171,6 +171,9 @@ def test_the_page_takes_sheets_in_gives_them_out_and_registers_letters(world: Wo
     assert "将新增 1 行" in told
     assert "没有读的列：备注" in told
     file = {"file": ("a.csv", rows.format("已报备").encode())}
+    seen = officer.post("/filings/preview", files=file)
+    assert '<input type="checkbox" name="ignore" value="备注">' in seen.text
+    assert "将新增 1 行" in seen.text
     lost = officer.post("/filings/import", files=file, why="结果")
     assert (lost.status_code, "无法识别“备注”列" in lost.text) == (409, True)
     done = officer.post("/filings/import", files=file, why="结果", ignore="备注")
