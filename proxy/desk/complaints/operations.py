@@ -431,8 +431,9 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         if gate.relay.journal_down:
             raise CommandRefused(f"{gate.relay.journal_down}: nothing was done")
         now = gate.now()
-        ends = f", until {local(refusal.expiry)[:16]}" if refusal.expiry else ""
-        beside = DeskEvent(now, "suppressed", who, f"{refusal.scope} {refusal.value}".rstrip() + ends)
+        whose = f"{refusal.scope} {refusal.value}".rstrip()
+        said = f"marketing of {whose} until {local(refusal.expiry)[:16]}" if refusal.expiry else whose
+        beside = DeskEvent(now, "suppressed", who, said)
         body = book.begin(case.id, state, now, who, why, beside, of=of, provider=provider)
 
         def written() -> None:

@@ -5,6 +5,7 @@ Never: a message taken for the one that was meant unless a person says so; a who
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ UNTIL = ("30d", "90d", "180d", "366d", "")
 STOPS = ("4h", "24h", "3d", "7d", "30d")
 PENALTIES = ("7d", "30d", "90d", "180d", "366d")
 SHARES = ("0.75", "0.5", "0.25", "0.1")
+RECORD = re.compile("[0-9]+:[0-9]+(: |：)")
 WITHIN = ("24h", "3d", "7d")
 LATE, UNANSWERED, ALL = "overdue", "unanswered", "all"
 
@@ -96,16 +98,16 @@ async def case(request: PageRequest, problem: str = "", whole: str = "") -> Resp
     return request.render(
         "complaints_case.html", one=answer, problem=problem, penalties=penalties, ladder=LADDER, shares=SHARES,
         decisions=request.choices("case", FINDINGS), scopes=scopes, untils=UNTIL, stops=STOPS, lasts=PENALTIES, campaign=campaign,
-        withins=WITHIN, whole=whole, events=[{**event, "why": _why(event)} for event in answer["events"]],
+        withins=WITHIN, whole=whole, events=[{**event, "why": _why(request, event)} for event in answer["events"]],
     )  # fmt: skip
 
 
-def _why(event: Mapping[str, Any]) -> str:
+def _why(request: PageRequest, event: Mapping[str, Any]) -> str:
     """The reason of an event, without the digest of an answer and the record id of a match."""
     said = str(event["why"])
-    return (
-        said.partition(": ")[2] if event["what"] == "matched" else without_digest(said) if event["what"] == ANSWERED else said
-    )
+    if event["what"] == "matched":
+        return RECORD.sub("", request.t.in_language(said))
+    return without_digest(said) if event["what"] == ANSWERED else said
 
 
 @page.post("case/{id}/whole", wants=Permission.WHOLE, again=case)

@@ -110,7 +110,7 @@ def test_it_is_in_force_when_it_is_answered_and_the_case_says_so(desk: Desk) -> 
     ]  # fmt: skip
     assert [(one["what"], one["why"]) for one in told["events"][-2:]] == [
         ("valid", "no consent"),
-        ("suppressed", "signature 京选, until 2025-11-11 13:00"),
+        ("suppressed", "marketing of signature 京选 until 2025-11-11 13:00"),
     ]
     assert case_sheet.row(told, "zh")[-1] == "已停止向投诉人发送营销（签名 京选，至 2025-11-11 13:00）"
     assert (desk.cases.valid("jia", 0, 2 * NOON), desk.heard, desk.relay.tally.complaints["jia", "valid"]) == (1, 1, 1)
