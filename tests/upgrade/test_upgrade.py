@@ -154,8 +154,10 @@ def test_todays_gate_answers_as_the_earlier_one_did_from_the_same_files(state: P
 
 
 def _as_told(now: dict[str, Any], then: dict[str, Any]) -> dict[str, Any]:
-    """Without keys of the answer that were added since."""
+    """Without keys of the answer that were added since. Whether a person was erased is null since, where the key to know it is not there."""
     said = now["said"]
+    if isinstance(said, dict) and said.get("forgotten", False) is None:
+        said = said | {"forgotten": False}
     return now | {"said": {key: said[key] for key in then["said"] if key in said}} if isinstance(said, dict) else now
 
 
