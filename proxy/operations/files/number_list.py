@@ -237,7 +237,7 @@ class _Table(NamedTuple):
             if 0 in found.values():
                 people.note(line, f"the first row names the columns, and none of them is the number ({NUMBERS[0]})")
             unknown = unknown[1:] if row[0].strip() and 0 not in found.values() else unknown
-        people.heading = line
+        people.heading, people.headless = line, people.bad > 0
         people.ignored = [cell.strip() for cell in row if cell.strip() and plain(cell) in dropped]
         people.unknown = unknown if self.ignore is not None else []
         return {"number": 0} | found
@@ -263,8 +263,7 @@ def _read_rows(
             continue
         if not count and not people.bad and not any(character.isdigit() for character in cell):
             heads = table.heads(people, line, row)
-            if people.bad:
-                people.headless = True
+            if people.headless:
                 return
             heading = row[heads["number"]]
             names, at = [name for name in heads if name != "number"], heads["number"]
