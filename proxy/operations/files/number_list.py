@@ -253,7 +253,7 @@ def _read_rows(
     numbers = waiting.setdefault(default, [])
     append = numbers.append
     names: list[str] = []
-    heading = ""
+    heading, headings = "", dict[str, str]()
     for line, row in _below_titles(
         (one for one in rows if any(map(str.strip, one[1])) and not one[1][0].startswith("#")), table
     ):
@@ -266,6 +266,7 @@ def _read_rows(
             if people.headless:
                 return
             heading = row[heads["number"]]
+            headings = {name: row[place].strip().replace(": ", " ") for name, place in heads.items()}
             names, at = [name for name in heads if name != "number"], heads["number"]
             count += 1
             continue
@@ -288,7 +289,8 @@ def _read_rows(
         except NotARecipient as fault:
             people.note(line, f"no recipient: {fault.why}{_named(row[at] if len(row) > at else '') or _named(heading)}")
         except ValueError as fault:
-            people.note(line, str(fault))
+            column, colon, rest = str(fault).partition(": ")
+            people.note(line, f"{headings.get(column, column)}{colon}{rest}")
         if count % BATCH == 0:
             _empty(people, waiting)
             read.clear()
