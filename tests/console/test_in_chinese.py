@@ -160,7 +160,7 @@ def test_bad_rows_are_said_one_by_one_with_file_and_line(desk: Desk) -> None:
         ("/optouts/lists/import", "list.csv", "12\n13800210500\n4001234567\n", ["list.csv 第 1 行：不是有效的手机号码：2 位数字，应为 11 位", "400 客服号码，不是个人号码", "共 3 行，2 行有误：没有导入"]),
         ("/optouts/lists/import", "list.csv", "", ["list.csv：没有号码：没有导入"]),
         ("/optouts/lists/import", "list.xls", "\u00d0\u00cf", ["list.xls"]),
-        ("/optouts/consents/import", "consents.csv", "number,given\n13800210500,明天\n", ["consents.csv 第 2 行：given：“明天”不是日期"]),
+        ("/optouts/consents/import", "consents.csv", "number,given\n13800210500,明天\n", ["consents.csv 第 2 行：同意时间：“明天”不是日期"]),
     ):  # fmt: skip
         terms = {
             "why": "一批",
