@@ -32,8 +32,14 @@ COPY_BYTES = 1 << 20
 PROGRAM_S = 28.0
 """Less than an answer may take."""
 _UNSAFE = re.compile(r"[^\w.()\-]+")
-_OPTION = re.compile(r"( nor by )--[a-z]+(?: \([^)]*\))?|--ignore drops it")
-"""Of a command, which a form calls otherwise."""
+_IN_THE_FORM = (
+    "who says so is said neither by a column `source` nor in the form",
+    "until when is said neither by a column `until` nor in the form",
+    "whose messages is said neither by a column `advertiser` nor in the form",
+    "where they agreed is said neither by a column `source` nor in the form",
+    "when they agreed is said neither by a column `given` nor in the form",
+)
+"""What a form says where a command names an option."""
 TYPES = {
     ".pdf": "application/pdf",
     ".zip": "application/zip",
@@ -134,8 +140,10 @@ async def _run(request: PageRequest, folder: str, argv: Sequence[str], fine: tup
     except NobodyAnswers:
         raise
     except CannotAsk as error:
-        of_the_form = _OPTION.sub(lambda one: " nor in the form" if one[1] else "tick it to drop it", str(error))
-        without_folder = re.sub(re.escape(folder + os.sep) + r"(?:\w+/)?", "", of_the_form)
+        told = str(error).replace("(--ignore drops it)", "(tick it to drop it)")
+        for said in _IN_THE_FORM:
+            told = re.sub(re.escape(said.removesuffix(" in the form")) + r" by --[a-z]+(?: \([^)]*\))?", said, told)
+        without_folder = re.sub(re.escape(folder + os.sep) + r"(?:\w+/)?", "", told)
         raise CannotAsk(without_folder.replace("gate106: ", "")) from None
 
 

@@ -228,6 +228,11 @@ def test_a_search_is_saved_by_name_and_a_list_is_previewed_before_it_is_stored(v
     expect(chen.page.locator("#seen h3")).to_contain_text("移除")
     chen.page.uncheck("input[name=off]")
     expect(chen.page.locator("#seen h3")).not_to_contain_text("移除")
+    chen.page.select_option("select[name=source]", "complaint")
+    chen.page.select_option("select[name=scope]", "category")
+    expect(chen.page.locator("#seen")).to_contain_text("须填写对象")
+    chen.page.select_option("select[name=scope]", "all")
+    chen.sees("以下各列无法识别")
     assert chen.axe() == []
     chen.page.check("input[name=ignore][value=备注]")
     chen.follow(chen.page.locator("#seen button.main").click).sees("1 个号码")

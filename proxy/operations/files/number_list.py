@@ -237,7 +237,7 @@ class _Table(NamedTuple):
             if 0 in found.values():
                 people.note(line, f"the first row names the columns, and none of them is the number ({NUMBERS[0]})")
             unknown = unknown[1:] if row[0].strip() and 0 not in found.values() else unknown
-        people.heading = line
+        people.heading, people.headless = line, people.bad > 0
         people.ignored = [cell.strip() for cell in row if cell.strip() and plain(cell) in dropped]
         people.unknown = unknown if self.ignore is not None else []
         return {"number": 0} | found
@@ -253,7 +253,7 @@ def _read_rows(
     numbers = waiting.setdefault(default, [])
     append = numbers.append
     names: list[str] = []
-    heading = ""
+    heading, headings = "", dict[str, str]()
     for line, row in _below_titles(
         (one for one in rows if any(map(str.strip, one[1])) and not one[1][0].startswith("#")), table
     ):
@@ -263,10 +263,10 @@ def _read_rows(
             continue
         if not count and not people.bad and not any(character.isdigit() for character in cell):
             heads = table.heads(people, line, row)
-            if people.problems:
-                people.headless = True
+            if people.headless:
                 return
             heading = row[heads["number"]]
+            headings = {name: row[place].strip().replace(": ", " ") for name, place in heads.items()}
             names, at = [name for name in heads if name != "number"], heads["number"]
             count += 1
             continue
@@ -289,7 +289,8 @@ def _read_rows(
         except NotARecipient as fault:
             people.note(line, f"no recipient: {fault.why}{_named(row[at] if len(row) > at else '') or _named(heading)}")
         except ValueError as fault:
-            people.note(line, str(fault))
+            column, colon, rest = str(fault).partition(": ")
+            people.note(line, f"{headings.get(column, column)}{colon}{rest}")
         if count % BATCH == 0:
             _empty(people, waiting)
             read.clear()

@@ -300,6 +300,9 @@ def test_a_list_in_chinese_is_shown_before_it_is_stored(world: World, browser: O
         "gbk"
     )
     text, fields = preview(here, "lists", ("名单.csv", rows), why="12321")
+    unsaid, _ = preview(here, "lists", ("名单.csv", f"手机号\n{HAN}\n".encode()), why="12321")
+    assert "在表单中选择来源" in unsaid
+    assert "--" not in re.sub("<!--.*?-->", "", unsaid)[unsaid.index("在表单中选择来源") - 200 :][:400]
     for words in ("通道商", "jia", "类别", "贷款", "投诉", "2040-06-30", "长期", "备注"):
         assert words in text, words
     assert world.ask("wu", "suppress.lists") == before, "nothing is stored by a look"

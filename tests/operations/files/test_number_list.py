@@ -140,8 +140,8 @@ def test_street_headings_and_words_of_a_list_are_read_and_an_empty_cell_is_no_de
     )
     assert numbers(people, ListedRefusal("signature", "京选", "hotline", 0)) == [13800210500]
     assert (people.unknown, people.problems) == ([], [
-        "list.csv:3: until: is empty: write the last day, or 'for good'",
-        "list.csv:4: source: is empty, and the command does not say it either",
+        "list.csv:3: 截至日期: is empty: write the last day, or 'for good'",
+        "list.csv:4: 退订渠道: is empty, and the command does not say it either",
         "list.csv:5: no recipient: empty (退订号码)",
     ])  # fmt: skip
 
