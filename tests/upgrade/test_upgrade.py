@@ -153,12 +153,14 @@ def test_todays_gate_answers_as_the_earlier_one_did_from_the_same_files(state: P
         assert _as_told(this, then) == then, then["words"]
 
 
-def _as_told(now: dict[str, Any], then: dict[str, Any]) -> dict[str, Any]:
-    """Without keys of the answer that were added since. Whether a person was erased is null since, where the key to know it is not there."""
-    said = now["said"]
-    if isinstance(said, dict) and said.get("forgotten", False) is None:
-        said = said | {"forgotten": False}
-    return now | {"said": {key: said[key] for key in then["said"] if key in said}} if isinstance(said, dict) else now
+def _as_told(now: Any, then: Any) -> Any:
+    """Without keys that were added since. Whether a person was erased is null since, where the key to know it is not there."""
+    if isinstance(now, dict) and isinstance(then, dict):
+        told = {key: _as_told(now[key], then[key]) for key in then if key in now}
+        return told | {"forgotten": False} if told.get("forgotten", False) is None else told
+    if isinstance(now, list) and isinstance(then, list) and len(now) == len(then):
+        return [_as_told(one, other) for one, other in zip(now, then, strict=True)]
+    return now
 
 
 def _of_the_same_set(now: Any, before: Any) -> Any:
