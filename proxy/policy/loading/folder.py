@@ -204,7 +204,7 @@ class RulesFolder:
 
     def people(self, node: Node, what: str) -> Container[int]:
         """Numbers of a CSV file, in any spelling, ``1380021*`` for all that begin so (号段): of the column that its heading calls so, else of
-        the first. Another column is a note."""
+        the first. A column besides these and the note is a fault: nothing says that it may be dropped."""
         relative, data = self.named(node, what)
         numbers: list[int] = []
         begins: list[str] = []
