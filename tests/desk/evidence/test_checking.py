@@ -368,7 +368,7 @@ def test_a_bomb_and_a_name_that_stands_twice_are_no_packs(desk: Desk) -> None:
 def test_a_page_draws_what_strangers_wrote_and_obeys_nothing_of_it() -> None:
     hostile = "<b>x</b><img src='http://a/'/><a href='file:///etc/passwd'>&amp;\x1b[31m\u202e"
     penalty = {
-        "id": 1, "name": "penalty-1", "provider": hostile, "step": "throttle", "share": 0.5, "state": "in-force", "figure": hostile, "say": hostile,
+        "id": 1, "name": "penalty-1", "provider": hostile, "step": "throttle", "share": 0.5, "for_s": 86400, "state": "in-force", "figure": hostile, "say": hostile,
         "figure_zh": hostile, "trigger": hostile, "revision": "r", "basis": hostile, "since": 1.0, "until": 2.0, "appeal": hostile, "events": [{"why": hostile}],
         "by": "signature", "value": hostile,
     }  # fmt: skip
