@@ -341,12 +341,11 @@ def _record(say: Tongue) -> Iterator[Panel]:
     yield lines(
         say("网关之间的记录", "Records between gates"),
         say(
-            "owed 存储尚缺的本网关记录；restored 存储曾缺失、已补写的用户；untold 其他网关尚未收到的退订、停发与名单；heard 已生效的其他网关的记录。",
-            "owed: of this gate, that the store lacks; restored: persons of whom it lacked some, and has them again; untold: refusals, orders and lists that the others have not; heard: of others, in force here.",
+            "owed 存储尚缺的本网关记录；untold 其他网关尚未收到的退订、停发与名单；heard 已生效的其他网关的记录。",
+            "owed: of this gate, that the store lacks; untold: refusals, orders and lists that the others have not; heard: of others, in force here.",
         ),
         [
             query(f"sum(gate106_store_owed{{{GATE}}})", "owed"),
-            query(f"sum(gate106_store_restored_records{{{GATE}}})", "restored"),
             query(f"sum(gate106_store_untold_records{{{GATE}}})", "untold"),
             query(f"sum(gate106_store_heard_records{{{GATE}}})", "heard"),
         ],

@@ -23,6 +23,7 @@ ELSEWHERE = {
     "backup make", "backup check", "backup restore", "password hash", "token make", "rules show-schema", "settings show",  # of files where the gate runs
     "evidence verify", "evidence make-verifier",  # need no gate
     "journal push",  # reads the journal beside the gate, which keeps it running
+    "follower serve", "follower update",  # of another machine, and of files for it
     "optout audit",  # reads the journal beside the gate, which keeps it running
     "journal erase", "journal hold", "journal make-key", "journal looked", "journal hash-number", "journal release", "journal roll", "journal seal",
     "provider list-refusals",  # GET /provider/refusals
@@ -41,7 +42,7 @@ PUBLISHED = {
     "FilingTask": "advertiser carrier due file kind licence line overdue province signature who why",
     "Link": "carrier in_flight name since state type window",
     "Order": "about everything hits id kind name of scope seconds since trial until who why would_refuse",
-    "Penalty": "appeal author basis by events figure figure_zh for_s id name order provider revision say share since state step trigger until value",
+    "Penalty": "appeal author basis by ended events figure figure_zh for_s id name order provider revision say share since state step trigger until value",
     "Probe": "begun_at ended_at keyword node port prefix provider state tries who why within_s",
     "RecycledFeed": "author decided decision ended file id numbers state time until who why",
     "Refusal": "about about_zh advertiser in_force kept port scope signature since source until value",
