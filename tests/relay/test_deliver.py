@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,6 +14,7 @@ from proxy.journal.records import delivers, messages
 from proxy.journal.records import mailbox as mail
 from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.counters import GateCounters
+from proxy.policy.ruleset import RuleSet
 from proxy.relay import deliver
 from proxy.relay.account_access import PortTable
 from proxy.relay.deliver import ITEMS_PER_BIND, NEWS_MAX, DeliverRelay
@@ -29,6 +31,12 @@ from tests.simulation.world import the_rules
 NOW = 1_762_833_600.0
 ROK, LATER, FULL, NEVER, REJECTED = 0x00, 0x64, 0x14, 0x65, 0x66
 PERSON, PORT = "8613800210001", "10690015"
+
+
+@functools.cache
+def _rules() -> RuleSet:
+    """Of this file alone: a set that worlds have used tells of their signatures in a record of its own."""
+    return the_rules.__wrapped__()
 
 
 class Link:
@@ -72,7 +80,7 @@ class Harness:
         ports = ports_of(jia="1069001", yi="1069002")
         self.relay = Relay(
             directory=cast("Any", SimpleNamespace(ports=ports, pacers={}, accesses={}, providers={"jia": 1, "yi": 1})),
-            rules=the_rules(),
+            rules=_rules(),
             store=self.store,
             journal=self.journal,
             routes=cast("Any", SimpleNamespace(only=None)),
