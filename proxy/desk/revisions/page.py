@@ -87,6 +87,9 @@ async def history(request: PageRequest) -> Response:
     now = await request.ask("rules")
     events = (await request.ask("rules.history", last=EVENTS_MAX))["events"]
     shown = compared(events)[:EVENTS]
+    for one in shown:
+        if any(change["rule"] for change in one["changes"]):
+            one["changes"] = [change for change in one["changes"] if change["rule"] or not change["name"].endswith(".yaml")]
     await _add_rows(request, shown)
     return request.render(
         "rules_history.html", says=await _says(request, now["revision"], shown), now=now, events=shown,
