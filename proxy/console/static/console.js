@@ -162,6 +162,7 @@
     });
   }
   window.addEventListener("resize", fillJump);
+  document.addEventListener("htmx:afterSettle", fillJump); // headings that came anew have no names yet
   if (jump) new ResizeObserver(fillJump).observe(document.getElementById("content"));
 
   // Saved searches: queries of one user in this browser, by name, without the number of a person.
