@@ -147,7 +147,12 @@ def test_what_a_check_objects_to_is_ticked_in_the_form_before_it_is_proposed(des
     assert here.post("/drafts/write", **form, do="propose", why="两次", seen="yes").headers["location"] == "/proposal"
     revision = re.search(r"base=(\w{16})", here.get("/proposal").text)
     assert revision is not None
-    assert here.post("/proposal/withdraw", revision=revision[1], why="看错了").status_code == 303
+    assert desk("lin").post("/proposal/approve", revision=revision[1]).headers["location"] == "/rules"
+    title = "北京归属地号码, 每个号码每天最多收3条营销短信"
+    listed = [f"<b>{title}</b>" in here.get("/rules", mode=mode).text for mode in ("enforce", "idle")]
+    assert listed == [False, True], "in force, but without effect"
+    assert re.search(f'{title} <span class="badge ">不起作用<', desk("jia").get("/own/rules").text)
+    assert here.post("/rules/rollback", revision=form["base"], why="看错了").headers["location"] == "/rules/history"
 
 
 def test_hours_like_those_that_stand_take_their_place_unless_both_are_to_stand(desk: Open) -> None:
