@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -188,7 +189,7 @@ def test_what_is_no_number_of_a_node_makes_no_folder(folder: FollowerFolder, pee
 def test_the_workers_of_a_gate_are_known_and_other_gates_are_not_among_them(
     folder: FollowerFolder, peer: Callable[[], Peer]
 ) -> None:
-    def connect(node: int, **gate: int) -> list[int]:
+    def connect(node: int, **gate: Any) -> list[int]:
         assert peer().greet(journal=f"{node:032x}", node=node, **gate)[0] == protocol.WELCOME
         return protocol.workers_of(folder.folder, 8)
 

@@ -75,14 +75,17 @@ def test_who_reads_a_journal_of_several_is_asked_whose(tmp_path, monkeypatch):
 
 def test_a_follower_gets_each_node_from_where_it_keeps_its_data(monkeypatch):
     whole = config.load(EXAMPLE)
+    assert whole.shared is not None
     (gate,) = config.paths_of_nodes(EXAMPLE, lambda _: ())
     assert (gate.store, gate.journal, gate.revisions) == (whole.shared.local, whole.journal, whole.revisions.folder)
     assert (gate.node, gate.gate) == (0, None)
     workers = config.paths_of_nodes(EXAMPLE, lambda _: (0, 2))
     assert [(one.node, one.gate) for one in workers] == [(0, 0), (2, 0)]
     for one in workers:
+        assert one.node is not None
         monkeypatch.setenv("GATE106_WORKER", f"{one.node + 1}/3")
         own = config.load(EXAMPLE)
+        assert own.shared is not None
         assert (one.store, one.journal, one.revisions) == (own.shared.local, own.journal, own.revisions.folder)
         assert config.paths_of_nodes(EXAMPLE, lambda _: (0, 1, 2)) == [one]
 
