@@ -78,7 +78,12 @@ class FollowerFolder:
         if not ours.exists():
             atomic_files.write_file(ours, identity.encode() + b"\n")
         elif ours.read_text().strip() != identity:
-            raise FollowerFault("it follows another journal: each gate needs a follower's folder of its own")
+            raise FollowerFault(
+                f"its {self.folder.name} is of another journal: restore this node from it if the node has lost its disk (gate106 backup "
+                "restore), else move that folder away; two gates cannot have one number"
+                if NODE.fullmatch(self.folder.name)
+                else "it follows another journal: each gate needs a follower's folder of its own"
+            )
         if epoch < (known := protocol.epoch_of(self.journal)):
             raise FollowerFault(
                 f"this node has epoch {epoch}, and was replaced by one with epoch {known} that was restored from the follower. It must "

@@ -175,7 +175,7 @@ def test_nodes_on_a_shared_store_have_copies_and_epochs_of_their_own(
     kind, told = peer().greet(journal=f"{8:032x}", epoch=2, node=8, gate=8)
     assert (kind, told["fenced"]) == (protocol.REFUSED, True)
     kind, told = peer().greet(journal=f"{9:032x}", epoch=3, node=8, gate=8)
-    assert (kind, "another journal" in str(told["why"])) == (protocol.REFUSED, True)
+    assert (kind, "its node-8 is of another journal" in str(told["why"])) == (protocol.REFUSED, True)
     assert peer().greet()[1]["node"] is None, "the gate of before, whose copy is the folder itself"
 
 
