@@ -84,15 +84,9 @@ def read_sheet(
     for line, cells in below_title(rows):
         if reader is None:
             reader = _RowReader(sheet, cells, table, registries)
-            sheet.heading = line
-            for fault in not_headings(ignore, cells):
-                sheet.note(line, f"--ignore: {fault}")
-            if fault := reader.missing():
-                sheet.note(line, fault)
+            _note_headings(sheet, reader, line, cells, ignore)
             if sheet.bad:
                 return sheet
-            dropped = set(map(plain, ignore))
-            sheet.unknown = [one for one in sheet.ignored if not is_unread(one) and plain(one) not in dropped]
             continue
         if is_note(cells):
             continue
@@ -119,6 +113,17 @@ def read_sheet(
     if sheet.bad:
         sheet.files, sheet.added, sheet.changed = {}, {}, {}
     return sheet
+
+
+def _note_headings(sheet: FilingFile, reader: _RowReader, line: int, cells: Sequence[str], ignore: Collection[str]) -> None:
+    """What is wrong with the headings, and which are not known."""
+    sheet.heading = line
+    for fault in not_headings(ignore, cells):
+        sheet.note(line, f"--ignore: {fault}")
+    if fault := reader.missing():
+        sheet.note(line, fault)
+    dropped = set(map(plain, ignore))
+    sheet.unknown = [one for one in sheet.ignored if not is_unread(one) and plain(one) not in dropped]
 
 
 # --- one row
