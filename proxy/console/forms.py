@@ -147,7 +147,7 @@ async def _run(request: PageRequest, folder: str, argv: Sequence[str], fine: tup
     except NobodyAnswers:
         raise
     except CannotAsk as error:
-        told = str(error).replace("(--ignore drops it)", "(tick it to drop it)").replace(": --ignore: ", ": ")
+        told = str(error).replace("(--ignore drops it)", "(tick it to drop it)")
         for said in _IN_THE_FORM:
             told = re.sub(re.escape(said.removesuffix(" in the form")) + r" by --[a-z]+(?: \([^)]*\))?", said, told)
         without_folder = re.sub(re.escape(folder + os.sep) + r"(?:\w+/)?", "", told)
