@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import pytest
 
-from proxy.desk.filings.filing_columns import TABLES, headings
+from proxy.desk.filings.filing_columns import TABLES, headings, table_of
 from proxy.desk.filings.filing_file import FilingFile, read_sheet
 from proxy.desk.filings.filing_rows import attached, export_rows, file_of
 from proxy.policy.registries.regions import PROVINCE_CODES
@@ -255,6 +255,11 @@ def test_a_column_that_is_to_be_dropped_is_one_of_the_file() -> None:
     text = "签名|经办人|备注\n甲苑|林二|-\n"
     assert read(text, ignore=["备注"]).unknown == []
     assert read(text, ignore=["备注1"]).problems == ["a.csv:1: --ignore: unknown column '备注1' (did you mean '备注'?)"]
+
+
+def test_a_registry_may_be_named_in_chinese() -> None:
+    names = ("签名", "报备", "企业", "资质", "端口", "filings", "")
+    assert [table_of(name) for name in names] == [*TABLES, "filings", ""]
 
 
 def test_the_first_advertiser_of_a_register_says_whom_the_register_lacks() -> None:
