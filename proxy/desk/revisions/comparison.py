@@ -7,7 +7,7 @@ set each is to be compared with. Never: a file, the gate.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from proxy.desk.revisions.rule_revisions import IN_FORCE
@@ -20,6 +20,9 @@ CHANGE = re.compile(
 
 OVER = re.compile("rule '(.+?)' does not apply any more: ")
 """What a check says of a rule whose days are over (policy/loading/warnings.py)."""
+ADVERTISERS = "registries/advertisers.csv"
+UNNAMED = re.compile(rf"advertiser: unknown advertiser '(.+?)'.*; {ADVERTISERS} does not name it")
+"""What a check says of an advertiser that the register lacks (policy/loading/crosscheck.py)."""
 
 
 # -- sets
@@ -30,6 +33,13 @@ def new_problems(before: dict[str, Any], after: dict[str, Any]) -> list[list[Any
     known = {(file, text) for file, _, text in (*before["problems"], *before["warnings"])}
     found = [*after["problems"], *(one for one in after["warnings"] if OVER.match(one[2]))]
     return [one for one in found if (one[0], one[2]) not in known]
+
+
+def left_out_advertisers(files: Iterable[Mapping[str, Any]], problems: Iterable[Sequence[Any]]) -> list[str]:
+    """Advertisers that a check does not know any more because the first ones come into a register that was empty. ``files``: what differs."""
+    if not any(one["file"] == ADVERTISERS and one["before"] <= 1 for one in files):
+        return []
+    return sorted({found[1] for _, _, text in problems if (found := UNNAMED.search(text))})
 
 
 def over(warnings: Iterable[Sequence[Any]]) -> set[str]:
