@@ -1,10 +1,11 @@
-"""Receives a gate's journal and files on another machine.
+"""Receives journals and files of gates on another machine.
 
-In: connections of the gate. Out: a folder like that of ``gate106 backup make``, from which ``gate106 backup restore`` makes a node. Never: an
+In: connections of gates. Out: folders like that of ``gate106 backup make``, from which ``gate106 backup restore`` makes nodes. Never: an
 acknowledgement of octets that are not synced; octets of an old epoch; a key.
 
     COPY/journal/     the journal's own octets, as they come          COPY/archive/     tables of the journal at rest
     COPY/state.db     the store as of a checkpoint                    COPY/revisions/   kept rule sets
+    COPY/node-8/      the same of a node on a shared store: a gate, or one of its workers
 
 One thread a connection, blocking: it writes what has arrived, syncs once, acknowledges.
 """
@@ -14,11 +15,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import select
 import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
@@ -33,15 +36,16 @@ from proxy.runtime import atomic_files
 log = structlog.get_logger()
 
 LOCK = "follower.lock"
+NODE = re.compile(r"node-\d+")
 JOURNAL, STATE, AREAS = "journal", "state.db", ("revisions", "archive", "journal")
-CONNECTIONS_MAX = 8
+CONNECTIONS_MAX = 128  # three a node: for octets, the one before that it has given up, for files
 SILENCE_S = 30.0  # a gate says something every half second
 RECEIVED_BYTES = 1 << 20
 STATE_S = 60.0  # how long a state waits for the octets that it counts
 
 
 class FollowerFolder:
-    """The copy. One process has it: the follower, or a restore."""
+    """A node's copy. One process has it: the follower, or a restore."""
 
     def __init__(self, folder: Path) -> None:
         """FollowerFault, OSError."""
@@ -53,7 +57,11 @@ class FollowerFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._lock)
-            raise FollowerFault(f"{folder}: a follower runs there: end it first (gate106 follower serve)") from None
+            raise FollowerFault(
+                f"{folder}: the node is connected to its follower, or is being restored: end it first"
+                if NODE.fullmatch(folder.name)
+                else f"{folder}: a follower runs there: end it first (gate106 follower serve)"
+            ) from None
         self._file, self._name, self._size = -1, "", 0
         self._new = False  # whether the folder lacks the segment's name
 
@@ -70,7 +78,12 @@ class FollowerFolder:
         if not ours.exists():
             atomic_files.write_file(ours, identity.encode() + b"\n")
         elif ours.read_text().strip() != identity:
-            raise FollowerFault("it follows another journal: each gate needs a follower's folder of its own")
+            raise FollowerFault(
+                f"its {self.folder.name} is of another journal: restore this node from it if the node has lost its disk (gate106 backup "
+                "restore), else move that folder away; two gates cannot have one number"
+                if NODE.fullmatch(self.folder.name)
+                else "it follows another journal: each gate needs a follower's folder of its own"
+            )
         if epoch < (known := protocol.epoch_of(self.journal)):
             raise FollowerFault(
                 f"this node has epoch {epoch}, and was replaced by one with epoch {known} that was restored from the follower. It must "
@@ -79,6 +92,7 @@ class FollowerFolder:
             )
         if epoch > known:
             protocol.begin_epoch(self.journal, epoch)
+        protocol.note_gate(self.folder, hello.get("gate"))
         return epoch > known
 
     def end(self) -> tuple[str, int, str]:
@@ -163,10 +177,11 @@ class FollowerFolder:
 
 class FollowerServer:
     def __init__(self, folder: FollowerFolder, context: ssl.SSLContext | None) -> None:
-        self._folder, self._context = folder, context
+        """``folder``: below it are the copies of nodes on shared stores."""
+        self._root, self._context = folder.folder, context
         self._places = threading.Semaphore(CONNECTIONS_MAX)
-        self._greeting, self._one_gate, self._one_copier = threading.Lock(), threading.Lock(), threading.Lock()
-        self._writing: socket.socket | None = None
+        self._nodes = {"": _Node(folder, connections=1)}  # it stays
+        self._opening = threading.Lock()
 
     def serve(self, listener: socket.socket) -> NoReturn:
         while True:
@@ -204,11 +219,42 @@ class FollowerServer:
                 if kind != protocol.HELLO or hello is not None:
                     raise FollowerFault(protocol.NOT_OURS)
                 hello = protocol.content_of(body)
+        with self._node(protocol.folder_of(hello.get("node"))) as node:
+            node.talk(connection, frames, hello)
+
+    @contextlib.contextmanager
+    def _node(self, name: str) -> Iterator[_Node]:
+        """A node's copy, which this process has while the node is connected."""
+        with self._opening:
+            node = self._nodes.get(name) or _Node(FollowerFolder(self._root / name))
+            self._nodes[name] = node
+            node.connections += 1
+        try:
+            yield node
+        finally:
+            with self._opening:
+                node.connections -= 1
+                if not node.connections:
+                    del self._nodes[name]
+                    node.folder.close()
+
+
+class _Node:
+    """A node's copy, and its connections."""
+
+    def __init__(self, folder: FollowerFolder, connections: int = 0) -> None:
+        self.folder, self.connections = folder, connections
+        self._greeting, self._one_gate, self._one_copier = threading.Lock(), threading.Lock(), threading.Lock()
+        self._writing: socket.socket | None = None
+
+    def talk(self, connection: socket.socket, frames: protocol.Frames, hello: dict[str, Any]) -> None:
         with self._greeting:
-            if self._folder.greet(hello):
+            if self.folder.greet(hello):
                 self._give_up()  # of the node that was replaced
+        node = hello.get("node")
         if hello.get("for") == "files":
             with self._one_copier:
+                connection.sendall(protocol.fields(protocol.WELCOME, {"files": self.folder.files(), "node": node}))
                 self._copy(connection, frames)
             return
         self._give_up()
@@ -216,6 +262,10 @@ class FollowerServer:
             raise FollowerFault("another connection of this gate is still open")
         try:
             self._writing = connection
+            name, offset, digest = self.folder.end()
+            welcome = {"segment": name, "offset": offset, "digest": digest, "node": node}
+            connection.sendall(protocol.fields(protocol.WELCOME, welcome))
+            log.info("gate follows on", node=node, segment=name, offset=offset)
             self._write(connection, frames)
         finally:
             self._writing = None
@@ -228,34 +278,30 @@ class FollowerServer:
                 before.shutdown(socket.SHUT_RDWR)
 
     def _write(self, connection: socket.socket, frames: protocol.Frames) -> None:
-        name, offset, digest = self._folder.end()
-        connection.sendall(protocol.fields(protocol.WELCOME, {"segment": name, "offset": offset, "digest": digest}))
-        log.info("gate follows on", segment=name, offset=offset)
         count = 0
         while True:
             said = False
             for kind, body in frames.feed(_received(connection)):
                 said = True
                 if kind == protocol.OCTETS:
-                    count += self._folder.append(*protocol.octets_of(body))
+                    count += self.folder.append(*protocol.octets_of(body))
                 elif kind != protocol.PING:
                     raise FollowerFault(protocol.NOT_OURS)
             if said:
-                self._folder.sync()
+                self.folder.sync()
                 connection.sendall(protocol.ack(count))
 
     def _copy(self, connection: socket.socket, frames: protocol.Frames) -> None:
-        connection.sendall(protocol.fields(protocol.WELCOME, {"files": self._folder.files()}))
         incoming: _Incoming | None = None
         while True:
             for kind, body in frames.feed(_received(connection)):
                 if kind == protocol.FILE:
-                    incoming = _Incoming(self._folder, protocol.content_of(body))
+                    incoming = _Incoming(self.folder, protocol.content_of(body))
                 elif kind == protocol.PIECE and incoming is not None:
                     incoming.write(body)
                 elif kind == protocol.REMOVE:
                     for name in protocol.content_of(body)["paths"]:
-                        atomic_files.remove_file(self._folder.path(name))
+                        atomic_files.remove_file(self.folder.path(name))
                     connection.sendall(protocol.ack(1))
                 else:
                     raise FollowerFault(protocol.NOT_OURS)

@@ -46,12 +46,15 @@ class FollowerLink:
         context: ssl.SSLContext | None,
         wake: Callable[[], None],
         stop: Callable[[str], None],
+        node: int | None = None,
+        gate: int | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``wake``: answers may go. ``stop``: this node was replaced."""
+        """``wake``: answers may go. ``stop``: this node was replaced. ``node``, ``gate``: whose copy it is (follower_protocol.py)."""
         self._settings, self._journal, self._context = settings, journal, context
         self._disk = cast("OsDisk", journal.disk)
         self._wake, self._stop, self._monotonic = wake, stop, monotonic
+        self._node, self._gate = node, gate
         self._needed = self._in_force = False  # whether answers must wait for the follower; whether they do
         self.away = "it was not in reach yet"
         """Why the follower has not caught up; empty when it has."""
@@ -226,9 +229,10 @@ class FollowerLink:
             )  # fmt: skip
         try:
             journal, epoch = self._journal.identity.hex(), protocol.epoch_of(self._disk.path)
-            transport.write(protocol.fields(protocol.HELLO, {"journal": journal, "epoch": epoch, "for": "octets"}))
+            transport.write(protocol.hello("octets", journal, epoch, self._node, self._gate))
             async with asyncio.timeout(settings.away_s + CONTACT_S):  # it reads a segment for the digest
                 welcome = await connection.welcome
+            protocol.refuse_other_node(welcome, self._node)
             self._position = await asyncio.to_thread(self._continued, welcome, self._end)
             if not first.done():
                 first.set_result(None)

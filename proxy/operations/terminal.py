@@ -269,7 +269,7 @@ def event_line(event: Mapping[str, Any]) -> Bilingual:
     who = f"  {event['who']}"
     return Bilingual(
         f"  {at}  {what}{who}" + (f": {why}" if why else ""),
-        f"  {at}  {EVENTS.get(what, what)}{who}" + (f"：{in_language(why, 'zh')}" if why else ""),
+        f"  {at}  {EVENTS.get(what, what)}{who.partition(' (uid')[0]}" + (f"：{in_language(why, 'zh')}" if why else ""),
     )
 
 

@@ -7,7 +7,7 @@ set each is to be compared with. Never: a file, the gate.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from proxy.desk.revisions.rule_revisions import IN_FORCE
@@ -22,6 +22,9 @@ OVER = re.compile("rule '(.+?)' does not apply any more: ")
 """What a check says of a rule whose days are over (policy/loading/warnings.py)."""
 IDLE = re.compile("rule '(.+?)' (?:never decides|can never apply): ")
 """What a check says of a rule that others leave nothing to (policy/loading/lint.py)."""
+ADVERTISERS = "registries/advertisers.csv"
+UNNAMED = re.compile(rf"advertiser: unknown advertiser '(.+?)'.*; {ADVERTISERS} does not name it")
+"""What a check says of an advertiser that the register lacks (policy/loading/crosscheck.py)."""
 
 
 # -- sets
@@ -37,6 +40,13 @@ def new_problems(before: dict[str, Any], after: dict[str, Any]) -> list[list[Any
 def named(of: re.Pattern[str], found: Iterable[Sequence[Any]]) -> set[str]:
     """Ids of rules of which a check says so: OVER, IDLE."""
     return {match[1] for _, _, text in found if (match := of.match(text))}
+
+
+def left_out_advertisers(files: Iterable[Mapping[str, Any]], problems: Iterable[Sequence[Any]]) -> list[str]:
+    """Advertisers that a check does not know any more because the first ones come into a register that was empty. ``files``: what differs."""
+    if not any(one["file"] == ADVERTISERS and one["before"] <= 1 for one in files):
+        return []
+    return sorted({found[1] for _, _, text in problems if (found := UNNAMED.search(text))})
 
 
 def changed(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:

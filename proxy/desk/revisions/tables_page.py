@@ -260,7 +260,7 @@ async def _brought(request: PageRequest, file: str) -> str:
     """The text of an uploaded CSV or XLSX; of a registry with its own headings, whatever theirs were."""
     upload = request.upload("csv")
     data = await upload.read() if upload is not None else b""
-    dropped = re.split("[、,，;；]+", request.form("ignore"))
+    dropped = list(filter(None, re.split("[、,，;；]+", request.form("ignore"))))
     try:
         return table_rows.canonical(file, await asyncio.to_thread(_text_of, data), dropped)
     except table_rows.UnknownColumns as error:

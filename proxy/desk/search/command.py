@@ -162,7 +162,8 @@ def write_found(out: Path, pages: Iterable[SearchResult], keys: ArchiveKeys, que
                 yield [csv_cell(one) for one in cells]
 
     try:
-        write_table(out, heads.get(language) or tuple(f"{chinese} {name}" for name, chinese in HEADS.items()), rows())
+        both = tuple(f"{chinese} {name}" for name, chinese in HEADS.items())
+        write_table(out, heads.get(language) or both, rows(), {"zh": "短信", "en": "messages"}.get(language, "短信 messages"))
     except OSError as error:
         terminal.fail(f"{out}: {error.strerror or error}")
     return count

@@ -470,12 +470,15 @@ def test_several_changes_of_rules_and_registries_are_one_proposal(desk: Open) ->
     table = chen.get("/tables/one", file=file).text
     row = {"base": base, "file": file, "text": "advertiser,licence,group,domains,phones,platform,shops,industry\n", "do": "add"}
     assert chen.post("/tables/change", **row, cell_0="云帆教育有限公司", cell_1="91000000SYNTH00101").status_code == 200
+    owned = {"base": base, "file": "registries/signatures.csv", "text": "signature,advertiser\n", "do": "add"}
+    assert chen.post("/tables/change", **owned, cell_0="青禾", cell_1="青禾公司").status_code == 200
     page = chen.get("/drafts/edit").text
     assert all(name in page for name in ("desk.yaml", file, "丢弃整个草稿")), table
-    answer = chen.post("/drafts/propose", **draft(chen), why="三处改动")
+    answer = chen.post("/drafts/propose", **draft(chen), why="三处改动", seen="yes")
     assert answer.headers["location"] == "/proposal", answer.text
     page = html.unescape(lin.get("/proposal").text)
     assert all(said in page for said in ("天津归属地号码", "顺延", "云帆教育有限公司", "三处改动"))
+    assert "检查会报登记里没有的其他 1 家未登记（青禾公司）" in page, "the register was empty"
     assert "我的草稿" not in chen.get("/rules").text, "it is proposed"
     lin.post("/proposal/reject", revision=hidden(page, "revision"), why="x")
 
