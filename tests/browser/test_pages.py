@@ -173,7 +173,7 @@ def test_on_a_phone_a_month_is_folded_and_a_link_opens_its_part(visit: Come) -> 
 
 def test_what_a_form_is_refused_for_is_led_to(visit: Come) -> None:
     here = visit("chen", size=PHONE).open("/drafts/new?kind=ban")
-    here.follow(here.page.locator("#guided button.main").click)
+    here.follow(here.page.locator("button.main[form=guided]").click)
     assert here.page.evaluate("document.activeElement.matches('.problem')")
     assert here.page.evaluate("document.activeElement.getBoundingClientRect().bottom <= window.innerHeight")
     here.faults.clear()  # the browser says 422 aloud
