@@ -129,9 +129,8 @@ def test_however_many_submits_wait_for_a_rate_there_is_one_timer_for_them(harnes
 def test_a_turn_counts_each_submit_once_however_long_it_waits_for_others() -> None:
     relay, begun = Relay(), list[int]()
     deliver_relay = SimpleNamespace(turn=lambda now: None)
-    task = RelayTask(
-        *(cast("Any", each) for each in (Loop(), relay, deliver_relay, None)), lambda: None, lambda: None, begun.append
-    )
+    stub, nothing = cast("Any", None), lambda: None
+    task = RelayTask(cast("Any", Loop()), cast("Any", relay), cast("Any", deliver_relay), stub, nothing, nothing, begun.append)
     for arrived in (2, 0, 3):  # they wait for a store
         relay.batching.submits += [None] * arrived
         task.turn()
