@@ -28,7 +28,7 @@ def test_each_day_is_counted_up_to_where_the_tables_of_today_end(harness: Harnes
         within = [(kind, outcome) for at, kind, outcome in rows if day.since <= at <= day.since + found.seconds]
         expected = {outcome: 0 for kind, outcome in within if kind == "verdict"}
         for kind, outcome in within:
-            if kind in ("verdict", "optout"):
+            if kind in ("verdict", "stopped"):
                 expected[outcome if kind == "verdict" else OPTOUTS] = (
                     expected.get(outcome if kind == "verdict" else OPTOUTS, 0) + 1
                 )
@@ -72,6 +72,6 @@ def test_a_reply_that_means_several_advertisers_is_one_opt_out_as_in_the_reports
     synced(harness)
     busy(harness, 2, start=36)
     shelf.roll(harness.disk, harness.now)
-    rows = shelf.rows("time_ms", "kind = 'optout'")
+    rows = shelf.rows("time_ms", "kind = 'stopped'")
     assert len(rows) == 2
     assert (compared_days(shelf.folder, [midnight(rows[0][0] / 1000)]).days[0].counts or {})[OPTOUTS] == 1
