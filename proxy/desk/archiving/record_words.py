@@ -43,7 +43,8 @@ FIELDS: Mapping[str, str] = {
     "given_back": "退回", "gives_back": "退回", "version": "文案版本", "proof": "凭证", "reviewer": "审核人", "note": "备注", "step": "处罚",
     "basis": "依据", "appeal": "申诉", "came": "收到", "sent": "已发", "sent_at": "发出时间", "effect": "结果", "answered": "应答",
     "answered_at": "应答时间", "accepted_at": "接收时间", "ended": "结束", "ended_at": "结束时间", "begun_at": "开始时间", "due": "期限",
-    "answer_by": "答复期限", "forward_by": "转办期限", "forwarded": "转办时间", "reference": "工单号", "channel": "渠道", "terms": "内容", "rule": "规则",
+    "answer_by": "答复期限", "forward_by": "转办期限",
+    "forwarded": "转办时间", "reference": "工单号", "channel": "渠道", "terms": "内容", "rule": "规则",
     "share": "比例", "counts": "计数", "total": "合计", "sequence": "记录号", "kind": "种类", "body": "记录内容", "of": "对象",
     "on": "所改版本", "place": "位置", "providers": "通道商", "refused": "拒绝", "decided": "判定", "decision": "判定", "marketing": "营销",
     "delivers": "上行", "digested": "摘要", "now": "此刻", "yes": "成立", "held": "暂按", "problem": "问题", "figure": "数值",
@@ -61,7 +62,8 @@ WORDED = frozenset((
 ))  # fmt: skip
 """Fields that hold a word of a closed list."""
 MOMENTS = frozenset((
-    "time", "since", "until", "expiry", "given", "ended", "requested", "filed", "came", "forwarded", "due", "answer_by", "forward_by", "now", "entry_time",
+    "time", "since", "until", "expiry", "given", "ended", "requested", "filed", "came", "forwarded",
+    "due", "answer_by", "forward_by", "now", "entry_time",
 ))  # fmt: skip
 """Fields that are times, with those in ``_at``."""
 _TOKEN = re.compile(
