@@ -337,7 +337,7 @@ def _fate(fate: HistoryEvent, word: Callable[[str], str] = str) -> str:
     said = state if word is not str and state.startswith(what) else f"{what} {state}"
     if fate.status:
         said += f" 0x{fate.status:02X}"
-    return f"{said}  id {fate.message_id}" if fate.message_id else said
+    return f"{said}  {'id' if word is str else '编号'} {fate.message_id}" if fate.message_id else said
 
 
 def coverage_lines(found: SearchResult, proved: list[str] | None) -> Iterator[str]:

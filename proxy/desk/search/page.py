@@ -29,7 +29,8 @@ page = Page("find", "/find", wants=Permission.LOOK, place=20)
 
 FIELDS = ("to", "at", "within", "from", "text", "signature", "provider", "verdict", "reason", "category", "province", "day")
 WITHIN = ("10m", "1h", "6h", "1d", "30d")
-LIMIT = 50
+LIMIT, AT_ONCE = 50, 20
+"""Messages of a page; of these on a small screen until the rest is unfolded."""
 FACETS = ("provider", "reason", "category", "province", "day")
 OBJECTS = ("refuses", "would refuse", "defers", "would defer", "exempts")
 """What a rule says that had a part in it."""
@@ -53,7 +54,7 @@ async def found(request: PageRequest) -> Response:
         except NotARecipient:
             return request.part("problem", "problem.html", 400, why=request.t("bad_number"))
     ran = await request.run("find", *_options(given), f"--limit={LIMIT}", f"--skip={request.skip}", "--facets", "--json")
-    return request.part("found", limit=LIMIT, skip=request.skip, asked=given, names=FACETS, **ran.json)
+    return request.part("found", limit=LIMIT, at_once=AT_ONCE, skip=request.skip, asked=given, names=FACETS, **ran.json)
 
 
 @page.post("export", wants=Permission.TAKE_OUT, again=show)
