@@ -15,7 +15,7 @@ from tests.needs import path_of
 
 SECRET = b"a secret of tests, the same on all nodes"
 USER, PASSWORD = "gate106", "spoken-softly"
-ACL = "~g106:* resetchannels -@all +mget +get +set +getrange +persist +pexpire +fcall +time +xadd +xread +xtrim +xinfo|stream +hget +hset +function|load +auth +select +ping +cluster|slots"
+ACL = "~g106:* resetchannels -@all +mget +get +set +getrange +persist +pexpire +fcall +time +xadd +xread +xtrim +xinfo|stream +hget +hset +function|load +auth +select +ping +cluster|slots +asking"
 """What a gate needs, and no more: the guide says the same."""
 
 
