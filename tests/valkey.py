@@ -96,7 +96,7 @@ class Valkey:
         """The answer to a command, whose words may be any octets."""
         reader = hiredis.Reader()
         with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
-            connection.sendall(hiredis.pack_command(words))
+            connection.sendall(hiredis.pack_command(words))  # type: ignore[arg-type] # a tuple of any length
             while (answer := reader.gets()) is False:
                 data = connection.recv(65536)
                 assert data, f"{words[0]!r}: no answer"
@@ -154,7 +154,8 @@ class Cluster:
 
     def come_together(self) -> None:
         """Waits until all nodes are there and each replica is linked to its primary."""
-        self._come_together(lambda: all(self._settled(node) for node in self.nodes))
+        shards = len(self.nodes) // (1 + self._replicas)  # who comes back is a primary until it has heard of the other
+        self._come_together(lambda: len(self.primaries()) == shards and all(self._settled(node) for node in self.nodes))
 
     @staticmethod
     def _come_together(whole: Callable[[], bool]) -> None:
