@@ -202,9 +202,9 @@ class Cluster:
         ranges = [word.split("-") for word in own.split()[8:] if not word.startswith("[")]
         return {slot for ends in ranges for slot in range(int(ends[0]), int(ends[-1]) + 1)}
 
-    def replica_of(self, primary: Valkey) -> Valkey:
+    def replica_of(self, primary: Valkey) -> Valkey | None:
         own = primary.cli("cluster", "myid")
-        return next(node for node in self.nodes if f"myself,slave {own} " in node.cli("cluster", "nodes"))
+        return next((node for node in self.nodes if f"myself,slave {own} " in node.cli("cluster", "nodes")), None)
 
     def primaries(self) -> list[Valkey]:
         """Those that say so, of those that answer."""

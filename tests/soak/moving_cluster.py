@@ -169,8 +169,9 @@ class Trial:
         return begun_s, ended_s
 
     def window(self) -> tuple[float, float]:
-        begun_s, dying = time.monotonic(), self.cluster.primaries()[0]
-        replica = self.cluster.replica_of(dying)
+        pairs = [(primary, self.cluster.replica_of(primary)) for primary in self.cluster.primaries()]
+        dying, replica = next((primary, replica) for primary, replica in pairs if replica is not None)
+        begun_s = time.monotonic()
         replica.pause()
         dying.cli("client", "kill", "type", "replica")  # what is sent to it would wait in its socket
         self.go_on(self._seconds / 6)
