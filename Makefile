@@ -163,11 +163,11 @@ soak: RATE = 500
 soak: install
 	.venv/bin/python -m tests.soak.soak --rate $(RATE) --seconds $(SOAK_S) --out soak.json
 
-# Four minutes; fails where somebody got more over a cap than was acknowledged in the lost window, or for a slot that moved, or an opt-out was forgotten.
+# Three minutes; fails where somebody got more over a cap than was acknowledged in the lost window, or for a slot that moved, or an opt-out was forgotten.
 moving-cluster: RATE = 200
 moving-cluster: install
 	mkdir -p tests/data/numbers
-	.venv/bin/python -m tests.soak.moving_cluster --rate $(RATE) --seconds 20 --turns 3 > tests/data/numbers/moving-cluster.json
+	.venv/bin/python -m tests.soak.moving_cluster --rate $(RATE) --seconds 12 --turns 2 > tests/data/numbers/moving-cluster.json
 
 # Needs root and programs of Debian; names what is missing. GATE106_BASE=docker.io/library/python:3.13-slim takes the real base image.
 image-check: install
