@@ -6,7 +6,7 @@ and with it every pending call, because answers can no longer be matched to call
     StoreDown  ─┬─ overdue, refused, closed: a pending call may have been carried out or not
                 └─ Moved      this server does not have the keys, or not now: nothing was done
                    ├─ Redirected   and names the server that has the key
-                   └─ KeysApart    some of a call's keys are on one server, some on another, while their slot moves
+                   └─ SplitKeys    some of a call's keys are on one server, some on another, while their slot moves
     StoreRefused              the server understood and refused: a fault of ours, or of its settings
 
 A process that was itself suspended (stopped, or without CPU time) finds its deadline past while the answer waits in the socket.
@@ -55,7 +55,7 @@ class Redirected(Moved):
         """``asking``: its slot is moving there (ASK); else it has moved there (MOVED)."""
 
 
-class KeysApart(Moved):
+class SplitKeys(Moved):
     """TRYAGAIN: the keys of a call are on two servers while their slot moves."""
 
 
@@ -193,7 +193,7 @@ class Connection(asyncio.Protocol):
             address = ServerAddress(found[3] or self.address.host, int(found[4]))
             return Redirected(f"{self.address}: {text}", int(found[2]), address, asking=found[1] == "ASK")
         if text.startswith(_MOVED):
-            return (KeysApart if text.startswith("TRYAGAIN") else Moved)(0, f"{self.address}: {text}")
+            return (SplitKeys if text.startswith("TRYAGAIN") else Moved)(0, f"{self.address}: {text}")
         return StoreRefused(text)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 from proxy.state.counters.limit_portions import PortionState
-from proxy.state.shared.connection import Connection, KeysApart, Redirected, StoreDown, StoreRefused
+from proxy.state.shared.connection import Connection, Redirected, SplitKeys, StoreDown, StoreRefused
 from proxy.state.shared.lease_functions import parse_place, parse_portion, parse_share
 from proxy.state.shared.lease_rules import LeasedBinds, RateGrant, RateRequest
 from proxy.state.shared.lua_library import ACROSS, PLACES, PORTIONS, SHARES
@@ -72,8 +72,8 @@ class Leases:
             try:
                 answers = await asyncio.shield(call)
                 if isinstance(answers, int):
-                    raise KeysApart
-            except (Redirected, KeysApart):
+                    raise SplitKeys
+            except (Redirected, SplitKeys):
                 elsewhere.setdefault(server, []).extend(places)
                 continue
             except (StoreDown, StoreRefused) as error:

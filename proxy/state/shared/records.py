@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from proxy.native.blake2 import KeyedHash
 from proxy.state.record.record import REPLY_S
 from proxy.state.record.versions import Item, by_person, swap_arguments
-from proxy.state.shared.connection import Connection, KeysApart, PipelineResult, Redirected, StoreDown, StoreRefused
+from proxy.state.shared.connection import Connection, PipelineResult, Redirected, SplitKeys, StoreDown, StoreRefused
 from proxy.state.shared.lua_library import ACROSS, SWAP
 from proxy.state.shared.multipart_exchange import Argument
 from proxy.state.shared.servers import Servers
@@ -137,7 +137,7 @@ class Records:
         for server, places, names, answer in calls:
             try:
                 results = await answer
-            except (Redirected, KeysApart):
+            except (Redirected, SplitKeys):
                 elsewhere.setdefault(server, []).extend(places)
                 continue
             except (StoreDown, StoreRefused) as error:  # it is judged again on the copy, and merging removes what was stored

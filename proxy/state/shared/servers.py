@@ -23,10 +23,10 @@ import structlog
 from proxy.state import StateError
 from proxy.state.shared.connection import (
     Connection,
-    KeysApart,
     Redirected,
     ServerAddress,
     ServerLogin,
+    SplitKeys,
     StoreDown,
     StoreRefused,
     Word,
@@ -187,8 +187,8 @@ class Servers:
             self._lose_parts([part], at_once=True)
 
     def failed(self, part: int, why: Exception) -> None:
-        """A call that may be tried again later failed: ``doubt``, unless only the keys of that call are apart."""
-        if not isinstance(why, KeysApart):
+        """A call that may be tried again later failed: ``doubt``, unless only the keys of that call are split."""
+        if not isinstance(why, SplitKeys):
             self.doubt(part, str(why))
 
     def close(self) -> None:
