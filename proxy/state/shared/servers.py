@@ -248,12 +248,10 @@ class Servers:
             try:
                 connection = await self._connected(address)
                 moved = [part for part in parts if self.at[part] is not connection]
-                if left := [part for part in moved if self.at[part] is not None]:
+                if left := [part for part in moved if self.at[part] is not None]:  # redirected until the new server is checked
                     self._moved(left)
-                for part in moved:
-                    self.at[part] = None
-                unchecked = [*moved, *self._unchecked.intersection(parts).difference(moved)]
-                if unchecked:
+                self._unchecked.update(moved)
+                if unchecked := sorted(self._unchecked.intersection(parts)):
                     await self._prepare(connection, unchecked)
                     if connection.up:
                         for part in moved:

@@ -330,8 +330,13 @@ class ValkeyStore(GateMessages, SqliteStore):
 
     async def swap(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
         here = [place for place, item in enumerate(items) if item[1] < 0]  # with a version of the copy
-        done = await (self._swap_split(items, here) if here else self._records.swap(items))
-        self._copy_stored(items, done, bool(here))
+        swaps = self._write_behind.swaps
+        swaps[id(items)] = items
+        try:
+            done = await (self._swap_split(items, here) if here else self._records.swap(items))
+            self._copy_stored(items, done, bool(here))
+        finally:
+            del swaps[id(items)]
         return done
 
     async def _swap_split(self, items: list[tuple[int, int, bytes]], here: list[int]) -> list[bool]:
