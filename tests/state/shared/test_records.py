@@ -15,6 +15,7 @@ from proxy.model.message import Category
 from proxy.model.recipient import Entry, OptOut
 from proxy.state import open_store
 from proxy.state.record import record
+from proxy.state.record.merging import NODE_SHIFT
 from proxy.state.shared.lua_library import SOURCE_ACROSS
 from proxy.state.shared.servers import slot_of
 from proxy.state.stores import valkey as engine
@@ -189,6 +190,35 @@ def test_a_slot_may_move_to_a_server_that_had_none_and_a_node_may_start_meanwhil
                 assert (await two.load([person]))[person][1][7:] == REFUSED[7:]
             cluster.end_move(slot, first, other)
             cluster.reshard(64, other, first)
+
+    asyncio.run(within(run()))
+
+
+def test_what_a_swap_under_way_has_stored_is_not_taken_for_one_without_an_answer(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy lacks the entry until the swap has its answer; meanwhile its part has another server, and the next batch loads."""
+
+    async def run() -> None:
+        async with opened(cluster) as store:
+            person, now, stored, answered = 13_800_290_000, int(time.time()), asyncio.Event(), asyncio.Event()
+            entry = Entry((1 << NODE_SHIFT) + 7, now, 1, 1, 1, Category.MARKETING, 0, 0, 0, 1)
+            swap = store._records.swap
+
+            async def slow(items: Sequence[Any]) -> list[bool]:
+                done: list[bool] = await swap(items)
+                stored.set()
+                await answered.wait()
+                return done
+
+            monkeypatch.setattr(store._records, "swap", slow)
+            swapping = asyncio.create_task(store.swap([(person, 0, record.add(record.EMPTY, entry, now, 86_400))]))
+            await stored.wait()
+            store._write_behind.lost(store._keys.part(person), now - 60)
+            found = await store.load([person])
+            assert [one.id for one in record.entries(found[person][1])] == [entry.id]
+            answered.set()
+            assert await swapping == [True]
 
     asyncio.run(within(run()))
 
