@@ -194,7 +194,7 @@ def clock(text: str) -> int:
 
 
 def two_digits(text: str) -> str:
-    """``9:00-10:00`` as 09:00-10:00: times of day, or a span of them, with the digits that lack; empty where it is something else."""
+    """``9:00-10:00`` as 09:00-10:00: a span of times of day with the digits that lack; empty where it is something else."""
     written = [f"{one.strip():0>5}" for one in text.split("-")]
     return "-".join(written) if all(map(CLOCK.fullmatch, written)) else ""
 

@@ -213,7 +213,7 @@ def test_all_mistakes_of_one_rule_are_told_at_once(write: Callable[..., Any]) ->
         "6: category: unknown category 'market' (did you mean 'marketing'?)",
         "7: province: unknown province '木星'; write its short name (江苏), or unknown",
         "7: province: unknown province '火星'; write its short name (江苏), or unknown",
-        "9: time: '9:00' is no time of day (like 08:00, two digits each): write `      time: 09:00-10:00`",
+        "9: time: '9:00' is no time of day (like 08:00, two digits each): write `        - {time: 09:00-10:00}`",
         "10: text: file: 'lists/none.txt' cannot be read: No such file or directory",
         "11: day: unknown day 'weekends' (did you mean 'weekend'?)",
         "13: limit: count: must be a whole number from 1 to 1000000000000, not '0'",

@@ -344,7 +344,7 @@ def test_a_ban_from_next_week_is_the_same_to_its_author_approver_and_provider(de
     rule = re.search(r'/rules/rule/(ban-[\d-]+)"', chen.get("/rules", mode="trial").text)
     assert rule is not None
     switch = re.sub("<[^>]*>", "", chen.get(f"/rules/rule/{rule[1]}").text.partition("<legend>")[2].partition("</fieldset>")[0])
-    assert (f"影子试行 到 {week} 为止只记录，之后按规则拦截" in switch, " 生效 " in switch) == (True, False), switch
+    assert (f"影子试行 到 {week}:00 为止只记录，之后按规则拦截" in switch, " 生效 " in switch) == (True, False), switch
 
     given = draft(chen) | {"file": given["file"], "text": "rules: []\n"}
     assert chen.post("/drafts/propose", **given, why="不再需要").headers["location"] == "/proposal"
