@@ -86,7 +86,7 @@ def _total(answer: dict[str, Any], reason: str) -> int | None:
     """Rows of all pages; None where the day was read in part."""
     if answer["read_until"] < answer["until"]:
         return None
-    return sum(one["count"] + one["deferred"] for one in answer["reasons"] if reason in ("", one["reason"]))
+    return sum(int(one["count"] + one["deferred"]) for one in answer["reasons"] if reason in ("", one["reason"]))
 
 
 def _only(request: PageRequest) -> dict[str, str]:

@@ -290,7 +290,13 @@ def _text_of(data: bytes) -> str:
 def _form(file: str) -> dict[str, Any]:
     """What the form of a row needs to know of the columns."""
     chosen = {name.removeprefix(f"{file.rpartition('/')[2]} "): words for name, words in CHOSEN.items()}
-    return {"templates": TEMPLATES, "ends": table_rows.ENDS, "hinted": HINTED, "chosen": chosen, "presets": PRESETS.get(file, {})}
+    return {
+        "templates": TEMPLATES,
+        "ends": table_rows.ENDS,
+        "hinted": HINTED,
+        "chosen": chosen,
+        "presets": PRESETS.get(file, {}),
+    }
 
 
 def _seen(file: str, text: str, search: str) -> dict[str, Any]:
