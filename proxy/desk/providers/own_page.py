@@ -60,7 +60,8 @@ async def refusals(request: PageRequest) -> Response:
     )
     return request.part(
         "refusals", day=_day(request), rows=answer["refusals"], skip=skip, more=answer["next"] is not None, limit=LIMIT,
-        reasons=answer["reasons"], only=only, total=_total(answer, only.get("reason", "")), read_until=answer["read_until"] if answer["read_until"] < answer["until"] else 0,
+        reasons=answer["reasons"], only=only,
+        total=_total(answer, only.get("reason", "")), read_until=answer["read_until"] if answer["read_until"] < answer["until"] else 0,
     )  # fmt: skip
 
 
