@@ -13,6 +13,7 @@ from proxy.desk.data_subjects import erasure_requests
 from proxy.desk.data_subjects import operations as subjects
 from proxy.desk.data_subjects.erasure_requests import ErasureRequests
 from proxy.desk.evidence import evidence_pdf
+from proxy.desk.suppression import operations as suppress
 from proxy.i18n.catalog import in_language
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
@@ -166,6 +167,10 @@ def test_marketing_stops_at_the_request_and_another_person_confirms_in_the_brows
     shown = lin.get("/optouts", to=anna).text
     assert ("全部营销（按本人要求删除后长期有效）" in shown, "没有退订" in shown) == (True, False)
     assert world.send("jia", anna, AD) == 0x420
+    (found, *_) = re.findall(r'href="/find/message/([^"]+)"', lin.part("/find/found", to=anna).text)
+    told = lin.part(f"/find/message/{found.replace('%3A', ':')}/told").text
+    assert told.count("全部营销: 已按本人要求删除资料") == 2, "by the rule, and beside what was known of them"
+    assert "1970" not in told + str(list(suppress._refusals(world.ask("lin", "suppress.show", to=anna))))
 
 
 def test_the_answer_names_who_may_confirm_it_and_who_is_alone_is_told_whom_to_add(world: World) -> None:
