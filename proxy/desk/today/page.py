@@ -155,7 +155,8 @@ async def compared(request: PageRequest) -> Response:
     """Today beside yesterday and the same day last week, each up to now; and yesterday, which is over."""
     answer = (await request.run("today", "--json", fine=(0,))).json
     tables = [(word, _table(one)) for word, one in (("today", answer), ("yesterday", answer["yesterday"])) if one["days"]]
-    return request.part("compared", tables=tables)
+    behind = not answer["days"]
+    return request.part("compared", tables=tables, behind=behind, archived=local(answer["archived"])[:16] if answer["archived"] else "")
 
 
 def _table(found: dict[str, Any]) -> dict[str, Any]:
