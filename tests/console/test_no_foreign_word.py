@@ -23,7 +23,7 @@ OURS = re.compile(
     r"|\b[a-z_]+(?:(?:\[\])?\.[a-z_]+)+|https?://\S+"  # settings
 )
 NAMES = {
-    "jia", "yi", "bing", "chen", "lin", "wu", "zhou", "song", "tang", "guo", "he", "root", "bj",
+    "jia", "yi", "bing", "chen", "lin", "wu", "zhou", "song", "tang", "guo", "he", "root", "bj", "ledger",
     "refused", "beijing-ban", "beijing", "ban", "presale", "new-cap", "new", "cap", "night",
 }  # fmt: skip
 """Of providers, people, carriers; ids of rules."""

@@ -409,7 +409,7 @@ def _said(fate: HistoryEvent, names: Names, shown: Callable[[str], str]) -> Bili
         return Bilingual(f"{name} {text}".strip(), f"{_zh(name.zh)} {text}".strip())
     who, _, why = without_account(text).partition(": ")
     done = "；".join(map(_done, name.zh.split("; ")))
-    return Bilingual(f"{name} {who}: {why}", f"{done} {who}：{in_language(reason_in_chinese(why), 'zh')}")
+    return Bilingual(f"{name} {who}: {why}", f"{done}，{who}：{in_language(reason_in_chinese(why), 'zh')}")
 
 
 def _done(state: str) -> str:
