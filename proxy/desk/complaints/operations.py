@@ -14,6 +14,7 @@ from typing import Annotated, Any, NamedTuple, Protocol
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.config.yaml_file import unknown
+from proxy.desk.complaints.answer_files import without_digest
 from proxy.desk.complaints.book import (
     BATCH_MAX,
     HIDDEN_DIGIT,
@@ -155,7 +156,7 @@ def _whole(answer: Answer) -> Iterator[str]:
     )
     yield f"  clocks   {forwarded}; {answered}"
     for event in answer["events"]:
-        yield event_line(event)
+        yield event_line({**event, "why": without_digest(event["why"])})
 
 
 def _counts(answer: Answer) -> Iterator[str]:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from proxy.console.metric_sampling import MINUTE_S, VERDICTS, Sampling, sums
 from proxy.console.page import Page, PageRequest
 from proxy.desk.today.counters_operations import ROWS_MAX
+from proxy.i18n.labels import without_account
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
 from proxy.policy.time_windows import DAY_S, local
@@ -27,7 +28,6 @@ COLUMNS = 60
 """Minutes of the columns."""
 NAMED = 5
 """One minute in this many has a label: those of a clock's face."""
-ACCOUNT = re.compile(r" \(uid \d+, pid \d+\)")
 REASONS_SHOWN = 2
 SHORTCUTS = (
     ("ban", "drafts", "/drafts/new?kind=ban"), ("cap", "drafts", "/drafts/new?kind=cap"), ("quiet", "drafts", "/drafts/new?kind=quiet"),
@@ -88,7 +88,7 @@ async def waits(request: PageRequest) -> Response:
 
 def _note(request: PageRequest, said: str) -> str:
     """What the gate says; an order's kind and a penalty in words instead of their ids."""
-    text = request.t.in_language(ACCOUNT.sub("", said))
+    text = request.t.in_language(without_account(said))
     if (order := ORDER.fullmatch(text)) is not None:
         text = request.t.of("order", order[2]) + order[3] + order[4]
     return PENALTY.sub(lambda found: request.t("penalty", number=found[1]), text)
