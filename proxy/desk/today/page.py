@@ -114,7 +114,8 @@ async def tasks(request: PageRequest, proposed: dict[str, Any] | None) -> list[T
         proved = [
             one | {"author": one["who"].partition(" (")[0]} for line in batches[0] for one in line["batches"] if one["proof"]
         ]
-        found += [
+        found[:0] = [
+            Task("due_today", cases["due_today"], "complaints", "/complaints?state=due", enters),
             Task("overdue", sum(cases["overdue"].values()), "complaints", "/complaints?state=overdue", enters, late=True),
             Task(
                 "doubtful",
@@ -124,6 +125,9 @@ async def tasks(request: PageRequest, proposed: dict[str, Any] | None) -> list[T
                 enters,
                 late=bool(doubtful["counts"]["overdue"]),
             ),
+        ]
+        found += [
+            Task("unanswered", cases["unanswered"], "complaints", "/complaints?state=unanswered", enters),
             *_by_another(request, "feeds", "recycled", "/recycled", feeds["feeds"], approves),
             *_by_another(request, "erasures", "requests", "/requests", erasures["requests"], approves),
             *_by_another(request, "proofs", "optouts", "/optouts/consents", proved, request.may(Permission.REVIEW)),
@@ -151,7 +155,8 @@ async def compared(request: PageRequest) -> Response:
     """Today beside yesterday and the same day last week, each up to now; and yesterday, which is over."""
     answer = (await request.run("today", "--json", fine=(0,))).json
     tables = [(word, _table(one)) for word, one in (("today", answer), ("yesterday", answer["yesterday"])) if one["days"]]
-    return request.part("compared", tables=tables)
+    behind = not answer["days"]
+    return request.part("compared", tables=tables, behind=behind, archived=local(answer["archived"])[:16] if answer["archived"] else "")
 
 
 def _table(found: dict[str, Any]) -> dict[str, Any]:
