@@ -86,7 +86,7 @@ def _document(title: str, parts: Iterator[Any]) -> bytes:
     def foot(canvas: Canvas, page: Any) -> None:
         canvas.setFont(FONT, 8)
         canvas.setFillColor(SOFT)
-        canvas.drawRightString(A4[0] - MARGIN - PADDING, 10 * mm, plain(f"{title}, {page.page}"))
+        canvas.drawRightString(A4[0] - MARGIN - PADDING, 10 * mm, plain(f"{title}, 第 {page.page} 页"))
 
     document.build([_paragraph(title, _BIG), Spacer(0, 3 * mm), *parts], onFirstPage=foot, onLaterPages=foot)
     return out.getvalue()

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from proxy.console.metric_sampling import MINUTE_S, VERDICTS, Sampling, sums
 from proxy.console.page import Page, PageRequest
-from proxy.desk.today.counters_operations import ROWS_MAX
+from proxy.desk.today.counters_operations import ORDERS, ROWS_MAX
 from proxy.i18n.labels import without_account
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
@@ -213,6 +213,7 @@ def figures(sampling: Sampling) -> dict[str, Any]:
         "first": int(-(now["at"] // MINUTE_S - COLUMNS + 1) % NAMED),
         "peak": max((sum(one.per_s.values()) for one in recent), default=0.0), "allowed": [one.per_s["allow"] for one in recent],
         "providers": [_provider(*row) for row in now["providers"][:ROWS]], "rules": now["rules"][:ROWS], "titles": now.get("titles", {}),
+        "orders": ORDERS,
         "shadow": now["shadow"][:ROWS], "since": sampling.since, "links_up": sum(up for _, up, _, _ in now["links"]),
         "links_all": sum(slots for _, _, slots, _ in now["links"]),
         "more": {name: _more(len(now[name])) for name in ("providers", "rules", "shadow")},

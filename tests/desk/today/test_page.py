@@ -49,6 +49,19 @@ def test_of_many_rules_it_says_how_many_are_not_shown(known: int, said: str, wor
     assert (text.count('title="rule-'), "另有" in text, said in text) == (8, bool(said), True)
 
 
+def test_an_order_and_a_rule_that_is_gone_are_named_in_words_and_lead_nowhere(world: World, browser: Open) -> None:
+    here, sampling = browser("wu"), world.harness.sampling
+    here.get("/")
+    sampling.now = {**sampling.now, "rules": [["suspension-1", 2], ["beijing-ban", 1]], "shadow": [["ban-20261201", 1]]}
+    try:
+        text = here.part("/today/live").text
+    finally:
+        sampling.now = {}
+    assert '<span title="suspension-1">暂停指令 1</span>' in text
+    assert '<span title="ban-20261201">已不生效的规则</span>' in text
+    assert "/rules/rule/beijing-ban" in text
+
+
 def section(text: str, heading: str) -> str:
     """What stands below a heading, up to the next."""
     return text.partition(f">{heading}</h")[2].partition("</h")[0]
