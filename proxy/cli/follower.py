@@ -66,7 +66,7 @@ def update(
     from proxy.config import SettingsError, follower_settings, storage_paths
     from proxy.net.tls import TlsError, for_follower
     from proxy.server.backup import BackupError
-    from proxy.server.follower_files import FollowerFiles
+    from proxy.server.follower_files import FollowerFiles, connect
 
     try:
         places, follower = storage_paths(config), follower_settings(config)
@@ -77,11 +77,8 @@ def update(
     while True:
         begun = time.time()
         try:
-            files = FollowerFiles(follower, places, for_follower(follower))
-            try:
-                found = files.update()
-            finally:
-                files.close()
+            with connect(follower, for_follower(follower)) as connection:
+                found = FollowerFiles(connection, places).update()
         except (FollowerFault, BackupError, TlsError, OSError) as error:
             fail(f"follower at {follower.address.host}:{follower.address.port}: {error}")
         if tied:

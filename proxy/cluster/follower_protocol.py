@@ -3,7 +3,7 @@
 In: bytes of either side. Out: (kind, body). Never: a socket, a file of the journal.
 
     gate → follower   HELLO {journal, epoch, for: octets | files}
-    follower → gate   WELCOME {…} or REFUSED {why, fenced}
+    follower → gate   WELCOME {…}, or at any time REFUSED {why, fenced: by a newer epoch, passes: by a disk that is full, say}
     for octets        WELCOME {segment, offset, digest of the segment so far}; then → OCTETS (segment, offset, data), PING; ← ACK (u64)
     for files         WELCOME {files}; then → FILE {path, size, mtime_ns, behind} with PIECEs, or REMOVE {paths}; ← ACK
 
@@ -39,9 +39,9 @@ _COUNT = struct.Struct(">Q")
 class FollowerFault(Exception):
     """Gate and follower cannot go on with each other; the text says why and what to do."""
 
-    def __init__(self, why: str, *, fenced: bool = False) -> None:
+    def __init__(self, why: str, *, fenced: bool = False, passes: bool = False) -> None:
         super().__init__(why)
-        self.fenced = fenced
+        self.fenced, self.passes = fenced, passes
 
 
 def frame(kind: int, body: bytes = b"") -> bytes:
