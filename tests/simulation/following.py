@@ -41,7 +41,7 @@ from proxy.journal.encoding import pack
 from proxy.journal.erasure import Erasure, erase
 from proxy.journal.records import messages
 from proxy.journal.sealing import KeyRing
-from proxy.journal.write_ahead_log import Journal, JournalDown, read
+from proxy.journal.write_ahead_log import Journal, JournalDown, JournalError, read
 from proxy.runtime import atomic_files
 from proxy.server import backup
 from proxy.server.follower_files import FollowerFiles
@@ -181,6 +181,7 @@ class Node:
             if self.told:
                 raise Broken("a node that was told that it is replaced answers")
             self.answered[serial] = self.world.now, bool(self.feed.notes())
+            self.world.worst_comes("answer", self)
 
     def serials(self) -> set[int]:
         return serials_in(self.places.journal)
@@ -282,7 +283,10 @@ class Connecting:
             if not self._up:
                 return
             if kind == follower_protocol.ACK:
+                noted = bool(self._node.feed.notes())
                 self._node.feed._acknowledge(follower_protocol.count_of(body))
+                if noted and not self._node.feed.notes():
+                    self._world.worst_comes("note gone", self._node)
             elif kind == follower_protocol.WELCOME:
                 self._welcomed(follower_protocol.content_of(body))
             else:
@@ -296,6 +300,8 @@ class Connecting:
             self._world.seen["its copy is from before an erasure"] += 1
             self.gone(str(error))
             return
+        except FollowerFault as fault:
+            raise Broken(f"the gate refuses the follower's copy for good: {fault}") from fault
         feed.connected(position, self._send, lambda: self._world.later(0, self.gone, self._node))
         self._ping()
 
@@ -440,6 +446,7 @@ class Following:
         self.served: Served | None = None
         self.up = False
         self.nodes: list[Node] = []
+        self.worst, self.quiet = "", False
 
     # -- time and chance
 
@@ -495,7 +502,8 @@ class Following:
             self.at(self.now + self.dice.uniform(0, RUN_S), self.submit)
         happens: list[Callable[[], object]] = [
             self.cable_silent, self.cable_silent, self.cable_reset, self.follower_dies, self.follower_loses_power, self.gate_dies,
-            partial(self.gate_dies, power=True), self.machine_lost, self.seems_lost, self.disk_full, self.disk_does_not_sync,
+            partial(self.gate_dies, power=True), self.machine_lost, self.seems_lost, self.disk_full, self.lost_at_its_worst,
+            self.lost_in_quiet,  self.disk_does_not_sync,
             self.copy_files, self.erase,
         ]  # fmt: skip
         for _ in range(self.dice.randint(2, 9)):
@@ -517,7 +525,14 @@ class Following:
     def may_die(self, what: str) -> None:
         if self.stormy and self.chance(self.deadly):
             self.seen[what] += 1
+            self.worst = self.dice.choice(("", "answer"))
             raise Died
+
+    def worst_comes(self, what: str, node: Node) -> None:
+        """The machine is lost, and the follower's power with it, just after an answer, or as soon as the note is gone."""
+        if what == self.worst and self.stormy and node is self.node:
+            self.worst = ""
+            self.later(0, partial(self.machine_lost, power=True), node)
 
     def follower_dies(self, again_s: float | None = None) -> None:
         if self.up:
@@ -547,7 +562,8 @@ class Following:
             self.later(self.dice.uniform(0.1, 2), node.start)
 
     def submit(self) -> None:
-        self.node.submit()
+        if not self.quiet:
+            self.node.submit()
 
     def copy_files(self) -> None:
         self.node.copy_files()
@@ -576,15 +592,32 @@ class Following:
         folder = self.root / "copy" / "journal"
         self.medium.fails.add(folder)
         self.seen["follower's disk does not sync"] += 1
+        self.worst = self.dice.choice(("", "answer"))
         self.later(self.dice.uniform(0.1, 2), lambda: self.medium.fails.discard(folder))
 
-    def machine_lost(self) -> None:
+    def machine_lost(self, *, power: bool | None = None) -> None:
         """All that the gate has is gone; a node is restored from the follower, which may have lost power with it."""
         if self.node.alive:
             self.node.dies()
         self.node.lost = True
         self.seen["machine lost"] += 1
-        self._replace(power=self.chance(0.5))
+        self._replace(power=self.chance(0.5) if power is None else power)
+
+    def lost_at_its_worst(self) -> None:
+        self.worst = self.dice.choice(("answer", "note gone"))
+
+    def lost_in_quiet(self) -> None:
+        """The cable is cut amid a burst; nothing more comes, and then the machine is lost."""
+        node = self.node
+        for number in range(4):
+            self.later(number * 0.03, node.submit)
+        self.later(0.1, self.cable_silent)
+        self.later(0.1, lambda: setattr(self, "quiet", True))
+        self.later(0.1 + BEHIND_S + self.dice.uniform(0.05, 0.3), self._lost_unless_replaced)
+
+    def _lost_unless_replaced(self) -> None:
+        self.quiet = False
+        self.machine_lost()
 
     def seems_lost(self) -> None:
         """The cable is cut, and the gate lives: its node is replaced all the same, and later the cable is mended."""
@@ -683,7 +716,10 @@ def segments_last(folder: Path) -> str:
 
 def serials_in(journal: Path) -> set[int]:
     """Serials of records that were not erased."""
-    return {serial_of(one.body) for one in read(OsDisk(journal)) if one.kind == messages.DISOWNED}
+    try:
+        return {serial_of(one.body) for one in read(OsDisk(journal)) if one.kind == messages.DISOWNED}
+    except JournalError as error:
+        raise Broken(f"{journal}: {error}") from error
 
 
 def serial_of(body: bytes) -> int:

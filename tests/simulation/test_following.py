@@ -121,25 +121,17 @@ def a_copy_from_before_an_erasure_stays(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(follower_files, "_erased", lambda journal, last: {})
 
 
-def a_copy_is_compared_by_its_length(patch: pytest.MonkeyPatch) -> None:
-    def position_of(self: FollowerFeed, welcome: dict[str, object], end: tuple[str, int]) -> tuple[str, int]:
-        return str(welcome["segment"]), int(str(welcome["offset"]))
-
-    patch.setattr(FollowerFeed, "position_of", position_of)
-
-
-def halves_of_files_stay(patch: pytest.MonkeyPatch) -> None:
-    """A follower that was killed keeps what it had of a file; so does a restore."""
-    patch.setattr("proxy.cluster.follower.atomic_files.HALF", ".another")
-
-
 BUGS: list[Callable[[pytest.MonkeyPatch], None]] = [
     octets_of_a_process_that_was_killed_count_as_synced, octets_of_a_sync_that_failed_are_not_written_again,
     octets_are_acknowledged_before_they_are_synced, the_note_goes_when_all_is_on_its_way, answers_do_not_wait,
     the_lag_forgets_what_came_after_the_first, every_epoch_is_welcome, whoever_was_replaced_starts_again,
-    a_copy_from_before_an_erasure_stays, a_copy_is_compared_by_its_length,
+    a_copy_from_before_an_erasure_stays,
 ]  # fmt: skip
-FIRST_FOUND: dict[str, int] = {}
+FIRST_FOUND = {
+    "octets_of_a_process_that_was_killed_count_as_synced": 6,
+    "the_note_goes_when_all_is_on_its_way": 277,
+    "the_lag_forgets_what_came_after_the_first": 236,
+}
 """The first seed that finds a bug, where it is a great one: tried first."""
 
 
