@@ -65,7 +65,6 @@ MACHINE_LOST = [
         "many-told",
         "optout-acknowledged",
         "deliver-acknowledged",
-        "copy-written",
     )
 ]
 
