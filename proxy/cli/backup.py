@@ -18,6 +18,7 @@ _WITHOUT_KEYS = "without them people who asked to be forgotten are not known aga
 
 if TYPE_CHECKING:
     from proxy.config import StoragePaths
+    from proxy.journal.erasure import Erasure
     from proxy.server.backup import Copied
 
 
@@ -57,11 +58,17 @@ def restore(
         check(copy, json)
         return
     places = _places(config)
+    lacking: list[Erasure] = []
     try:
-        found = backup.restore(copy, places)
+        found = backup.restore(copy, places, lacking.append)
     except (backup.BackupError, OSError) as error:
         fail(error)
     _tell(found, copy, json)
+    for one in lacking:
+        note(
+            f"{one.person:016x} was erased on {format_time(one.time)} ({one.why}), and the follower did not have that yet: when the gate runs, "
+            "erase this person again (gate106 journal erase; the keyed hash is what gate106 journal hash-number says)"
+        )
     if places.keys is not None and not places.keys.exists():
         note(
             f"{places.keys}: is not there (archive.keys); if the gate had keys, bring them back before it starts: {_WITHOUT_KEYS}"

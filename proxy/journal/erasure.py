@@ -205,6 +205,13 @@ def in_batches(changes: Sequence[RedactedGroup]) -> Iterator[Sequence[RedactedGr
         yield changes[at : at + CHANGES_MAX]
 
 
+def unfinished(redactions: Iterable[tuple[int, bytes, bytes]], erasures: Iterable[Erasure], first: int) -> list[Erasure]:
+    """Erasures of which a journal that begins with record ``first`` has the record, and not the segment that was altered."""
+    present = {last: now for last, _, now in redactions}
+    newest = {change.last: (change.now, one) for one in erasures for change in one.changes if change.last >= first}
+    return list(dict.fromkeys(one for last, (now, one) in newest.items() if present.get(last) != now))
+
+
 def unexplained_redaction(
     redactions: Iterable[tuple[int, bytes, bytes]], erasures: Iterable[Erasure], is_signed: Callable[[Erasure], bool]
 ) -> str:

@@ -24,7 +24,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,10 +33,13 @@ from proxy.cluster.follower import LOCK, FollowerFolder
 from proxy.cluster.follower_protocol import FollowerFault, begin_epoch, epoch_of
 from proxy.cluster.truncated_copy import NO_KEY, TruncatedCopy, overtaken, proved, segments, told, unexplained
 from proxy.config import StoragePaths
+from proxy.journal.encoding import unpack
+from proxy.journal.erasure import Erasure, unfinished
+from proxy.journal.records import messages
 from proxy.journal.retention import Removed
 from proxy.journal.scan import ScanReport, segment_name
 from proxy.journal.sealing import KeyRing, SealingError
-from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
+from proxy.journal.segment import HEADER_BYTES, JournalRecord, SegmentFault, unpack_header
 from proxy.runtime.atomic_files import sync_file
 from proxy.state.revision_store import RevisionStore
 
@@ -262,9 +265,11 @@ def _ring(places: StoragePaths) -> KeyRing:
         return KeyRing()
 
 
-def _whole(copy: Path, ring: KeyRing) -> tuple[ScanReport, list[Removed]]:
+def _whole(
+    copy: Path, ring: KeyRing, seen: Callable[[JournalRecord], None] = lambda record: None
+) -> tuple[ScanReport, list[Removed]]:
     """Verifies the copy's journal as a start would; returns its report and REMOVED records. Without the keys the chain is verified, too."""
-    report, removed = proved(copy / JOURNAL, ring)
+    report, removed = proved(copy / JOURNAL, ring, seen)
     wrong = report.damage or unexplained(report.holes, removed)
     if wrong:
         raise BackupError(f"{copy}: {wrong}{NO_KEY if report.closed and report.sealed and not report.damage else ''}")
@@ -321,8 +326,9 @@ def check(copy: Path) -> Copied:
     return Copied(**{name: fields[name] for name in _NEEDED}, holes=fields.get("holes", []))
 
 
-def restore(copy: Path, places: StoragePaths) -> Copied:
-    """Copies a backup to where the gate starts from; nothing may be there. BackupError, OSError."""
+def restore(copy: Path, places: StoragePaths, tell: Callable[[Erasure], object] = bool) -> Copied:
+    """Copies a backup to where the gate starts from; nothing may be there. ``tell`` gets each erasure that a follower's copy lacks, and that
+    must be done again. BackupError, OSError."""
     store, journal, revisions = places.store, places.journal, places.revisions
     for path in (store, Path(f"{store}-wal")):
         if path.exists():
@@ -332,7 +338,7 @@ def restore(copy: Path, places: StoragePaths) -> Copied:
         if folder.is_dir() and any(folder.iterdir()):
             raise BackupError(f"{folder}: is not empty; move it away first (keep it: it is evidence)")
     if followed:
-        _replace_node(copy, _ring(places))
+        _replace_node(copy, _ring(places), tell)
     found = check(copy)
     journal.mkdir(parents=True, mode=0o700, exist_ok=True)
     store.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
@@ -352,7 +358,7 @@ def restore(copy: Path, places: StoragePaths) -> Copied:
     return found
 
 
-def _replace_node(copy: Path, ring: KeyRing) -> None:
+def _replace_node(copy: Path, ring: KeyRing, tell: Callable[[Erasure], object]) -> None:
     """Makes a follower's folder a copy: from now on it refuses the node that it followed. BackupError."""
     try:
         folder = FollowerFolder(copy)
@@ -361,7 +367,10 @@ def _replace_node(copy: Path, ring: KeyRing) -> None:
     try:
         folder.end()  # cuts what a loss of power has left of a group
         (copy / MANIFEST).unlink(missing_ok=True)  # of an earlier restore
-        report, removed = _whole(copy, ring)
+        records: list[JournalRecord] = []
+        report, removed = _whole(copy, ring, lambda one: records.append(one) if one.kind == messages.ERASURE else None)
+        for erasure in unfinished(report.redactions, [unpack(Erasure, one.body) for one in records], report.first):
+            tell(erasure)
         begin_epoch(folder.journal, epoch_of(folder.journal) + 1)
         _noted(copy, report, removed)
     finally:

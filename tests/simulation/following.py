@@ -37,7 +37,7 @@ from proxy.config import Follower, StoragePaths
 from proxy.config.values import Address
 from proxy.journal import disk as journal_disk
 from proxy.journal.disk import OsDisk
-from proxy.journal.encoding import pack
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.erasure import Erasure, erase
 from proxy.journal.records import messages
 from proxy.journal.sealing import KeyRing
@@ -168,6 +168,7 @@ class Node:
         if self.alive:
             self.world.serial += 1
             person = self.world.dice.choice(PERSONS)
+            self.world.whose[self.world.serial] = person
             self.write(messages.DISOWNED, self.world.serial.to_bytes(8, "big") + person.to_bytes(8, "big"), self.world.serial)
 
     def _synced(self) -> None:
@@ -441,6 +442,7 @@ class Following:
         self.stormy, self.full, self.deadly = False, False, 0.0
         self.erased: set[int] = set()
         self.gone: set[int] = set()  # serials whose person was to be erased
+        self.whose: dict[int, int] = {}  # serial → person
         self.safe: set[int] = set()  # serials that were answered, and restored
         self.process = 0
         self.served: Served | None = None
@@ -637,12 +639,16 @@ class Following:
         if power:
             self.medium.lose(self.root / "copy", self.dice)
         self.medium.fails.clear()
-        new = self._new_node()
+        new, lacking = self._new_node(), list[Erasure]()
         try:
-            backup.restore(self.root / "copy", new.places)
+            backup.restore(self.root / "copy", new.places, lacking.append)
         except backup.BackupError as error:
             raise Broken(f"what the follower has cannot be restored: {error}") from error
         self._judge(old, new.serials())
+        lacks = self._erasures_without_effect(new)
+        if not lacks <= {one.person for one in lacking}:
+            raise Broken(f"who was erased is back, and nobody says so: {lacks}, {lacking}")
+        self.seen["restored from before an erasure"] += bool(lacks)
         self.follower_starts()
         new.start()
         self.at(self.now + 1, lambda: self._erase_again(new))
@@ -663,6 +669,12 @@ class Following:
                 )
             if mode == "async" and not noted and until - max(when, old.started) > BEHIND_S:
                 raise Broken(f"{serial} was answered at {when}, is not at the follower at {until}, and no note stands")
+
+    def _erasures_without_effect(self, node: Node) -> set[int]:
+        """Who was erased, of what the journal says so, and is in it all the same."""
+        said = {unpack(Erasure, one.body).person for one in read(OsDisk(node.places.journal)) if one.kind == messages.ERASURE}
+        back = node.serials() & self.gone
+        return {person % 97 for person in self.erased if any(self.whose[one] == person for one in back)} & said
 
     def _erase_again(self, node: Node) -> None:
         """Restoring says which erasures its copy lacks: they are done again."""

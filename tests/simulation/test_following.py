@@ -43,7 +43,7 @@ EVENTS = (
     "told that it was replaced", "deferred", "missing, and allowed to be", "erased", "died while erasing", "files copied",
     "cut while files are copied", "died while files are copied", "died between its write and its sync",
     "died between its sync and its answer", "follower's disk full", "follower's disk does not sync", "the follower says why it cannot write",
-    "its copy is from before an erasure", "a pass over files failed",
+    "its copy is from before an erasure", "restored from before an erasure", "a pass over files failed",
 )  # fmt: skip
 
 
@@ -121,11 +121,15 @@ def a_copy_from_before_an_erasure_stays(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(follower_files, "_erased", lambda journal, last: {})
 
 
+def nobody_is_told_of_an_erasure_that_is_undone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("proxy.server.backup.unfinished", lambda redactions, erasures, first: [])
+
+
 BUGS: list[Callable[[pytest.MonkeyPatch], None]] = [
     octets_of_a_process_that_was_killed_count_as_synced, octets_of_a_sync_that_failed_are_not_written_again,
     octets_are_acknowledged_before_they_are_synced, the_note_goes_when_all_is_on_its_way, answers_do_not_wait,
     the_lag_forgets_what_came_after_the_first, every_epoch_is_welcome, whoever_was_replaced_starts_again,
-    a_copy_from_before_an_erasure_stays,
+    a_copy_from_before_an_erasure_stays, nobody_is_told_of_an_erasure_that_is_undone,
 ]  # fmt: skip
 FIRST_FOUND = {
     "octets_of_a_process_that_was_killed_count_as_synced": 6,
