@@ -34,7 +34,7 @@ from proxy.cluster.follower import FollowerFolder, FollowerSession
 from proxy.cluster.follower_feed import FollowerFeed
 from proxy.cluster.follower_protocol import FollowerFault
 from proxy.config import Follower, StoragePaths
-from proxy.config.values import Address
+from proxy.config.mapping_reader import Address
 from proxy.journal import disk as journal_disk
 from proxy.journal.disk import OsDisk
 from proxy.journal.encoding import pack, unpack
@@ -239,7 +239,7 @@ class Node:
                     self.world.gate_dies(power=self.world.chance(0.5))
                     return
                 step()
-                if not self.alive or self.journal.held:  # it says that it cannot, and is asked again
+                if self.journal.held:  # it says that it cannot, and is asked again
                     return
         self.world.erased.add(person)
         self.world.seen["erased"] += 1
@@ -433,7 +433,7 @@ class Following:
         self.seed, self.dice, self.root = seed, random.Random(seed), root
         self.mode = MODES[seed % 3]
         address = Address("127.0.0.1", 1)
-        self.settings = Follower(address, *self.mode, AWAY_S, BEHIND_S, 60.0, None, None, None, "")
+        self.settings = Follower(address, self.mode[0], self.mode[1], AWAY_S, BEHIND_S, 60.0, None, None, None, "")
         self.now, self.ticket = 0.0, 0
         self.events: list[tuple[float, int, Callable[[], None]]] = []
         self.seen: Counter[str] = Counter()
@@ -710,7 +710,7 @@ class Following:
             raise Broken(f"follower and gate differ: {sorted(mine ^ theirs)}")
         if stray := theirs - set.union(*(one.ever for one in self.nodes)):
             raise Broken(f"nobody wrote {stray}")
-        of_all = set[int]().union(*(one.answered for one in (self.nodes if self.mode[1] == "defer" else self.nodes[-1:])))
+        of_all = {one for each in (self.nodes if self.mode[1] == "defer" else self.nodes[-1:]) for one in each.answered}
         if lost := (of_all | self.safe) - mine - self.gone:
             raise Broken(f"answered, and not in the journal: {sorted(lost)}")
         for folder in (node.folder, copy):
@@ -749,7 +749,7 @@ def simulated(medium: Medium) -> Iterator[None]:
         medium.written(file, offset)
         return done
 
-    os.fsync = os.fdatasync = medium.sync
+    os.fsync = os.fdatasync = medium.sync  # type: ignore[assignment] # as it is called here
     os.pwrite = wrote
     journal_disk._ZEROS, follower.STATE_S = bytes(512), 0.0
     with structlog.testing.capture_logs():

@@ -135,6 +135,7 @@ FIRST_FOUND = {
     "octets_of_a_process_that_was_killed_count_as_synced": 6,
     "the_note_goes_when_all_is_on_its_way": 277,
     "the_lag_forgets_what_came_after_the_first": 236,
+    "nobody_is_told_of_an_erasure_that_is_undone": 41,
 }
 """The first seed that finds a bug, where it is a great one: tried first."""
 
