@@ -360,6 +360,10 @@ def restore(copy: Path, places: StoragePaths, tell: Callable[[Erasure], object] 
 
 def _replace_node(copy: Path, ring: KeyRing, tell: Callable[[Erasure], object]) -> None:
     """Makes a follower's folder a copy: from now on it refuses the node that it followed. BackupError."""
+    if not (copy / STATE).exists():
+        raise BackupError(
+            f"{copy}: has no {STATE}: the gate had not copied its files yet; all that was answered is in {copy / JOURNAL}"
+        )
     try:
         folder = FollowerFolder(copy)
     except FollowerFault as fault:

@@ -39,6 +39,7 @@ class Machines:
     def begin(self, plan: Plan, point: Point) -> Plan:
         """A life of the gate begins; the plan for the gate itself."""
         self.powerless, self._plan = False, plan if point.dies == "restore" else None
+        plan = replace(plan, behind=str(self.follower.copy / "state.db"))
         if point.dies == "follower":
             self.follower.kill()
             dying = replace(plan, medium=str(self.follower.copy))

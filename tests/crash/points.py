@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from proxy.cluster import follower_protocol
-from proxy.cluster.follower import STATE, FollowerFolder, _Incoming
+from proxy.cluster.follower import FollowerFolder, _Incoming
 from proxy.cluster.follower_feed import FollowerFeed
 from proxy.journal.disk import OsDisk
 from proxy.journal.write_ahead_log import Journal
@@ -65,11 +65,6 @@ def _follows(_: Lane, transit: PendingSubmit) -> bool:
 def _late(_: Lane, transit: PendingSubmit) -> bool:
     """Whether it is a part that came when its message was judged."""
     return transit.long is not None and transit not in transit.long.batch
-
-
-def _copied_before(incoming: _Incoming, *_: Any) -> bool:
-    """Whether the follower has a state already: else nothing could be restored."""
-    return (incoming._folder.folder / STATE).exists()
 
 
 class Point(NamedTuple):
@@ -271,7 +266,7 @@ POINTS: dict[str, Point] = {
     ),
     "file-half": Point(
         "amid a file that the follower gets",
-        after(_Incoming, "write", _copied_before),
+        after(_Incoming, "write"),
         3,
         checkpoints=True,
         follower=True,
@@ -279,7 +274,7 @@ POINTS: dict[str, Point] = {
     ),
     "file-whole": Point(
         "when the follower has a file, and not in its place",
-        before(_Incoming, "commit", _copied_before),
+        before(_Incoming, "commit"),
         3,
         checkpoints=True,
         follower=True,
@@ -287,7 +282,7 @@ POINTS: dict[str, Point] = {
     ),
     "file-put": Point(
         "when a file is in its place at the follower, and the gate does not know",
-        after(_Incoming, "commit", _copied_before),
+        after(_Incoming, "commit", lambda self: not self._half.exists()),
         3,
         checkpoints=True,
         follower=True,

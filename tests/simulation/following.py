@@ -708,7 +708,7 @@ class Following:
         mine, theirs = node.serials(), serials_in(copy / "journal")
         if mine != theirs:
             raise Broken(f"follower and gate differ: {sorted(mine ^ theirs)}")
-        if stray := theirs - set.union(*(one.ever for one in self.nodes)):
+        if stray := theirs - {one for each in self.nodes for one in each.ever}:
             raise Broken(f"nobody wrote {stray}")
         of_all = {one for each in (self.nodes if self.mode[1] == "defer" else self.nodes[-1:]) for one in each.answered}
         if lost := (of_all | self.safe) - mine - self.gone:
