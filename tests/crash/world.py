@@ -173,7 +173,7 @@ class World:
         checkpoint_s = 0.05 if point.checkpoints else 60.0 if replays else self.rng.choice((0.03, 0.2, 60.0))
         root = harness.journal.parent
         clock = self._clock() if self.clock else ()
-        pieces = {"segment_bytes": 16_000, "piece_bytes": 1 << 20 if point.whole else 500}
+        pieces: dict[str, Any] = {"segment_bytes": 16_000, "piece_bytes": 1 << 20 if point.whole else 500}
         medium = str(root) if self.power and self.follower is None else ""
         plan = Plan(chosen.point, chosen.nth, str(harness.death), checkpoint_s, **pieces, medium=medium, clock=clock)
         harness.waits_for(HURRIED_S)
