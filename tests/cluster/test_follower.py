@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from proxy.cluster import follower_protocol as protocol
-from proxy.cluster.follower import FollowerFolder, FollowerServer
+from proxy.cluster.follower import FollowerFolder, FollowerServer, FollowerSession
 from proxy.cluster.follower_protocol import FollowerFault, Frames
+from proxy.config import StoragePaths
 from proxy.journal.write_ahead_log import Journal, OsDisk, verify
+from proxy.server.follower_files import FollowerFiles
 
 FIRST = "00000000000000000001.journal"
 
@@ -225,3 +230,34 @@ def test_what_is_no_gate_is_told_so(peer: Callable[[], Peer], data: bytes) -> No
 def test_one_process_has_the_folder(folder: FollowerFolder) -> None:
     with pytest.raises(FollowerFault, match="end it first"):
         FollowerFolder(folder.folder)
+
+
+class Direct:
+    """A connection for files without a socket."""
+
+    def __init__(self, folder: FollowerFolder) -> None:
+        self._folder, self._session, self._answers = folder, FollowerSession(folder), b""
+
+    def sendall(self, data: bytes, /) -> None:
+        if self._session.hello is not None:
+            self._answers += self._session.receive(data)
+            return
+        self._session.take_hello(data)
+        self._folder.greet(cast("dict[str, object]", self._session.hello))
+        self._answers += self._session.welcome()
+
+    def recv(self, size: int, /) -> bytes:
+        data, self._answers = self._answers[:size], self._answers[size:]
+        return data
+
+
+def test_an_empty_file_is_copied_once_and_those_behind_it_are_too(folder: FollowerFolder, tmp_path: Path) -> None:
+    places = StoragePaths(tmp_path / "state.db", tmp_path / "journal", tmp_path / "revisions")
+    written(places.journal)
+    places.revisions.mkdir()
+    (places.revisions / "a.lock").touch()
+    (places.revisions / "b").write_bytes(b"a rule set")
+    with closing(sqlite3.connect(places.store)) as db:
+        db.execute("CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT)")
+    assert [FollowerFiles(Direct(folder), places).update().copied for _ in range(2)] == [3, 0]
+    assert (folder.folder / "revisions" / "b").read_bytes() == b"a rule set"
