@@ -629,9 +629,17 @@ class Following:
 
     def _erasures_without_effect(self, node: Node) -> set[int]:
         """Who was erased, of what the journal says so, and is in it all the same."""
-        said = {unpack(Erasure, one.body).person for one in read(OsDisk(node.places.journal)) if one.kind == messages.ERASURE}
-        back = node.serials() & self.gone
-        return {person % 97 for person in self.erased if any(self.whose[one] == person for one in back)} & said
+        disk = OsDisk(node.places.journal)
+        records, firsts = list(read(disk)), [int(name.partition(".")[0]) for name in disk.list()]
+        said = {
+            (one.person, one.first) for one in (unpack(Erasure, each.body) for each in records if each.kind == messages.ERASURE)
+        }
+        found = set()
+        for one in (each for each in records if each.kind == messages.DISOWNED and serial_of(each.body) in self.gone):
+            person = self.whose[serial_of(one.body)]
+            if person in self.erased and (person % 97, max(first for first in firsts if first <= one.sequence)) in said:
+                found.add(person % 97)
+        return found
 
     def _erase_again(self, node: Node) -> None:
         """Restoring says which erasures its copy lacks: they are done again."""
