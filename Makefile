@@ -16,7 +16,7 @@ AT_ONCE ?= 3
 COMPILED = $(wildcard proxy/native/*.p[yx]*) $(shell grep -rlx "import cython" proxy --include=*.py)
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
-.PHONY: help install up demo test bench numbers numbers-all half-year campaign rates neighbours way-back reload release soak fuzz image-check grafana recording pictures console-times console-pictures editor guide lock clean clickhouse rejudged
+.PHONY: help install up demo test bench numbers numbers-all half-year campaign rates neighbours way-back reload release soak moving-cluster fuzz image-check grafana recording pictures console-times console-pictures editor guide lock clean clickhouse rejudged
 .DELETE_ON_ERROR:
 
 help:
@@ -32,6 +32,7 @@ help:
 	@echo "make rejudged measures how fast a backtest judges again what a gate wrote under full load"
 	@echo "make reload   changes 500 rules and a list of 100,000 words under load, five times (RATE=2000)"
 	@echo "make soak     hours of load, changed rules, lost binds and links: memory, descriptors, nothing lost (SOAK_S=7200 RATE=500)"
+	@echo "make moving-cluster moves slots of a Valkey Cluster and kills primaries under a steady load: caps exceeded, opt-outs forgotten"
 	@echo "make image-check builds the image and runs it without a container engine (root, Debian's buildah; it says what it needs)"
 	@echo "make numbers  measures all that tests/data/numbers holds"
 	@echo "make numbers-all measures every row that was agreed on, briefly, and where the microseconds go (BRIEFLY_S=4 seconds each, three times)"
@@ -161,6 +162,12 @@ reload: install
 soak: RATE = 500
 soak: install
 	.venv/bin/python -m tests.soak.soak --rate $(RATE) --seconds $(SOAK_S) --out soak.json
+
+# Three minutes; fails where somebody got more over a cap than was acknowledged in the lost window, or for a slot that moved, or an opt-out was forgotten.
+moving-cluster: RATE = 200
+moving-cluster: install
+	mkdir -p tests/data/numbers
+	.venv/bin/python -m tests.soak.moving_cluster --rate $(RATE) --seconds 12 --turns 2 > tests/data/numbers/moving-cluster.json
 
 # Needs root and programs of Debian; names what is missing. GATE106_BASE=docker.io/library/python:3.13-slim takes the real base image.
 image-check: install

@@ -21,6 +21,7 @@ import typer.main
 import typer.testing
 import yaml
 
+from proxy.operations import terminal
 from tests import forked, json_keys
 from tests.examples import examples
 from tests.needs import missing
@@ -37,6 +38,7 @@ def _invoke_and_check(
 ) -> Any:
     """Runs a command; the keys of its ``--json`` answer must be those that are published."""
     done = _invoke(runner, app, args, **more)
+    terminal.use_language(None)  # it is the process's: the next test's is that of its own environment
     if isinstance(args, (list, tuple)) and app.info.name == "gate106":
         json_keys.check([*map(str, args)], done.stdout)
     return done

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import hiredis
 import trustme
 
 from tests.e2e.sockets import free_port
@@ -15,7 +18,7 @@ from tests.needs import path_of
 
 SECRET = b"a secret of tests, the same on all nodes"
 USER, PASSWORD = "gate106", "spoken-softly"
-ACL = "~g106:* resetchannels -@all +mget +get +set +getrange +persist +pexpire +fcall +time +xadd +xread +xtrim +xinfo|stream +hget +hset +function|load +auth +select +ping +cluster|slots"
+ACL = "~g106:* resetchannels -@all +mget +get +set +getrange +persist +pexpire +fcall +time +xadd +xread +xtrim +xinfo|stream +hget +hset +function|load +auth +select +ping +cluster|slots +asking"
 """What a gate needs, and no more: the guide says the same."""
 
 
@@ -89,6 +92,18 @@ class Valkey:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         return done.stdout.strip()
 
+    def call(self, *words: bytes | str | int) -> Any:
+        """The answer to a command, whose words may be any octets."""
+        reader = hiredis.Reader()
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
+            connection.sendall(hiredis.pack_command(words))  # type: ignore[arg-type] # a tuple of any length
+            while (answer := reader.gets()) is False:
+                data = connection.recv(65536)
+                assert data, f"{words[0]!r}: no answer"
+                reader.feed(data)
+        assert not isinstance(answer, Exception), answer
+        return answer
+
     def signal(self, number: int) -> None:
         assert self.process is not None
         self.process.send_signal(number)
@@ -135,7 +150,12 @@ class Cluster:
         places = [f"127.0.0.1:{node.port}" for node in self.nodes]
         said = self.nodes[0].cli("--cluster", "create", *places, "--cluster-replicas", str(self._replicas), "--cluster-yes")
         assert "All 16384 slots covered" in said, said
-        self._come_together(lambda: all(self._settled(node) for node in self.nodes))
+        self.come_together()
+
+    def come_together(self) -> None:
+        """Waits until all nodes are there and each replica is linked to its primary."""
+        shards = len(self.nodes) // (1 + self._replicas)  # who comes back is a primary until it has heard of the other
+        self._come_together(lambda: len(self.primaries()) == shards and all(self._settled(node) for node in self.nodes))
 
     @staticmethod
     def _come_together(whole: Callable[[], bool]) -> None:
@@ -156,6 +176,35 @@ class Cluster:
         said = source.cli("--cluster", "reshard", place, *ends, "--cluster-slots", str(slots), "--cluster-yes")
         assert said.count("Moving slot") >= slots, said
         self._come_together(lambda: "cluster_state:ok" in source.cli("cluster", "info"))
+
+    # -- one slot, step by step, as valkey-cli does it
+
+    def begin_move(self, slot: int, source: Valkey, target: Valkey) -> None:
+        target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source.cli("cluster", "myid"))
+        source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target.cli("cluster", "myid"))
+
+    def move_keys(self, slot: int, source: Valkey, target: Valkey, portion: float = 1.0) -> int:
+        """Moves that portion of the keys that are left in the slot; returns how many."""
+        most = round(portion * source.call("CLUSTER", "COUNTKEYSINSLOT", slot))
+        keys = source.call("CLUSTER", "GETKEYSINSLOT", slot, most)
+        if keys:
+            source.call("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+        return len(keys)
+
+    def end_move(self, slot: int, source: Valkey, target: Valkey) -> None:
+        owner = target.cli("cluster", "myid")
+        for node in (target, source, *(one for one in self.primaries() if one not in (source, target))):
+            node.call("CLUSTER", "SETSLOT", slot, "NODE", owner)
+
+    def serves(self, node: Valkey) -> set[int]:
+        """The slots of a node."""
+        own = next(line for line in node.cli("cluster", "nodes").splitlines() if "myself" in line)
+        ranges = [word.split("-") for word in own.split()[8:] if not word.startswith("[")]
+        return {slot for ends in ranges for slot in range(int(ends[0]), int(ends[-1]) + 1)}
+
+    def replica_of(self, primary: Valkey) -> Valkey | None:
+        own = primary.cli("cluster", "myid")
+        return next((node for node in self.nodes if f"myself,slave {own} " in node.cli("cluster", "nodes")), None)
 
     def primaries(self) -> list[Valkey]:
         """Those that say so, of those that answer."""

@@ -1,6 +1,7 @@
 """Counts the messages of days up to the same time of day.
 
-In: the archive's folder, the beginnings of days. Out: counts by outcome, and of opt-outs. Never: a person; a record in no table yet.
+In: the archive's folder, the beginnings of days. Out: counts by outcome, and of replies that opted out, as reports count them: by what
+they stopped, which stays after an erasure. Never: a person; a record in no table yet.
 """
 
 from __future__ import annotations
@@ -56,8 +57,9 @@ def _counts(sources: ArchiveSources, since: float, until: float) -> DayCounts:
     tables, within = "read_parquet($files, filename = true)", "time_ms >= $since AND time_ms < $until"
     sql = (
         f"WITH rows AS (SELECT *, parse_dirpath(parse_dirpath(filename)) AS home FROM {tables}) "  # noqa: S608 # ours
-        f"SELECT CASE kind WHEN 'verdict' THEN outcome ELSE '{OPTOUTS}' END, reason, count(*) FROM rows "
-        f"WHERE kind IN ('verdict', 'optout') AND {within} GROUP BY ALL "
+        f"SELECT CASE kind WHEN 'verdict' THEN outcome ELSE '{OPTOUTS}' END, reason, count(*) FILTER (kind = 'verdict') "
+        "+ count(DISTINCT (person, port, time_ms)) FILTER (kind = 'stopped') FROM rows "  # a reply may refuse several
+        f"WHERE kind IN ('verdict', 'stopped') AND {within} GROUP BY ALL "
         "UNION ALL SELECT first.outcome, first.reason, sum(again.status) "
         f"FROM (SELECT * FROM rows WHERE kind = 'repeated' AND {within}) again JOIN rows first "
         "ON first.kind = 'verdict' AND first.place = 0 AND first.sequence = again.verdict AND first.home = again.home GROUP BY ALL"

@@ -52,27 +52,30 @@ def restore(
     json: Json = False,
 ) -> None:
     """Prove a copy, and put it where the settings say; nothing may be there. Start the gate afterwards."""
+    from proxy.cluster.follower_protocol import workers_of
+    from proxy.config import SettingsError, paths_of_nodes
     from proxy.server import backup
 
     if only_check:
         check(copy, json)
         return
-    places = _places(config)
     lacking: list[Erasure] = []
     try:
-        found = backup.restore(copy, places, lacking.append)
+        nodes = paths_of_nodes(config, lambda gate: workers_of(copy, gate.node or 0))
+        restored = backup.restore(copy, *nodes, tell=lacking.append)
+    except SettingsError as error:
+        refuse_settings(error)
     except (backup.BackupError, OSError) as error:
         fail(error)
-    _tell(found, copy, json)
-    for one in lacking:
+    for one, found in restored:
+        _tell(found, one, json)
+    for erasure in lacking:
         note(
-            f"{one.person:016x} was erased on {format_time(one.time)} ({one.why}), and the follower did not have that yet: when the gate runs, "
-            "erase this person again (gate106 journal erase; the keyed hash is what gate106 journal hash-number says)"
+            f"{erasure.person:016x} was erased on {format_time(erasure.time)} ({erasure.why}), and the follower did not have that yet: "
+            "when the gate runs, erase this person again (gate106 journal erase; the keyed hash is what gate106 journal hash-number says)"
         )
-    if places.keys is not None and not places.keys.exists():
-        note(
-            f"{places.keys}: is not there (archive.keys); if the gate had keys, bring them back before it starts: {_WITHOUT_KEYS}"
-        )
+    if (keys := nodes[0].keys) is not None and not keys.exists():
+        note(f"{keys}: is not there (archive.keys); if the gate had keys, bring them back before it starts: {_WITHOUT_KEYS}")
 
 
 @command("backup check", example="gate106 backup check /backup/20261125")

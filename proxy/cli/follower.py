@@ -18,13 +18,13 @@ _SERVED = "gate106 follower serve /backup/gate --listen 10.0.0.2:3551 --cert fol
 
 @command("follower serve", example=_SERVED)
 def serve(
-    copy: Annotated[Path, typer.Argument(help="The folder for the copy; `gate106 backup restore` makes a node of it.")],
+    copy: Annotated[Path, typer.Argument(help="The folder for the copies; `gate106 backup restore` makes nodes of them.")],
     listen: Annotated[str, typer.Option(help="Where the gate connects (its setting follower.address).")] = "127.0.0.1:3551",
     cert: Annotated[Path | None, typer.Option(help="File of this machine's certificate, in PEM.")] = None,
     key: Annotated[Path | None, typer.Option(help="File of its key, without a password.")] = None,
     client_ca: Annotated[Path | None, typer.Option(help="File of the certificates that sign the gate's.")] = None,
 ) -> None:
-    """Follow a gate: take its journal, state and tables into a folder on this machine, until SIGTERM."""
+    """Follow gates: take their journals, states and tables into a folder on this machine, until SIGTERM."""
     from proxy.cluster.follower import FollowerFolder, FollowerServer
     from proxy.cluster.follower_protocol import FollowerFault
     from proxy.config import is_loopback
@@ -63,22 +63,24 @@ def update(
 ) -> None:
     """Copy state, rule sets, tables and erased segments to the follower now. A running gate does it every `follower.files_s`."""
     from proxy.cluster.follower_protocol import FollowerFault
-    from proxy.config import SettingsError, follower_settings, storage_paths
+    from proxy.config import SettingsError, follower_settings, journals_of_workers, paths_of_nodes
     from proxy.net.tls import TlsError, for_follower
     from proxy.server.backup import BackupError
-    from proxy.server.follower_files import FollowerFiles, connect
+    from proxy.server.follower_files import FollowerFiles, Updated, connect
 
     try:
-        places, follower = storage_paths(config), follower_settings(config)
+        nodes = paths_of_nodes(config, lambda gate: (node for _, node in journals_of_workers(gate.journal)))
+        follower = follower_settings(config)
     except SettingsError as error:
         refuse_settings(error)
     if follower is None:
         fail(f"{config}: follower is missing: it says where the follower is")
     while True:
-        begun = time.time()
+        begun, found = time.time(), Updated(0, 0, 0)
         try:
-            with connect(follower, for_follower(follower)) as connection:
-                found = FollowerFiles(connection, places).update()
+            for places in nodes:
+                with connect(follower, for_follower(follower)) as connection:
+                    found = Updated(*map(sum, zip(found, FollowerFiles(connection, places).update(), strict=True)))
         except (FollowerFault, BackupError, TlsError, OSError) as error:
             fail(f"follower at {follower.address.host}:{follower.address.port}: {error}")
         if tied:

@@ -1,10 +1,11 @@
-"""Receives a gate's journal and files on another machine.
+"""Receives journals and files of gates on another machine.
 
-In: connections of the gate. Out: a folder like that of ``gate106 backup make``, from which ``gate106 backup restore`` makes a node. Never: an
+In: connections of gates. Out: folders like that of ``gate106 backup make``, from which ``gate106 backup restore`` makes nodes. Never: an
 acknowledgement of octets that are not synced, whichever process wrote them; octets of an old epoch; a key.
 
     COPY/journal/     the journal's own octets, as they come          COPY/archive/     tables of the journal at rest
     COPY/state.db     the store as of a checkpoint                    COPY/revisions/   kept rule sets
+    COPY/node-8/      the same of a node on a shared store: a gate, or one of its workers
 
 One thread a connection, blocking: it writes what has arrived, syncs once, acknowledges. FollowerSession is a connection without its socket.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import select
 import socket
 import ssl
@@ -35,15 +37,16 @@ from proxy.runtime.os_errors import in_words
 log = structlog.get_logger()
 
 LOCK = "follower.lock"
+NODE = re.compile(r"node-\d+")
 JOURNAL, STATE, AREAS = "journal", "state.db", ("revisions", "archive", "journal")
-CONNECTIONS_MAX = 8
+CONNECTIONS_MAX = 128  # three a node: for octets, the one before that it has given up, for files
 SILENCE_S = 30.0  # a gate says something every half second
 RECEIVED_BYTES = 1 << 20
 STATE_S = 60.0  # how long a state waits for the octets that it counts
 
 
 class FollowerFolder:
-    """The copy. One process has it: the follower, or a restore."""
+    """A node's copy. One process has it: the follower, or a restore."""
 
     def __init__(self, folder: Path) -> None:
         """FollowerFault, OSError."""
@@ -55,10 +58,15 @@ class FollowerFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._lock)
-            raise FollowerFault(f"{folder}: a follower runs there: end it first (gate106 follower serve)") from None
+            raise FollowerFault(
+                f"{folder}: the node is connected to its follower, or is being restored: end it first"
+                if NODE.fullmatch(folder.name)
+                else f"{folder}: a follower runs there: end it first (gate106 follower serve)"
+            ) from None
         atomic_files.sync_folder(folder)  # a restore knows a follower's folder by the lock
-        for half in folder.rglob(f"*{atomic_files.HALF}"):  # by a kill
-            atomic_files.remove_file(half)
+        half = f"*{atomic_files.HALF}"
+        for path in [*folder.glob(half), *(path for area in AREAS for path in (folder / area).rglob(half))]:  # by a kill
+            atomic_files.remove_file(path)
         self._file, self._name, self._size = -1, "", 0
         self._new = False  # whether the folder lacks the segment's name
         self._unsure = True
@@ -78,7 +86,12 @@ class FollowerFolder:
         if not ours.exists():
             atomic_files.write_file(ours, identity.encode() + b"\n")
         elif ours.read_text().strip() != identity:
-            raise FollowerFault("it follows another journal: each gate needs a follower's folder of its own")
+            raise FollowerFault(
+                f"its {self.folder.name} is of another journal: restore this node from it if the node has lost its disk (gate106 backup "
+                "restore), else move that folder away; two gates cannot have one number"
+                if NODE.fullmatch(self.folder.name)
+                else "it follows another journal: each gate needs a follower's folder of its own"
+            )
         if epoch < (known := protocol.epoch_of(self.journal)):
             raise FollowerFault(
                 f"this node has epoch {epoch}, and was replaced by one with epoch {known} that was restored from the follower. It must "
@@ -87,6 +100,7 @@ class FollowerFolder:
             )
         if epoch > known:
             protocol.begin_epoch(self.journal, epoch)
+        protocol.note_gate(self.folder, hello.get("gate"))
         return epoch > known
 
     def end(self) -> tuple[str, int, str]:
@@ -190,10 +204,11 @@ class FollowerFolder:
 
 class FollowerServer:
     def __init__(self, folder: FollowerFolder, context: ssl.SSLContext | None) -> None:
-        self._folder, self._context = folder, context
+        """``folder``: below it are the copies of nodes on shared stores."""
+        self._root, self._context = folder.folder, context
         self._places = threading.Semaphore(CONNECTIONS_MAX)
-        self._greeting, self._one_gate, self._one_copier = threading.Lock(), threading.Lock(), threading.Lock()
-        self._writing: socket.socket | None = None
+        self._nodes = {"": _Node(folder, connections=1)}  # it stays
+        self._opening = threading.Lock()
 
     def serve(self, listener: socket.socket) -> NoReturn:
         while True:
@@ -225,11 +240,40 @@ class FollowerServer:
             self._places.release()
 
     def _talk(self, connection: socket.socket) -> None:
-        session = FollowerSession(self._folder)
+        session = FollowerSession()
         while session.hello is None:
             session.take_hello(_received(connection))
-        with self._greeting, session.blamed():
-            if self._folder.greet(session.hello):
+        with self._node(protocol.folder_of(session.hello.get("node"))) as node:
+            node.talk(connection, session)
+
+    @contextlib.contextmanager
+    def _node(self, name: str) -> Iterator[_Node]:
+        """A node's copy, which this process has while the node is connected."""
+        with self._opening, _blamed(self._root / name):
+            node = self._nodes.get(name) or _Node(FollowerFolder(self._root / name))
+            self._nodes[name] = node
+            node.connections += 1
+        try:
+            yield node
+        finally:
+            with self._opening:
+                node.connections -= 1
+                if not node.connections:
+                    del self._nodes[name]
+                    node.folder.close()
+
+
+class _Node:
+    """A node's copy, and its connections."""
+
+    def __init__(self, folder: FollowerFolder, connections: int = 0) -> None:
+        self.folder, self.connections = folder, connections
+        self._greeting, self._one_gate, self._one_copier = threading.Lock(), threading.Lock(), threading.Lock()
+        self._writing: socket.socket | None = None
+
+    def talk(self, connection: socket.socket, session: FollowerSession) -> None:
+        with self._greeting:
+            if session.greet(self.folder):
                 self._give_up()  # of the node that was replaced
         if session.for_files:
             with self._one_copier:
@@ -262,24 +306,17 @@ class FollowerServer:
 class FollowerSession:
     """One connection of a gate: bytes in, answers out. FollowerFault where the gate is to be told, and the connection to end."""
 
-    def __init__(self, folder: FollowerFolder) -> None:
-        self._folder, self._frames = folder, protocol.Frames()
+    def __init__(self) -> None:
+        self._folder: FollowerFolder
+        self._frames = protocol.Frames()
         self._count = 0
         self._incoming: _Incoming | None = None
         self.hello: dict[str, Any] | None = None
-        """What the gate said first; ``FollowerFolder.greet`` accepts it."""
+        """What the gate said first: its node decides which folder greets it."""
 
     @property
     def for_files(self) -> bool:
         return self.hello is not None and self.hello.get("for") == "files"
-
-    @contextlib.contextmanager
-    def blamed(self) -> Iterator[None]:
-        """The gate is told of a disk that refuses: it passes, and the gate tries again."""
-        try:
-            yield
-        except OSError as error:
-            raise FollowerFault(f"it cannot write its copy in {self._folder.folder}: {in_words(error)}", passes=True) from error
 
     def take_hello(self, data: bytes) -> None:
         for kind, body in self._frames.feed(data):
@@ -287,16 +324,23 @@ class FollowerSession:
                 raise FollowerFault(protocol.NOT_OURS)
             self.hello = protocol.content_of(body)
 
+    def greet(self, folder: FollowerFolder) -> bool:
+        """Whether the gate's epoch is new."""
+        self._folder = folder
+        with _blamed(folder.folder):
+            return folder.greet(self.hello or {})
+
     def welcome(self) -> bytes:
-        with self.blamed():
+        node = (self.hello or {}).get("node")
+        with _blamed(self._folder.folder):
             if self.for_files:
-                return protocol.fields(protocol.WELCOME, {"files": self._folder.files()})
+                return protocol.fields(protocol.WELCOME, {"files": self._folder.files(), "node": node})
             name, offset, digest = self._folder.end()
-        log.info("gate follows on", segment=name, offset=offset)
-        return protocol.fields(protocol.WELCOME, {"segment": name, "offset": offset, "digest": digest})
+        log.info("gate follows on", node=node, segment=name, offset=offset)
+        return protocol.fields(protocol.WELCOME, {"segment": name, "offset": offset, "digest": digest, "node": node})
 
     def receive(self, data: bytes) -> bytes:
-        with self.blamed():
+        with _blamed(self._folder.folder):
             take = self._file if self.for_files else self._octets
             frames = [*self._frames.feed(data)]
             answers = [take(kind, body) for kind, body in frames]
@@ -327,6 +371,15 @@ class FollowerSession:
             return b""
         incoming, self._incoming = self._incoming, None
         return protocol.ack(incoming.commit())
+
+
+@contextlib.contextmanager
+def _blamed(folder: Path) -> Iterator[None]:
+    """The gate is told of a disk that refuses: it passes, and the gate tries again."""
+    try:
+        yield
+    except OSError as error:
+        raise FollowerFault(f"it cannot write its copy in {folder}: {in_words(error)}", passes=True) from error
 
 
 class _Ended(Exception):  # no error

@@ -43,11 +43,14 @@ class FollowerFeed:
         wake: Callable[[], None],
         stop: Callable[[str], None],
         monotonic: Callable[[], float],
+        node: int | None = None,
+        gate: int | None = None,
     ) -> None:
-        """``wake``: answers may go. ``stop``: this node was replaced."""
+        """``wake``: answers may go. ``stop``: this node was replaced. ``node``, ``gate``: whose copy it is (follower_protocol.py)."""
         self._settings, self._journal = settings, journal
         self._disk = cast("OsDisk", journal.disk)
         self._wake, self._stop, self._monotonic = wake, stop, monotonic
+        self._node, self._gate = node, gate
         self._needed = self._in_force = False  # whether answers must wait for the follower; whether they do
         self.away = "it was not in reach yet"
         """Why the follower may lack what was answered; empty when it does not."""
@@ -98,10 +101,11 @@ class FollowerFeed:
     # -- sending
 
     def hello(self, epoch: int) -> bytes:
-        return protocol.fields(protocol.HELLO, {"journal": self._journal.identity.hex(), "epoch": epoch, "for": "octets"})
+        return protocol.hello("octets", self._journal.identity.hex(), epoch, self._node, self._gate)
 
     def position_of(self, welcome: dict[str, Any], end: tuple[str, int]) -> tuple[str, int]:
         """Where to go on; reads a segment. FollowerFault where its copy is not of our octets, ConnectionResetError where that passes."""
+        protocol.refuse_other_node(welcome, self._node)
         name, offset = str(welcome.get("segment", "")), int(welcome.get("offset", 0))
         if not name:
             return "", 0

@@ -33,10 +33,12 @@ class FollowerLink(FollowerFeed):
         context: ssl.SSLContext | None,
         wake: Callable[[], None],
         stop: Callable[[str], None],
+        node: int | None = None,
+        gate: int | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``wake``, ``stop``: as FollowerFeed has them."""
-        super().__init__(settings, journal, wake, stop, monotonic)
+        """The parameters are FollowerFeed's."""
+        super().__init__(settings, journal, wake, stop, monotonic, node, gate)
         self._context = context
         self._task: asyncio.Task[None] | None = None
 

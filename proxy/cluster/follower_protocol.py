@@ -2,10 +2,13 @@
 
 In: bytes of either side. Out: (kind, body). Never: a socket, a file of the journal.
 
-    gate → follower   HELLO {journal, epoch, for: octets | files}
-    follower → gate   WELCOME {…}, or at any time REFUSED {why, fenced: by a newer epoch, passes: by a disk that is full, say}
+    gate → follower   HELLO {journal, epoch, for: octets | files, node, gate}
+    follower → gate   WELCOME {node, …}, or at any time REFUSED {why, fenced: by a newer epoch, passes: by a disk that is full, say}
     for octets        WELCOME {segment, offset, digest of the segment so far}; then → OCTETS (segment, offset, data), PING; ← ACK (u64)
     for files         WELCOME {files}; then → FILE {path, size, mtime_ns, behind} with PIECEs, or REMOVE {paths}; ← ACK
+
+**Nodes.** ``node``: the number of a gate on a shared store, or of one of its workers, whose copy is the folder ``node-8``; none: a gate on an
+embedded store, whose copy is the follower's folder itself. ``gate``: the number of a worker's gate, which is that of its first worker.
 
 An ACK counts the octets of this connection that the follower has synced; for files it is 1 where the file is there, 0 where it is not.
 
@@ -67,6 +70,17 @@ def octets_of(body: bytes) -> tuple[str, int, memoryview]:
     return segment, offset, memoryview(body)[_PLACE.size :]
 
 
+def hello(wanted: str, journal: str, epoch: int, node: int | None, gate: int | None) -> bytes:
+    """``wanted``: octets, files."""
+    return fields(HELLO, {"journal": journal, "epoch": epoch, "for": wanted, "node": node, "gate": gate})
+
+
+def refuse_other_node(welcome: dict[str, Any], node: int | None) -> None:
+    """FollowerFault where the follower is of a version that does not tell nodes apart."""
+    if welcome.get("node") != node:
+        raise FollowerFault(NOT_OURS)
+
+
 def ack(count: int) -> bytes:
     return frame(ACK, _COUNT.pack(count))
 
@@ -108,6 +122,42 @@ class Frames:
             yield kind, bytes(memoryview(self._data)[at + _HEAD.size : end])
             at = end
         del self._data[:at]
+
+
+# -- nodes
+
+_GATE = "gate"
+
+
+def folder_of(node: object) -> str:
+    """Where below the follower's folder a node's copy is. FollowerFault."""
+    if node is None:
+        return ""
+    if not isinstance(node, int) or not 0 <= node <= 255:
+        raise FollowerFault(NOT_OURS)
+    return f"node-{int(node)}"
+
+
+def note_gate(copy: Path, gate: object) -> None:
+    """Keeps whether a copy is of a worker, and of which gate."""
+    known = _gate_of(copy)
+    if isinstance(gate, int) and gate != known:
+        atomic_files.write_file(copy / _GATE, b"%d\n" % gate)
+    elif gate is None and known is not None:
+        atomic_files.remove_file(copy / _GATE)
+
+
+def workers_of(folder: Path, gate: int) -> list[int]:
+    """The nodes of a gate's workers in a follower's folder; none where the gate has no workers."""
+    found = [node for node in range(gate, 256) if _gate_of(folder / folder_of(node)) == gate]
+    return found if gate in found else []
+
+
+def _gate_of(copy: Path) -> int | None:
+    try:
+        return int((copy / _GATE).read_text())
+    except FileNotFoundError:
+        return None
 
 
 # -- epochs

@@ -19,6 +19,7 @@ from proxy.config.locations import (
     console_locations,
     control_path,
     follower_settings,
+    paths_of_nodes,
     provider_names,
     rules_folder,
     secret_files,
@@ -45,12 +46,13 @@ from proxy.config.values import (
     is_loopback,
 )
 from proxy.config.worker import VARIABLE as WORKER_VARIABLE
-from proxy.config.worker import Worker, every_worker, worker_faults, worker_of
+from proxy.config.worker import Worker, every_worker, journals_of_workers, worker_faults, worker_of
 
 __all__ = [
     "PROBE_TEXT", "WORKER_VARIABLE", "Account", "ArchiveLocations", "Carrier", "Console", "ConsoleLocations", "Follower", "Hold", "Log",
     "Person", "Provider", "Retention", "Sealing", "Settings", "SettingsError", "SharedStore", "SmppTimers", "StoragePaths", "Stream", "Tls",
     "Token", "Upstream", "Worker", "archive_locations", "console_locations", "control_path",
-    "embedded_file", "every_worker", "follower_settings", "is_loopback", "load", "provider_names",
+    "embedded_file", "every_worker", "follower_settings", "is_loopback", "journals_of_workers", "load",
+    "paths_of_nodes", "provider_names",
     "rules_folder", "secret_files", "storage_paths", "stream_settings", "worker_faults", "worker_of",
 ]  # fmt: skip

@@ -5,14 +5,36 @@ but no password. Other keys are not read.
 """
 
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from proxy.config.mapping_reader import Address, Fields, SettingsError
 from proxy.config.reader import embedded_file, open_settings
 from proxy.config.setting_kinds import read_settings, setting
-from proxy.config.values import Archive, Console, Follower, Http, Log, RuleRevisions, Sealing, Settings, StoragePaths, Stream
-from proxy.config.worker import control_of, journal_of, journals_of_workers, several_journals_fault, worker_of
+from proxy.config.values import (
+    Archive,
+    Console,
+    Follower,
+    Http,
+    Log,
+    RuleRevisions,
+    Sealing,
+    Settings,
+    SharedStore,
+    StoragePaths,
+    Stream,
+)
+from proxy.config.worker import (
+    Worker,
+    control_of,
+    journal_of,
+    journals_of_workers,
+    local_of,
+    revisions_of,
+    several_journals_fault,
+    worker_of,
+)
 from proxy.config.yaml_file import Value
 
 SECRETS = ("password", "token", "secret")  # keys whose value is a secret in clear, …
@@ -40,6 +62,28 @@ def storage_paths(settings: Path | str) -> StoragePaths:
     file.raise_faults()
     assert path is not None, "else there was a fault"
     return StoragePaths(path, journal, revisions.folder, sealing, archive.keys, archive.folder)
+
+
+def paths_of_nodes(settings: Path | str, workers: Callable[[StoragePaths], Iterable[int]]) -> list[StoragePaths]:
+    """The paths of each node of the gate that a follower has: of the worker that the environment names, of all ``workers`` (their nodes, by
+    the paths of the gate), or of the gate where there are none. Raises SettingsError."""
+    file, top = open_settings(Path(settings))
+    if embedded_file(setting(Settings, "store", top)) is not None:
+        return [storage_paths(settings)]
+    journal, node = _journal(top), setting(Settings, "node", top)
+    local: Path = setting(SharedStore, "local", top.below("shared"))
+    revisions = read_settings(RuleRevisions, top.below("revisions")).folder
+    sealing, archive = read_settings(Sealing, top.below("sealing")), read_settings(Archive, top.below("archive"))
+    file.raise_faults()
+    gate = StoragePaths(local, journal, revisions, sealing, archive.keys, archive.folder, node)
+    named = worker_of(os.environ)
+    return [
+        gate._replace(
+            store=local_of(local, node + worker.number - 1), journal=journal_of(journal, node, worker),
+            revisions=revisions_of(revisions, worker), node=node + worker.number - 1, gate=node,
+        )
+        for worker in ([named] if named is not None else [Worker(one - node + 1, 0) for one in workers(gate) if one >= node])
+    ] or [gate]  # fmt: skip
 
 
 def follower_settings(settings: Path | str) -> Follower | None:

@@ -387,6 +387,18 @@ class StoragePaths(NamedTuple):
     """Folder of the archive's keys, which backups leave out."""
     archive: Path | None = None
     """Folder of the journal's tables, which only a follower has, too."""
+    node: int | None = None
+    """Number of a node on a shared store."""
+    gate: int | None = None
+    """Number of the gate, if the node is one of its workers, which have one archive."""
+
+    def has_in_archive(self, name: str) -> bool:
+        """Whether a file or folder of the archive is this node's; what is no node's is the first worker's."""
+        if self.node is None:
+            return True
+        if name.startswith("node-"):
+            return f"{name}-".startswith(f"node-{self.node}-")
+        return self.gate in (None, self.node)
 
 
 _OUTCOMES = {outcome.word: outcome for outcome in Outcome}

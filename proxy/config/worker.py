@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.config.mapping_reader import SettingsError
-from proxy.config.values import RuleRevisions, Settings
+from proxy.config.values import Settings
 
 VARIABLE = "GATE106_WORKER"  # ``2/4``: the process is the second of four workers; ``2``: a command uses that worker's journal
 WORKERS_MAX = 64  # more than the cores of usual machines; each worker takes one of the 256 node numbers
@@ -60,6 +60,16 @@ def several_journals_fault(path: Path, journal: Path) -> str:
     return f"{path}: each worker of this gate has a journal of its own ({names}): say whose you mean (gate106 --worker 1 …)"
 
 
+def local_of(local: Path, node: int) -> Path:
+    """The file of a worker's copy of the store."""
+    return local.with_name(f"{local.stem}-{node}{local.suffix}")
+
+
+def revisions_of(folder: Path, worker: Worker) -> Path:
+    """The folder of a worker's kept rule sets."""
+    return folder / f"worker-{worker.number}"
+
+
 def control_of(control: Path, worker: Worker) -> Path:
     """The control socket of one worker: beside the gate's socket."""
     return control.with_name(f"{control.stem}-{worker.number}{control.suffix}")
@@ -99,8 +109,6 @@ def of_worker(settings: Settings, worker: Worker) -> Settings:
         node=node,
         journal=journal_of(settings.journal, settings.node, worker),
         control=control_of(settings.control, worker),
-        shared=replace(shared, local=shared.local.with_name(f"{shared.local.stem}-{node}{shared.local.suffix}"))
-        if shared
-        else None,
-        revisions=RuleRevisions(revisions.folder / f"worker-{worker.number}", revisions.keep, revisions.four_eyes),
+        shared=replace(shared, local=local_of(shared.local, node)) if shared else None,
+        revisions=replace(revisions, folder=revisions_of(revisions.folder, worker)),
     )

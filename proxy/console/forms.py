@@ -83,15 +83,16 @@ async def run_with_uploads(
 NO_PREVIEW: dict[str, Any] = {"told": None, "wrong": "", "seen": ""}
 
 
-async def previewed(request: PageRequest, argv: Callable[[Path], Sequence[str]]) -> dict[str, Any]:
-    """What a program with ``--check`` says of the uploaded file: ``told``, with ``seen`` for ``is_as_seen``; or what is ``wrong``."""
+async def previewed(request: PageRequest, argv: Callable[[Path], Sequence[str]], *more: str) -> dict[str, Any]:
+    """What a program with ``--check`` and ``more`` says of the uploaded file: ``told``, with ``seen`` for ``as_previewed``; or what is
+    ``wrong``."""
     seen = ""
 
     def checked(came: dict[str, Path]) -> Sequence[str]:
         nonlocal seen
         words = argv(came["file"])
-        seen = _digest(came["file"], words)
-        return [*words, *_ignored(request), "--check"]
+        seen = _seen(came["file"], words)
+        return [*words, *_ignored(request, came["file"]), *more, "--check"]
 
     try:
         ran = await run_with_uploads(request, ["file"], checked, fine=(0, 1))
@@ -102,18 +103,24 @@ async def previewed(request: PageRequest, argv: Callable[[Path], Sequence[str]])
 
 def as_previewed(request: PageRequest, file: Path, words: Sequence[str]) -> list[str]:
     """The command's words, with the columns that the form drops. CannotAsk where the form or its file changed since the preview."""
-    if request.form("seen") not in ("", _digest(file, words)):
+    if request.form("seen") not in ("", _seen(file, words)):
         raise CannotAsk(request.t("changed_since"))
-    return [*words, *_ignored(request)]
+    return [*words, *_ignored(request, file)]
 
 
-def _ignored(request: PageRequest) -> list[str]:
-    return [f"--ignore={one}" for one in request.form_data.getlist("ignore") if isinstance(one, str)]
+def _ignored(request: PageRequest, file: Path) -> list[str]:
+    """The columns that the form drops: none where they were those of another file."""
+    if request.form("seen") and not request.form("seen").startswith(_seen(file)):
+        return []
+    names = ("ignore", "unknown") if request.form("drop") else ("ignore",)
+    return [f"--ignore={one}" for name in names for one in request.form_data.getlist(name) if isinstance(one, str)]
 
 
-def _digest(file: Path, words: Sequence[str]) -> str:
-    said = [word for word in words if word != str(file) and not word.startswith("--why=")]
-    return hashlib.sha256("\0".join(said).encode() + b"\0" + file.read_bytes()).hexdigest()
+def _seen(file: Path, words: Sequence[str] = ()) -> str:
+    """A digest of the file, and one of the words beside it."""
+    said = "\0".join(word for word in words if word != str(file) and not word.startswith("--why="))
+    digests = file.read_bytes(), *([said.encode()] if words else [])
+    return "".join(hashlib.sha256(one).hexdigest() for one in digests)
 
 
 async def download_of(request: PageRequest, name: str, argv: Callable[[Path], Sequence[str]]) -> Response:

@@ -74,6 +74,19 @@ def without_account(text: str) -> str:
     return re.sub(r" \(uid \d+, pid \d+\)", "", text)
 
 
+def rule_state(rule: Mapping[str, Any], at: float) -> str:
+    """What a rule does at a moment: its mode, or why one that is on decides nothing."""
+    if rule["mode"] != "enforce":
+        return str(rule["mode"])
+    if rule["over"] or 0 < rule["ends"] <= at:
+        return "over"
+    if rule["idle"]:
+        return "idle"
+    return (
+        "trial" if rule["trial_until"] > at else "to-come" if rule["begins"] > at else "exempt" if rule["exempt"] else "enforce"
+    )
+
+
 class PageTemplates:
     """One environment for each language, with the same files."""
 
@@ -96,9 +109,9 @@ def _environment(shared: Translator, versions: Mapping[str, str]) -> Environment
     )  # fmt: skip
     found.filters.update(count=count, moment=moment, day=day, clean=clean, without_account=without_account)
     found.globals.update(
-        t=shared, lang=shared.language, share=share, spark=_drawn(inline_charts.spark), columns=_drawn(inline_charts.columns),
-        bar=_drawn(inline_charts.bar), static=lambda name: f"/static/{name}?v={versions[name]}", address=address,
-        build=build_info().name,
+        t=shared, lang=shared.language, share=share, rule_state=rule_state, spark=_drawn(inline_charts.spark),
+        columns=_drawn(inline_charts.columns), bar=_drawn(inline_charts.bar), address=address,
+        static=lambda name: f"/static/{name}?v={versions[name]}", build=build_info().name,
     )  # fmt: skip
     found.globals["m"] = found.get_template("macros.html").module
     return found

@@ -8,6 +8,7 @@ People chose a language once (a cookie), programs send it with each request.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,6 +27,8 @@ LANGUAGE = "gate106-language"
 """The cookie with the chosen language."""
 API = "/api/"
 
+_FILES = re.compile(r"[（(]registries/[a-z-]+\.csv[）)]")
+"""The file of a registry beside its Chinese name, which the command line shows."""
 Words = Mapping[str, Mapping[str, str]]
 
 
@@ -67,7 +70,8 @@ class Translator:
 
     def in_language(self, text: str) -> str:
         """A sentence of the gate in this language; unchanged if the catalog does not have it."""
-        return catalog.in_language(text, self.language)
+        said = catalog.in_language(text, self.language)
+        return _FILES.sub("", said) if self.language == "zh" else said
 
     def _found(self, name: str) -> str | None:
         for words in self._words:

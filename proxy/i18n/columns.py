@@ -49,7 +49,7 @@ CELLS: Mapping[str, Mapping[str, str]] = {
         "ad": "营销用语", "price": "价格", "call": "行动号召", "topic": "话题", "notice": "通知用语", "otp": "验证码用语",
         "warning": "防诈提示", "link": "链接", "opt-out": "退订方式", "evasion": "伪装写法", "none": "中性词", "consent": "征求同意",
     },
-    "messages": {**WORDS, "optouts": "退订"},
+    "messages": {**WORDS, "optouts": "回复退订"},
     "type": {"transmitter": "发送", "receiver": "接收", "transceiver": "收发"},
 }  # fmt: skip
 """Closed lists by heading."""

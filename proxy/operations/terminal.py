@@ -137,9 +137,14 @@ def in_words_of_reader(line: str) -> str:
     from proxy.i18n.text import Bilingual
 
     if isinstance(line, Bilingual):
-        return line.zh
+        return _without_account(line.zh)
     bare = line.lstrip(" ").removeprefix(PROGRAM)
-    return line[: len(line) - len(bare)] + in_language(bare, "zh")
+    return _without_account(line[: len(line) - len(bare)] + in_language(bare, "zh"))
+
+
+def _without_account(text: str) -> str:
+    """A person without the account and the process that the journal keeps beside the name."""
+    return re.sub(r" \(uid \d+, pid \d+\)", "", text) if " (uid " in text else text
 
 
 def use_token_file(token_file: Path) -> None:
@@ -269,7 +274,7 @@ def event_line(event: Mapping[str, Any]) -> Bilingual:
     who = f"  {event['who']}"
     return Bilingual(
         f"  {at}  {what}{who}" + (f": {why}" if why else ""),
-        f"  {at}  {EVENTS.get(what, what)}{who}" + (f"：{in_language(why, 'zh')}" if why else ""),
+        f"  {at}  {EVENTS.get(what, what)}{who.partition(' (uid')[0]}" + (f"：{in_language(why, 'zh')}" if why else ""),
     )
 
 
@@ -286,9 +291,7 @@ def table_lines(heads: Sequence[str], rows: Iterable[Sequence[object]], nothing:
 
     language = printed_language()
     shown = [columns.head(one, language) for one in heads]
-    lines = [
-        [printable(columns.cell(head, str(cell), language)) for head, cell in zip(heads, row, strict=True)] for row in rows
-    ]
+    lines = [[printable(_cell(head, str(cell), language)) for head, cell in zip(heads, row, strict=True)] for row in rows]
     if not lines:
         yield nothing
         return
@@ -296,6 +299,13 @@ def table_lines(heads: Sequence[str], rows: Iterable[Sequence[object]], nothing:
     for line in [shown, *lines]:
         cells = [cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)]
         yield both("  ".join(cells).rstrip())
+
+
+def _cell(head: str, cell: str, language: str) -> str:
+    from proxy.i18n import columns
+
+    shown = columns.cell(head, cell, language)
+    return shown if language == "en" else _without_account(shown)
 
 
 def _width(text: str) -> int:

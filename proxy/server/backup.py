@@ -8,8 +8,8 @@ changed; half a copy that looks complete (the manifest is written last).
     COPY/revisions/       kept rule sets                       a rule set is kept before the journal mentions it: so they come last
     COPY/manifest.json    every file, with SHA-256
 
-The folder of a follower (cluster/follower.py) is such a copy with ``archive/``, and without a manifest: ``restore`` verifies it, and begins a
-new epoch in it, so that the follower refuses the node that is replaced.
+The folder of a follower (cluster/follower.py) is such a copy with ``archive/``, and without a manifest; or it has one for each node on a
+shared store. ``restore`` verifies it, and begins a new epoch in it, so that the follower refuses the node that is replaced.
 
 ``update`` brings the journal and rule sets of a copy up to date with what is new. Done every minute to a disk of another machine, it is a
 warm standby that loses at most that minute. If the gate removed records before they were copied, and has REMOVED records that say so, the
@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.cluster.follower import LOCK, FollowerFolder
-from proxy.cluster.follower_protocol import FollowerFault, begin_epoch, epoch_of
+from proxy.cluster.follower_protocol import FollowerFault, begin_epoch, epoch_of, folder_of
 from proxy.cluster.truncated_copy import NO_KEY, TruncatedCopy, overtaken, proved, segments, told, unexplained
 from proxy.config import StoragePaths
 from proxy.journal.encoding import unpack
@@ -326,20 +326,49 @@ def check(copy: Path) -> Copied:
     return Copied(**{name: fields[name] for name in _NEEDED}, holes=fields.get("holes", []))
 
 
-def restore(copy: Path, places: StoragePaths, tell: Callable[[Erasure], object] = bool) -> Copied:
-    """Copies a backup to where the gate starts from; nothing may be there. ``tell`` gets each erasure that a follower's copy lacks, and that
-    must be done again. BackupError, OSError."""
-    store, journal, revisions = places.store, places.journal, places.revisions
-    for path in (store, Path(f"{store}-wal")):
+def restore(copy: Path, *nodes: StoragePaths, tell: Callable[[Erasure], object] = bool) -> list[tuple[Path, Copied]]:
+    """Copies a backup, or what a follower has of these nodes, to where the gate starts from; nothing may be there. ``tell`` gets each erasure
+    that a follower's copy lacks, and that must be done again. BackupError, OSError."""
+    copies = [(copy / folder_of(places.node), places) for places in nodes]
+    for one, places in copies:
+        followed = (one / LOCK).exists()
+        if places.node is not None and not followed:
+            raise BackupError(
+                f"{copy}: has no {one.name}: of a gate on a Valkey a follower's folder can be restored, and no other copy"
+            )
+        _refuse_data(places, followed=followed)
+        if followed and not (one / STATE).exists():
+            raise BackupError(
+                f"{one}: has no {STATE}: the gate had not copied its files yet; all that was answered is in {one / JOURNAL}"
+            )
+    for one, places in copies:
+        if (one / LOCK).exists():
+            _replace_node(one, _ring(places), tell)
+    checked = [check(one) for one, _ in copies]
+    for (one, places), found in zip(copies, checked, strict=True):
+        _put_back(one, places, found)
+    return [(one, found) for (one, _), found in zip(copies, checked, strict=True)]
+
+
+def _refuse_data(places: StoragePaths, *, followed: bool) -> None:
+    """BackupError where something is that a restore would write over, or mix with."""
+    for path in (places.store, Path(f"{places.store}-wal")):
         if path.exists():
             raise BackupError(f"{path}: is there already; move it away first (keep it: it is evidence)")
-    followed = (copy / LOCK).exists()
-    for folder in (journal, revisions, *([places.archive] if followed and places.archive is not None else [])):
+    folders = [places.journal, places.revisions]
+    if followed and places.archive is not None:
+        shared = places.archive.is_dir() and places.node is not None
+        tables = (
+            [one for one in places.archive.glob("node-*") if places.has_in_archive(one.name)] if shared else [places.archive]
+        )
+        folders += tables
+    for folder in folders:
         if folder.is_dir() and any(folder.iterdir()):
             raise BackupError(f"{folder}: is not empty; move it away first (keep it: it is evidence)")
-    if followed:
-        _replace_node(copy, _ring(places), tell)
-    found = check(copy)
+
+
+def _put_back(copy: Path, places: StoragePaths, found: Copied) -> None:
+    store, journal = places.store, places.journal
     journal.mkdir(parents=True, mode=0o700, exist_ok=True)
     store.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
     behind = segment_name(found.holes[-1]["last"] + 1) if found.holes else ""
@@ -347,23 +376,19 @@ def restore(copy: Path, places: StoragePaths, tell: Callable[[Erasure], object] 
         if path.name == IDENTITY or path.name >= behind:  # the gate, too, had no more what is before a hole
             _copied(path, journal / path.name)
     _sync(journal)
-    _sets(copy / REVISIONS, revisions)
+    _sets(copy / REVISIONS, places.revisions)
     if places.archive is not None:
         for path in sorted(path for path in (copy / ARCHIVE).rglob("*") if path.is_file()):
             target = places.archive / path.relative_to(copy / ARCHIVE)
-            target.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-            _copied(path, target)
+            if not target.exists():  # what is no node's may be there still
+                target.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+                _copied(path, target)
     _copied(copy / STATE, store)  # last: without it no start takes the copy for complete
     _sync(store.parent)
-    return found
 
 
 def _replace_node(copy: Path, ring: KeyRing, tell: Callable[[Erasure], object]) -> None:
     """Makes a follower's folder a copy: from now on it refuses the node that it followed. BackupError."""
-    if not (copy / STATE).exists():
-        raise BackupError(
-            f"{copy}: has no {STATE}: the gate had not copied its files yet; all that was answered is in {copy / JOURNAL}"
-        )
     try:
         folder = FollowerFolder(copy)
     except FollowerFault as fault:

@@ -70,12 +70,16 @@ class FollowerFiles:
         """One pass. FollowerFault, OSError, BackupError."""
         journal, archive = self._places.journal, self._places.archive
         identity = (journal / backup.IDENTITY).read_text().strip()
-        greeting = {"journal": identity, "epoch": protocol.epoch_of(journal), "for": "files"}
-        self._socket.sendall(protocol.fields(protocol.HELLO, greeting))
-        known = {str(name): tuple(told) for name, told in protocol.content_of(self._answer(protocol.WELCOME))["files"].items()}
+        node = self._places.node
+        self._socket.sendall(protocol.hello("files", identity, protocol.epoch_of(journal), node, self._places.gate))
+        welcome = protocol.content_of(self._answer(protocol.WELCOME))
+        protocol.refuse_other_node(welcome, node)
+        known = {str(name): tuple(told) for name, told in welcome["files"].items()}
         state = _newest(self._places.store)  # before anything is read of it
         here = _below(self._places.revisions, backup.REVISIONS)
-        here |= _below(archive, backup.ARCHIVE, but=self._places.keys) if archive is not None else {}
+        if archive is not None:
+            tables = _below(archive, backup.ARCHIVE, but=self._places.keys)
+            here |= {name: one for name, one in tables.items() if self._places.has_in_archive(Path(name).parts[1])}
         followed = [Path(name).name for name in known if name.startswith(f"{backup.JOURNAL}/") and name.endswith(".journal")]
         here |= _erased(journal, max(followed, default=""))
         copied = size = 0

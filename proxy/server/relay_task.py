@@ -36,6 +36,7 @@ class RelayTask:
         """``wake`` schedules a turn. ``look`` processes the end of a sync. ``begins`` gets the number of submits of each turn."""
         self._loop, self._relay, self._way_back, self._tally = loop, relay, deliver_relay, tally
         self._wake, self._look, self._begins = wake, look, begins
+        self._held = 0  # submits that arrived in turns before and wait for a batch
         self._gathering = False  # whether a timer is set for a batch that waits for more messages
         self._parts_timer = DueTimer(loop, lambda: relay.parts.next_s, relay.due)
         self._release_timer = DueTimer(loop, lambda: relay.release_s, relay.release, late_s=TIMER_S)
@@ -44,8 +45,9 @@ class RelayTask:
     def turn(self) -> None:
         relay, now = self._relay, time.time()
         self._look()
-        self._begins(len(relay.batching.submits))
+        self._begins(len(relay.batching.submits) - self._held)
         relay.turn(now)
+        self._held = len(relay.batching.submits)
         self._way_back.turn(now)
         handed, completed = relay.handed, relay.completed
         if handed or completed:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 
 from proxy.cluster.follower_link import FollowerLink
-from proxy.cluster.follower_protocol import FollowerFault, refuse_fenced
+from proxy.cluster.follower_protocol import refuse_fenced
 from proxy.cluster.forwarding import Forwarding
 from proxy.cluster.replication import Replication
 from proxy.config import Settings, Worker
@@ -126,12 +126,12 @@ class GateProcess:
         self.on_replaced: Callable[[], None] = _ignore
         self.follower: FollowerLink | None = None
         if settings.follower is not None:
-            if settings.shared is not None:
-                raise FollowerFault(
-                    "follower: needs the embedded store (store: sqlite:///…): a shared store has its own replicas"
-                )
             context = for_follower(settings.follower)
-            self.follower = FollowerLink(settings.follower, self.journal, context, self.turns.wake, self._is_replaced)
+            node = settings.node if settings.shared is not None else None
+            gate = settings.node - worker.number + 1 if worker is not None else None
+            self.follower = FollowerLink(
+                settings.follower, self.journal, context, self.turns.wake, self._is_replaced, node, gate
+            )
             self.relay.commit.follower_first = settings.follower.mode == "sync"
         self._build_services()
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from proxy.archive.day_counts import DAY_S, OPTOUTS, compared_days
+from proxy.journal.encoding import pack
+from proxy.journal.records import delivers, messages
+from proxy.model.recipient import OptOut
 from proxy.policy.time_windows import OFFSET_S
 from tests.archive.journals import Shelf, busy, nights, synced
 from tests.harness import BEIJING, Harness
@@ -25,7 +28,7 @@ def test_each_day_is_counted_up_to_where_the_tables_of_today_end(harness: Harnes
         within = [(kind, outcome) for at, kind, outcome in rows if day.since <= at <= day.since + found.seconds]
         expected = {outcome: 0 for kind, outcome in within if kind == "verdict"}
         for kind, outcome in within:
-            if kind in ("verdict", "optout"):
+            if kind in ("verdict", "stopped"):
                 expected[outcome if kind == "verdict" else OPTOUTS] = (
                     expected.get(outcome if kind == "verdict" else OPTOUTS, 0) + 1
                 )
@@ -57,3 +60,18 @@ def test_a_refused_message_that_came_again_is_counted_each_time_as_the_daily_rep
     at = shelf.rows("time_ms", "kind = 'repeated'")[0][0] / 1000
     (day,) = compared_days(shelf.folder, [midnight(at)]).days
     assert (day.counts or {})["reject"] == day.reasons["region-ban"] == 3
+
+
+def test_a_reply_that_means_several_advertisers_is_one_opt_out_as_in_the_reports(harness: Harness, shelf: Shelf) -> None:
+    nights(harness)
+    harness.now += 60.0
+    for shop in ("a" * 12, "b" * 12):
+        one = OptOut("advertiser", shop, int(harness.now), "reply", 0)
+        harness.journal.append(messages.OPTOUT, pack(delivers.OptedOut(harness.now, BEIJING, one, "1069001", "jia", "R")))
+    harness.journal.write(harness.now)
+    synced(harness)
+    busy(harness, 2, start=36)
+    shelf.roll(harness.disk, harness.now)
+    rows = shelf.rows("time_ms", "kind = 'stopped'")
+    assert len(rows) == 2
+    assert (compared_days(shelf.folder, [midnight(rows[0][0] / 1000)]).days[0].counts or {})[OPTOUTS] == 1

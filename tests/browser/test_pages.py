@@ -163,7 +163,7 @@ def test_on_a_phone_a_month_is_folded_and_a_link_opens_its_part(visit: Come) -> 
     here = visit("song", size=PHONE).open(f"/reports/month?month={time_windows.local(time.time())[:7]}")
     parts = here.page.locator("details.fold")
     assert (parts.count() > 5, here.page.locator("details.fold[open]").count()) == (True, 0)
-    here.page.locator("#sheet nav a").nth(2).click()
+    here.page.locator("nav.jump a").nth(2).click()
     assert [one.get_attribute("id") for one in here.page.locator("details.fold[open]").all()] == [
         parts.nth(2).get_attribute("id")
     ]
@@ -173,7 +173,7 @@ def test_on_a_phone_a_month_is_folded_and_a_link_opens_its_part(visit: Come) -> 
 
 def test_what_a_form_is_refused_for_is_led_to(visit: Come) -> None:
     here = visit("chen", size=PHONE).open("/drafts/new?kind=ban")
-    here.follow(here.page.locator("#guided button.main").click)
+    here.follow(here.page.locator("button.main[form=guided]").click)
     assert here.page.evaluate("document.activeElement.matches('.problem')")
     assert here.page.evaluate("document.activeElement.getBoundingClientRect().bottom <= window.innerHeight")
     here.faults.clear()  # the browser says 422 aloud

@@ -42,7 +42,7 @@ def test_17_40_no_marketing_to_beijing_from_tonight(street: Street, visit: Come,
     expect(chen.page.locator("#written pre")).to_contain_text("北京")
     album.take("ban-zh", chen)
     assert chen.axe() == []
-    chen.follow(lambda: chen.page.click("#guided button.main"))
+    chen.follow(lambda: chen.page.click("button.main[form=guided]"))
 
     chen.form("/drafts/backtest").locator("button").click()  # its impact on the last 24 hours
     expect(chen.page.locator("#job .tiles")).to_be_visible(timeout=60_000)
@@ -223,7 +223,7 @@ def test_a_search_is_saved_by_name_and_a_list_is_previewed_before_it_is_stored(v
     chen.page.set_input_files("input[name=file]", tmp_path / "名单.csv")
     chen.page.fill("input[name=why]", "12321")
     chen.page.click("button:has-text('预览')")
-    chen.sees("以下各列无法识别")
+    chen.sees("不读取无法识别的列")
     chen.page.check("input[name=off]")
     expect(chen.page.locator("#seen h3")).to_contain_text("移除")
     chen.page.uncheck("input[name=off]")
@@ -232,7 +232,7 @@ def test_a_search_is_saved_by_name_and_a_list_is_previewed_before_it_is_stored(v
     chen.page.select_option("select[name=scope]", "category")
     expect(chen.page.locator("#seen")).to_contain_text("须填写对象")
     chen.page.select_option("select[name=scope]", "all")
-    chen.sees("以下各列无法识别")
+    chen.sees("不读取无法识别的列")
     assert chen.axe() == []
-    chen.page.check("input[name=ignore][value=备注]")
+    chen.page.check("input[name=drop]")
     chen.follow(chen.page.locator("#seen button.main").click).sees("1 个号码")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sqlite3
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from proxy.cluster.follower_protocol import FollowerFault, Frames
 from proxy.config import StoragePaths
 from proxy.journal.write_ahead_log import Journal, OsDisk, verify
 from proxy.server.follower_files import FollowerFiles
+from tests.e2e.waiting import until
 
 FIRST = "00000000000000000001.journal"
 
@@ -41,10 +43,16 @@ class Peer:
             self._read += self._frames.feed(data)
         return self._read.pop(0)
 
-    def greet(self, wanted: str = "octets", journal: str = "ab" * 16, epoch: int = 1) -> tuple[int, dict[str, object]]:
-        self.send(protocol.fields(protocol.HELLO, {"journal": journal, "epoch": epoch, "for": wanted}))
+    def greet(
+        self, wanted: str = "octets", journal: str = "ab" * 16, epoch: int = 1, **node: object
+    ) -> tuple[int, dict[str, object]]:
+        """``node``: of a gate on a shared store its fields ``node`` and ``gate``."""
+        self.send(protocol.fields(protocol.HELLO, {"journal": journal, "epoch": epoch, "for": wanted, **node}))
         kind, body = self.next()
         return kind, protocol.content_of(body)
+
+    def close(self) -> None:
+        self._socket.close()
 
     def refused(self) -> str:
         kind, body = self.next()
@@ -72,7 +80,7 @@ def peer(folder: FollowerFolder) -> Iterator[Callable[[], Peer]]:
     threading.Thread(target=serve, args=(FollowerServer(folder, None), listener), daemon=True).start()
     yield connect
     for one in made:
-        one._socket.close()
+        one.close()
     listener.shutdown(socket.SHUT_RDWR)
     listener.close()
 
@@ -106,7 +114,7 @@ def test_octets_are_acknowledged_only_after_they_are_synced(
 
     monkeypatch.setattr(os, "fdatasync", noting)
     data, gate = written(tmp_path / "journal"), peer()
-    assert gate.greet() == (protocol.WELCOME, {"segment": "", "offset": 0, "digest": ""})
+    assert gate.greet() == (protocol.WELCOME, {"segment": "", "offset": 0, "digest": "", "node": None})
     for at in range(0, len(data), 50):
         gate.send(protocol.octets(FIRST, at, data[at : at + 50]))
         kind, body = gate.next()
@@ -155,6 +163,73 @@ def test_a_gate_of_another_journal_and_one_of_an_old_epoch_are_refused(peer: Cal
         kind, told = peer().greet(wanted, epoch=2)
         assert (kind, told["fenced"]) == (protocol.REFUSED, True)
         assert "has epoch 2, and was replaced by one with epoch 3" in str(told["why"])
+
+
+def test_nodes_on_a_shared_store_have_copies_and_epochs_of_their_own(
+    folder: FollowerFolder, peer: Callable[[], Peer], tmp_path: Path
+) -> None:
+    first, second = written(tmp_path / "first", 2), written(tmp_path / "second", 5)
+    for data, node, epoch in ((first, 8, 3), (second, 9, 1)):
+        gate = peer()
+        assert gate.greet(journal=f"{node:032x}", epoch=epoch, node=node, gate=8)[1]["node"] == node
+        gate.send(protocol.octets(FIRST, 0, data))
+        gate.next()
+    assert [(folder.folder / f"node-{node}" / "journal" / FIRST).read_bytes() for node in (8, 9)] == [first, second]
+    assert peer().greet(journal=f"{9:032x}", epoch=2, node=9, gate=8)[0] == protocol.WELCOME
+    kind, told = peer().greet(journal=f"{8:032x}", epoch=2, node=8, gate=8)
+    assert (kind, told["fenced"]) == (protocol.REFUSED, True)
+    kind, told = peer().greet(journal=f"{9:032x}", epoch=3, node=8, gate=8)
+    assert (kind, "its node-8 is of another journal" in str(told["why"])) == (protocol.REFUSED, True)
+    assert peer().greet()[1]["node"] is None, "the gate of before, whose copy is the folder itself"
+
+
+@pytest.mark.parametrize("node", [-1, 256, "8", "../x", [8], 8.0])
+def test_what_is_no_number_of_a_node_makes_no_folder(folder: FollowerFolder, peer: Callable[[], Peer], node: object) -> None:
+    kind, told = peer().greet(node=node)
+    assert (kind, "not gate106's protocol" in str(told["why"])) == (protocol.REFUSED, True)
+    assert list(folder.folder.glob("*node*")) == []
+
+
+def test_the_workers_of_a_gate_are_known_and_other_gates_are_not_among_them(
+    folder: FollowerFolder, peer: Callable[[], Peer]
+) -> None:
+    def connect(node: int, **gate: Any) -> list[int]:
+        assert peer().greet(journal=f"{node:032x}", node=node, **gate)[0] == protocol.WELCOME
+        return protocol.workers_of(folder.folder, 8)
+
+    assert connect(9, gate=8) == [], "worker 1 is missing: the gate may have no workers now"
+    assert [connect(8, gate=8), connect(7, gate=7), connect(10), connect(11, gate=11), connect(12, gate=8)][-1] == [8, 9, 12]
+    assert connect(8) == []
+
+
+def test_a_node_is_restored_beside_others_that_go_on_but_not_while_it_is_connected(
+    folder: FollowerFolder, peer: Callable[[], Peer]
+) -> None:
+    gate, other = peer(), peer()
+    gate.greet(node=8)
+    other.greet(journal="cd" * 16, node=9)
+    with pytest.raises(FollowerFault, match="end it first"):
+        FollowerFolder(folder.folder / "node-8")
+    gate.close()
+    taken = until(lambda: free(folder.folder / "node-8"), "the node let go")
+    assert "end it first" in str(peer().greet(node=8)[1]["why"])
+    taken.close()
+    assert peer().greet(node=8)[0] == protocol.WELCOME
+    other.send(protocol.frame(protocol.PING))
+    assert other.next()[0] == protocol.ACK
+
+
+def free(copy: Path) -> FollowerFolder | None:
+    with contextlib.suppress(FollowerFault):
+        return FollowerFolder(copy)
+    return None
+
+
+def test_a_follower_that_knows_no_nodes_is_refused_by_a_gate_that_is_one() -> None:
+    of_before = {"segment": "", "offset": 0, "digest": ""}
+    protocol.refuse_other_node(of_before, None)
+    with pytest.raises(FollowerFault, match="same version"):
+        protocol.refuse_other_node(of_before, 8)
 
 
 def test_a_node_that_was_replaced_gets_no_acknowledgement_on_the_connection_that_it_still_has(
@@ -236,14 +311,14 @@ class Direct:
     """A connection for files without a socket."""
 
     def __init__(self, folder: FollowerFolder) -> None:
-        self._folder, self._session, self._answers = folder, FollowerSession(folder), b""
+        self._folder, self._session, self._answers = folder, FollowerSession(), b""
 
     def sendall(self, data: bytes, /) -> None:
         if self._session.hello is not None:
             self._answers += self._session.receive(data)
             return
         self._session.take_hello(data)
-        self._folder.greet(cast("dict[str, object]", self._session.hello))
+        self._session.greet(self._folder)
         self._answers += self._session.welcome()
 
     def recv(self, size: int, /) -> bytes:

@@ -230,7 +230,7 @@ def test_what_was_done_with_a_case_is_told_in_chinese_too(desk: Desk, two: World
         (f"{at}/decide", {"state": "valid", "suppress": "provider", "lasts": "30d", "why": "没有同意"}),
         (f"{at}/stop", {"stop": "signature", "lasts": "24h", "why": "没有同意"}),
         (f"/complaints/evidence/{number}", {"why": "来函"}),
-        (f"/complaints/penalty/{number}", {"step": "warn", "lasts": "30d", "why": "没有同意"}),
+        (f"/complaints/penalty/{number}", {"step": "warn", "days": "30", "why": "没有同意"}),
     ):
         done = chen.post(path, **form)
         assert done.status_code in (200, 303), (path, problems(done))

@@ -6,6 +6,7 @@ In: bytes. Out: PDUs. Never: an opinion about what is allowed.
 from __future__ import annotations
 
 import itertools
+import select
 import socket
 import ssl
 from typing import Self
@@ -57,6 +58,16 @@ class Raw:
             self._buffer += data
             self._read += split(self._buffer)
         return self._read.pop(0)
+
+    def arrived(self, within_s: float) -> list[Pdu]:
+        """What arrives in that time, as soon as there is some."""
+        if not self._read and select.select([self._socket], [], [], within_s)[0]:
+            data = self._socket.recv(65536)
+            assert data, "hung up"
+            self._buffer += data
+            self._read += split(self._buffer)
+        found, self._read = self._read, []
+        return found
 
     def ask(self, data: bytes) -> Pdu:
         """Sends a PDU; its answer, found by its sequence number."""

@@ -277,7 +277,6 @@ def test_what_cannot_be_read_whole_is_named_and_keeps_nobody_waiting(write: Call
         ("号码\n13800210500\n北京公司\n".encode(), ["3: no recipient: holds characters that are no digits, spaces or dashes (北京公司)"]),
         ("号码\n138002105001\n,空\n".encode(), ["2: no recipient: 12 digits instead of 11 (138*****5001)", "3: no recipient: empty (号码)"]),
         ("备注,手机号\n甲,13800210500\n\"乙,丙\",1380021*\n".encode(), []),
-        ("手机号,范围\n13800210500,签名\n".encode(), ["1: unknown column '范围' (one of number, note); expected number,note"]),
         ("甲,13800210500\n".encode(), ["1: no recipient: holds characters that are no digits, spaces or dashes (甲)"]),
         (b"PK\x03\x04 a workbook", ["1: a workbook (XLSX or XLS), no text: save its sheet as CSV (UTF-8)"]),
     ],
@@ -291,6 +290,17 @@ def test_a_bad_row_column_or_kind_of_file_of_a_list_is_named_and_nothing_else(
     if not said:
         listed = load(folder).lists["l"].numbers
         assert [number in listed for number in (13800210500, 13800219999, 13800220000)] == [True, True, False]
+
+
+def test_columns_of_a_list_that_are_not_read_are_named(write: Callable[..., Any]) -> None:
+    lists = {
+        "z.yaml": "lists: {l: {file: lists/l.csv}}",
+        "lists/l.csv": "范围,手机号,备注,登记时间\n签名,13800210500,x,2026-11-11\n",
+    }
+    folder = write(when("{recipient_in: l}"), lists)
+    report = check(folder)
+    assert (report.problems, 13800210500 in load(folder).lists["l"].numbers) == ([], True)
+    assert "rules/lists/l.csv:1: columns that are not read: 范围, 登记时间" in map(str, report.warnings)
 
 
 def test_a_pipe_or_a_folder_that_is_named_like_a_rules_file_is_named_and_keeps_nobody_waiting(

@@ -116,7 +116,7 @@ def test_a_tail_that_a_power_loss_took_and_a_restart_wrote_anew_is_copied_anew(h
 def test_a_restored_copy_is_the_gate_it_was(harness: Harness, tmp_path: Path) -> None:
     harness.makes()
     places = _in(tmp_path / "new")
-    assert backup.restore(harness.copy, places).last == 5
+    assert [(copy, found.last) for copy, found in backup.restore(harness.copy, places)] == [(harness.copy, 5)]
     found = open_store(f"sqlite://{places.store}")
     found.belongs_to(OsDisk(places.journal))
     found.close()

@@ -124,3 +124,19 @@ def test_however_many_submits_wait_for_a_rate_there_is_one_timer_for_them(harnes
     assert loop.waiting == [9.0 + TIMER_S], "a timer that is early would find no room"
     loop.set[-1].goes_off()
     assert (relay.released, relay.asked, loop.waiting) == (1, 0, [])
+
+
+def test_a_turn_counts_each_submit_once_however_long_it_waits_for_others() -> None:
+    relay, begun = Relay(), list[int]()
+    deliver_relay = SimpleNamespace(turn=lambda now: None)
+    stub, nothing = cast("Any", None), lambda: None
+    task = RelayTask(cast("Any", Loop()), cast("Any", relay), cast("Any", deliver_relay), stub, nothing, nothing, begun.append)
+    for arrived in (2, 0, 3):  # they wait for a store
+        relay.batching.submits += [None] * arrived
+        task.turn()
+    relay.turn = lambda now: relay.batching.submits.clear()  # type: ignore[method-assign] # their batch begins
+    relay.batching.submits.append(None)
+    task.turn()
+    relay.batching.submits.append(None)
+    task.turn()
+    assert begun == [2, 0, 3, 1, 1]

@@ -307,7 +307,7 @@ class Served:
     def __init__(self, world: Following, node: Node, answer: Callable[[bytes], None], gone: Callable[[], None]) -> None:
         self.world, self.gone = world, gone
         self.send, self._answer = Pipe(world, node, self._arrives).send, Pipe(world, node, answer).send
-        self._session = FollowerSession(world.folder) if world.up else None
+        self._session = FollowerSession() if world.up else None
         self._process = world.process
 
     def _arrives(self, data: bytes) -> None:
@@ -318,8 +318,7 @@ class Served:
         try:
             if session.hello is None:
                 session.take_hello(data)
-                with session.blamed():
-                    world.folder.greet(cast("dict[str, Any]", session.hello))
+                session.greet(world.folder)
                 if (before := world.served) is not None:
                     before._session = None
                     world.later(0, before.gone)
@@ -341,7 +340,7 @@ class FilesCable:
 
     def __init__(self, world: Following, node: Node) -> None:
         self._world, self._node = world, node
-        self._session, self._answers = FollowerSession(world.folder), b""
+        self._session, self._answers = FollowerSession(), b""
         self._left = world.dice.randint(1, 30) if world.stormy and world.chance(0.4) else -1
         self._dies = world.chance(0.5)
 
@@ -354,7 +353,7 @@ class FilesCable:
             raise ConnectionResetError
         if self._session.hello is None:
             self._session.take_hello(data)
-            self._world.folder.greet(cast("dict[str, Any]", self._session.hello))
+            self._session.greet(self._world.folder)
             self._answers += self._session.welcome()
         else:
             self._answers += self._session.receive(data)
@@ -598,7 +597,7 @@ class Following:
         self.medium.fails.clear()
         new, lacking = self._new_node(), list[Erasure]()
         try:
-            backup.restore(self.root / "copy", new.places, lacking.append)
+            backup.restore(self.root / "copy", new.places, tell=lacking.append)
         except backup.BackupError as error:
             raise Broken(f"what the follower has cannot be restored: {error}") from error
         self._judge(old, new.serials())

@@ -90,7 +90,7 @@
   }, true);
 
   // A time to which messages are put off says that they are put off.
-  document.addEventListener("change", function (event) {
+  document.addEventListener("input", function (event) {
     const fields = event.target.form ? event.target.form.elements : {};
     if (!fields.defer_until || !fields.then) return;
     if (event.target.name === "defer_until" && event.target.value) fields.then.value = "defer";
@@ -162,6 +162,7 @@
     });
   }
   window.addEventListener("resize", fillJump);
+  document.addEventListener("htmx:afterSettle", fillJump); // headings that came anew have no names yet
   if (jump) new ResizeObserver(fillJump).observe(document.getElementById("content"));
 
   // Saved searches: queries of one user in this browser, by name, without the number of a person.

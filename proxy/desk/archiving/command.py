@@ -182,6 +182,8 @@ def show(
     """Show records of the journal as text, with masked numbers and without texts of messages. The journal records the look."""
     from itertools import islice
 
+    from proxy.desk.archiving.record_words import in_chinese
+    from proxy.i18n.text import Bilingual
     from proxy.journal.record_text import record_text
     from proxy.journal.scan import JournalError, read
 
@@ -193,4 +195,4 @@ def show(
         terminal.fail(error)
     if not lines:
         terminal.fail(f"record {record}: the journal ends before it")
-    terminal.print_answer({"records": lines}, json, lines)
+    terminal.print_answer({"records": lines}, json, [Bilingual(one, in_chinese(one)) for one in lines])

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from proxy.i18n.text import Bilingual
 from proxy.operations.declaration import command
 from proxy.operations.files.journal_access import disk_of, places_of
-from proxy.operations.terminal import CONFIG, Config, Control, Json, ask, fail, print_answer
+from proxy.operations.terminal import CONFIG, Config, Control, Json, ask, fail, in_words_of_reader, print_answer
 from proxy.runtime import hardening
 
 if TYPE_CHECKING:
@@ -56,9 +57,17 @@ def erase(
         fail(error)
     gate_client = _ErasureClient(config, control, keys.person(person), why)
     plan, done = _erase(places, keys, person, gate_client, early=early)
-    changed = f"{done.segments} changed: {done.records} records in {done.groups} groups; {done.rows} rows of tables"
-    lines = [f"{len(plan.removed)} segments were looked through, {changed}"]
-    lines += [f"{count} segments were not: {reason}" for reason, count in plan.stays.items()]
+    lines = [
+        Bilingual(
+            f"{len(plan.removed)} segments were looked through, {done.segments} changed: {done.records} records in {done.groups} groups; "
+            f"{done.rows} rows of tables",
+            f"查看了 {len(plan.removed)} 段，改动 {done.segments} 段：{done.groups} 组中的 {done.records} 条记录；数据表 {done.rows} 行",
+        ),
+        *(
+            Bilingual(f"{count} segments were not: {reason}", f"{count} 段没有查看：{in_words_of_reader(reason)}")
+            for reason, count in plan.stays.items()
+        ),
+    ]
     print_answer({"erased": done._asdict(), "looked_through": len(plan.removed), "stays": plan.stays}, json, lines)
 
 

@@ -145,7 +145,7 @@ def sweep_campaign(
                 [keys.unseal(sealed), provider, csv_cell(port), format_time(ms / 1000)]
                 for sealed, provider, port, ms in found.sealed
             )
-            write_table(out, ("number", "provider", "port", "time"), rows)
+            write_table(out, ("number", "provider", "port", "time"), rows, "号码 numbers")
     except (TailError, ManifestError, BadQuery, JournalError, OSError, duckdb.Error) as error:
         fail(error)
     return found, known is None

@@ -162,7 +162,7 @@ def _write(file: Path, cases: Iterable[Mapping[str, Any]], lang: str) -> None:
     from proxy.operations.files.row_files import write_table
 
     try:
-        write_table(file, headings(lang), [row(one, lang) for one in cases])
+        write_table(file, headings(lang), [row(one, lang) for one in cases], "投诉" if lang == "zh" else "complaints")
     except OSError as error:
         terminal.fail(f"{file}: {error.strerror or error}")
 

@@ -14,12 +14,14 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from proxy.console import forms
+from proxy.console.gate_client import CannotAsk
 from proxy.console.page import Page, PageRequest, whole_number
 from proxy.desk.complaints.answer_files import answer_of, without_digest
 from proxy.desk.complaints.operations import FINDINGS, STOPPED_BY, Complaints
 from proxy.journal.records.complaints import ANSWERED, STATES
 from proxy.journal.records.penalties import LADDER
 from proxy.model.roles import Permission
+from proxy.policy import time_windows
 
 page = Page("complaints", "/complaints", wants=Permission.LOOK, place=60)
 
@@ -28,7 +30,7 @@ REPEATED_SHOWN = 5
 SUPPRESSED = ("provider", "signature", "port", "category", "all")
 UNTIL = ("30d", "90d", "180d", "366d", "")
 STOPS = ("4h", "24h", "3d", "7d", "30d")
-PENALTIES = ("7d", "30d", "90d", "180d", "366d")
+PENALTY_DAYS, PENALTY_DAYS_MAX = 30, 366
 SHARES = ("0.75", "0.5", "0.25", "0.1")
 RECORD = re.compile("[0-9]+:[0-9]+(: |：)")
 WITHIN = ("24h", "3d", "7d")
@@ -97,7 +99,7 @@ async def case(request: PageRequest, problem: str = "", whole: str = "") -> Resp
     campaign = [(one, f"{request.t.of('scope', one)} {named[one]}") for one in STOPPED_BY if answer.get(one)]
     return request.render(
         "complaints_case.html", one=answer, problem=problem, penalties=penalties, ladder=LADDER, shares=SHARES,
-        decisions=request.choices("case", FINDINGS), scopes=scopes, untils=UNTIL, stops=STOPS, lasts=PENALTIES, campaign=campaign,
+        decisions=request.choices("case", FINDINGS), scopes=scopes, untils=UNTIL, stops=STOPS, campaign=campaign,
         withins=WITHIN, whole=whole, events=[{**event, "why": _why(request, event)} for event in answer["events"]],
     )  # fmt: skip
 
@@ -214,9 +216,11 @@ def penalty_terms(request: PageRequest) -> dict[str, Any]:
     """The terms of a penalty that a form proposes."""
     step = request.form("step")
     share = float(request.form("share")) if step == "throttle" and request.form("share") in SHARES else None
-    for_s = forms.duration_s(request.form("lasts"), "30d")
+    days = request.form("days") or str(PENALTY_DAYS)
+    if not 0 < whole_number(days, 3) <= PENALTY_DAYS_MAX:
+        raise CannotAsk(request.t("bad_days", most=PENALTY_DAYS_MAX))
     optional = {name: request.form(name) or None for name in ("signature", "basis")}
-    return {"step": step, "to": share, "for_s": for_s, **optional}
+    return {"step": step, "to": share, "for_s": int(days) * time_windows.DAY_S, **optional}
 
 
 def _to(request: PageRequest, words: str) -> Response:

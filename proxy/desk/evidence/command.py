@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from proxy.i18n.text import Bilingual
 from proxy.model.roles import Permission
 from proxy.operations.declaration import ZIP, Program, command
 from proxy.operations.parameters import Flag, Id, Reason, Text
@@ -61,7 +62,7 @@ def pack(
         ask(config, control, "complaint.note", id=case, why=f"{out.name}, SHA-256 {digest}: {why}"[:500])
     told_of = {"file": str(out), "message": place, "sha256": digest, "bytes": len(data), "masked": not unmasked}
     proves = proof.said["proves"]
-    lines = [f"{out}: message {place}, {len(data):,} bytes, SHA-256 {digest}", proves["en"]]
+    lines = [f"{out}: message {place}, {len(data):,} bytes, SHA-256 {digest}", Bilingual(proves["en"], proves["zh"])]
     print_answer(told_of | {"proves": proves}, json, lines)
 
 

@@ -180,8 +180,10 @@ def _ordered(rules: RuleSet, settings: Settings | None, socket: Path | None) -> 
         return ExplainContext(rules, settings, [f"{error}; so its orders (stops, suspensions, shadow) are not looked at"])
     notes = []
     if result["revision"] != rules.revision:
-        serves = f"the gate serves revision {result['revision']} (gate106 rules export writes it)"
-        notes.append(f"{serves}, this folder is {rules.revision}: it may decide otherwise")
+        serves = result["revision"]
+        notes.append(
+            f"the gate serves revision {serves} (gate106 rules export writes it), this folder is {rules.revision}: it may decide otherwise"
+        )
     orders = tuple(order_of(one) for one in result["orders"])
     return ExplainContext(rules.with_orders(orders, _paths(rules, socket, notes)), settings, notes)
 

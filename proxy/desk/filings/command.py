@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.desk.filings.filing_columns import TABLES, headings
+from proxy.desk.filings.filing_columns import TABLE_WORDS, TABLES, headings, table_of
 from proxy.desk.filings.filing_file import read_sheet
 from proxy.desk.filings.filing_rows import attached, export_rows, file_of
 from proxy.desk.revisions.operations import event_lines
@@ -33,10 +33,12 @@ CHANGED = {
     "changed": object,
     "ignored": [str],
     "unknown": [str],
+    "warnings": [str],
     "revision": str,
     "proposed": bool,
 }
-Table = Annotated[str, Choice("The registry that the sheet's shared headings (状态, 有效期) belong to.", TABLES)]
+CHOICES = (*TABLES, *(words[0] for words in TABLE_WORDS.values()))
+Table = Annotated[str, Choice("The registry that the sheet's shared headings (状态, 有效期) belong to.", CHOICES)]
 
 
 @command(
@@ -52,6 +54,7 @@ def import_(
     config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Take filings, licences and ports from a sheet into the registries: all rows or none. With two persons the change waits for the second."""
+    table = table_of(table)
     revision, texts = _registries(config, control)
 
     def read(rows: Iterator[Row]) -> FilingFile:
@@ -67,7 +70,7 @@ def import_(
     lines = [*_counted(sheet, would=check), *(event_lines(event) if event else ())]
     answer = {
         "rows": sheet.read, "own": sheet.own, "added": sheet.added, "changed": sheet.changed, "ignored": sheet.ignored,
-        "unknown": sheet.unknown,
+        "unknown": sheet.unknown, "warnings": sheet.warnings,
         "revision": event.get("revision", ""), "proposed": bool(event.get("proposed")),
     }  # fmt: skip
     terminal.print_answer(answer, json, lines)
@@ -86,7 +89,7 @@ def _counted(sheet: FilingFile, *, would: bool) -> list[str]:
 )  # fmt: skip
 def export(
     file: Annotated[Path, typer.Argument(help="The CSV or XLSX file to write; it must not be there yet.")],
-    table: Annotated[str, Choice("Which registry.", TABLES)] = "filings",
+    table: Annotated[str, Choice("Which registry.", CHOICES)] = "filings",
     lang: Annotated[str, Choice("The language of the headings.", tuple(LANGUAGES))] = "zh",
     config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
@@ -94,11 +97,12 @@ def export(
     from proxy.model.redact import csv_cell
     from proxy.operations.files.row_files import write_table
 
+    table = table_of(table)
     _, texts = _registries(config, control, in_force=True)
     rows = export_rows(table, texts.get(file_of(table), ""))
     cells = ([csv_cell(cell) for cell in row] for row in rows)
     try:
-        write_table(file, headings(table, lang), cells)
+        write_table(file, headings(table, lang), cells, TABLE_WORDS[table][0] if lang == "zh" else table)
     except OSError as error:
         terminal.fail(f"{file}: {error.strerror or error}")
     terminal.print_answer({"rows": len(rows), "file": str(file)}, json, [f"{file}: {len(rows)} rows of {table}"])

@@ -23,6 +23,10 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "ports": ("prefix",),
 }
 TABLES = tuple(KEYS)
+TABLE_WORDS: Mapping[str, tuple[str, ...]] = {
+    "signatures": ("签名",), "filings": ("报备", "签名报备"), "advertisers": ("企业", "广告主"), "licences": ("资质",), "ports": ("端口",),
+}  # fmt: skip
+"""What each is called in Chinese; the first is shown."""
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "signatures": ("signature",), "filings": ("signature",), "advertisers": ("advertiser",), "licences": ("advertiser", "kind"),
     "ports": ("prefix",),
@@ -221,6 +225,11 @@ def _exact(own: str, word: str) -> list[Target]:
             if word in words:
                 return [(table, column)]
     return [(own, column) for column, words in OWN.items() if word in words and column in COLUMNS[own]][:1]
+
+
+def table_of(written: str) -> str:
+    """The registry of a name in either language; empty for none."""
+    return next((name for name, words in TABLE_WORDS.items() if written in words), written)
 
 
 def headings(table: str, language: str) -> tuple[str, ...]:

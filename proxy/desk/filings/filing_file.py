@@ -36,7 +36,7 @@ from proxy.desk.filings.filing_columns import (
     targets_of,
 )
 from proxy.desk.filings.filing_rows import Key, RegistryRows, Upsert, file_of, key_of
-from proxy.operations.files.row_files import BAD_SHOWN, FileFaults, is_note
+from proxy.operations.files.row_files import BAD_SHOWN, FileFaults, is_note, not_headings
 from proxy.policy.registries.table_words import BASE, CREDIT_CODE, SHARED, SUB_INDUSTRY, plain
 from proxy.policy.registries.typed_rows import COLUMNS, RowFault, read_filing_row
 from proxy.policy.text.folding import normal_signature
@@ -47,6 +47,7 @@ _REQUIRED = (("signatures", "responsible"), ("ports", "responsible"), ("licences
 """What a new row needs, where the sheet has the column: persons who answer, of the sheet's own registry; the letter, where another company uses
 the signature."""
 PORT_DIGITS_MAX = 20  # SMPP 3.4 §5.2.9: a source_addr holds so many
+LEFT_OUT_SHOWN = 5
 UNASSIGNED = ("1060", "1061", "1067", "1068")
 SIGNATURE_MAX = 16
 _NOTHING_SAID = Upsert(0, {}, {})
@@ -83,13 +84,8 @@ def read_sheet(
     for line, cells in below_title(rows):
         if reader is None:
             reader = _RowReader(sheet, cells, table, registries)
-            dropped = set(map(plain, ignore))
-            sheet.heading, sheet.unknown = (
-                line,
-                [one for one in sheet.ignored if not is_unread(one) and plain(one) not in dropped],
-            )
-            if fault := reader.missing():
-                sheet.note(line, fault)
+            _note_headings(sheet, reader, line, cells, ignore)
+            if sheet.bad:
                 return sheet
             continue
         if is_note(cells):
@@ -117,6 +113,17 @@ def read_sheet(
     if sheet.bad:
         sheet.files, sheet.added, sheet.changed = {}, {}, {}
     return sheet
+
+
+def _note_headings(sheet: FilingFile, reader: _RowReader, line: int, cells: Sequence[str], ignore: Collection[str]) -> None:
+    """What is wrong with the headings, and which are not known."""
+    sheet.heading = line
+    for fault in not_headings(ignore, cells):
+        sheet.note(line, f"--ignore: {fault}")
+    if fault := reader.missing():
+        sheet.note(line, fault)
+    dropped = set(map(plain, ignore))
+    sheet.unknown = [one for one in sheet.ignored if not is_unread(one) and plain(one) not in dropped]
 
 
 # --- one row
@@ -311,6 +318,16 @@ def _merge(
                 f"advertiser: {unknown('advertiser', name, sorted(advertisers))}; registries/advertisers.csv does not name it"
             )
             faults.setdefault(upsert.line_of("advertiser"), problem)
+    if registries["advertisers"].added and not registries["advertisers"].names:
+        new = {cells["advertiser"] for cells in registries["advertisers"].added}
+        others = {key[0] for key in registries["licences"].by_key} | {
+            rows[0]["advertiser"] for table in ("signatures", "ports") for rows in registries[table].by_key.values()
+        }
+        if left_out := sorted(others - new - {""}):
+            names = ", ".join(left_out[:LEFT_OUT_SHOWN])
+            sheet.warnings.insert(
+                0, f"{sheet.name}: the register of advertisers was empty: checks will not know {len(left_out)} others ({names})"
+            )
     for table, rows in registries.items():
         if rows.added or rows.changed:
             sheet.files[file_of(table)] = rows.text()

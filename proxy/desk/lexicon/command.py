@@ -67,7 +67,7 @@ def propose(
     if out is not None:
         period = f"{terminal.format_time(held.since)[:10]} to {terminal.format_time(held.until)[:10]}"
         try:
-            write_table(out, decisions.COLUMNS, decisions.rows_to_decide(found, period))
+            write_table(out, decisions.COLUMNS, decisions.rows_to_decide(found, period), "候选词 words")
         except OSError as error:
             terminal.fail(f"{out}: {error.strerror or error}")
     terminal.print_answer(

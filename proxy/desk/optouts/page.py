@@ -140,7 +140,7 @@ async def lists(request: PageRequest, problem: str = "", **previewed: Any) -> Re
 @page.post("lists/preview", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX, again=lists)
 async def preview_list(request: PageRequest) -> Response:
     """What the file would store; a part for htmx, else the page with it."""
-    found = await forms.previewed(request, lambda file: _list_words(request, file))
+    found = await forms.previewed(request, lambda file: _list_words(request, file), "--skip-bad")
     return request.part("seen", "optouts_lists.html", **found) if request.partial else await lists(request, **found)
 
 
@@ -148,7 +148,12 @@ async def preview_list(request: PageRequest) -> Response:
 async def import_list(request: PageRequest) -> Response:
     """All of a file or, with any bad row, nothing."""
     ran = await forms.run_with_uploads(
-        request, ["file"], lambda came: forms.as_previewed(request, came["file"], _list_words(request, came["file"]))
+        request,
+        ["file"],
+        lambda came: [
+            *forms.as_previewed(request, came["file"], _list_words(request, came["file"])),
+            *_skip_bad(request),
+        ],
     )
     answer, words = ran.json, "list_off" if request.form("off") else "list_in"
     if not answer["enforced"]:
@@ -162,15 +167,7 @@ def _list_words(request: PageRequest, file: Path) -> list[str]:
     said |= {name: request.form(name) for name in ("value", "source") if request.form(name)}
     said |= {"for": request.form("lasts")} if request.form("lasts") in (*UNTIL[:-1], "good") else {}
     options = [f"--{name}={word}" for name, word in said.items()]
-    return [
-        "suppress",
-        "import",
-        str(file),
-        *options,
-        "--json",
-        *(["--remove"] if request.form("off") else []),
-        *_skip_bad(request),
-    ]
+    return ["suppress", "import", str(file), *options, "--json", *(["--remove"] if request.form("off") else [])]
 
 
 @page.post("lists/export", wants=Permission.TAKE_OUT)
@@ -208,7 +205,7 @@ async def consents(request: PageRequest, problem: str = "", **previewed: Any) ->
 @page.post("consents/preview", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX, again=consents)
 async def preview_consents(request: PageRequest) -> Response:
     """What the file would store; a part for htmx, else the page with it."""
-    found = await forms.previewed(request, lambda file: _consent_words(request, file))
+    found = await forms.previewed(request, lambda file: _consent_words(request, file), "--skip-bad")
     return request.part("seen", "optouts_consents.html", **found) if request.partial else await consents(request, **found)
 
 
@@ -218,7 +215,8 @@ async def import_consents(request: PageRequest) -> Response:
 
     def argv(came: dict[str, Any]) -> list[str]:
         proof = [f"--proof={came['proof']}"] if "proof" in came else []
-        return [*forms.as_previewed(request, came["file"], _consent_words(request, came["file"])), *proof]
+        words = _consent_words(request, came["file"])
+        return [*forms.as_previewed(request, came["file"], words), *proof, *_skip_bad(request)]
 
     answer = (await forms.run_with_uploads(request, ["file", "proof"], argv)).json
     if not answer["enforced"]:
@@ -233,7 +231,7 @@ def _consent_words(request: PageRequest, file: Path) -> list[str]:
         {"until": "good"} if request.form("endless") else {}
     )
     said.setdefault("why", request.t("import_consents"))
-    return ["consent", "import", str(file), *(f"--{name}={word}" for name, word in said.items()), "--json", *_skip_bad(request)]
+    return ["consent", "import", str(file), *(f"--{name}={word}" for name, word in said.items()), "--json"]
 
 
 def _skip_bad(request: PageRequest) -> list[str]:

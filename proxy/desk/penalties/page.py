@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from proxy.console import forms
 from proxy.console.page import Page, PageRequest
-from proxy.desk.complaints.page import PENALTIES, SHARES, penalty_terms
+from proxy.desk.complaints.page import SHARES, penalty_terms
 from proxy.desk.penalties.operations import Penalties
 from proxy.journal.records.penalties import IN_FORCE, LADDER, PROPOSED, STATES
 from proxy.model.roles import Permission
@@ -35,7 +35,7 @@ async def show(request: PageRequest, problem: str = "") -> Response:
     skip, states = request.skip, [*request.choices("penalty", STATES), (APPEALED, request.t("appealed"))]
     return request.render(
         problem=problem, waiting=await _waiting(request, found), penalties=fits[skip : skip + LIMIT], total=len(fits), skip=skip, limit=LIMIT,
-        state=state, states=states, provider=provider, ladder=LADDER, shares=SHARES, lasts=PENALTIES,
+        state=state, states=states, provider=provider, ladder=LADDER, shares=SHARES,
     )  # fmt: skip
 
 

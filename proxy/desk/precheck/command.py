@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from proxy.desk.explain.command import At, Folder, Given, context_of, moment, provider_of
+from proxy.i18n.labels import REASONS
 from proxy.model.number import masked_repr
 from proxy.model.redact import mask_digits, mask_numbers
 from proxy.model.roles import Permission
@@ -33,6 +34,11 @@ class TextForecast(NamedTuple):
     shown: str  # without anybody's number; of a one-time password without digits
     forecast: Forecast
     tally: Count | None  # None: it says no recipients
+
+
+def reason_in(reason: str, language: str) -> str:
+    """With the one that stands for what is told to nobody."""
+    return reason if language == "en" else {**REASONS, "not-permitted": "不得发送给该号码"}.get(reason, reason)
 
 
 @command(
@@ -144,7 +150,7 @@ def _lines(checked: list[TextForecast], refused: int, language: str) -> Iterator
         for each in (*found.everywhere, *found.somewhere):
             where = put(" for people in ", ", 归属地 ") + _places(each.where, language) if each.where else ""
             word = in_language(term(each.outcome.word), language)
-            yield f"  {word} {each.reason} ({each.rule}){where}" + (f": {each.say}" if each.say else "")
+            yield f"  {word} {reason_in(each.reason, language)} ({each.rule}){where}" + (f": {each.say}" if each.say else "")
             change = mask_numbers(in_language(each.change, language))
             yield put(f"    to pass: {change}", f"    要通过: {change}")
         if found.depends:
@@ -155,7 +161,10 @@ def _lines(checked: list[TextForecast], refused: int, language: str) -> Iterator
     asked = {depends.rule: depends for one in checked for depends in one.forecast.depends}
     for depends in asked.values():
         on = in_language(depends.on, language)
-        yield put(f"{depends.rule} ({depends.reason}) looks at: {on}", f"{depends.rule}({depends.reason})要看: {on}")
+        yield put(
+            f"{depends.rule} ({depends.reason}) looks at: {on}",
+            f"{depends.rule}({reason_in(depends.reason, 'zh')})要看: {on}",
+        )
     yield put(
         f"{len(checked)} texts, {refused} refused for every recipient. Earlier messages to a recipient, and opt-outs by reply, "
         "are not known here.",

@@ -5,6 +5,7 @@ In: the provider's own token. Out: the gate's answers over HTTP, as tables. Neve
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
@@ -100,7 +101,11 @@ async def rules(request: PageRequest) -> Response:
         }
         for one in answer["changes"]
     ]
-    return request.render("own_rules.html", rules=answer["rules"], changes=changes)
+    idle = set[str]()
+    with contextlib.suppress(CannotAsk):  # the set is kept no longer
+        described = await request.asking.sandbox.describe(answer["revision"])
+        idle = {one["rule"] for one in described["rules"] if one["idle"]}
+    return request.render("own_rules.html", rules=answer["rules"], changes=changes, idle=idle)
 
 
 def _day(request: PageRequest) -> str:

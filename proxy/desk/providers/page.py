@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from proxy.console import forms
 from proxy.console.page import Page, PageRequest, whole_number
-from proxy.desk.complaints.page import PENALTIES, SHARES, penalty_terms
+from proxy.desk.complaints.page import SHARES, penalty_terms
 from proxy.journal.records.penalties import LADDER
 from proxy.model.message import CATEGORY_WORDS
 from proxy.model.roles import Permission
@@ -88,7 +88,7 @@ async def live(request: PageRequest) -> Response:
 @page.get("one/{name}")
 async def one(request: PageRequest, problem: str = "") -> Response:
     return request.render(
-        "providers_one.html", problem=problem, suspensions=SUSPENSIONS, lasts=PENALTIES, ladder=LADDER, shares=SHARES,
+        "providers_one.html", problem=problem, suspensions=SUSPENSIONS, ladder=LADDER, shares=SHARES,
         penalties=(await request.ask("penalty.list", provider=request.path("name")))["penalties"][:20], **await _about(request),
     )  # fmt: skip
 

@@ -4,26 +4,33 @@ In: the days of a month and of the month before, counted; what the desk says of 
 page, PDF, sheet and JSON show. Never: a number of a person, a text; a count of messages or opt-outs that is small, or follows from others.
 
 Counts of messages and opt-outs are about persons: small ones are hidden, and stand together in one row (cell_suppression.py). Complaints,
-penalties and ports are the desk's own papers and counted as they are.
+penalties and ports are the desk's own papers and counted as they are. tests/desk/reports/test_month_attack.py solves the equations of all
+tables together.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from proxy.desk.reports.cell_suppression import ALL, columns_together, hidden_in_table
+from proxy.desk.reports.cell_suppression import ALL, columns_together, hidden_in_table, is_safe
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT, SPEEDS, UNREAD, DayReport
 from proxy.desk.reports.disclosure_control import LEAST
 from proxy.desk.reports.report_text import UNKNOWN
 from proxy.i18n.labels import CASES, PENALTIES, REASONS, SCOPES, STEPS
 from proxy.i18n.phrases import NOTHING, WORDS, Bilingual, in_language, joined
 from proxy.journal.records.complaints import STATES
+from proxy.model.message import Category
 from proxy.policy.time_windows import local
 
 HIDDEN = "…"
+MARKETING, REGION_UNKNOWN = Category.MARKETING.word, "region-unknown"
+ALIKE: Sequence[Mapping[str, str]] = ({"category": UNREAD, "province": UNREAD}, {"province": UNKNOWN, "reason": REGION_UNKNOWN})
+"""Rows of two tables that count the same messages, the second as a rule: hidden in one, they are hidden in the other."""
+LAST = (UNREAD, UNKNOWN, REGION_UNKNOWN, MARKETING)
+"""Rows that another table tells: the last to be hidden beside small ones."""
 PATHS = ("silent", "dead")
 TERMS: Mapping[str, str] = {
     "in-time": "按期", "late": "逾期办结", "overdue": "逾期未办", "waiting": "未到期", "not-needed": "无需",
@@ -123,11 +130,11 @@ class MonthReport:
         return Table("summary", Bilingual("Summary", "概况"), (Bilingual("", "项目"), *_COMPARED), rows)
 
     def _optouts(self, now: MonthCounts, before: MonthCounts | None) -> list[Table]:
-        counts, ads = now.optouts, now.ads
+        counts, ads, ads_total = now.optouts, now.ads, now.ads_total
         past = before.optouts if before is not None else None
         rows: list[tuple[Cell, ...]] = []
         for name in _names(counts, past, ads):
-            count, sent, was = counts.cell(name), ads.cell(name), past.cell(name) if past is not None else None
+            count, sent, was = counts.cell(name), now.ads_of(name), past.cell(name) if past is not None else None
             rows.append((_named("provider", name), count, sent, _rate(count, sent, 10_000), *_change(count, was)))
         heads = (
             Bilingual("provider", "通道商"),
@@ -147,7 +154,8 @@ class MonthReport:
                 f"退订之后仍然放行的营销短信（由日志独立复核）：{self.after_optout:,} 条",
             )
             note = joined(Bilingual(" ", ""), (note, sent))
-        together = [(counts.hidden_sum(), ads.hidden_sum(), None, past.hidden_sum() if past is not None else None, None)]
+        of_ads = HIDDEN if ads_total == HIDDEN else ads.hidden_sum()
+        together = [(counts.hidden_sum(), of_ads, None, past.hidden_sum() if past is not None else None, None)]
         if not any(one.hidden[ALL] for one in (counts, ads, past) if one is not None):
             together = []
         return [
@@ -155,7 +163,7 @@ class MonthReport:
                 "optouts", Bilingual("Opt-outs", "退订"), (*heads, Bilingual("per 10,000", "每万条"), *_COMPARED[1:]),
                 [*rows, *((_TOGETHER, *cells) for cells in together)],
                 (
-                    _TOTAL, total, ads.total(), _rate(total, ads.total(), 10_000),
+                    _TOTAL, total, ads_total, _rate(total, ads_total, 10_000),
                     *_change(total, past.total() if past is not None else None),
                 ),
                 Bilingual(
@@ -175,13 +183,20 @@ class MonthReport:
 class CountTable:
     """Counts by row and column, of which small ones are hidden."""
 
-    def __init__(self, rows: Mapping[str, Mapping[str, int]], columns: Sequence[str], least: int) -> None:
-        self.rows, self._columns = rows, columns
-        self.hidden = hidden_in_table(rows, columns, least, last=(UNREAD, UNKNOWN))
+    def __init__(
+        self,
+        rows: Mapping[str, Mapping[str, int]],
+        columns: Sequence[str],
+        least: int,
+        also: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
+        """``also``: rows by column that are hidden in any case."""
+        self.rows, self.columns = rows, columns
+        self.hidden = hidden_in_table(rows, columns, least, LAST, also)
 
     def count(self, name: str, column: str = ALL) -> int:
         row = self.rows.get(name, {})
-        return sum(row.get(one, 0) for one in self._columns) if column == ALL else row.get(column, 0)
+        return sum(row.get(one, 0) for one in self.columns) if column == ALL else row.get(column, 0)
 
     def cell(self, name: str, column: str = ALL) -> Cell:
         """A zero beside a table of which all is hidden is hidden, too: shown, it would say what the others are."""
@@ -202,13 +217,17 @@ class MonthCounts:
     def __init__(self, sheet: DayReport, least: int) -> None:
         self.sheet, self.least = sheet, least
         self.tables = {name: self._by(name) for name in _HEADS}
-        rows: dict[str, Counter[str]] = {}
+        for one in ALIKE:
+            self._hide_alike(one)
+        gone = self.tables["provider"].hidden  # a part of a provider's messages would tell something of a count that is hidden
+        unknown = Counter(dict.fromkeys(gone[ALL], 0))
         for key, count in sheet.submits.items():
             if key.province == UNKNOWN:
-                rows.setdefault(key.provider, Counter())[key.fate] += count
-        self.unknown = CountTable({name: {ALL: row.total()} for name, row in rows.items()}, (ALL,), least)
+                unknown[key.provider] += count
+        self.unknown = CountTable({name: {ALL: count} for name, count in unknown.items()}, (ALL,), least, gone)
         self.optouts = CountTable({name: {ALL: count} for name, count in sheet.optouts.items()}, (ALL,), least)
-        self.ads = CountTable({name: {ALL: count} for name, count in sheet.marketing_by.items()}, (ALL,), least)
+        ads = {name: {ALL: sheet.marketing_by[name]} for name in (*sheet.marketing_by, *gone[SENT])}
+        self.ads = CountTable(ads, (ALL,), least, {ALL: gone[SENT]})
 
     def _by(self, name: str) -> CountTable:
         columns, rows = _columns(name), dict[str, Counter[str]]()
@@ -217,17 +236,53 @@ class MonthCounts:
                 rows.setdefault(getattr(key, name), Counter())[key.fate] += count
         return CountTable(rows, columns, self.least)
 
+    def _hide_alike(self, cells: Mapping[str, str]) -> None:
+        """Hides a row of one table where another has the same counts hidden."""
+        tables = {name: self.tables[name] for name in cells}
+        columns = [one for one in FATES if all(one in table.columns for table in tables.values())]
+        gone = [one for one in columns if any(cells[name] in table.hidden[one] for name, table in tables.items())]
+        for name, table in tables.items():
+            if any(cells[name] not in table.hidden[one] and table.count(cells[name], one) for one in gone):
+                also = {one: {*table.hidden[one], cells[name]} if one in gone else table.hidden[one] for one in table.columns}
+                self.tables[name] = CountTable(table.rows, table.columns, self.least, also)
+
     @property
     def unknown_total(self) -> Cell:
         """As the table by province shows it."""
         return self.tables["province"].cell(UNKNOWN)
+
+    def reasons_of(self, fate: str) -> tuple[Mapping[str, Counter[str]], frozenset[str]]:
+        """Reasons by provider, of those that the table by provider hides together; and the reasons that stand together as others."""
+        few, counts = self.tables["provider"].hidden[fate], dict[str, Counter[str]]()
+        for key, count in self.sheet.submits.items():
+            if key.fate == fate:
+                counts.setdefault(_FEW if key.provider in few else key.provider, Counter())[key.reason] += count
+        return counts, columns_together(counts, self.tables["reason"].hidden[fate], self.least, LAST)
+
+    @property
+    def unknown_tells(self) -> bool:
+        """Whether the numbers of unknown region of each provider tell a reason that stands with others."""
+        return any(REGION_UNKNOWN in self.reasons_of(fate)[1] for fate in (REFUSED, DEFERRED))
+
+    @property
+    def ads_total(self) -> Cell:
+        """Nothing where another category's small count would follow from it."""
+        table = self.tables["category"]
+        beside = [table.count(one, SENT) for one in table.hidden[SENT] if one != MARKETING]
+        tells = (
+            MARKETING in table.hidden[SENT] and any(0 < one < self.least for one in beside) and not is_safe(beside, self.least)
+        )
+        return HIDDEN if tells else self.ads.total()
+
+    def ads_of(self, provider: str) -> Cell:
+        return HIDDEN if self.ads_total == HIDDEN else self.ads.cell(provider)
 
     def summary(self) -> list[tuple[Bilingual, Cell]]:
         sheet = self.sheet
         return [
             (Bilingual("submitted", "提交"), sum(sheet.total(fate) for fate in FATES)),
             *((head, sheet.total(fate)) for fate, head in zip(FATES, _FATES, strict=False)),
-            (Bilingual("advertisements sent", "放行的营销短信"), self.ads.total()),
+            (Bilingual("advertisements sent", "放行的营销短信"), self.ads_total),
             (Bilingual("to numbers of unknown region", "归属地未知"), self.unknown_total),
             (Bilingual("opt-outs by reply", "回复退订"), self.optouts.total()),
             (Bilingual("opt-outs entered otherwise", "其他途径登记的退订（含导入名单）"), sheet.entered.total()),
@@ -319,12 +374,9 @@ def _by_provider_and_reason(now: MonthCounts) -> Table:
     fates, few, together = _columns("reason"), list[frozenset[str]](), list[frozenset[str]]()
     found: dict[tuple[str, str], list[int]] = {}
     for place, fate in enumerate(fates):
+        counts, others = now.reasons_of(fate)
         few.append(now.tables["provider"].hidden[fate])
-        counts: dict[str, Counter[str]] = {}
-        for key, count in now.sheet.submits.items():
-            if key.fate == fate:
-                counts.setdefault(_FEW if key.provider in few[-1] else key.provider, Counter())[key.reason] += count
-        together.append(columns_together(counts, now.tables["reason"].hidden[fate], now.least))
+        together.append(others)
         for provider, reasons in counts.items():
             for reason, count in reasons.items():
                 found.setdefault((provider, _OTHERS if reason in together[-1] else reason), [0, 0])[place] += count
@@ -353,7 +405,7 @@ def _unknown(now: MonthCounts) -> Table:
     """By provider; nothing where the table by province hides how many there are."""
     heads = (_HEADS["provider"], Bilingual("to numbers of unknown region", "归属地未知"), Bilingual("share", "占比"))
     title, of = Bilingual("Numbers of unknown region", "归属地未知的号码"), now.tables["provider"]
-    if not isinstance(now.unknown_total, int):
+    if not isinstance(now.unknown_total, int) or now.unknown_tells:
         few = Bilingual(
             f"Fewer than {now.least}, or hidden so that such a count is.", f"少于 {now.least} 条，或为隐去小数而不单列。"
         )
@@ -490,11 +542,12 @@ def notes_of(month: MonthReport) -> list[Bilingual]:
     if least > 1:
         found.append(Bilingual(
             f"So that no figure points to a person, counts of messages and opt-outs below {least} are hidden (…), and with them others of "
-            "their column from which they would follow (beside other tables, some may still follow). "
-            "One row has the sum of the hidden cells of each column; all totals are exact "
+            "their column from which they would follow, by themselves or beside the other tables of this report. "
+            "One row has the sum of the hidden cells of each column; totals are exact, "
+            "and one from which a hidden count would follow is hidden, too "
             "(cell suppression: Handbook on Statistical Disclosure Control). Complaints, penalties, ports and times are shown as they are.",
-            f"为避免指向个人，小于 {least} 的短信与退订条数以“…”隐去，同列可据以推算的数一并隐去（与其他各表对照，仍可能推算）；"
-            "各列隐去的数合并为一行，合计均为实际数"
+            f"为避免指向个人，小于 {least} 的短信与退订条数以“…”隐去，同列可据以推算（含与本报告其他各表对照推算）的数一并隐去；"
+            "各列隐去的数合并为一行，合计为实际数，可据以推算隐去数的合计也隐去"
             "（单元格隐去，见《统计披露控制手册》）。投诉、处罚、端口与用时为实际数。",
         ))  # fmt: skip
     if month.after_optout is None:

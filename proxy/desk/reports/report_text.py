@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from proxy.desk.reports import disclosure_control
 from proxy.desk.reports.daily_report import FATES, UNREAD, DayReport
 from proxy.desk.reports.disclosure_control import LEAST, cell_text, merge_small, shown, shown_number
+from proxy.i18n.text import Bilingual
 from proxy.policy.time_windows import local
 
 if TYPE_CHECKING:
@@ -177,7 +178,12 @@ def _optouts(one: OptOutCounts, least: int) -> dict[str, Any]:
 
 def as_text(view: View) -> Iterator[str]:
     sheet, least = view.sheet, view.least
-    yield f"{view.day}: " + ", ".join(f"{sheet.total(fate):,} {fate}" for fate in FATES)
+    in_chinese = dict(zip(FATES, ("放行", "拒绝", "暂缓"), strict=True))
+    totals = [(fate, f"{sheet.total(fate):,}") for fate in FATES]
+    yield Bilingual(
+        f"{view.day}: " + ", ".join(f"{total} {fate}" for fate, total in totals),
+        f"{view.day}：" + "，".join(f"{in_chinese[fate]} {total}" for fate, total in totals),
+    )
     reasons = ", ".join(f"{name} {shown(one.total(), least)}" for name, one in view.table("reason").items())
     yield f"by reason: {reasons or 'nothing was refused'}"
     for name in FIELDS:

@@ -7,7 +7,7 @@ set each is to be compared with. Never: a file, the gate.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from proxy.desk.revisions.rule_revisions import IN_FORCE
@@ -20,6 +20,11 @@ CHANGE = re.compile(
 
 OVER = re.compile("rule '(.+?)' does not apply any more: ")
 """What a check says of a rule whose days are over (policy/loading/warnings.py)."""
+IDLE = re.compile("rule '(.+?)' (?:never decides|can never apply): ")
+"""What a check says of a rule that others leave nothing to (policy/loading/lint.py)."""
+ADVERTISERS = "registries/advertisers.csv"
+UNNAMED = re.compile(rf"advertiser: unknown advertiser '(.+?)'.*; {ADVERTISERS} does not name it")
+"""What a check says of an advertiser that the register lacks (policy/loading/crosscheck.py)."""
 
 
 # -- sets
@@ -32,9 +37,16 @@ def new_problems(before: dict[str, Any], after: dict[str, Any]) -> list[list[Any
     return [one for one in found if (one[0], one[2]) not in known]
 
 
-def over(warnings: Iterable[Sequence[Any]]) -> set[str]:
-    """Ids of rules whose days are over."""
-    return {found[1] for _, _, text in warnings if (found := OVER.match(text))}
+def named(of: re.Pattern[str], found: Iterable[Sequence[Any]]) -> set[str]:
+    """Ids of rules of which a check says so: OVER, IDLE."""
+    return {match[1] for _, _, text in found if (match := of.match(text))}
+
+
+def left_out_advertisers(files: Iterable[Mapping[str, Any]], problems: Iterable[Sequence[Any]]) -> list[str]:
+    """Advertisers that a check does not know any more because the first ones come into a register that was empty. ``files``: what differs."""
+    if not any(one["file"] == ADVERTISERS and one["before"] <= 1 for one in files):
+        return []
+    return sorted({found[1] for _, _, text in problems if (found := UNNAMED.search(text))})
 
 
 def changed(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -105,6 +117,11 @@ def in_words(text: str) -> dict[str, str]:
     if found is None:
         return {"name": text, "how": "", "lines": "", "rule": "", "share": ""}
     return {word: found[word] or "" for word in ("name", "how", "lines", "rule", "share")}
+
+
+def made_by(events: list[dict[str, Any]], revision: str) -> dict[str, Any] | None:
+    """The newest event that brought a set; None if none is known."""
+    return next((one for one in events if one["event"] in MADE and one["revision"] == revision), None)
 
 
 def last_sets(events: list[dict[str, Any]]) -> list[str]:

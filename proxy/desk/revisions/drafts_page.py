@@ -16,7 +16,7 @@ from starlette.responses import Response
 from proxy.console.gate_client import CannotAsk
 from proxy.console.jobs import Job, scratch
 from proxy.console.page import Page, PageRequest
-from proxy.console.render import address
+from proxy.console.render import address, rule_state
 from proxy.desk.revisions import rule_wizard
 from proxy.desk.revisions.comparison import compared, new_problems
 from proxy.desk.revisions.drafting import (
@@ -65,8 +65,8 @@ async def written(request: PageRequest) -> Response:
     try:
         made = await _made(request)
     except rule_wizard.IncompleteForm as error:
-        return request.part("written", "drafts_new.html", made=None, unclear=str(error.args[0]))
-    return request.part("written", "drafts_new.html", made=made, unclear="", at=request.app.wall())
+        return request.part("written", "drafts_new.html", made=None, unclear=error.args)
+    return request.part("written", "drafts_new.html", made=made, unclear=(), at=request.app.wall())
 
 
 @page.post("write")
@@ -77,7 +77,7 @@ async def write(request: PageRequest) -> Response:
     except rule_wizard.IncompleteForm as error:
         form = _filled_in(request)
         kind = form["kind"] if form.get("kind") in rule_wizard.KINDS else "ban"
-        return await _form(request, kind, 422, form=form, problem=request.t(str(error.args[0])))
+        return await _form(request, kind, 422, form=form, problem=request.t(str(error.args[0])), unclear=error.args)
     draft = await keep(request, made["base"], {made["file"]: made["text"]})
     if request.form("do") == "propose":
         return await _proposed(request, draft, made["file"], made["rule"])
@@ -248,23 +248,34 @@ async def _made(request: PageRequest) -> dict[str, Any]:
     one = rule_wizard.read_form(
         _filled_in(request), provinces, described["provinces"], now, described["campaigns"], described["holidays"]
     )
-    name = rule_wizard.new_id(one, {rule["rule"] for rule in described["rules"]}, now)
-    file = rule_wizard.FILES[one.kind] if rule_wizard.FILES[one.kind] in described["files"] else rule_wizard.NEW_FILE
+    at = request.app.wall()
+    stands = rule_wizard.alike(one, (rule for rule in described["rules"] if rule_state(rule, at) == "enforce"))
+    instead = None if request.form("beside") else stands
+    name = instead["rule"] if instead else rule_wizard.new_id(one, {rule["rule"] for rule in described["rules"]}, now)
+    file = instead["file"] if instead else rule_wizard.FILES[one.kind]
+    file = file if file in described["files"] else rule_wizard.NEW_FILE
     rule, test = rule_wizard.rule_of(one, name), rule_wizard.test_of(one, name, now)
     before = described["files"].get(file, "")
-    text = rule_wizard.with_rule(before, rule, test)
+    text = rule_wizard.with_rule(before, rule, test, instead)
     found = await sandbox.describe(base, {**drafted, file: text})
-    own_tests = [test for test in found["tests"] if name in test["rules"] and test["wrong"]]
-    if own_tests or (test and not found["revision"]):  # other rules refuse the message that was made up
-        test, text = [], rule_wizard.with_rule(before, rule, [])
+    wrong = [test for test in found["tests"] if test["wrong"] and test["rules"] == [name] and test["file"] == file]
+    if wrong or (
+        test and not found["revision"]
+    ):  # other rules refuse the message that was made up, or a replaced rule meant others
+        text = (
+            rule_wizard.without_tests(text, (test["line"] for test in wrong))
+            if wrong
+            else rule_wizard.with_rule(before, rule, [], instead)
+        )
         found = await sandbox.describe(base, {**drafted, file: text})
-    if any(one["rule"] == name and one["over"] for one in found["rules"]):
-        raise rule_wizard.IncompleteForm("days_over")
-    in_words = next((one for one in found["rules"] if one["rule"] == name), None)
-    problems = new_problems(described, found)
+    in_words = next((rule for rule in found["rules"] if rule["rule"] == name), None)
+    if in_words and in_words["over"]:
+        raise rule_wizard.IncompleteForm("days_over", f"registries/{'campaigns' if one.campaign else 'holidays'}.csv")
+    problems = new_problems(await sandbox.describe(base) if drafted else described, found)
     return {
-        "base": base, "file": file, "text": text, "rule": name, "yaml": "\n".join([*rule, *(["", *test] if test else [])]),
-        "words": in_words, "tested": bool(test), "problems": problems, "seen": crc32(repr(problems).encode()),
+        "base": base, "file": file, "text": text, "rule": name, "yaml": "\n".join(rule), "stands": stands, "instead": instead,
+        "words": in_words, "tested": any(name in test["rules"] for test in found["tests"]), "problems": problems,
+        "seen": crc32(repr(problems).encode()),
         "shorter": _shorter(request, one, now),
     }  # fmt: skip
 
@@ -284,10 +295,12 @@ def _shorter(request: PageRequest, one: rule_wizard.WizardForm, now: str) -> str
 
 async def _form(request: PageRequest, kind: str, status: int = 200, **more: Any) -> Response:
     draft, now = await draft_of(request), await request.ask("rules")
-    described = await request.asking.sandbox.describe(draft.base)
+    described = await request.asking.sandbox.describe(draft.base, draft.files)
+    if not described["revision"]:
+        described = await request.asking.sandbox.describe(draft.base)
     provinces, ticked = rule_wizard.in_order(described["provinces"]), request.form_data.getlist("province")
     return request.render(
-        "drafts_new.html", status, told=described, provinces=provinces, ticked=ticked, kind=kind, kinds=rule_wizard.KINDS,
+        "drafts_new.html", status, base=draft.base, told=described, provinces=provinces, ticked=ticked, kind=kind, kinds=rule_wizard.KINDS,
         days=rule_wizard.DAYS, drafted=draft.files, now=now, **more,
     )  # fmt: skip
 

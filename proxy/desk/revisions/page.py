@@ -6,7 +6,9 @@ sets; an earlier set put back, a rule switched. Never: another change of a rule 
 
 from __future__ import annotations
 
+import contextlib
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,12 +17,12 @@ from starlette.responses import Response
 
 from proxy.console.forms import add_buttons
 from proxy.console.page import Page, PageRequest
-from proxy.desk.revisions.comparison import MADE, compared, earlier, last_sets, past
+from proxy.console.render import rule_state
+from proxy.desk.revisions.comparison import compared, earlier, last_sets, made_by, past
 from proxy.desk.revisions.drafting import draft_of
 from proxy.desk.revisions.operations import Rules
 from proxy.model.roles import Permission
 from proxy.operations.client import CannotAsk
-from proxy.policy.loading.draft import MODES
 from proxy.state.lists.desk_records import EVENTS_MAX
 
 page = Page("rules", "/rules", wants=Permission.SEE, place=30)
@@ -28,6 +30,8 @@ page = Page("rules", "/rules", wants=Permission.SEE, place=30)
 EVENTS = 100
 GONE_SETS = 4
 """Sets read for titles of rules that are gone: a large one takes seconds."""
+COMPARED, ROWS = 12, 3
+"""Events of which rows of tables are shown, and rows of a table: of more the difference says all."""
 SHARES = ("1%", "5%", "10%", "25%", "50%")
 """Of the recipients for whom a rule in shadow decides: offered, not all there are."""
 
@@ -42,18 +46,18 @@ async def show(request: PageRequest) -> Response:
         words = _folded(f"{one['rule']} {one['say']} {one['basis']} {one['when']}")
         if (
             all(word in words for word in _folded(text).split())
-            and mode in ("", _mode(one, at))
+            and mode in ("", rule_state(one, at))
             and file in ("", one["file"])
             and reason in ("", one["reason"])
         ):
             files.setdefault(one["file"], []).append(one)
     events = (await request.ask("rules.history", last=EVENTS_MAX))["events"]
-    modes = {name: sum(_mode(one, at) == name for one in described["rules"]) for name in MODES}
+    modes = Counter(rule_state(one, at) for one in described["rules"])
     failed = sum(bool(one["wrong"]) for one in described["tests"])
     return request.render(
         now=now, told=described, files=files, hits=counted["hits"], shadow=counted["shadow"], since=counted["since"], modes=modes,
         failed=failed, asked=text, mode=mode, file=file, reason=reason, tested=tested(described), at=at,
-        made=next((one for one in events if one["event"] in MADE and one["revision"] == now["revision"]), None),
+        made=made_by(events, now["revision"]),
         all_files=sorted({one["file"] for one in described["rules"]}), reasons=sorted({one["reason"] for one in described["rules"]} - {""}),
         drafted=(await draft_of(request)).files if request.may(Permission.ENTER) else {},
     )  # fmt: skip
@@ -83,10 +87,27 @@ async def history(request: PageRequest) -> Response:
     now = await request.ask("rules")
     events = (await request.ask("rules.history", last=EVENTS_MAX))["events"]
     shown = compared(events)[:EVENTS]
+    for one in shown:
+        if any(change["rule"] for change in one["changes"]):
+            one["changes"] = [change for change in one["changes"] if change["rule"] or not change["name"].endswith(".yaml")]
+    await _add_rows(request, shown)
     return request.render(
         "rules_history.html", says=await _says(request, now["revision"], shown), now=now, events=shown,
         earlier=earlier(events, now["revision"]),
     )  # fmt: skip
+
+
+async def _add_rows(request: PageRequest, events: list[dict[str, Any]]) -> None:
+    """To changes of small tables: the rows that came and went, where both sets are kept."""
+    with_tables = [one for one in events if one["before"] and any(change["lines"] for change in one["changes"])]
+    for one in with_tables[:COMPARED]:
+        with contextlib.suppress(CannotAsk):
+            rows = {
+                file["file"]: file["table"] for file in await request.asking.sandbox.differs(one["before"], one["revision"])
+            }
+            for change in one["changes"]:
+                found = rows.get(change["name"], [])
+                change["table"] = found if len(found) <= ROWS else []
 
 
 async def _says(request: PageRequest, revision: str, events: list[dict[str, Any]]) -> dict[str, str]:
@@ -105,9 +126,8 @@ async def _says(request: PageRequest, revision: str, events: list[dict[str, Any]
 async def diff(request: PageRequest) -> Response:
     before, after = request.query.get("from", ""), request.query.get("to", "")
     events = (await request.ask("rules.history", last=EVENTS_MAX))["events"]
-    made = {one["revision"]: one for one in reversed(events) if one["event"] in MADE}
     files = await request.asking.sandbox.differs(before, after)
-    return request.render("rules_diff.html", sets=[(name, made.get(name)) for name in (before, after)], files=files)
+    return request.render("rules_diff.html", sets=[(name, made_by(events, name)) for name in (before, after)], files=files)
 
 
 @page.post("rollback", wants=Permission.ENTER)
@@ -132,11 +152,6 @@ async def seen(request: PageRequest) -> tuple[dict[str, Any], dict[str, Any], di
     described = await request.asking.sandbox.describe(now["revision"])
     counted = {word: {row["rule"]: row[word] for row in rows if row[word]} for word in ("hits", "shadow")}
     return now, described, {**counted, "since": ending["since"]}
-
-
-def _mode(one: Mapping[str, Any], at: float) -> str:
-    """Its mode; a rule on trial only records."""
-    return "shadow" if one["mode"] == "enforce" and one["trial_until"] > at else str(one["mode"])
 
 
 def _folded(text: str) -> str:

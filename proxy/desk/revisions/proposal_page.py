@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from proxy.console.forms import add_buttons
 from proxy.console.page import Page, PageRequest
-from proxy.desk.revisions.comparison import beneath, changed, new_problems
+from proxy.desk.revisions.comparison import beneath, changed, left_out_advertisers, new_problems
 from proxy.desk.revisions.operations import Rules
 from proxy.model.roles import Permission
 
@@ -25,13 +25,13 @@ async def _show(request: PageRequest, problem: str = "") -> Response:
     sandbox = request.asking.sandbox
     events = (await request.ask("rules.history", last=50))["events"]
     before, after = await sandbox.describe(now["revision"]), await sandbox.describe(waits["revision"])
+    failing, files = new_problems(before, after), await sandbox.differs(now["revision"], waits["revision"])
     return request.render(
-        status=status, problem=problem, now=now, waits=waits,
+        status=status, problem=problem, now=now, waits=waits, left_out=left_out_advertisers(files, failing),
         why=next((one["why"] for one in events if (one["event"], one["revision"]) == ("proposed", waits["revision"])), ""),
         rules=changed(before["rules"], after["rules"]), before={one["rule"]: one for one in before["rules"]},
-        failing=new_problems(before, after), wrong=sum(bool(one["wrong"]) for one in after["tests"]), tests=after["tests"],
-        at=request.app.wall(), beneath=beneath(events),
-        files=await sandbox.differs(now["revision"], waits["revision"]),
+        failing=failing, wrong=sum(bool(one["wrong"]) for one in after["tests"]), tests=after["tests"],
+        at=request.app.wall(), beneath=beneath(events), files=files,
     )  # fmt: skip
 
 

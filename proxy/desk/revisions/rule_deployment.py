@@ -402,6 +402,8 @@ class RuleDeployment:
         self, folder: Path, before: RuleSet | None = None, rest: Rest = no_yield, instead: Mapping[str, bytes] = NO_FILES
     ) -> Loaded:
         found = load_all(folder, category_tag=self._category_tag, before=before, rest=rest, instead=instead)
+        for doubt in found.doubts:
+            log.warning("list read without some of its columns", problem=str(doubt))
         if before is not None and found.rules.revision != before.revision:
             found.rules.learn_from(before, rest)
         return found

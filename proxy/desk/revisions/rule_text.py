@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from proxy.desk.revisions.comparison import IDLE
 from proxy.i18n.phrases import both
 from proxy.policy import rule_dates
 from proxy.policy.condition import All, Test, Tree
@@ -23,6 +24,8 @@ from proxy.policy.recipient_share import percent
 from proxy.state.revision_store import RULES_FILE
 
 QUOTED = re.compile("'([^']+)'")
+PLACE = re.compile(r" \([^()]+:\d+\)")
+"""Where the other rule stands, of which a problem is."""
 YAML = (".yaml", ".yml")
 
 
@@ -33,8 +36,12 @@ def both_languages(words: str) -> list[str]:
 
 
 def titled(problems: Iterable[Problem], says: Mapping[str, str]) -> list[Problem]:
-    """With rules' titles, ``says`` by their ids, instead of the ids."""
-    return [one._replace(text=QUOTED.sub(lambda found: f"'{says.get(found[1], found[1])}'", one.text)) for one in problems]
+    """With rules' titles, ``says`` by their ids, instead of the ids and of the places of other rules."""
+
+    def text(of: str) -> str:
+        return QUOTED.sub(lambda found: f"'{says.get(found[1], found[1])}'", PLACE.sub("", of) if IDLE.match(of) else of)
+
+    return [one._replace(text=text(one.text)) for one in problems]
 
 
 def rule_in_words(rule: Rule) -> dict[str, Any]:
@@ -82,10 +89,10 @@ def rules_as_written(files: Mapping[str, bytes], folder: str) -> Iterator[tuple[
         lines = data.decode("utf-8", "replace").splitlines()
         for one in rules.value:
             if isinstance(one.value, dict) and "id" in one.value:
-                yield str(one.value["id"].value), "\n".join(_block(lines, one.line))
+                yield str(one.value["id"].value), "\n".join(block(lines, one.line))
 
 
-def _block(lines: list[str], first: int) -> list[str]:
+def block(lines: list[str], first: int) -> list[str]:
     """From a list's item on, as long as lines are further in than its dash."""
     found = [lines[first - 1]]
     wide = len(found[0]) - len(found[0].lstrip())

@@ -2,18 +2,24 @@
 
 The rules are a ban, a cap and quiet hours. Pure.
 
-In: the form, a file as it is. Out: the file with the rule and its test in it. Never: another rule touched, a line of the file lost.
+In: the form, a file as it is. Out: the file with the rule and its test in it. Never: another rule touched but the one that it replaces, with
+the tests of that one alone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
+import yaml
+
+from proxy.desk.revisions.rule_text import block
 from proxy.i18n.phrases import WORDS
 from proxy.model.message import SUBCATEGORIES
 
@@ -54,7 +60,7 @@ ORDER = (
 
 
 class IncompleteForm(ValueError):
-    """The form does not say enough: ``args[0]`` is the name of the words for it."""
+    """The form does not say enough: ``args[0]`` is the name of the words for it, ``args[1]`` the table in which it can be mended, if any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,11 +280,61 @@ def test_of(one: WizardForm, name: str, now: str) -> list[str]:
     return [f"- note: {_text(f'{name}: 该拒的被拒')}", "  messages:", *steps]
 
 
-def with_rule(text: str, rule: Sequence[str], test: Sequence[str]) -> str:
-    """The file with them at the ends of its lists."""
+def with_rule(text: str, rule: Sequence[str], test: Sequence[str], instead: Mapping[str, Any] | None = None) -> str:
+    """The file with them at the ends of its lists; the rule in the place of another, ``instead``, which has the same id."""
     lines = text.rstrip("\n").split("\n") if text.strip() else []
-    lines = _added(lines, "rules", rule)
+    if instead is None:
+        lines = _added(lines, "rules", rule)
+    else:
+        first = instead["line"] - 1
+        inset = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
+        lines[first : first + len(block(lines, instead["line"]))] = [inset + line for line in rule]
+        then = next(line.split()[-1] for line in rule if line.startswith("  then: "))
+        wanted = re.compile(rf"\b(?:{'|'.join(THENS)}): (?={re.escape(instead['rule'])}\s*[,}}])")
+        lines = [wanted.sub(f"{then}: ", line) for line in lines]
     return "\n".join(_added(lines, "tests", test) if test else lines) + "\n"
+
+
+def without_tests(text: str, tests: Iterable[int]) -> str:
+    """The file without the tests that begin in these lines."""
+    lines = text.split("\n")
+    for first in sorted(tests, reverse=True):
+        del lines[first - 1 : first - 1 + len(block(lines, first))]
+    return "\n".join(line for place, line in enumerate(lines) if line != "tests:" or any(lines[place + 1 :]))
+
+
+def alike(one: WizardForm, rules: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The first of ``rules``, as ``describe`` has them, that asks for the same: a cap with the same window and key, quiet hours with some of
+    the same hours. None if the new one is for a while or on trial: the other would be missed before and afterwards."""
+    if one.since or one.until or one.campaign or one.trial:
+        return None
+    wanted = _asks("\n".join(rule_of(one, "new")))
+    return next((rule for rule in rules if wanted and (found := _asks(rule["text"])) and _same(wanted, found)), None)
+
+
+def _asks(text: str) -> dict[str, Any]:
+    """What a rule asks for, with sets of values; empty where a form could not have written it."""
+    with contextlib.suppress(yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
+        (rule,) = yaml.safe_load(text)
+        if set(rule) <= {"id", "say", "basis", "when", "limit", "then", "reason", "defer_until"}:
+            limit = rule.get("limit", {})
+            asked = {**rule["when"], "per": limit.get("per", ""), "key": limit.get("key", [])}
+            return {word: frozenset(value if isinstance(value, list) else [value]) for word, value in asked.items()}
+    return {}
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    hours = [_minutes(" ".join(map(str, asked.get("time", ())))) for asked in (one, other)]
+    others = [{word: value for word, value in asked.items() if word != "time"} for asked in (one, other)]
+    return others[0] == others[1] and (hours[0] == hours[1] or bool(hours[0] & hours[1]))
+
+
+def _minutes(span: str) -> set[int]:
+    """Of the day, in ``21:00-08:00``; none in another text."""
+    if not re.fullmatch(r"\d\d?:\d\d-\d\d?:\d\d", span):
+        return set()
+    first, last = (int(hour) * 60 + int(minute) for hour, minute in (clock.split(":") for clock in span.split("-")))
+    return {minute % 1440 for minute in range(first, last if last > first else last + 1440)}
 
 
 def _added(lines: list[str], key: str, item: Sequence[str]) -> list[str]:

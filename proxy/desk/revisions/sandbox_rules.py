@@ -21,7 +21,7 @@ from typing import Any
 from proxy.config import Settings, SettingsError
 from proxy.config import load as load_settings
 from proxy.desk.revisions import table_rows
-from proxy.desk.revisions.comparison import over
+from proxy.desk.revisions.comparison import IDLE, OVER, named
 from proxy.desk.revisions.draft_store import Draft, DraftedFile, DraftStore
 from proxy.desk.revisions.rule_switch import switched
 from proxy.desk.revisions.rule_text import (
@@ -79,13 +79,17 @@ class SandboxRules:
         except RulesError as error:
             return {"revision": "", "problems": [list(one) for one in error.problems], "warnings": [], "rules": [], "tests": []}
         report = check_loaded(loaded, folder, self.settings.providers, time.time())
-        texts, idle = dict(rules_as_written(loaded.files, folder.name)), over(report.warnings)
+        texts = dict(rules_as_written(loaded.files, folder.name))
+        over, idle = named(OVER, report.warnings), named(IDLE, report.problems)
         says = {one.id: one.say for one in loaded.rules.rules if one.say}
         problems = titled(report.problems, says)
         return {
             "revision": loaded.rules.revision, "problems": [list(one) for one in problems],
             "warnings": [list(one) for one in titled(report.warnings, says)],
-            "rules": [{**rule_in_words(one), "text": texts.get(one.id, ""), "over": one.id in idle} for one in loaded.rules.rules],
+            "rules": [
+                {**rule_in_words(one), "text": texts.get(one.id, ""), "over": one.id in over, "idle": one.id in idle}
+                for one in loaded.rules.rules
+            ],
             "tests": list(tests_of(loaded, problems)),
             "files": {name: data.decode("utf-8", "replace") for name, data in yaml_files(loaded.files)},
             "provinces": sorted({name for name, _ in loaded.rules.regions.places if name}),

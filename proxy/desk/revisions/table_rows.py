@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
+from proxy.operations.files.row_files import not_headings
 from proxy.policy.registries.rows import heading
 from proxy.policy.registries.table_words import gate_words, headings_of, plain
 from proxy.policy.registries.typed_rows import COLUMNS
@@ -59,7 +60,7 @@ class UnknownColumns(ValueError):
 
 def canonical(file: str, text: str, ignore: Collection[str] | None = None) -> str:
     """A registry whose headings are in Chinese or in another order, with the table's own; any other text is unchanged. ``ignore``: headings to
-    be dropped; without it an unknown one leaves the text as it is. UnknownColumns."""
+    be dropped; without it an unknown one leaves the text as it is. UnknownColumns, ValueError: it has no column to be dropped."""
     folder, _, name = file.partition("/")
     if folder != "registries":
         return text
@@ -76,6 +77,8 @@ def canonical(file: str, text: str, ignore: Collection[str] | None = None) -> st
             elif order is columns:
                 order = heading(cells, columns, words) or ()
                 dropped = {plain(one) for one in ignore or ()}
+                if absent := not_headings(ignore or (), cells):
+                    raise ValueError("; ".join(absent))
                 unknown = [one for one in order if one and one not in columns and plain(one) not in dropped]
                 if unknown and ignore is not None:
                     raise UnknownColumns(unknown)

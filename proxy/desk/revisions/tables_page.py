@@ -80,7 +80,14 @@ async def show(request: PageRequest) -> Response:
 @page.get("one")
 async def one(request: PageRequest) -> Response:
     draft, file = await _draft(request), request.query.get("file", "")
-    return await _table(request, draft, file, await _before(request, draft.base, file), search=request.query.get("q", ""))
+    return await _table(
+        request,
+        draft,
+        file,
+        await _before(request, draft.base, file),
+        search=request.query.get("q", ""),
+        opened=bool(request.query.get("new")),
+    )
 
 
 @page.get("file")
@@ -253,7 +260,7 @@ async def _brought(request: PageRequest, file: str) -> str:
     """The text of an uploaded CSV or XLSX; of a registry with its own headings, whatever theirs were."""
     upload = request.upload("csv")
     data = await upload.read() if upload is not None else b""
-    dropped = re.split("[、,，;；]+", request.form("ignore"))
+    dropped = list(filter(None, re.split("[、,，;；]+", request.form("ignore"))))
     try:
         return table_rows.canonical(file, await asyncio.to_thread(_text_of, data), dropped)
     except table_rows.UnknownColumns as error:
@@ -293,7 +300,7 @@ def _seen(file: str, text: str, search: str) -> dict[str, Any]:
 
 async def _table(
     request: PageRequest, draft: Draft, file: str, before: str, problem: str = "", search: str = "",
-    status: int = 200, listed: dict[str, Any] | None = None,
+    status: int = 200, listed: dict[str, Any] | None = None, opened: bool = False,
 ) -> Response:  # fmt: skip
     """``listed``: what a template list has brought into the draft."""
     text = draft.files.get(file, before)
@@ -301,7 +308,7 @@ async def _table(
     now = await request.ask("rules")
     return request.render(
         "tables_one.html", status, now=now, draft=draft, base=draft.base, file=file, text=text, problem=problem, why=request.form("why"),
-        row=None, listed=listed, opened=False, wrong="",
+        row=None, listed=listed, opened=opened and request.may(Permission.ENTER), wrong="",
         **_form(file), **_seen(file, text, search),
         files=[
             {

@@ -162,7 +162,8 @@ def write_found(out: Path, pages: Iterable[SearchResult], keys: ArchiveKeys, que
                 yield [csv_cell(one) for one in cells]
 
     try:
-        write_table(out, heads.get(language) or tuple(f"{chinese} {name}" for name, chinese in HEADS.items()), rows())
+        both = tuple(f"{chinese} {name}" for name, chinese in HEADS.items())
+        write_table(out, heads.get(language) or both, rows(), {"zh": "短信", "en": "messages"}.get(language, "短信 messages"))
     except OSError as error:
         terminal.fail(f"{out}: {error.strerror or error}")
     return count
@@ -336,7 +337,7 @@ def _fate(fate: HistoryEvent, word: Callable[[str], str] = str) -> str:
     said = state if word is not str and state.startswith(what) else f"{what} {state}"
     if fate.status:
         said += f" 0x{fate.status:02X}"
-    return f"{said}  id {fate.message_id}" if fate.message_id else said
+    return f"{said}  {'id' if word is str else '编号'} {fate.message_id}" if fate.message_id else said
 
 
 def coverage_lines(found: SearchResult, proved: list[str] | None) -> Iterator[str]:

@@ -17,17 +17,20 @@ from starlette.responses import Response
 from proxy.console import forms
 from proxy.console.gate_client import Ran
 from proxy.console.page import Page, PageRequest
+from proxy.desk.revisions.comparison import made_by
 from proxy.i18n.refusal_hints import hint, public_reason
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.roles import Permission
 from proxy.operations.client import Conversation
 from proxy.policy import time_windows
+from proxy.state.lists.desk_records import EVENTS_MAX
 
 page = Page("find", "/find", wants=Permission.LOOK, place=20)
 
 FIELDS = ("to", "at", "within", "from", "text", "signature", "provider", "verdict", "reason", "category", "province", "day")
 WITHIN = ("10m", "1h", "6h", "1d", "30d")
-LIMIT = 50
+LIMIT, AT_ONCE = 50, 20
+"""Messages of a page; of these on a small screen until the rest is unfolded."""
 FACETS = ("provider", "reason", "category", "province", "day")
 OBJECTS = ("refuses", "would refuse", "defers", "would defer", "exempts")
 """What a rule says that had a part in it."""
@@ -51,7 +54,7 @@ async def found(request: PageRequest) -> Response:
         except NotARecipient:
             return request.part("problem", "problem.html", 400, why=request.t("bad_number"))
     ran = await request.run("find", *_options(given), f"--limit={LIMIT}", f"--skip={request.skip}", "--facets", "--json")
-    return request.part("found", limit=LIMIT, skip=request.skip, asked=given, names=FACETS, **ran.json)
+    return request.part("found", limit=LIMIT, at_once=AT_ONCE, skip=request.skip, asked=given, names=FACETS, **ran.json)
 
 
 @page.post("export", wants=Permission.TAKE_OUT, again=show)
@@ -93,9 +96,10 @@ async def whole(request: PageRequest) -> Response:
 async def _told(request: PageRequest, *more: str) -> Response:
     ran = await _explained(request, *more)
     message = ran.json
+    events = (await request.ask("rules.history", last=EVENTS_MAX))["events"]
     parts = (message["then"] or {}).get("rules", [])
     return request.part(
-        "told", "find_message.html", name=request.path("name"), one=message, whole=bool(more),
+        "told", "find_message.html", name=request.path("name"), one=message, whole=bool(more), made=made_by(events, message["revision"]),
         had_a_part=[part for part in parts if part["says"] in OBJECTS],
         others=[part for part in parts if part["says"] not in (*OBJECTS, "off")], off=sum(part["says"] == "off" for part in parts),
         titles={part["rule"]: part["say"] for part in parts}, scopes=_scopes(message), untils=UNTIL,

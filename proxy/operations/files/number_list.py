@@ -22,11 +22,19 @@ from typing import Any, NamedTuple, TypeVar
 
 from pyroaring import BitMap
 
-from proxy.config.yaml_file import unknown as unknown_word
 from proxy.model.number import FIRST, LAST, NotARecipient, recipient_of
 from proxy.model.redact import csv_cell as cell
 from proxy.model.redact import printable, read_csv_cell
-from proxy.operations.files.row_files import BAD_SHOWN, TITLES_MAX, FileFaults, encoding_of, is_note, is_regular, separator_of
+from proxy.operations.files.row_files import (
+    BAD_SHOWN,
+    TITLES_MAX,
+    FileFaults,
+    encoding_of,
+    is_note,
+    is_regular,
+    not_headings,
+    separator_of,
+)
 from proxy.policy import time_windows
 from proxy.policy.registries.table_words import (
     CATEGORIES,
@@ -44,7 +52,8 @@ from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 
 BATCH = 500_000
 """Rows after which numbers go into their bitmaps, and progress is reported."""
-COLUMNS = tuple(LISTS)
+COLUMNS = ("number", "scope", "value", "source", "since", "until")
+"""Of an export. A list counts from its import on: ``since`` is not taken in, and of any other file it is a column that is not known."""
 _HALF = 1 << 32
 K = TypeVar("K", bound=Hashable)
 Columns = Mapping[str, Sequence[str]]
@@ -224,13 +233,12 @@ class _Table(NamedTuple):
 
     def heads(self, people: NumberFile, line: int, row: Sequence[str]) -> Mapping[str, int]:
         """Column → place; the number is in the first column where none is called so."""
-        dropped = set(map(plain, self.ignore or ()))
+        own = ["since"] if list(map(plain, row)) == list(COLUMNS) else []
+        dropped = {*own, *map(plain, self.ignore or ())}
         found, unknown = places(["" if plain(cell) in dropped else cell for cell in row], self.columns)
-        headings = [cell.strip() for cell in row if cell.strip()]
         number = places(row, self.columns)[0].get("number", 0)
-        for one in self.ignore or ():
-            if plain(one) not in map(plain, headings):
-                people.note(line, f"--ignore: {unknown_word('column', one, headings)}")
+        for fault in not_headings(self.ignore or (), row):
+            people.note(line, f"--ignore: {fault}")
         if plain(row[number]) in dropped:
             people.note(line, f"--ignore: '{row[number].strip():.40}' is the column of the numbers, which every row needs")
         elif "number" not in found:

@@ -17,8 +17,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from proxy.config.yaml_file import unknown
 from proxy.model.redact import printable, read_csv_cell
 from proxy.operations.files.xlsx import COLUMNS_MAX, ROWS_MAX, NotASheet, rows_in_child
+from proxy.policy.registries.table_words import plain
 
 BLOCK_BYTES = 1 << 20
 
@@ -107,6 +109,13 @@ def is_note(cells: Sequence[str]) -> bool:
     return _TOTAL.match(written[0]) is not None or (len(written) == 1 and _NOTE.match(written[0]) is not None)
 
 
+def not_headings(ignore: Iterable[str], cells: Sequence[str]) -> list[str]:
+    """What is wrong with columns that are to be dropped: the file has none of that name."""
+    headings = [cell.strip() for cell in cells if cell.strip()]
+    known = set(map(plain, headings))
+    return [unknown("column", one, headings) for one in ignore if plain(one) not in known]
+
+
 Row = tuple[int, list[str]]
 _OLD = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
@@ -160,13 +169,13 @@ def _sheet(path: Path) -> Iterator[Row]:
         raise NotATable(f"{path.name}{separator}{fault}") from None
 
 
-def write_sheet(out: BinaryIO, heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """An XLSX of one sheet; every text stays a text, whatever it begins with. OSError."""
+def write_sheet(out: BinaryIO, heads: Iterable[str], rows: Iterable[Iterable[object]], title: str = "") -> None:
+    """An XLSX of one sheet, named ``title``; every text stays a text, whatever it begins with. OSError."""
     import openpyxl
     from openpyxl.cell import WriteOnlyCell
 
     book = openpyxl.Workbook(write_only=True)
-    sheet = book.create_sheet("gate106")
+    sheet = book.create_sheet(title or None)
 
     def cell(value: object) -> Any:
         made = WriteOnlyCell(sheet, value=printable(str(value)))
@@ -179,8 +188,9 @@ def write_sheet(out: BinaryIO, heads: Iterable[str], rows: Iterable[Iterable[obj
     book.save(out)
 
 
-def write_table(file: Path, heads: tuple[str, ...], rows: Iterable[Iterable[object]]) -> None:
-    """CSV with a mark, so that spreadsheets read the Chinese in it; or XLSX. A new file that only its owner may read. OSError."""
+def write_table(file: Path, heads: tuple[str, ...], rows: Iterable[Iterable[object]], title: str = "") -> None:
+    """CSV with a mark, so that spreadsheets read the Chinese in it; or XLSX of a sheet of that title. A new file that only its owner may read.
+    OSError."""
     from proxy.runtime import hardening
 
     if file.suffix.lower() not in (".csv", ".xlsx"):
@@ -189,7 +199,7 @@ def write_table(file: Path, heads: tuple[str, ...], rows: Iterable[Iterable[obje
     hardening.restrict_umask()  # a spreadsheet's parts lie in files for a moment, too
     with hardening.create_private_file(file) as out:
         if file.suffix.lower() == ".xlsx":
-            write_sheet(out, heads, rows)
+            write_sheet(out, heads, rows, title)
             return
         with io.TextIOWrapper(out, "utf-8-sig", newline="") as text:
             written = csv.writer(text)

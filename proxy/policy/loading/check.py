@@ -84,7 +84,8 @@ def check_loaded(
     """The same of a folder that is read already, a draft of it perhaps."""
     rules, name = loaded.rules, folder.resolve().name
     problems = crosscheck(rules, name, providers) + lint(rules)
-    warnings = sorted(find_warnings(rules, loaded.tests, now, loaded.lists, name) + both_ways(rules.registry, name))
+    found = find_warnings(rules, loaded.tests, now, loaded.lists, name)
+    warnings = sorted([*found, *both_ways(rules.registry, name), *loaded.doubts])
     warnings += unowned_ports(rules.registry, name, providers) if providers is not None else []
     report = CheckReport(problems, rules.regions.unknown_share(now), len(rules.rules), len(loaded.tests), warnings)
     whole = rules.for_everyone()

@@ -17,7 +17,7 @@ from typing import cast
 
 from pyroaring import BitMap64
 
-from proxy.config.yaml_file import YamlError, decoded, unknown
+from proxy.config.yaml_file import YamlError, decoded
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.redact import printable
 from proxy.policy.loading.problem import Problem, RuleFault, RulesError
@@ -114,6 +114,8 @@ class RulesFolder:
         self._instead = instead
         self.root = path.resolve()
         self.problems: list[Problem] = []
+        self.doubts: list[Problem] = []
+        """What is read, and may be meant otherwise."""
         self.files: dict[str, bytes] = {}
         """What was read, by its name inside the folder."""
 
@@ -204,7 +206,7 @@ class RulesFolder:
 
     def people(self, node: Node, what: str) -> Container[int]:
         """Numbers of a CSV file, in any spelling, ``1380021*`` for all that begin so (号段): of the column that its heading calls so, else of
-        the first. A column besides these and the note is a fault: nothing says that it may be dropped."""
+        the first. Columns besides these and the note are not read, with a warning: earlier versions read such lists so."""
         relative, data = self.named(node, what)
         numbers: list[int] = []
         begins: list[str] = []
@@ -228,9 +230,10 @@ class RulesFolder:
                 found, strange = places(cells, LIST_COLUMNS)
                 at = found.get("number", 0)
                 heading = cells[at].strip()
-                for one in strange:
-                    if one != heading:
-                        reject(line, f"{unknown('column', one, LIST_COLUMNS)}; expected {','.join(LIST_COLUMNS)}")
+                if unread := [one for one in strange if one != heading]:
+                    self.doubts.append(
+                        Problem(self.label(relative), line, f"columns that are not read: {', '.join(unread):.200}")
+                    )
             else:
                 try:
                     numbers.append(recipient_of(cell))

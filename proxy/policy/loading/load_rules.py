@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +49,8 @@ class Loaded:
     """All that was read, by its name inside the folder: enough to load the same revision again."""
     contents: Contents
     """What to compare it with another set by."""
+    doubts: Sequence[Problem] = ()
+    """What its lists hold that is not read."""
 
 
 def load(folder: Path, *, regions: Regions | None = None, category_tag: int | None = None) -> RuleSet:
@@ -132,7 +134,7 @@ class _Loading:
             while read_:
                 read_.pop()
                 self.rest()
-        return Loaded(ruleset, self.tests, self.list_lines, folder.files, contents)
+        return Loaded(ruleset, self.tests, self.list_lines, folder.files, contents, folder.doubts)
 
     # --- files
 

@@ -211,7 +211,6 @@ LISTS: Mapping[str, tuple[str, ...]] = {
         "来源", "名单来源", "登记来源", "来源渠道", "退订来源", "拒收来源", "数据来源", "号码来源", "登记渠道", "退订渠道",
         "渠道", "登记方式", "来源类型",
     ),
-    "since": ("起", "从", "登记时间", "生效日期", "生效时间", "开始日期"),
     "until": _ENDS,
 }  # fmt: skip
 """Columns of lists of people who get no marketing."""

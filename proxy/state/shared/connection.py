@@ -4,7 +4,9 @@ In: commands as words. Out: a future for each answer. Never: a retry, a cancelle
 and with it every pending call, because answers can no longer be matched to calls.
 
     StoreDown  ─┬─ overdue, refused, closed: a pending call may have been carried out or not
-                └─ Moved      another server has these keys: nothing was done
+                └─ Moved      this server does not have the keys, or not now: nothing was done
+                   ├─ Redirected   and names the server that has the key
+                   └─ SplitKeys    some of a call's keys are on one server, some on another, while their slot moves
     StoreRefused              the server understood and refused: a fault of ours, or of its settings
 
 A process that was itself suspended (stopped, or without CPU time) finds its deadline past while the answer waits in the socket.
@@ -14,6 +16,7 @@ So a timer that fires late reads the socket once more before the connection is c
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -27,6 +30,7 @@ PENDING_MAX = 10_000
 """Pending calls on one connection: more than a gate has recipients in judgment at once, so only a fault reaches it."""
 _MOVED = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "UNKILLABLE", "BUSY")
 """First words of errors that mean: not on this server, or not now."""
+_REDIRECTION = re.compile(r"(ASK|MOVED) (\d+) (.*):(\d+)")
 
 Word = bytes | str | int
 
@@ -40,6 +44,19 @@ class StoreDown(OSError):
 
 class Moved(StoreDown):
     """This server does not have the keys, or not yet: nothing was done."""
+
+
+class Redirected(Moved):
+    """Redis Cluster Specification, *Redirection and resharding*: another server has the key."""
+
+    def __init__(self, text: str, slot: int, address: ServerAddress, *, asking: bool) -> None:
+        super().__init__(0, text)
+        self.slot, self.address, self.asking = slot, address, asking
+        """``asking``: its slot is moving there (ASK); else it has moved there (MOVED)."""
+
+
+class SplitKeys(Moved):
+    """TRYAGAIN: the keys of a call are on two servers while their slot moves."""
 
 
 class StoreRefused(Exception):
@@ -76,6 +93,8 @@ class Connection(asyncio.Protocol):
         self.up = True
         self.why = ""
         """Why it ended."""
+        self.prepared = False
+        """Whether it was checked and has the gate's functions (servers.py)."""
         self.crosses_slots = False
         """Whether a function may use keys of several slots in one call (lua_library.py)."""
         self._deadline_s, self._lost = deadline_s, lost
@@ -150,8 +169,7 @@ class Connection(asyncio.Protocol):
             while (reply := reader.gets()) is not False:
                 answer, _, replies = self._pending[0]
                 if isinstance(reply, hiredis.ReplyError):
-                    text = str(reply)
-                    reply = Moved(0, f"{self.address}: {text}") if text.startswith(_MOVED) else StoreRefused(text)
+                    reply = self._failure(str(reply))
                 if replies:
                     rows, failures = self._replies
                     if isinstance(reply, Exception):
@@ -169,6 +187,14 @@ class Connection(asyncio.Protocol):
                     answer.set_result(reply)
         except (hiredis.ProtocolError, IndexError) as error:
             self.end(f"{self.address} does not speak RESP: {error}")
+
+    def _failure(self, text: str) -> StoreDown | StoreRefused:
+        if found := _REDIRECTION.fullmatch(text):
+            address = ServerAddress(found[3] or self.address.host, int(found[4]))
+            return Redirected(f"{self.address}: {text}", int(found[2]), address, asking=found[1] == "ASK")
+        if text.startswith(_MOVED):
+            return (SplitKeys if text.startswith("TRYAGAIN") else Moved)(0, f"{self.address}: {text}")
+        return StoreRefused(text)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.end(f"{self.address} closed the connection" + (f": {exc}" if exc else ""))

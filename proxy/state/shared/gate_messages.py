@@ -50,7 +50,7 @@ class GateMessages:
         try:
             return await self._servers.call(0, *words)
         except StoreDown as error:
-            self._servers.doubt(0, str(error))
+            self._servers.failed(0, error)
             raise
 
     # -- letters to one gate, and who is where (cluster/forwarding.py)
@@ -64,7 +64,7 @@ class GateMessages:
         """Sends letters to a node. Raises StoreDown: then it is unknown which of them were stored."""
         for answer in await gather_results([self._servers.call(0, *self._log.letter_command(node, one)) for one in letters]):
             if isinstance(answer, Exception):
-                self._servers.doubt(0, str(answer))
+                self._servers.failed(0, answer)
                 raise answer
 
     async def collect(self, after: Place) -> list[Letter]:

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 from proxy.state.counters.limit_portions import PortionState
-from proxy.state.shared.connection import StoreDown, StoreRefused
+from proxy.state.shared.connection import Connection, Redirected, SplitKeys, StoreDown, StoreRefused
 from proxy.state.shared.lease_functions import parse_place, parse_portion, parse_share
 from proxy.state.shared.lease_rules import LeasedBinds, RateGrant, RateRequest
 from proxy.state.shared.lua_library import ACROSS, PLACES, PORTIONS, SHARES
@@ -66,17 +66,34 @@ class Leases:
                 call = server.call("FCALL", ACROSS[function], 0, len(some), *some, *words)
             else:
                 call = server.call("FCALL", function, len(some), *some, *words)
-            calls.append((places, call))
-        for places, call in calls:
+            calls.append((server, places, call))
+        elsewhere = dict[Connection, list[int]]()  # not done, by the server that was asked
+        for server, places, call in calls:
             try:
                 answers = await asyncio.shield(call)
+                if isinstance(answers, int):
+                    raise SplitKeys
+            except (Redirected, SplitKeys):
+                elsewhere.setdefault(server, []).extend(places)
+                continue
             except (StoreDown, StoreRefused) as error:
                 for part in {parts[place] for place in places}:
                     self._servers.doubt(part, str(error))
                 continue
-            if isinstance(answers, int):
-                self._servers.doubt(parts[places[answers - 1]], "a key is on another server")
-                continue
             for place, answer in zip(places, answers, strict=True):
                 found[place] = read(answer)
+        for server, places in elsewhere.items():
+            alone = [("FCALL", function, 1, keys[place], self._node, *args[place]) for place in places]
+            for place, answer in zip(
+                places, await self._ask_each(server, alone, [parts[place] for place in places]), strict=True
+            ):
+                found[place] = None if answer is None else read(answer)
         return found
+
+    async def _ask_each(self, server: Connection, calls: Sequence[tuple[Any, ...]], parts: Sequence[int]) -> list[bytes | None]:
+        """Asks about each key alone: then the server names the one that has the key."""
+        answers = await self._servers.each(server, calls)
+        for part, answer in zip(parts, answers, strict=True):
+            if isinstance(answer, Exception):
+                self._servers.doubt(part, str(answer))
+        return [None if isinstance(answer, Exception) else answer[0] for answer in answers]

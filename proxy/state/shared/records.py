@@ -2,12 +2,13 @@
 
 One call loads or swaps many records.
 
-In: recipients, versions, records. Out: the same; the recipients for whom the store could not be asked. Never: a retry, a
-cancelled call, this node's copy (state/stores/valkey.py); a number in a key: it has a keyed hash, and without the secret a reader of
-the store learns no number.
+In: recipients, versions, records. Out: the same; the recipients for whom the store could not be asked. Never: a call repeated that may have
+been carried out, a cancelled call, this node's copy (state/stores/valkey.py); a number in a key: it has a keyed hash, and without the
+secret a reader of the store learns no number.
 
 With one server a call names the keys of all recipients. A server of a cluster gets one call for all of its parts, too: a GET for each
 recipient in one write, and a function that may use keys of several slots; where the server does not allow that, a call for each part.
+A key that is on another server, because its slot moves, is asked for there (servers.py).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, TypeVar
 from proxy.native.blake2 import KeyedHash
 from proxy.state.record.record import REPLY_S
 from proxy.state.record.versions import Item, by_person, swap_arguments
-from proxy.state.shared.connection import Connection, PipelineResult, StoreDown, StoreRefused
+from proxy.state.shared.connection import Connection, PipelineResult, Redirected, SplitKeys, StoreDown, StoreRefused
 from proxy.state.shared.lua_library import ACROSS, SWAP
 from proxy.state.shared.multipart_exchange import Argument
 from proxy.state.shared.servers import Servers
@@ -95,6 +96,8 @@ class Records:
                 continue
             if isinstance(rows, PipelineResult):
                 rows, failures = rows
+                if failures:
+                    failures = await self._load_elsewhere(names, rows, failures)
                 for place, failure in failures.items():
                     self._doubt(names[place : place + 1], str(failure))
                 if failures:
@@ -103,10 +106,23 @@ class Records:
             found.update(by_person(some, rows))
         return found, cut_off
 
+    async def _load_elsewhere(
+        self, names: list[bytes], rows: list[Any], failures: dict[int, Exception]
+    ) -> dict[int, Exception]:
+        """Fills in the rows of keys that another server has; returns the failures that are left."""
+        left, gets = dict[int, Exception](), [("GET", names[place]) for place in failures]
+        for place, answer in zip(failures, await self._servers.follow(gets, list(failures.values())), strict=True):
+            if isinstance(answer, Exception):
+                left[place] = answer
+            else:
+                rows[place] = answer
+        return left
+
     async def swap(self, items: Sequence[Item]) -> list[bool]:
         """Stores each record whose version is still current; returns for each whether it was stored."""
-        calls: list[tuple[Sequence[int], list[bytes], Future[Any]]] = []
+        calls: list[tuple[Connection, Sequence[int], list[bytes], Future[Any]]] = []
         unknown: list[int] = []
+        elsewhere = dict[Connection, list[int]]()  # not done, by the server that was asked
         for server, places, names in self._pieces([person for person, _, _ in items]):
             if server is None:
                 unknown += places
@@ -116,22 +132,39 @@ class Records:
                 call = server.call("FCALL", ACROSS[SWAP], 0, self.keep_s, flags, *names, *records)
             else:
                 call = server.call("FCALL", SWAP, len(names), *names, self.keep_s, flags, *records)
-            calls.append((places, names, call))
+            calls.append((server, places, names, call))
         done = [False] * len(items)
-        for places, names, answer in calls:
+        for server, places, names, answer in calls:
             try:
                 results = await answer
+            except (Redirected, SplitKeys):
+                elsewhere.setdefault(server, []).extend(places)
+                continue
             except (StoreDown, StoreRefused) as error:  # it is judged again on the copy, and merging removes what was stored
                 self._doubt(names, str(error))
                 unknown += places
                 continue
-            for place, name, result in zip(places, names, results, strict=True):
+            for place, result in zip(places, results, strict=True):
                 done[place] = result == _TAKEN
                 if result == _ELSEWHERE:
-                    self._doubt((name,), "a key is on another server")
+                    elsewhere.setdefault(server, []).append(place)
+        for server, places in elsewhere.items():
+            unknown += await self._swap_each(server, places, items, done)
         if unknown:
             self._doubted([items[place][0] for place in unknown])
         return done
+
+    async def _swap_each(self, server: Connection, places: list[int], items: Sequence[Item], done: list[bool]) -> list[int]:
+        """Swaps each alone: then the server names the one that has the key. Returns the places with an unknown outcome."""
+        arguments, unknown = [self.argument_of(items[place]) for place in places], []
+        calls = [("FCALL", SWAP, 1, name, self.keep_s, flag, data) for name, flag, data in arguments]
+        for place, argument, answer in zip(places, arguments, await self._servers.each(server, calls), strict=True):
+            if isinstance(answer, Exception):
+                self._doubt((argument.name,), str(answer))
+                unknown.append(place)
+            else:
+                done[place] = answer[0] == _TAKEN
+        return unknown
 
     def argument_of(self, item: Item) -> Argument:
         """A record as an argument of a swap together with sheets (multipart_exchange.py)."""

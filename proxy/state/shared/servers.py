@@ -2,7 +2,11 @@
 
 Records lie in *parts*, each with a hash tag (``{17}``) of its own, so that a call with many keys can be about one slot of a cluster.
 A single server has all parts, and one call takes keys of any; in a cluster each part is where its slot is. Where a connection is
-lost, or a server says that keys are elsewhere, the map is read again, and until then its parts are out of reach.
+lost the map is read again, and until then its parts are out of reach.
+
+**While a slot moves** its old server answers ASK for a key that has gone, and MOVED when all have. The call, of which nothing was done,
+is then sent to the server that the answer names (``follow``). After MOVED the part is that server's; what the part may have lost is written
+back and its mark checked, because a replica that was promoted answers like the end of a move.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from binascii import crc_hqx
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,8 +23,10 @@ import structlog
 from proxy.state import StateError
 from proxy.state.shared.connection import (
     Connection,
+    Redirected,
     ServerAddress,
     ServerLogin,
+    SplitKeys,
     StoreDown,
     StoreRefused,
     Word,
@@ -63,11 +69,17 @@ class Servers:
         deadline_s: float,
         reached: Callable[[Connection, list[int]], Awaitable[None]],
         lost: Callable[[list[int]], None],
+        moved: Callable[[list[int]], None] | None = None,
     ) -> None:
+        """``moved`` is called with parts that have another server now and were never out of reach; default ``lost``."""
         self._seeds, self._login, self.cluster = list(addresses), login, cluster
         self._deadline_s = deadline_s
-        self._reached, self._lost = reached, lost
+        self._reached, self._lost, self._moved = reached, lost, moved or lost
         self._made: dict[ServerAddress, Connection] = {}
+        self._named: dict[ServerAddress, None] = {}
+        """Servers that redirections have named since the map was last read: they know the newest map."""
+        self._unchecked: set[int] = set()
+        """Parts whose new server was not checked yet."""
         self.at: list[Connection | None] = []
         """The connection of each part; None while it is unreachable."""
         self.divide(parts)
@@ -79,6 +91,7 @@ class Servers:
         """Sets the number of parts; only before ``open``."""
         self.tags = [tag_of(part, parts) for part in range(parts)]
         self.at = [None] * parts
+        self._part_of_slot = {slot_of(tag): part for part, tag in enumerate(self.tags)}
 
     @property
     def up(self) -> bool:
@@ -92,7 +105,10 @@ class Servers:
     async def open(self) -> None:
         """Connects to all parts once. Raises StoreDown, StoreRefused, or the exception of ``reached``."""
         try:
-            await self._map_parts()
+            try:
+                await self._map_parts()
+            except Redirected:  # to a server that is connected now
+                await self._map_parts()
         except BaseException:
             self._start_mapping()
             raise
@@ -118,7 +134,48 @@ class Servers:
             answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             set_failure(answer, StoreDown(0, self._why or "out of reach"))
             return answer
-        return connection.call(*words)
+        if not self.cluster:
+            return connection.call(*words)
+        following = asyncio.ensure_future(self._call_one(connection, words))
+        following.add_done_callback(lambda done: done.cancelled() or done.exception())  # its caller may have stopped
+        return following
+
+    async def _call_one(self, server: Connection, words: tuple[Word, ...]) -> Any:
+        (answer,) = await self.each(server, [words])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def each(self, server: Connection, calls: Sequence[tuple[Word, ...]]) -> list[Any]:
+        """The answer, or exception, of each call; where its key is on another server, that server's."""
+        return await self.follow(calls, await gather_results([server.call(*words) for words in calls]))
+
+    async def follow(self, calls: Sequence[tuple[Word, ...]], answers: Sequence[Any]) -> list[Any]:
+        """``answers``, with those of the named servers in place of redirections. It follows once, and waits for no new connection."""
+        found, again = list(answers), list[tuple[int, asyncio.Future[Any]]]()
+        for place, answer in enumerate(answers):
+            if isinstance(answer, Redirected) and (server := self._named_server(answer)) is not None:
+                if answer.asking:
+                    server.call("ASKING")  # for the next call alone
+                again.append((place, server.call(*calls[place])))
+        if again:
+            for (place, _), answer in zip(again, await gather_results([call for _, call in again]), strict=True):
+                found[place] = answer
+        return found
+
+    def _named_server(self, where: Redirected) -> Connection | None:
+        """The server that a redirection names; None if it cannot be asked yet."""
+        server, part = self._made.get(where.address), self._part_of_slot.get(where.slot)
+        if server is None or not server.prepared:
+            self._named[where.address] = None
+            return None
+        if not where.asking and part is not None and self.at[part] not in (None, server):
+            self._named[where.address] = None
+            self.at[part] = server
+            self._unchecked.add(part)
+            self._moved([part])
+            self._start_mapping()
+        return server
 
     def doubt(self, part: int, why: str) -> None:
         """A call about this part failed: it counts as unreachable until its server has answered again."""
@@ -128,6 +185,11 @@ class Servers:
             connection.end(why)
         else:
             self._lose_parts([part], at_once=True)
+
+    def failed(self, part: int, why: Exception) -> None:
+        """A call that may be tried again later failed: ``doubt``, unless only the keys of that call are split."""
+        if not isinstance(why, SplitKeys):
+            self.doubt(part, str(why))
 
     def close(self) -> None:
         self.closed = True
@@ -158,9 +220,9 @@ class Servers:
             self._mapping_task = asyncio.get_running_loop().create_task(self._map_until_up(pause_s))
 
     async def _map_until_up(self, pause_s: float) -> None:
-        """Tries again until every part is reachable."""
+        """Tries again until every part is reachable and checked."""
         least_s, most_s = AGAIN_S
-        while not self.up:
+        while not self.up or self._unchecked:
             await asyncio.sleep(pause_s)
             pause_s = min(max(least_s, 2 * pause_s), most_s)
             try:
@@ -175,26 +237,37 @@ class Servers:
 
     async def _map_parts(self) -> None:
         """Finds the server of each part, connects to it, and has ``reached`` check new parts."""
-        owners = await self._owners() if self.cluster else [self._seeds[0]] * len(self.at)
+        named, self._named = self._named, {}
+        for address in named:
+            with contextlib.suppress(OSError, StoreRefused):  # it is tried again when it is named again
+                await self._prepare(await self._connected(address), [])
+        owners = await self._owners(named) if self.cluster else [self._seeds[0]] * len(self.at)
         failure: Exception | None = None
         for address in dict.fromkeys(owners):
             parts = [part for part, owner in enumerate(owners) if owner == address]
             try:
                 connection = await self._connected(address)
                 moved = [part for part in parts if self.at[part] is not connection]
-                if moved:
-                    for part in moved:
-                        self.at[part] = None
-                    await self._reached(connection, moved)
+                if left := [part for part in moved if self.at[part] is not None]:  # redirected until the new server is checked
+                    self._moved(left)
+                self._unchecked.update(moved)
+                if unchecked := sorted(self._unchecked.intersection(parts)):
+                    await self._prepare(connection, unchecked)
                     if connection.up:
                         for part in moved:
                             self.at[part] = connection
+                    self._unchecked.difference_update(unchecked)
             except (OSError, StoreRefused) as error:
                 failure = error
         if failure is not None:
             raise failure
         if not self.up:
             raise StoreDown(0, self._why or "the cluster does not serve all slots")
+
+    async def _prepare(self, connection: Connection, parts: list[int]) -> None:
+        if parts or not connection.prepared:
+            await self._reached(connection, parts)
+            connection.prepared = True
 
     async def _connected(self, address: ServerAddress) -> Connection:
         held = self._made.get(address)
@@ -204,9 +277,9 @@ class Servers:
         self._made[address] = made
         return made
 
-    async def _owners(self) -> list[ServerAddress]:
+    async def _owners(self, named: Iterable[ServerAddress]) -> list[ServerAddress]:
         """The server of each part, from the first server of the cluster that answers."""
-        known = [*self._made, *(one for one in self._seeds if one not in self._made)]
+        known = dict.fromkeys([*named, *self._made, *self._seeds])
         failure: Exception = StoreDown(0, "no server is named")
         for address in known:
             try:

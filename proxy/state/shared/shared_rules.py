@@ -172,7 +172,7 @@ class SharedRules:
         try:
             return await self._servers.call(0, *words)
         except StoreDown as error:
-            self._servers.doubt(0, error.strerror or str(error))
+            self._servers.failed(0, error)
             raise
 
     def _seal(self, body: bytes, name: bytes) -> bytes:

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Protocol
 
 import structlog
 
 from proxy.state.record.merging import merged, newest_of, with_facts
+from proxy.state.record.versions import Item
 from proxy.state.shared.records import RecordKeys, Records
 from proxy.state.shared.servers import Servers
 
@@ -25,6 +26,8 @@ log = structlog.get_logger()
 
 BATCH = 128
 """Records completed in one step."""
+_NEVER = 1 << 40
+"""A time in seconds behind those of all entries."""
 Change = Callable[[bytes], bytes]
 """An opt-out, its revocation, or the erasure of a recipient."""
 PERSONS_MAX = 200_000
@@ -115,6 +118,8 @@ class WriteBehind:
         self._walking: set[int] = set()
         """Parts in which any record may be incomplete."""
         self._wakeup = asyncio.Event()
+        self.swaps = dict[int, Sequence[Item]]()
+        """Swaps under way, by id: what they store may not be in the copy yet."""
         self.restored = 0
         """How many stored records lacked entries or facts of this node, and got them."""
         self._restored_logged = 0
@@ -171,10 +176,15 @@ class WriteBehind:
         for key, (version, data) in found.items():
             part = self._keys.part(key)
             if key in self.people or part in self._walking or key in self._writing:
-                data = merged(data, self._copy.held(key), self._node, self._since[part], self._begun)
+                data = self._merged(key, data, self._copy.held(key))
             if key in self._facts:
                 data, self._facts_applied[key] = self._facts.apply(key, data), self._facts.last
             found[key] = version, data
+
+    def _merged(self, key: int, data: bytes, own: bytes) -> bytes:
+        """Entries that the copy lacks are removed only if no swap is under way that may have stored them."""
+        swapping = any(key == item[0] for items in self.swaps.values() for item in items)
+        return merged(data, own, self._node, self._since[self._keys.part(key)], _NEVER if swapping else self._begun)
 
     def after_store(self, key: int, data: bytes) -> bytes:
         """The record for the local copy once the store has ``data``: the copy may have new facts meanwhile."""
@@ -239,7 +249,7 @@ class WriteBehind:
         for key, (version, data) in found.items():
             after, own[key] = data, copy.held(key)
             if key in self._writing:
-                after = merged(data, own[key], self._node, self._since[self._keys.part(key)], self._begun)
+                after = self._merged(key, data, own[key])
                 if after is not data:
                     lacking.add(key)
             after = self._facts.apply(key, after)

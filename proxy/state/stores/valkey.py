@@ -49,7 +49,7 @@ from proxy.state.counters.shared_counters import COUNT_S, SharedCounters
 from proxy.state.lists.desk_records import Numbering
 from proxy.state.record import record
 from proxy.state.record.record import REPLY_S
-from proxy.state.shared.connection import Connection, ServerAddress, ServerLogin, StoreDown, StoreRefused
+from proxy.state.shared.connection import Connection, Redirected, ServerAddress, ServerLogin, StoreDown, StoreRefused
 from proxy.state.shared.gate_messages import GateMessages
 from proxy.state.shared.lease_requests import Leases
 from proxy.state.shared.log import NODES, Place, SharedLog, place_text
@@ -118,7 +118,7 @@ class ValkeyStore(GateMessages, SqliteStore):
             numbers.numbered = Numbering(NODES, node)
         self._tasks: list[asyncio.Task[None]] = []
         self._to_servers = partial(Servers, addresses, login, cluster=cluster, deadline_s=deadline_s)
-        self._servers = self._to_servers(parts=PARTS, reached=self._reached, lost=self._lost)
+        self._servers = self._to_servers(parts=PARTS, reached=self._reached, lost=self._lost, moved=self._moved)
         key = hashlib.blake2b(secret, digest_size=32, person=b"gate106 told").digest()
         self._log_key = key
         self._exchanging = asyncio.Lock()
@@ -175,9 +175,9 @@ class ValkeyStore(GateMessages, SqliteStore):
         async def look(connection: Connection, parts: list[int]) -> None:
             calls = [connection.call("GET", PREFIX + b"{" + servers.tags[part] + b"}:born") for part in parts]
             for answer in await gather_results(calls):
-                if isinstance(answer, Exception):
+                if isinstance(answer, Exception) and not isinstance(answer, Redirected):
                     raise answer
-                if answer:
+                if isinstance(answer, bytes):
                     found.append(answer.decode())
 
         servers = self._to_servers(parts=PARTS, reached=look, lost=lambda parts: None)
@@ -330,8 +330,13 @@ class ValkeyStore(GateMessages, SqliteStore):
 
     async def swap(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
         here = [place for place, item in enumerate(items) if item[1] < 0]  # with a version of the copy
-        done = await (self._swap_split(items, here) if here else self._records.swap(items))
-        self._copy_stored(items, done, bool(here))
+        swaps = self._write_behind.swaps
+        swaps[id(items)] = items
+        try:
+            done = await (self._swap_split(items, here) if here else self._records.swap(items))
+            self._copy_stored(items, done, bool(here))
+        finally:
+            del swaps[id(items)]
         return done
 
     async def _swap_split(self, items: list[tuple[int, int, bytes]], here: list[int]) -> list[bool]:
@@ -404,8 +409,17 @@ class ValkeyStore(GateMessages, SqliteStore):
     def _lost(self, parts: list[int]) -> None:
         if self._servers.closed:
             return
-        since = int(self._now() - self._reassert_s) - 1
         log.warning("store unreachable, using the local copy", parts=len(parts), why=self._servers.why)
+        self._note_lost(parts)
+
+    def _moved(self, parts: list[int]) -> None:
+        log.info("store parts have another server", parts=len(parts))
+        self._note_lost(parts)
+        self._write_behind.reached()
+
+    def _note_lost(self, parts: list[int]) -> None:
+        """Notes that these parts may lack what this node has written lately."""
+        since = int(self._now() - self._reassert_s) - 1
         self._log_is_complete = False
         for part in parts:
             self._write_behind.lost(part, since)
@@ -416,12 +430,13 @@ class ValkeyStore(GateMessages, SqliteStore):
         """Checks that these parts belong to our store, and notes which may be incomplete."""
         await self._load_library(connection, SOURCE)
         drawn = f"{self._form} {self._parts} {self._check} {os.urandom(8).hex()}"
-        answers = [connection.call("SET", self._heads[part] + b":born", drawn, "NX", "GET") for part in parts]
-        for part, answer in zip(parts, await gather_results(answers), strict=True):
+        calls = [("SET", self._heads[part] + b":born", drawn, "NX", "GET") for part in parts]
+        for part, answer in zip(parts, await self._servers.each(connection, calls), strict=True):
             if isinstance(answer, Exception):
                 raise answer
             self._verify_part(part, answer.decode() if answer else drawn)
-        await self._claim_node_number(connection, parts[0])
+        if parts:
+            await self._claim_node_number(connection, parts[0])
         connection.crosses_slots = await self._may_cross_slots(connection, parts)
         self._write_behind.reached()
         log.info("store connected", server=str(connection.address), parts=len(parts))
@@ -436,7 +451,8 @@ class ValkeyStore(GateMessages, SqliteStore):
 
     async def _may_cross_slots(self, connection: Connection, parts: list[int]) -> bool:
         """Whether this server of a cluster takes one call about several parts: tried with a swap that no version fits."""
-        if not self._servers.cluster or len(parts) < 2:
+        parts = [part for part, at in enumerate(self._servers.at) if at is connection or part in parts]
+        if not self._servers.cluster or connection.crosses_slots or len(parts) < 2:
             return connection.crosses_slots
         names = [self._heads[part] + b":born" for part in (parts[0], parts[-1])]
         try:
@@ -461,7 +477,9 @@ class ValkeyStore(GateMessages, SqliteStore):
     async def _claim_node_number(self, connection: Connection, part: int) -> None:
         """Claims the node's number in the first part of each server, where two nodes with the same number collide."""
         key = self._heads[part] + b":node:%d" % self.node
-        holder = await connection.call("FCALL", HOLD, 1, key, self._identity, HELD_MS)
+        (holder,) = await self._servers.each(connection, [("FCALL", HOLD, 1, key, self._identity, HELD_MS)])
+        if isinstance(holder, Exception):
+            raise holder
         if holder.decode() != self._identity:
             raise StoreRefused(f"node {self.node} is another gate, on another copy of the state: give each its own `node:`")
 
@@ -476,7 +494,9 @@ class ValkeyStore(GateMessages, SqliteStore):
             for connection, part in firsts.items():
                 try:
                     await self._claim_node_number(connection, part)
-                    born = await connection.call("GET", self._heads[part] + b":born")
+                    (born,) = await self._servers.each(connection, [("GET", self._heads[part] + b":born")])
+                    if isinstance(born, Exception):
+                        raise born
                 except StoreDown:
                     continue  # the connection reports its own end
                 except StoreRefused as error:

@@ -277,8 +277,9 @@ def test_rows_and_cells_have_bounds(tmp_path: Path, text: str, monkeypatch: pyte
 
 def test_what_is_written_for_a_spreadsheet_stays_text(tmp_path: Path) -> None:
     with (tmp_path / "a.xlsx").open("wb") as out:
-        write_sheet(out, ("a", "b"), [["=1+1", "\x1b[31m红"], ["13800210500", 5]])
+        write_sheet(out, ("a", "b"), [["=1+1", "\x1b[31m红"], ["13800210500", 5]], "投诉")
     sheet = openpyxl.load_workbook(tmp_path / "a.xlsx").active
+    assert sheet.title == "投诉"
     assert [cell.data_type for row in sheet.iter_rows() for cell in row] == ["s"] * 6
     assert [list(row) for row in sheet.iter_rows(values_only=True)][1:] == [["=1+1", "[31m红"], ["13800210500", "5"]]
 

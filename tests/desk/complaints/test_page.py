@@ -194,7 +194,7 @@ def test_the_source_is_answered_with_a_file_of_ones_own_or_with_the_sheet_that_i
 
 def test_a_penalty_is_proposed_from_the_case_and_its_letter_taken(world: World, browser: Open, matched: int) -> None:
     here = browser("chen")
-    said = {"step": "warn", "lasts": "30d", "basis": "合同第 12 条", "why": "third this month"}
+    said = {"step": "warn", "days": "30", "basis": "合同第 12 条", "why": "third this month"}
     assert here.post(f"/complaints/penalty/{matched}", **said).status_code == 303
     made = world.ask("wu", "penalty.list", provider="jia")["penalties"][0]
     assert (made["step"], made["basis"], made["author"]) == ("warn", "合同第 12 条", "chen")

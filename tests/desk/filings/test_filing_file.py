@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pytest
 
-from proxy.desk.filings.filing_columns import TABLES, headings
+from proxy.desk.filings.filing_columns import TABLES, headings, table_of
 from proxy.desk.filings.filing_file import FilingFile, read_sheet
 from proxy.desk.filings.filing_rows import attached, export_rows, file_of
 from proxy.policy.registries.regions import PROVINCE_CODES
@@ -22,9 +24,9 @@ TEXTS = {
 }
 
 
-def read(text: str, table: str = "", texts: dict[str, str] = TEXTS) -> FilingFile:
+def read(text: str, table: str = "", texts: dict[str, str] = TEXTS, ignore: Collection[str] = ()) -> FilingFile:
     rows = [(line, row.split("|")) for line, row in enumerate(text.strip("\n").split("\n"), 1) if row]
-    return read_sheet("a.csv", rows, texts, table)
+    return read_sheet("a.csv", rows, texts, table, ignore)
 
 
 def new(sheet: FilingFile, table: str) -> list[str]:
@@ -247,6 +249,23 @@ def test_a_signature_stays_its_owners_and_a_letter_is_asked_for_where_the_sheet_
 )
 def test_headings_that_cannot_be_read_are_named(text: str, said: str) -> None:
     assert read(text).problems == [f"a.csv:{said}"]
+
+
+def test_a_column_that_is_to_be_dropped_is_one_of_the_file() -> None:
+    text = "签名|经办人|备注\n甲苑|林二|-\n"
+    assert read(text, ignore=["备注"]).unknown == []
+    assert read(text, ignore=["备注1"]).problems == ["a.csv:1: --ignore: unknown column '备注1' (did you mean '备注'?)"]
+
+
+def test_a_registry_may_be_named_in_chinese() -> None:
+    names = ("签名", "报备", "企业", "资质", "端口", "filings", "")
+    assert [table_of(name) for name in names] == [*TABLES, "filings", ""]
+
+
+def test_the_first_advertiser_of_a_register_says_whom_the_register_lacks() -> None:
+    text, empty = f"企业名称|统一社会信用代码\n乙医院|{OTHER}\n", TEXTS | {file_of("advertisers"): "advertiser,licence\n"}
+    lacking = "a.csv: the register of advertisers was empty: checks will not know 1 others (甲置业)"
+    assert (read(text).warnings, read(text, texts=empty).warnings) == ([], [lacking])
 
 
 def test_an_unknown_industry_is_another_one_with_a_warning() -> None:

@@ -172,7 +172,7 @@ def test_the_page_takes_sheets_in_gives_them_out_and_registers_letters(world: Wo
     assert "没有读的列：备注" in told
     file = {"file": ("a.csv", rows.format("已报备").encode())}
     seen = officer.post("/filings/preview", files=file)
-    assert '<input type="checkbox" name="ignore" value="备注">' in seen.text
+    assert "不读取无法识别的列：“备注”" in seen.text
     assert "将新增 1 行" in seen.text
     lost = officer.post("/filings/import", files=file, why="结果")
     assert (lost.status_code, "无法识别“备注”列" in lost.text) == (409, True)
@@ -180,6 +180,13 @@ def test_the_page_takes_sheets_in_gives_them_out_and_registers_letters(world: Wo
     assert done.status_code == 303, done.text
     assert "新增 1 行" in officer.get("/filings").text
     assert officer.post("/filings/letter", files={"file": ("l.pdf", b"new letter")}, of="甲苑", why="x").status_code == 303
+    other = officer.post(
+        "/filings/preview",
+        files={"file": ("b.csv", "签名,经办人\n甲苑,林二\n".encode())},
+        ignore="备注",
+        seen="of another file",
+    )
+    assert ("共 1 行" in other.text, "备注" in other.text) == (True, False), "what was dropped of another file is not asked for"
     out = Browser(world, "zhou", "zh").post("/filings/export", table="filings", end=".csv")
     assert out.status_code == 200, out.text
     assert "甲苑,联通,浙江,filed" in out.text

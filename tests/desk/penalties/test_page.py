@@ -92,9 +92,9 @@ def test_a_penalty_of_one_signature_is_proposed_by_a_form(world: World, browser:
             "signature": "乙店",
             "provider": "yi",
             "why": "投诉集中",
-            "lasts": "7d",
-            "for_s": "7d",
+            "days": "7",
         }
+        assert "期限须为 1 至 366 天" in here.post(path, **form | {"days": "367"}).text
         assert here.post(path, **form).status_code == 303, path
         made = world.ask("wu", "penalty.list", state="proposed")["penalties"][0]
         assert (made["by"], made["value"], made["for_s"]) == ("signature", "乙店", 7 * 86_400), path

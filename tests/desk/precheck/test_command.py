@@ -96,21 +96,21 @@ def test_the_answer_in_chinese(rules: Path) -> None:
     assert done.exit_code == 1
     assert done.stdout.splitlines() == [
         "第 2 行: 放行: 【甲店】双11券 拒收请回复R",
-        "  拒绝 region-ban (ban), 归属地 北京: 北京不发",
+        "  拒绝 该省号码不得接收 (ban), 归属地 北京: 北京不发",
         "    要通过: 不发给归属地在那里的号码",
         "  取决于号码: refused, minors, cap",
         "  号码 1 个: 放行 1",
         "第 3 行: 拒绝: 【甲店】代开发票 电139****5678",
-        "  拒绝 notice-missing (tail)",
+        "  拒绝 没有退订方式或位置不对 (tail)",
         "    要通过: 按规则要求在末尾写明退订方式(拒收请回复R)",
-        "  拒绝 keyword (words)",
+        "  拒绝 禁发词 (words)",
         "    要通过: 去掉命中的字词",
-        "  拒绝 region-ban (ban), 归属地 北京: 北京不发",
+        "  拒绝 该省号码不得接收 (ban), 归属地 北京: 北京不发",
         "    要通过: 不发给归属地在那里的号码",
         "  取决于号码: refused, minors, cap",
-        "refused(not-permitted)要看: 号码拒收这类短信",
-        "minors(not-permitted)要看: 号码在名单 protected 上",
-        "cap(recipient-cap)要看: 同一号码每天 2 条",
+        "refused(不得发送给该号码)要看: 号码拒收这类短信",
+        "minors(不得发送给该号码)要看: 号码在名单 protected 上",
+        "cap(这个号码收够了)要看: 同一号码每天 2 条",
         "共 2 条文案, 1 条无论发给谁都会被拒。号码收过什么、是否回复过退订, 这里不知道。",
     ]
 

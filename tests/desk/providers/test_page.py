@@ -114,7 +114,7 @@ def test_a_stop_of_nothing_is_refused_and_what_was_typed_stands(browser: Open) -
 def test_a_throttle_waits_for_somebody_else(world: World, browser: Open) -> None:
     here = browser("chen")
     answer = here.post(
-        "/providers/one/yi/penalty", step="throttle", share="0.5", lasts="7d", basis="contract 12", why="rate of complaints"
+        "/providers/one/yi/penalty", step="throttle", share="0.5", days="7", basis="contract 12", why="rate of complaints"
     )
     assert answer.headers["location"] == "/providers/one/yi"
     made = world.ask("wu", "penalty.list", provider="yi")["penalties"][0]

@@ -86,7 +86,7 @@ def test_every_column_adds_up_to_its_exact_total_which_is_the_same_in_all_tables
             ("optouts", 2, "advertisements sent"), ("optout_speed", 1, "opt-outs by reply"),
         ):  # fmt: skip
             table = of_name(tables, name)
-            if table.rows:
+            if table.rows and table.total[place] != HIDDEN:  # which would tell a small count of another table
                 assert sum(column(table, place)) == table.total[place] == summary[total], (seed, name)
 
 
@@ -100,7 +100,7 @@ def test_no_small_count_is_shown_nor_alone_in_its_column_nor_told_by_a_rate_or_a
                 hidden = [name for name, cell in cells.items() if cell == HIDDEN]
                 shown = [cell for name, cell in cells.items() if isinstance(cell, int) and name != TOGETHER]
                 assert not [cell for cell in shown if 0 < cell < 10], (seed, table.name, head)
-                if hidden:
+                if hidden and table.total[place] != HIDDEN:
                     whole_column = not [
                         name for name, cell in cells.items() if isinstance(cell, int) and cell and name != TOGETHER
                     ]

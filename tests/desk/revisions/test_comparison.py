@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.desk.revisions.comparison import changed, compared, earlier, in_words, new_problems, over, past
+from proxy.desk.revisions.comparison import OVER, changed, compared, earlier, in_words, named, new_problems, past
 
 OLD, NEW, THIRD = "0" * 16, "1" * 16, "2" * 16
 
@@ -79,4 +79,4 @@ def test_of_warnings_only_a_rule_whose_days_are_over_is_a_problem_of_a_draft() -
     gone = ["rules/a.yaml", 3, "rule 'feast' does not apply any more: its days are over (drop it, or switch it off)"]
     after = {"problems": [], "warnings": [["rules/a.yaml", 1, "rule 'feast' has no test (…)"], gone]}
     assert new_problems({"problems": [], "warnings": []}, after) == [gone]
-    assert over(after["warnings"]) == {"feast"}
+    assert named(OVER, after["warnings"]) == {"feast"}

@@ -116,7 +116,11 @@ def test_hours_of_a_holiday_that_is_past_are_refused_and_by_hand_must_have_been_
     form = {"base": hidden(here.get("/drafts/new").text, "base"), "kind": "quiet", "category": "marketing", "days": "国庆"}
     answer = here.post("/drafts/write", **form)
     assert (answer.status_code, "都已过去，这条规则不会起作用" in answer.text) == (422, True)
-    assert "都已过去" in here.post("/drafts/written", **form).text, "while the form is filled in"
+    said = here.post("/drafts/written", **form).text
+    assert "都已过去" in said, "while the form is filled in"
+    link = re.search(r'<a href="(/tables/one[^"]*)"[^>]*>在“节假日”里登记', said)
+    assert link is not None
+    assert 'name="cell_0"' in here.get(html.unescape(link[1])).text, "a new row of the table"
     feast = "  - {id: feast, say: 国庆晚开, when: {category: marketing, calendar: 国庆}, then: reject, reason: holiday-hours}\n"
     given = draft(here)
     given["text"] = given["text"].replace("rules:\n", f"rules:\n{feast}", 1)
@@ -143,7 +147,42 @@ def test_what_a_check_objects_to_is_ticked_in_the_form_before_it_is_proposed(des
     assert here.post("/drafts/write", **form, do="propose", why="两次", seen="yes").headers["location"] == "/proposal"
     revision = re.search(r"base=(\w{16})", here.get("/proposal").text)
     assert revision is not None
-    assert here.post("/proposal/withdraw", revision=revision[1], why="看错了").status_code == 303
+    assert desk("lin").post("/proposal/approve", revision=revision[1]).headers["location"] == "/rules"
+    title = "北京归属地号码, 每个号码每天最多收3条营销短信"
+    listed = [f"<b>{title}</b>" in here.get("/rules", mode=mode).text for mode in ("enforce", "idle")]
+    assert listed == [False, True], "in force, but without effect"
+    assert re.search(f'{title} <span class="badge ">不起作用<', desk("jia").get("/own/rules").text)
+    assert here.post("/rules/rollback", revision=form["base"], why="看错了").headers["location"] == "/rules/history"
+
+
+def test_hours_like_those_that_stand_take_their_place_unless_both_are_to_stand(desk: Open) -> None:
+    here = desk("chen")
+    night = {"kind": "quiet", "category": "marketing", "quiet_from": "21:00", "quiet_to": "08:00"}
+    form = night | {"base": hidden(here.get("/drafts/new").text, "base"), "subcategory": "loan"}
+    assert here.post("/drafts/write", **form, do="more").headers["location"] == "/drafts/new?kind=quiet"
+    later = form | {"quiet_from": "２２：００"}
+    said = here.post("/drafts/written", **later).text
+    assert re.search(r"替换现行规则：.*21:00 到次日 08:00", said)
+    assert "与现行规则并存：" in here.post("/drafts/written", **later, beside="yes").text
+    assert "现行规则" not in here.post("/drafts/written", **later, until="2099-01-01T00:00").text, (
+        "nothing would stand afterwards"
+    )
+    assert "现行规则" not in here.post("/drafts/written", **form | {"quiet_from": "12:00", "quiet_to": "13:00"}).text
+    text = drafted(here, later)["text"]
+    assert (text.count("- id: quiet-"), "time: 22:00-08:00" in text, "21:00" in text) == (1, True, False), text
+
+
+def test_a_form_shows_what_is_objected_to_in_all_of_the_draft_and_what_does_nothing_is_called_so(desk: Open) -> None:
+    here = desk("chen")
+    form = {"base": hidden(here.get("/drafts/new").text, "base"), "category": "marketing"}
+    assert here.post("/drafts/write", **form, kind="cap", count="3", province="北京", do="more").status_code == 303
+    said = here.post("/drafts/written", **form, kind="ban", province="上海").text
+    assert ("永远不起作用" in said, 'name="seen" value="yes"' in said, "desk.yaml:" in re.sub("<[^>]*>", "", said)) == (
+        True,
+        True,
+        False,
+    )
+    assert re.search(r'badge bad">不起作用</span> <b>|不起作用</span> ', here.post("/drafts/check", **draft(here)).text)
 
 
 def test_a_share_of_recipients_is_shown_beside_the_mode(desk: Open) -> None:
@@ -295,7 +334,7 @@ def test_a_ban_from_next_week_is_the_same_to_its_author_approver_and_provider(de
     assert lin.post("/proposal/approve", revision=revision[1]).headers["location"] == "/rules"
     assert not banned(two, SHANGHAI), "until then it only would have"
     assert said.replace("(贷款)", "") in desk("jia").get("/own/rules").text
-    listed = [said.replace("(贷款)", "") in chen.get("/rules", mode=mode).text for mode in ("enforce", "shadow")]
+    listed = [said.replace("(贷款)", "") in chen.get("/rules", mode=mode).text for mode in ("enforce", "trial")]
     assert listed == [False, True], "on trial it only records"
 
     given = draft(chen) | {"file": given["file"], "text": "rules: []\n"}
@@ -431,12 +470,15 @@ def test_several_changes_of_rules_and_registries_are_one_proposal(desk: Open) ->
     table = chen.get("/tables/one", file=file).text
     row = {"base": base, "file": file, "text": "advertiser,licence,group,domains,phones,platform,shops,industry\n", "do": "add"}
     assert chen.post("/tables/change", **row, cell_0="云帆教育有限公司", cell_1="91000000SYNTH00101").status_code == 200
+    owned = {"base": base, "file": "registries/signatures.csv", "text": "signature,advertiser\n", "do": "add"}
+    assert chen.post("/tables/change", **owned, cell_0="青禾", cell_1="青禾公司").status_code == 200
     page = chen.get("/drafts/edit").text
     assert all(name in page for name in ("desk.yaml", file, "丢弃整个草稿")), table
-    answer = chen.post("/drafts/propose", **draft(chen), why="三处改动")
+    answer = chen.post("/drafts/propose", **draft(chen), why="三处改动", seen="yes")
     assert answer.headers["location"] == "/proposal", answer.text
     page = html.unescape(lin.get("/proposal").text)
     assert all(said in page for said in ("天津归属地号码", "顺延", "云帆教育有限公司", "三处改动"))
+    assert "检查会报登记里没有的其他 1 家未登记（青禾公司）" in page, "the register was empty"
     assert "我的草稿" not in chen.get("/rules").text, "it is proposed"
     lin.post("/proposal/reject", revision=hidden(page, "revision"), why="x")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.desk.revisions import rule_wizard
+from proxy.desk.revisions import rule_text, rule_wizard
 from proxy.i18n.phrases import WORDS
 from proxy.model.message import SUBCATEGORIES
 from proxy.policy.loading.check import check_loaded
-from proxy.policy.loading.load_rules import load_all
+from proxy.policy.loading.load_rules import Loaded, load_all
 from proxy.policy.time_windows import moment
 from tests.policy.conftest import BEIJING, Bench
 
@@ -30,6 +31,11 @@ FORMS: dict[str, dict[str, str]] = {
         "until": "2027-01-31T00:00",
     },
 }
+
+
+@functools.cache
+def shipped() -> Loaded:
+    return load_all(SHIPPED)
 
 
 def made(form: dict[str, str], provinces: list[str], before: str = "") -> str:
@@ -49,6 +55,42 @@ def test_what_it_writes_into_an_empty_file_is_read_and_its_test_holds(kind: str,
     assert rule.mode == ("shadow" if trial == "shadow" else "enforce")
     assert len(loaded.tests) == (trial != "shadow"), "what is in shadow decides nothing, so there is nothing to test"
     assert "北京" in rule.say
+
+
+@pytest.mark.parametrize(
+    ("form", "stands", "lost"),
+    [
+        ({"kind": "quiet", "quiet_from": "21:00", "quiet_to": "8:00", "defer_until": "8:30"}, "quiet-hours", 0),
+        ({"kind": "quiet", "quiet_from": "22:00", "quiet_to": "7:00"}, "quiet-hours", 1),
+        ({"kind": "quiet", "quiet_from": "12:00", "quiet_to": "14:00"}, "", 0),
+        ({"kind": "quiet", "quiet_from": "21:00", "quiet_to": "8:00", "until": "2027-01-31T00:00"}, "", 0),
+        ({"kind": "quiet", "quiet_from": "21:00", "quiet_to": "8:00", "trial": "24h"}, "", 0),
+        ({"kind": "quiet", "quiet_from": "21:00", "quiet_to": "8:00", "category": "notice"}, "", 0),
+        ({"kind": "cap", "count": "2"}, "daily-cap", 1),
+        ({"kind": "cap", "count": "2", "per": "24h"}, "", 0),
+        ({"kind": "cap", "count": "2", "whose": "advertiser"}, "", 0),
+    ],
+)
+def test_a_shipped_rule_that_asks_for_the_same_is_replaced_under_its_id(form: dict[str, str], stands: str, lost: int) -> None:
+    file, old = rule_wizard.FILES[form["kind"]], shipped()
+    written = dict(rule_text.rules_as_written(old.files, SHIPPED.name))
+    standing = [
+        {**rule_text.rule_in_words(rule), "text": written[rule.id]} for rule in old.rules.rules if rule.mode == "enforce"
+    ]
+    one = rule_wizard.read_form(form, [], rule_wizard.ORDER, NOW)
+    found = rule_wizard.alike(one, standing)
+    assert (found or {}).get("rule", "") == stands
+    if found is None:
+        return
+    text = rule_wizard.with_rule((SHIPPED / file).read_text(), rule_wizard.rule_of(one, stands), [], found)
+    new = load_all(SHIPPED, instead={file: text.encode()})
+    assert [rule.id for rule in new.rules.rules] == [rule.id for rule in old.rules.rules], "in its place"
+    wrong = [
+        one for one in rule_text.tests_of(new, check_loaded(new, SHIPPED).problems) if one["wrong"] and one["rules"] == [stands]
+    ]
+    assert len(wrong) == lost, "tests of the same hours hold, whether refused or deferred"
+    text = rule_wizard.without_tests(text, (test["line"] for test in wrong))
+    assert len(load_all(SHIPPED, instead={file: text.encode()}).tests) == len(old.tests) - lost
 
 
 @pytest.mark.parametrize("kind", FORMS)

@@ -197,6 +197,7 @@ def test_a_registry_is_brought_with_chinese_headings_in_any_order(desk: Open) ->
         return here.client.post("/tables/change", data=form, files={"csv": ("签名.csv", rows)}).text
 
     assert "无法识别的列：备注" in bring()
+    assert "“备注1”" in bring(ignore="备注、备注1"), "the file has no such column"
     found = held(bring(ignore="备注"))["text"].splitlines()
     assert found[1] == "青禾,青禾公司,,,,approved,,2027/6/30,,,,,,"
     assert found[0].startswith("signature,advertiser,group,")

@@ -12,7 +12,7 @@ from tests.archive.journals import Shelf, nights
 from tests.harness import Harness
 
 
-@pytest.mark.parametrize(("language", "heads"), [("en", ["messages", "allow", "defer", "reject", "optouts"]), ("zh", ["短信", "放行", "暂缓", "拒绝", "退订"])])  # fmt: skip
+@pytest.mark.parametrize(("language", "heads"), [("en", ["messages", "allow", "defer", "reject", "optouts"]), ("zh", ["短信", "放行", "暂缓", "拒绝", "回复退订"])])  # fmt: skip
 def test_days_stand_beside_each_other_up_to_the_same_time(language: str, heads: list[str], tmp_path: Path) -> None:
     harness, shelf = Harness(tmp_path), Shelf(tmp_path)
     nights(harness, count=2)

@@ -204,10 +204,15 @@ def test_what_an_export_writes_is_read_back_as_it_was(read, tmp_path: Path) -> N
         csv.writer(out).writerows([COLUMNS, *(export_row(number, refusal) for number, refusal in said)])
     assert "'=1+1" in (tmp_path / "out.csv").read_text()
     people = read((tmp_path / "out.csv").read_bytes())
-    assert people.problems == []
+    assert (people.problems, people.unknown, people.ignored) == ([], [], ["since"])
     for number, refusal in said:
         key = ListedRefusal(refusal["scope"], refusal["value"], refusal["source"], refusal["until"])
         assert numbers(people, key) == [number]
+
+
+def test_since_when_is_no_column_of_a_list_as_it_would_not_be_kept(read) -> None:
+    for heading in ("登记时间", "生效日期", "since"):
+        assert read(f"号码,{heading}\n13800210500,2026-12-01\n").unknown == [heading]
 
 
 def test_a_sheet_is_read_like_a_csv_and_what_is_no_sheet_is_named(tmp_path: Path) -> None:

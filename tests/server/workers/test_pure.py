@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy import config
-from proxy.config import SettingsError, Worker, worker_of
+from proxy.config import SettingsError, StoragePaths, Worker, worker_of
 from proxy.config.worker import worker_faults
 from proxy.runtime.child_process import Backoff
 from proxy.server.workers.pool import FIRST_S, MOST_S, STEADY_S
@@ -71,6 +71,37 @@ def test_who_reads_a_journal_of_several_is_asked_whose(tmp_path, monkeypatch):
     monkeypatch.setenv("GATE106_WORKER", "2")
     for own in (config.archive_locations(settings), config.archive_locations(settings, every=True)):
         assert own.journals == ((tmp_path / "journal" / "node-9", 9),)
+
+
+def test_a_follower_gets_each_node_from_where_it_keeps_its_data(monkeypatch):
+    whole = config.load(EXAMPLE)
+    assert whole.shared is not None
+    (gate,) = config.paths_of_nodes(EXAMPLE, lambda _: ())
+    assert (gate.store, gate.journal, gate.revisions) == (whole.shared.local, whole.journal, whole.revisions.folder)
+    assert (gate.node, gate.gate) == (0, None)
+    workers = config.paths_of_nodes(EXAMPLE, lambda _: (0, 2))
+    assert [(one.node, one.gate) for one in workers] == [(0, 0), (2, 0)]
+    for one in workers:
+        assert one.node is not None
+        monkeypatch.setenv("GATE106_WORKER", f"{one.node + 1}/3")
+        own = config.load(EXAMPLE)
+        assert own.shared is not None
+        assert (one.store, one.journal, one.revisions) == (own.shared.local, own.journal, own.revisions.folder)
+        assert config.paths_of_nodes(EXAMPLE, lambda _: (0, 1, 2)) == [one]
+
+
+@pytest.mark.parametrize(
+    ("node", "gate", "found"),
+    [
+        (1, 1, {"node-1", "node-1-1a2b3c4d", "accesses"}),
+        (10, 1, {"node-10"}),
+        (1, None, {"node-1", "node-1-1a2b3c4d", "accesses"}),
+        (None, None, {"node-1", "node-1-1a2b3c4d", "node-10", "accesses"}),
+    ],
+)
+def test_workers_of_one_archive_send_each_its_own_tables_and_the_first_one_the_rest(node, gate, found):
+    places = StoragePaths(Path("state.db"), Path("journal"), Path("revisions"), node=node, gate=gate)
+    assert {name for name in ("node-1", "node-1-1a2b3c4d", "node-10", "accesses") if places.has_in_archive(name)} == found
 
 
 def test_the_embedded_store_serves_one_process():

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from proxy.model.message import Category
 from proxy.model.recipient import Entry, OptOut
 from proxy.state import open_store
 from proxy.state.record import record
+from proxy.state.record.merging import NODE_SHIFT
 from proxy.state.shared.lua_library import SOURCE_ACROSS
+from proxy.state.shared.servers import slot_of
 from proxy.state.stores import valkey as engine
 from tests.needs import needs
 from tests.valkey import SECRET, Cluster
@@ -39,8 +42,8 @@ def quiet(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> None:
 
 
 @asynccontextmanager
-async def opened(cluster: Cluster) -> AsyncIterator[Any]:
-    store = open_store(cluster.url, secret=SECRET, node=1, deadline_s=10.0)
+async def opened(cluster: Cluster, node: int = 1) -> AsyncIterator[Any]:
+    store = open_store(cluster.url, secret=SECRET, node=node, deadline_s=10.0)
     await store.open()
     await until(lambda: store.unwritten == 0)
     yield store
@@ -99,7 +102,7 @@ def test_a_server_that_allows_no_call_across_slots_gets_one_for_each_part(
     asyncio.run(within(run()))
 
 
-def test_a_key_that_has_moved_doubts_its_part_alone_and_is_asked_again(cluster: Cluster) -> None:
+def test_a_key_that_has_moved_is_asked_for_where_it_is_and_its_part_checked_there(cluster: Cluster) -> None:
     """The part's slots go to another primary, and back."""
     first, other = cluster.nodes[0], cluster.nodes[1]
 
@@ -111,17 +114,111 @@ def test_a_key_that_has_moved_doubts_its_part_alone_and_is_asked_again(cluster: 
             assert await store.swap([(moved, 0, REFUSED), (stays, 0, REFUSED)]) == [True, True]
             cluster.reshard(64, first, other)
             found = await store.load([moved, stays])
-            assert found[moved][0] < 0 < found[stays][0]
-            assert found[moved][1][7:] == REFUSED[7:], "the copy's"
-            await until(lambda: store.up and store.unwritten == 0)
-            found = await store.load([moved, stays])
-            assert min(version for version, _ in found.values()) > 0
+            assert min(version for version, _ in found.values()) > 0, "none is the copy's"
+            assert store.up
+            assert store._servers._unchecked == {0}
+            await until(lambda: not store._servers._unchecked and store.unwritten == 0)
             cluster.reshard(64, other, first)
             again = record.opt_out(REFUSED, OptOut("all", "", int(time.time()), "reply", 0))
-            assert await store.swap([(person, found[person][0], again) for person in (moved, stays)]) == [False, True]
-            assert [store._servers.at[part] is None for part in (0, 1)] == [True, False]
-            await until(lambda: store.up)
-            assert (await store.load([moved]))[moved][0] > 0
+            assert await store.swap([(person, found[person][0], again) for person in (moved, stays)]) == [True, True]
+            assert store.up
+            assert (await store.load([moved]))[moved][0] > found[moved][0]
+
+    asyncio.run(within(run()))
+
+
+@pytest.mark.parametrize("across", [True, False], ids=["a call for all parts", "a call for each part"])
+def test_while_a_slot_moves_all_nodes_go_on_with_its_records(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, across: bool
+) -> None:
+    """Of records that are at the new server, still at the old one, or new; and no node falls back to its copy."""
+    first, other = cluster.nodes[:2]
+    if not across:
+        monkeypatch.setattr(engine, "SOURCE_ACROSS", SOURCE_ACROSS.replace("'allow-cross-slot-keys'", "'allow-it-all'"))
+        cluster.cli("function", "flush")
+
+    async def run() -> None:
+        async with opened(cluster) as one, opened(cluster, 2) as two:
+            lost: list[list[int]] = []
+            for store in (one, two):
+                store._servers._lost = lost.append
+            people = [person for person in range(13_800_270_000, 13_800_280_000) if one._keys.part(person) == 0][:24]
+            slot, times = slot_of(one._servers.tags[0]), count(1_764_000_000)
+
+            async def both_write(people: list[int]) -> None:
+                for store in (one, two, one):
+                    found = await store.load(people)
+                    data = record.opt_out(found[people[0]][1], OptOut("all", "", next(times), "reply", 0))
+                    assert await store.swap([(person, found[person][0], data) for person in people]) == [True] * len(people)
+                    assert {data[7:] for _, data in (await two.load(people)).values()} == {data[7:]}
+
+            await both_write(people[:16])
+            cluster.begin_move(slot, first, other)
+            assert cluster.move_keys(slot, first, other, portion=0.5)
+            await both_write(people)
+            before = await two.load(people)
+            cluster.move_keys(slot, first, other)
+            await both_write(people)
+            assert await two.swap([(person, before[person][0], REFUSED) for person in people]) == [False] * len(people), "old"
+            cluster.end_move(slot, first, other)
+            await both_write(people)
+            assert not lost
+            await until(lambda: not any(store._servers._unchecked or store.unwritten for store in (one, two)))
+            cluster.reshard(64, other, first)
+
+    asyncio.run(within(run()))
+
+
+def test_a_slot_may_move_to_a_server_that_had_none_and_a_node_may_start_meanwhile(cluster: Cluster) -> None:
+    """Nodes learn of the server, and prepare it, beside the traffic."""
+    first, other = cluster.nodes[:2]
+
+    async def run() -> None:
+        async with opened(cluster) as one:
+            person = next(person for person in range(13_800_280_000, 13_800_290_000) if one._keys.part(person) == 0)
+            slot = slot_of(one._servers.tags[0])
+            assert await one.swap([(person, 0, REFUSED)]) == [True]
+            unknown = next(at for address, at in one._servers._made.items() if address.port == other.port)
+            unknown.prepared = False
+            cluster.begin_move(slot, first, other)
+            cluster.move_keys(slot, first, other)
+            assert (await one.load([person]))[person][0] < 0, "it is the copy's, until the server is prepared"
+            await until(lambda: one.up)
+            assert unknown.prepared
+            assert (await one.load([person]))[person][0] > 0
+            async with opened(cluster, 2) as two:
+                assert (await two.load([person]))[person][1][7:] == REFUSED[7:]
+            cluster.end_move(slot, first, other)
+            cluster.reshard(64, other, first)
+
+    asyncio.run(within(run()))
+
+
+def test_what_a_swap_under_way_has_stored_is_not_taken_for_one_without_an_answer(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy lacks the entry until the swap has its answer; meanwhile its part has another server, and the next batch loads."""
+
+    async def run() -> None:
+        async with opened(cluster) as store:
+            person, now, stored, answered = 13_800_290_000, int(time.time()), asyncio.Event(), asyncio.Event()
+            entry = Entry((1 << NODE_SHIFT) + 7, now, 1, 1, 1, Category.MARKETING, 0, 0, 0, 1)
+            swap = store._records.swap
+
+            async def slow(items: Sequence[Any]) -> list[bool]:
+                done: list[bool] = await swap(items)
+                stored.set()
+                await answered.wait()
+                return done
+
+            monkeypatch.setattr(store._records, "swap", slow)
+            swapping = asyncio.create_task(store.swap([(person, 0, record.add(record.EMPTY, entry, now, 86_400))]))
+            await stored.wait()
+            store._write_behind.lost(store._keys.part(person), now - 60)
+            found = await store.load([person])
+            assert [one.id for one in record.entries(found[person][1])] == [entry.id]
+            answered.set()
+            assert await swapping == [True]
 
     asyncio.run(within(run()))
 
