@@ -114,6 +114,7 @@ class FollowerFolder:
                 with path.open("r+b") as file:
                     if self._unsure:
                         _write(file.fileno(), data, 0)
+                    self._unsure = True  # until the sync has succeeded
                     os.ftruncate(file.fileno(), whole)
                     os.fsync(file.fileno())
                 atomic_files.sync_folder(self.journal)

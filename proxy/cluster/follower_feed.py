@@ -63,10 +63,10 @@ class FollowerFeed:
         self._sent = 0  # octets of this connection
         self._waiting: deque[tuple[int, int]] = deque()  # octets of this connection, the last record that they complete
         self._acknowledged = 0
-        self._unsafe: deque[tuple[int, float]] = (
-            deque()
-        )  # records that the follower may lack: the last of some, since when the first
+        self._unsafe: deque[tuple[int, float]] = deque()
+        """Records that the follower may lack: the last of some, since when the first."""
         self._heard_s = 0.0
+        self._may_lack_all()  # of the process before
         journal.on_durable = self._on_durable
 
     # -- for the rest of the gate
@@ -134,6 +134,9 @@ class FollowerFeed:
         self._position, self._write, self._abort = position, write, abort
         self._sent, self._paused, self._heard_s = 0, False, self._monotonic()
         self._waiting.clear()
+        self._acknowledged = 0  # its copy may be another than before
+        if position < self._end:
+            self._may_lack_all()
 
     def ping(self) -> None:
         """Sends what is left, and asks for an acknowledgement. TimeoutError where there was none for too long."""
@@ -155,6 +158,10 @@ class FollowerFeed:
         self._needed = self._in_force = True
         self._journal.held = why
         self._stop(why)
+
+    def _may_lack_all(self) -> None:
+        if self._durable and not self._unsafe:
+            self._unsafe.append((self._durable, self._monotonic()))
 
     def _on_durable(self, sequence: int, segment: str, end: int) -> None:
         self._end, self._durable = (segment, end), sequence
