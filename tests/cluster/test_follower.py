@@ -17,8 +17,8 @@ import pytest
 
 from proxy.cluster import follower_protocol as protocol
 from proxy.cluster.follower import FollowerFolder, FollowerServer, FollowerSession
-from proxy.cluster.follower_protocol import FollowerFault, Frames
 from proxy.cluster.follower_feed import FollowerFeed
+from proxy.cluster.follower_protocol import FollowerFault, Frames
 from proxy.config import Follower, StoragePaths
 from proxy.config.mapping_reader import Address
 from proxy.journal.write_ahead_log import Journal, OsDisk, verify
