@@ -81,7 +81,9 @@ class Node:
             return
         self.life += 1
         self.alive, self._syncing, self.started = True, False, self.world.now
-        self.waiting: list[tuple[int, int]] = []
+        self.waiting: list[tuple[int, Callable[[], object]]] = []
+        """Record → what is done once it is safe."""
+        self._to_erase: list[tuple[int, int]] = []
         self.journal = Journal(OsDisk(self.places.journal), 0, segment_bytes=SEGMENT_BYTES)
         world = self.world
         self.feed = FollowerFeed(world.settings, self.journal, self.release, self.fenced, lambda: world.now)
@@ -116,7 +118,7 @@ class Node:
             return
         if serial:
             self.ever.add(serial)
-            self.waiting.append((self.journal.written, serial))
+            self.waiting.append((self.journal.written, partial(self._answer, serial)))
         if not self._syncing:
             self._syncing = True
             self.world.later(self.world.dice.choice((0.001, 0.02)), self._synced, self)
@@ -134,12 +136,14 @@ class Node:
         self.release()
 
     def release(self) -> None:
-        while self.waiting and self.waiting[0][0] <= self.journal.synced:
-            serial = self.waiting.pop(0)[1]
+        while self.alive and self.waiting and self.waiting[0][0] <= self.journal.synced:
             if self.told:
                 raise Broken("a node that was told that it is replaced answers")
-            self.answered[serial] = self.world.now, bool(self.feed.notes())
-            self.world.worst_comes("answer", self)
+            self.waiting.pop(0)[1]()
+
+    def _answer(self, serial: int) -> None:
+        self.answered[serial] = self.world.now, bool(self.feed.notes())
+        self.world.worst_comes("answer", self)
 
     def serials(self) -> set[int]:
         return serials_in(self.places.journal)
@@ -173,42 +177,72 @@ class Node:
             self.world.copied_at = self.world.now
 
     def erase(self, person: int, dies_at: int = 0) -> None:
-        """In closed segments; ``dies_at``: the step before which the gate is killed."""
-        if not self.alive or self.told or not self.journal.written:
-            return
+        """In closed segments, as ``gate106 journal erase`` does it; ``dies_at``: the step before which the gate is killed."""
+        if self.alive and not self.told and self.journal.written:
+            self._to_erase.append((person, dies_at))
+            if len(self._to_erase) == 1:
+                self._begin_erasure()
+
+    def _begin_erasure(self) -> None:
+        person = self._to_erase[0][0]
         disk = cast("OsDisk", self.journal.disk)
         first = int(disk.list()[-1].partition(".")[0])
         found = (one for one in read(OsDisk(disk.path)) if one.kind == messages.DISOWNED and one.sequence < first)
         self.world.gone |= {serial_of(one.body) for one in found if one.body.endswith(person.to_bytes(8, "big"))}
-        for name in disk.list()[:-1]:
-            without = erase(disk.read(name), KeyRing(), person)
-            if without is None:
-                continue
-            path = disk.path / name
-            steps: tuple[Callable[[], object], ...] = (
-                partial(atomic_files.temporary_path(path).write_bytes, without.data),
-                partial(self._note, person, name, without.changes),
-                partial(atomic_files.commit_file, path),
-            )
-            for number, step in enumerate(steps, 1):
-                if number == dies_at:
-                    self.world.seen["died while erasing"] += 1
-                    self.world.gate_dies(power=self.world.chance(0.5))
-                    return
-                step()
-                if self.journal.held:  # it says that it cannot, and is asked again
-                    return
-        self.world.erased.add(person)
-        self.world.seen["erased"] += 1
+        self._erase_in(disk.list()[:-1])
 
-    def _note(self, person: int, name: str, changes: Any) -> None:
-        first = int(name.partition(".")[0])
+    def _erase_in(self, names: list[str]) -> None:
+        person = self._to_erase[0][0]
+        disk = cast("OsDisk", self.journal.disk)
+        while names:
+            without = erase(disk.read(names[0]), KeyRing(), person)
+            if without is not None:
+                break
+            names = names[1:]
+        else:
+            self._erasure_ends(done=True)
+            return
+        if self._dies(1):
+            return
+        atomic_files.temporary_path(disk.path / names[0]).write_bytes(without.data)
+        if self._dies(2):
+            return
+        first = int(names[0].partition(".")[0])
         self.write(
-            messages.ERASURE, pack(Erasure(self.world.now, person % 97, first, changes, bytes(64), "Li Na", "letter 4711"))
+            messages.ERASURE,
+            pack(Erasure(self.world.now, person % 97, first, without.changes, bytes(64), "Li Na", "letter 4711")),
         )
-        with contextlib.suppress(JournalDown):
-            self.journal.note_synced(self.journal.sync())
-            self.release()
+        if self.journal.held:  # it says that it cannot, and is asked again
+            self._erasure_ends(done=False)
+            return
+        self.waiting.append((self.journal.written, partial(self._put, names)))
+
+    def _put(self, names: list[str]) -> None:
+        if self._dies(3):
+            return
+        atomic_files.commit_file(cast("OsDisk", self.journal.disk).path / names[0])
+        if self is self.world.node:
+            key = self._to_erase[0][0], int(names[0].partition(".")[0])
+            self.world.taken_out[key] = self.world.now, bool(self.feed.notes())
+        self._erase_in(names[1:])
+
+    def _erasure_ends(self, *, done: bool) -> None:
+        person = self._to_erase.pop(0)[0]
+        if done:
+            self.world.erased.add(person)
+            self.world.seen["erased"] += 1
+        if self._to_erase:
+            self._begin_erasure()
+
+    def _dies(self, step: int) -> bool:
+        if self._to_erase[0][1] != step:
+            return False
+        self.world.seen["died while erasing"] += 1
+        if self is self.world.node:
+            self.world.gate_dies(power=self.world.chance(0.5))
+        else:
+            self.dies()
+        return True
 
 
 class Connecting:
@@ -400,6 +434,8 @@ class Following:
         self.gone: set[int] = set()  # serials whose person was to be erased
         self.whose: dict[int, int] = {}  # serial → person
         self.safe: set[int] = set()  # serials that were answered, and restored
+        self.taken_out: dict[tuple[int, int], tuple[float, bool] | None] = {}
+        """Person and segment → when they were taken out of it, and whether the note stood then; None: a restore had the record."""
         self.process = 0
         self.served: Served | None = None
         self.up = False
@@ -601,44 +637,53 @@ class Following:
         except backup.BackupError as error:
             raise Broken(f"what the follower has cannot be restored: {error}") from error
         self._judge(old, new.serials())
-        lacks = self._erasures_without_effect(new)
-        if not lacks <= {one.person for one in lacking}:
-            raise Broken(f"who was erased is back, and nobody says so: {lacks}, {lacking}")
-        self.seen["restored from before an erasure"] += bool(lacks)
+        self._judge_erasures(old, new, {(one.person, one.first) for one in lacking})
         self.follower_starts()
         new.start()
         self.at(self.now + 1, lambda: self._erase_again(new))
 
     def _judge(self, old: Node, there: set[int]) -> None:
-        mode = self.mode[1] or "async"
-        noted, until = (bool(old.feed.notes()), self.now) if old.alive else (old.noted, old.ended)
         self.safe |= old.answered.keys() & there
         for serial, (when, with_note) in old.answered.items():
-            if serial in there or serial in self.gone:
-                continue
-            self.seen["missing, and allowed to be"] += 1
-            if mode == "defer":
-                raise Broken(f"{serial} was answered at {when}, and is not at the follower")
-            if mode == "go_on" and not (with_note and noted):
-                raise Broken(
-                    f"{serial} was answered at {when}, is not at the follower, and no note stood ({with_note}, {noted})"
-                )
-            if mode == "async" and not noted and until - max(when, old.started) > BEHIND_S:
-                raise Broken(f"{serial} was answered at {when}, is not at the follower at {until}, and no note stands")
+            if serial not in there and serial not in self.gone:
+                self.seen["missing, and allowed to be"] += 1
+                self._may_lack(old, f"{serial}, which was answered", when, with_note=with_note)
 
-    def _erasures_without_effect(self, node: Node) -> set[int]:
-        """Who was erased, of what the journal says so, and is in it all the same."""
-        disk = OsDisk(node.places.journal)
+    def _may_lack(self, old: Node, what: str, when: float, *, with_note: bool) -> None:
+        """Whether a node that is restored in the place of another may lack a record. Broken."""
+        mode = self.mode[1] or "async"
+        noted, until = (bool(old.feed.notes()), self.now) if old.alive else (old.noted, old.ended)
+        if (
+            mode == "defer"
+            or (mode == "go_on" and not (with_note and noted))
+            or (mode == "async" and not noted and until - max(when, old.started) > BEHIND_S)
+        ):
+            raise Broken(f"{what} at {when}, is not at the follower at {until}; the note stood: {with_note}, {noted}")
+
+    def _judge_erasures(self, old: Node, new: Node, told: set[tuple[int, int]]) -> None:
+        """Who was erased from a segment is not back in it, or it is told, or the erasure's record may be missing."""
+        disk = OsDisk(new.places.journal)
         records, firsts = list(read(disk)), [int(name.partition(".")[0]) for name in disk.list()]
         said = {
             (one.person, one.first) for one in (unpack(Erasure, each.body) for each in records if each.kind == messages.ERASURE)
         }
-        found = set()
-        for one in (each for each in records if each.kind == messages.DISOWNED and serial_of(each.body) in self.gone):
-            person = self.whose[serial_of(one.body)]
-            if person in self.erased and (person % 97, max(first for first in firsts if first <= one.sequence)) in said:
-                found.add(person % 97)
-        return found
+        there = {
+            (self.whose[serial_of(one.body)], max(first for first in firsts if first <= one.sequence))
+            for one in records if one.kind == messages.DISOWNED
+        }  # fmt: skip
+        for (person, first), taken in list(self.taken_out.items()):
+            key = person % 97, first
+            if key in said:
+                self.taken_out[person, first] = None
+                self.seen["restored from before an erasure"] += key in told
+                if (person, first) in there and key not in told:
+                    raise Broken(f"who was erased is back, and nobody says so: {key}, {told}")
+                continue
+            if taken is None:
+                raise Broken(f"a restored copy had the record of an erasure, and the next has not: {key}")
+            del self.taken_out[person, first]
+            self.seen["an erasure's record missing, and allowed to be"] += 1
+            self._may_lack(old, f"the record of an erasure, {key}, which was done", taken[0], with_note=taken[1])
 
     def _erase_again(self, node: Node) -> None:
         """Restoring says which erasures its copy lacks: they are done again."""
@@ -658,6 +703,7 @@ class Following:
         for _ in range(3):
             self.passes(self.now + 3 * AWAY_S)
             self._erase_again(self.node)
+            self.passes(self.now + 1)
             self.node.copy_files()
         self.passes(self.now + 3 * AWAY_S)
         self._check_at_rest()
