@@ -182,7 +182,15 @@ def fence(journal: Path, why: str) -> None:
     atomic_files.write_file(journal / FENCED, why.encode())
 
 
+def fenced(journal: Path) -> str:
+    """Why this node must not serve: it was replaced; empty where it may."""
+    try:
+        return f"{journal / FENCED}: {(journal / FENCED).read_text()}"
+    except FileNotFoundError:
+        return ""
+
+
 def refuse_fenced(journal: Path) -> None:
     """FollowerFault where the node was replaced."""
-    if (journal / FENCED).exists():
-        raise FollowerFault(f"{journal / FENCED}: {(journal / FENCED).read_text()}", fenced=True)
+    if why := fenced(journal):
+        raise FollowerFault(why, fenced=True)

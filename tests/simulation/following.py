@@ -194,12 +194,10 @@ class Node:
     def _erase_in(self, names: list[str]) -> None:
         person = self._to_erase[0][0]
         disk = cast("OsDisk", self.journal.disk)
-        while names:
-            without = erase(disk.read(names[0]), KeyRing(), person)
-            if without is not None:
-                break
+        without = None
+        while names and (without := erase(disk.read(names[0]), KeyRing(), person)) is None:
             names = names[1:]
-        else:
+        if without is None:
             self._erasure_ends(done=True)
             return
         if self._dies(1):

@@ -16,8 +16,9 @@ from proxy.server import follower_files
 from tests.simulation.following import live
 from tests.simulation.nouns import Broken
 
-SEEDS, SOUGHT = int(os.environ.get("GATE106_FOLLOWING_SEEDS", "60")), 300
-FIRST = int(os.environ.get("GATE106_FIRST_SEED", "0"))
+SEEDS, SOUGHT = int(os.environ.get("GATE106_FOLLOWING_SEEDS", "30")), 300
+FIRST = int(os.environ.get("GATE106_FIRST_SEED", "40"))
+"""From here on so few worlds go through all that can go wrong."""
 
 
 @cache
@@ -35,7 +36,7 @@ def test_no_seed_breaks_a_promise() -> None:
             raise
     print(dict(sorted(seen.items())))
     missed = [what for what in EVENTS if not seen[what]]
-    assert SEEDS < 60 or not missed, f"never: {missed}"
+    assert SEEDS < 30 or not missed, f"never: {missed}"
 
 
 EVENTS = (
@@ -48,7 +49,7 @@ EVENTS = (
 
 
 def test_a_seed_replays_to_the_same_end() -> None:
-    assert live(7) == lived(7)
+    assert live(FIRST) == lived(FIRST)
 
 
 # -- planted bugs
