@@ -47,8 +47,8 @@ async def show(request: PageRequest, problem: str = "") -> Response:
         due=state == DUE, unanswered=state == UNANSWERED, limit=LIMIT, skip=request.skip,
     )  # fmt: skip
     states = [
-        (LATE, request.t("overdue")), (DUE, request.t("today_last")), (UNANSWERED, request.t("unanswered_state")), *request.choices("case", STATES),
-        (ALL, request.t("all")),
+        (LATE, request.t("overdue")), (DUE, request.t("today_last")), (UNANSWERED, request.t("unanswered_state")),
+        *request.choices("case", STATES), (ALL, request.t("all")),
     ]  # fmt: skip
     return request.render(
         problem=problem, state=state, states=states, provider=provider, skip=request.skip, limit=LIMIT, **answer,
