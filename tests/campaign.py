@@ -1,6 +1,6 @@
 """Campaign: many more simulated worlds and real crashes than the tests have time for, and a report of what they went through.
 
-In: how many of each. Out: a table, the same as JSON, exit 1 where a world broke a promise, a crash point was never hit, or a kind of
+In: how many of each; a fifth as many worlds of a gate and its follower. Out: a table, the same as JSON, exit 1 where a world broke a promise, a crash point was never hit, or a kind of
 trouble never came. Never: a failure that cannot be replayed: each stands there with its seed.
 
     python -m tests.campaign --seeds 10000 --crashes 150 --json tests/data/numbers/campaign.json        (make campaign)
@@ -18,24 +18,32 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxy.sim import measure
-from tests.crash import choosing
+from tests.archive.stream.mock_cluster import MockCluster
+from tests.crash import choosing, sender_that_dies
 from tests.crash.points import POINTS
 from tests.crash.reconcile import judged_again as journal_judged_again
 from tests.crash.reconcile import reconcile, summary
+from tests.crash.streaming import dies_and_goes_on
 from tests.crash.world import World as CrashWorld
+from tests.simulation.following import live
 from tests.simulation.seen import seen
 from tests.simulation.test_backtest import judged_again
+from tests.simulation.test_following import EVENTS
 from tests.simulation.world import World
 
 BLOCK = 50
 """Seeds that one process runs between two words of progress."""
 CRASHES_AT_ONCE = 2
 """Each spends most of its time starting processes."""
+STREAM = sender_that_dies.POINTS
+"""Where the process of the event stream dies: in a world without a gate."""
+FOLLOWED = 1 / 5
 TROUBLE = (
     "killed",
     "power lost",
@@ -61,8 +69,8 @@ class Simulated:
 class Crashed:
     worlds: int = 0
     seconds: float = 0.0
-    hits: dict[str, int] = field(default_factory=lambda: dict.fromkeys(POINTS, 0))
-    """How often the gate died at each point."""
+    hits: dict[str, int] = field(default_factory=lambda: dict.fromkeys((*POINTS, *STREAM), 0))
+    """How often something died at each point."""
     trouble: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TROUBLE, 0))
     events: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
@@ -98,10 +106,23 @@ def simulate_some(first: int, last: int) -> Simulated:
     return found
 
 
-def simulate(first: int, count: int) -> Simulated:
+def follow_some(first: int, last: int) -> Simulated:
+    """Worlds of a gate and its follower, the last left out."""
+    found, begun = Simulated(last - first, events=Counter(dict.fromkeys(EVENTS, 0))), time.perf_counter()
+    for seed in range(first, last):
+        try:
+            found.events.update(live(seed))
+        except Exception as error:  # noqa: BLE001 # as above
+            replay = f"GATE106_FIRST_SEED={seed} GATE106_FOLLOWING_SEEDS=1 pytest tests/simulation/test_following.py -k no_seed"
+            found.failed.append(f"seed {seed}: {repr(error)[:FAULT_MAX]} ({replay})")
+    found.seconds = time.perf_counter() - begun
+    return found
+
+
+def simulate(first: int, count: int, some: Callable[[int, int], Simulated] = simulate_some) -> Simulated:
     total, end = Simulated(), first + count
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        blocks = [pool.submit(simulate_some, start, min(start + BLOCK, end)) for start in range(first, end, BLOCK)]
+        blocks = [pool.submit(some, start, min(start + BLOCK, end)) for start in range(first, end, BLOCK)]
         for block in as_completed(blocks):
             found = block.result()
             total.worlds += found.worlds
@@ -122,6 +143,16 @@ def crash_one(folder: Path, seed: int) -> Crashed:
     return one
 
 
+def stream_one(folder: Path, point: str, seed: int) -> Crashed:
+    cluster, one = MockCluster(), Crashed()
+    try:
+        dies_and_goes_on(point, seed, folder, cluster)
+    finally:
+        cluster.kill()
+    one.hits[point] += 1
+    return one
+
+
 def crash(first: int, count: int, folder: Path) -> Crashed:
     total, begun = Crashed(), time.perf_counter()
     with ProcessPoolExecutor(CRASHES_AT_ONCE) as pool:
@@ -129,6 +160,9 @@ def crash(first: int, count: int, folder: Path) -> Crashed:
         for seed in range(first, first + count):
             (folder / str(seed)).mkdir()
             runs[pool.submit(crash_one, folder / str(seed), seed)] = seed
+        for number, point in enumerate([*STREAM] * (-(-count // len(POINTS))), first + count):
+            (folder / str(number)).mkdir()
+            runs[pool.submit(stream_one, folder / str(number), point, number)] = number
         for run in as_completed(runs):
             seed = runs[run]
             total.worlds += 1
@@ -140,7 +174,7 @@ def crash(first: int, count: int, folder: Path) -> Crashed:
                 )
             else:
                 shutil.rmtree(folder / str(seed))
-            _progress("crashes", total.worlds, count, len(total.failed))
+            _progress("crashes", total.worlds, len(runs), len(total.failed))
     total.seconds = time.perf_counter() - begun
     return total
 
@@ -148,7 +182,16 @@ def crash(first: int, count: int, folder: Path) -> Crashed:
 def refusing_disks() -> list[str]:
     """The real gate on a disk that is full, turns read-only, or fails to sync; what failed."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "tests/crash/test_disk_full.py"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "-q",
+            "tests/crash/test_disk_full.py",
+            "tests/crash/test_small_disks.py",
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -175,16 +218,20 @@ def _progress(what: str, done: int, count: int, failed: int) -> None:
         )
 
 
-def table(simulated: Simulated, crashed: Crashed) -> str:
+def table(simulated: Simulated, followed: Simulated, crashed: Crashed) -> str:
     lines = [
         f"{simulated.worlds:,} simulated worlds in {simulated.seconds:,.0f} s of one core, {len(simulated.failed)} broke a promise",
+        f"{followed.worlds:,} of a gate and its follower in {followed.seconds:,.0f} s of one core, {len(followed.failed)} broke a promise",
         f"{crashed.worlds:,} worlds of the real gate in {crashed.seconds:,.0f} s, {len(crashed.failed)} broke a promise",
         "",
         "what the simulated worlds went through",
         *(f"{times:10,}  {name}" for name, times in sorted(simulated.events.items())),
         "",
-        "where the real gate died",
-        *(f"{times:10,}  {POINTS[name].says}" for name, times in crashed.hits.items()),
+        "what gates and their followers went through",
+        *(f"{times:10,}  {name}" for name, times in sorted(followed.events.items())),
+        "",
+        "where the real gate died, its follower, a restore, or the sender of its events",
+        *(f"{times:10,}  {(POINTS | STREAM)[name].says}" for name, times in crashed.hits.items()),
         "",
         "of what, and what its clock did",
         *(f"{times:10,}  {name}" for name, times in crashed.trouble.items()),
@@ -193,8 +240,9 @@ def table(simulated: Simulated, crashed: Crashed) -> str:
         *(f"{times:10,}  {name}" for name, times in sorted(crashed.events.items())),
         "",
         *simulated.failed,
+        *followed.failed,
         *crashed.failed,
-        *(f"never: {name}" for name in (*_never(simulated), *crashed.never)),
+        *(f"never: {name}" for name in (*_never(simulated), *_never(followed), *crashed.never)),
     ]
     return "\n".join(lines)
 
@@ -212,11 +260,12 @@ def main() -> None:
     options = asked.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="gate106-campaign-"))
     simulated = simulate(options.first, options.seeds)
+    followed = simulate(options.first, round(options.seeds * FOLLOWED), follow_some)
     crashed = crash(options.first, options.crashes, folder)
     disks = refusing_disks() if options.crashes else []
-    failed = simulated.failed + crashed.failed + disks
-    never = [*_never(simulated), *crashed.never] if options.crashes >= len(POINTS) else _never(simulated)
-    print(table(simulated, crashed))
+    failed = simulated.failed + followed.failed + crashed.failed + disks
+    never = [*_never(simulated), *_never(followed), *(crashed.never if options.crashes >= len(POINTS) else ())]
+    print(table(simulated, followed, crashed))
     print(*(disks or ["a disk that is full, read-only, or fails to sync: nothing lost"]), sep="\n")
     if options.json is not None:
         said = {
@@ -224,6 +273,7 @@ def main() -> None:
             "at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "machine": measure.machine(),
             "simulated": vars(simulated) | {"never": _never(simulated)},
+            "followed": vars(followed) | {"never": _never(followed)},
             "crashed": vars(crashed) | {"never": crashed.never},
             "disks_that_refuse": {"failed": disks},
         }

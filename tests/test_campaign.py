@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import campaign
-from tests.campaign import TROUBLE, Crashed, Simulated, simulate_some, table
+from tests.campaign import STREAM, TROUBLE, Crashed, Simulated, follow_some, simulate_some, table
 from tests.crash import choosing
 from tests.crash.points import POINTS
 from tests.simulation.world import World
@@ -33,9 +33,10 @@ def test_each_point_comes_once_a_round_and_within_three_rounds_by_kill_and_by_po
 def test_what_was_never_hit_stands_in_the_report() -> None:
     crashed = Crashed()
     crashed.hits["written"] = 2
-    assert crashed.never == [point for point in POINTS if point != "written"] + list(TROUBLE)
-    said = table(simulate_some(1, 3), crashed)
+    assert crashed.never == [point for point in (*POINTS, *STREAM) if point != "written"] + list(TROUBLE)
+    said = table(simulate_some(1, 3), follow_some(1, 3), crashed)
     assert "never: half-written" in said
+    assert "never: trimmed" in said
     assert "never: power lost" in said
     assert "never: written" not in said.splitlines()
 
@@ -51,12 +52,13 @@ def test_a_world_that_breaks_a_promise_stands_there_with_its_seed_and_the_exit_i
         "seed 7: AssertionError('a promise')",
         "seed 8: AssertionError('a promise')",
     ]
-    monkeypatch.setattr(campaign, "simulate", lambda first, count: Simulated(failed=["seed 7"]))
+    monkeypatch.setattr(campaign, "simulate", lambda *asked: Simulated(failed=["seed 7"]))
     monkeypatch.setattr(sys, "argv", ["campaign", "--seeds", "1", "--crashes", "0", "--json", str(tmp_path / "report.json")])
     with pytest.raises(SystemExit) as ended:
         campaign.main()
     assert ended.value.code == 1
-    assert json.loads((tmp_path / "report.json").read_text())["simulated"]["failed"] == ["seed 7"]
+    said = json.loads((tmp_path / "report.json").read_text())
+    assert (said["simulated"]["failed"], said["followed"]["failed"]) == (["seed 7"], ["seed 7"])
 
 
 def test_two_worlds_do_not_come_by_everything_and_that_is_no_success(

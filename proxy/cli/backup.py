@@ -18,6 +18,7 @@ _WITHOUT_KEYS = "without them people who asked to be forgotten are not known aga
 
 if TYPE_CHECKING:
     from proxy.config import StoragePaths
+    from proxy.journal.erasure import Erasure
     from proxy.server.backup import Copied
 
 
@@ -58,15 +59,21 @@ def restore(
     if only_check:
         check(copy, json)
         return
+    lacking: list[Erasure] = []
     try:
         nodes = paths_of_nodes(config, lambda gate: workers_of(copy, gate.node or 0))
-        restored = backup.restore(copy, *nodes)
+        restored = backup.restore(copy, *nodes, tell=lacking.append)
     except SettingsError as error:
         refuse_settings(error)
     except (backup.BackupError, OSError) as error:
         fail(error)
     for one, found in restored:
         _tell(found, one, json)
+    for erasure in lacking:
+        note(
+            f"{erasure.person:016x} was erased on {format_time(erasure.time)} ({erasure.why}), and the follower did not have that yet: "
+            "when the gate runs, erase this person again (gate106 journal erase; the keyed hash is what gate106 journal hash-number says)"
+        )
     if (keys := nodes[0].keys) is not None and not keys.exists():
         note(f"{keys}: is not there (archive.keys); if the gate had keys, bring them back before it starts: {_WITHOUT_KEYS}")
 

@@ -1,6 +1,5 @@
 """Commands of the journal's follower: the receiving side, and copying to it."""
 
-import contextlib
 import os
 import select
 import socket
@@ -67,7 +66,7 @@ def update(
     from proxy.config import SettingsError, follower_settings, journals_of_workers, paths_of_nodes
     from proxy.net.tls import TlsError, for_follower
     from proxy.server.backup import BackupError
-    from proxy.server.follower_files import FollowerFiles, Updated
+    from proxy.server.follower_files import FollowerFiles, Updated, connect
 
     try:
         nodes = paths_of_nodes(config, lambda gate: (node for _, node in journals_of_workers(gate.journal)))
@@ -80,8 +79,8 @@ def update(
         begun, found = time.time(), Updated(0, 0, 0)
         try:
             for places in nodes:
-                with contextlib.closing(FollowerFiles(follower, places, for_follower(follower))) as files:
-                    found = Updated(*map(sum, zip(found, files.update(), strict=True)))
+                with connect(follower, for_follower(follower)) as connection:
+                    found = Updated(*map(sum, zip(found, FollowerFiles(connection, places).update(), strict=True)))
         except (FollowerFault, BackupError, TlsError, OSError) as error:
             fail(f"follower at {follower.address.host}:{follower.address.port}: {error}")
         if tied:

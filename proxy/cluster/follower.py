@@ -1,13 +1,13 @@
 """Receives journals and files of gates on another machine.
 
 In: connections of gates. Out: folders like that of ``gate106 backup make``, from which ``gate106 backup restore`` makes nodes. Never: an
-acknowledgement of octets that are not synced; octets of an old epoch; a key.
+acknowledgement of octets that are not synced, whichever process wrote them; octets of an old epoch; a key.
 
     COPY/journal/     the journal's own octets, as they come          COPY/archive/     tables of the journal at rest
     COPY/state.db     the store as of a checkpoint                    COPY/revisions/   kept rule sets
     COPY/node-8/      the same of a node on a shared store: a gate, or one of its workers
 
-One thread a connection, blocking: it writes what has arrived, syncs once, acknowledges.
+One thread a connection, blocking: it writes what has arrived, syncs once, acknowledges. FollowerSession is a connection without its socket.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from proxy.cluster import follower_protocol as protocol
 from proxy.cluster.follower_protocol import FollowerFault
 from proxy.cluster.truncated_copy import segment_end, segments
 from proxy.runtime import atomic_files
+from proxy.runtime.os_errors import in_words
 
 log = structlog.get_logger()
 
@@ -62,8 +63,15 @@ class FollowerFolder:
                 if NODE.fullmatch(folder.name)
                 else f"{folder}: a follower runs there: end it first (gate106 follower serve)"
             ) from None
+        atomic_files.sync_folder(folder)  # a restore knows a follower's folder by the lock
+        half = f"*{atomic_files.HALF}"
+        for path in [*folder.glob(half), *(path for area in AREAS for path in (folder / area).rglob(half))]:  # by a kill
+            atomic_files.remove_file(path)
         self._file, self._name, self._size = -1, "", 0
         self._new = False  # whether the folder lacks the segment's name
+        self._unsure = True
+        """Whether a sync failed, here or in a process before: the system may hold as clean what never reached the disk."""
+        self._replacing = threading.Lock()  # a segment is written, or replaced as a whole
 
     def close(self) -> None:
         self._release()
@@ -96,17 +104,22 @@ class FollowerFolder:
         return epoch > known
 
     def end(self) -> tuple[str, int, str]:
-        """Segment, offset and digest; cuts what a loss of power has left of a group."""
+        """Segment, offset and digest; cuts what a loss of power has left of a group, and syncs what is left."""
         self._release()
         while names := segments(self.journal):
             path = self.journal / names[-1]
             _, whole = segment_end(path)
             if whole:
-                if path.stat().st_size > whole:
-                    os.truncate(path, whole)
-                    atomic_files.sync_file(path)
-                self._name, self._size = names[-1], whole
-                return self._name, whole, blake2b(path.read_bytes(), digest_size=16).hexdigest()
+                data = path.read_bytes()[:whole]
+                with path.open("r+b") as file:
+                    if self._unsure:
+                        _write(file.fileno(), data, 0)
+                    self._unsure = True  # until the sync has succeeded
+                    os.ftruncate(file.fileno(), whole)
+                    os.fsync(file.fileno())
+                atomic_files.sync_folder(self.journal)
+                self._name, self._size, self._unsure = names[-1], whole, False
+                return self._name, whole, blake2b(data, digest_size=16).hexdigest()
             atomic_files.remove_file(path)
         self._name, self._size = "", 0
         return "", 0, ""
@@ -122,17 +135,20 @@ class FollowerFolder:
         if offset != self._size:
             raise FollowerFault(f"octets of {name}:{offset} do not follow {self._name}:{self._size}")
         if self._file < 0:
-            self._file = os.open(self.journal / name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with self._replacing:
+                self._file = os.open(self.journal / name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._new = True
-        done = 0
-        while done < len(data):
-            done += os.pwrite(self._file, data[done:], offset + done)
-        self._size = offset + done
-        return done
+        _write(self._file, data, offset)
+        self._size = offset + len(data)
+        return len(data)
 
     def sync(self) -> None:
         if self._file >= 0:
-            os.fdatasync(self._file)
+            try:
+                os.fdatasync(self._file)
+            except OSError:
+                self._unsure = True
+                raise
             if self._new:
                 atomic_files.sync_folder(self.journal)
                 self._new = False
@@ -150,12 +166,22 @@ class FollowerFolder:
         paths += [self.folder / STATE] if (self.folder / STATE).exists() else []
         return {str(path.relative_to(self.folder)): ((found := path.stat()).st_size, found.st_mtime_ns) for path in paths}
 
+    def put(self, path: Path) -> bool:
+        """What lies beside a file takes its place; False where that is a segment which octets are written to."""
+        with self._replacing:
+            if path.parent == self.journal and path.name == self._name:
+                if self._file >= 0:
+                    return False
+                self._name, self._size = "", 0
+            atomic_files.commit_file(path)
+            return True
+
     def path(self, name: object) -> Path:
         """FollowerFault where a name leads elsewhere."""
         pure = PurePosixPath(str(name))
         inside = pure.parts and pure.parts[0] in AREAS and len(pure.parts) > 1 and ".." not in pure.parts
         if pure.parts[:1] == (JOURNAL,):
-            inside = len(pure.parts) == 2 and bool(protocol.SEGMENT.fullmatch(pure.name)) and pure.name < self._last()
+            inside = len(pure.parts) == 2 and bool(protocol.SEGMENT.fullmatch(pure.name)) and pure.name <= self._last()
         if not inside and str(pure) != STATE:
             raise FollowerFault(f"{name}: is no file of a copy")
         return self.folder / pure
@@ -164,11 +190,13 @@ class FollowerFolder:
         return (segments(self.journal) or [""])[-1]
 
     def has(self, sequence: int, wait_s: float) -> bool:
-        """Whether the octets up to a record are here, or come in time."""
+        """Whether the octets up to a record are here, synced, or come in time."""
         deadline = time.monotonic() + wait_s
         while True:
             last = self._last()
             if last and segment_end(self.journal / last)[0] >= sequence:
+                atomic_files.sync_file(self.journal / last)
+                atomic_files.sync_folder(self.journal)
                 return True
             if time.monotonic() > deadline:
                 return False
@@ -200,8 +228,9 @@ class FollowerServer:
             self._talk(connection)
         except FollowerFault as fault:
             log.warning("gate refused", peer=str(peer), why=str(fault))
+            told = {"why": str(fault), "fenced": fault.fenced, "passes": fault.passes}
             with contextlib.suppress(OSError):
-                connection.sendall(protocol.fields(protocol.REFUSED, {"why": str(fault), "fenced": fault.fenced}))
+                connection.sendall(protocol.fields(protocol.REFUSED, told))
         except _Ended:
             pass
         except OSError as error:
@@ -212,20 +241,16 @@ class FollowerServer:
             self._places.release()
 
     def _talk(self, connection: socket.socket) -> None:
-        frames = protocol.Frames()
-        hello = None
-        while hello is None:
-            for kind, body in frames.feed(_received(connection)):
-                if kind != protocol.HELLO or hello is not None:
-                    raise FollowerFault(protocol.NOT_OURS)
-                hello = protocol.content_of(body)
-        with self._node(protocol.folder_of(hello.get("node"))) as node:
-            node.talk(connection, frames, hello)
+        session = FollowerSession()
+        while session.hello is None:
+            session.take_hello(_received(connection))
+        with self._node(protocol.folder_of(session.hello.get("node"))) as node:
+            node.talk(connection, session)
 
     @contextlib.contextmanager
     def _node(self, name: str) -> Iterator[_Node]:
         """A node's copy, which this process has while the node is connected."""
-        with self._opening:
+        with self._opening, _blamed(self._root / name):
             node = self._nodes.get(name) or _Node(FollowerFolder(self._root / name))
             self._nodes[name] = node
             node.connections += 1
@@ -247,26 +272,20 @@ class _Node:
         self._greeting, self._one_gate, self._one_copier = threading.Lock(), threading.Lock(), threading.Lock()
         self._writing: socket.socket | None = None
 
-    def talk(self, connection: socket.socket, frames: protocol.Frames, hello: dict[str, Any]) -> None:
+    def talk(self, connection: socket.socket, session: FollowerSession) -> None:
         with self._greeting:
-            if self.folder.greet(hello):
+            if session.greet(self.folder):
                 self._give_up()  # of the node that was replaced
-        node = hello.get("node")
-        if hello.get("for") == "files":
+        if session.for_files:
             with self._one_copier:
-                connection.sendall(protocol.fields(protocol.WELCOME, {"files": self.folder.files(), "node": node}))
-                self._copy(connection, frames)
+                self._answer(connection, session)
             return
         self._give_up()
         if not self._one_gate.acquire(timeout=SILENCE_S):
             raise FollowerFault("another connection of this gate is still open")
         try:
             self._writing = connection
-            name, offset, digest = self.folder.end()
-            welcome = {"segment": name, "offset": offset, "digest": digest, "node": node}
-            connection.sendall(protocol.fields(protocol.WELCOME, welcome))
-            log.info("gate follows on", node=node, segment=name, offset=offset)
-            self._write(connection, frames)
+            self._answer(connection, session)
         finally:
             self._writing = None
             self._one_gate.release()
@@ -277,37 +296,91 @@ class _Node:
             with contextlib.suppress(OSError):
                 before.shutdown(socket.SHUT_RDWR)
 
-    def _write(self, connection: socket.socket, frames: protocol.Frames) -> None:
-        count = 0
+    @staticmethod
+    def _answer(connection: socket.socket, session: FollowerSession) -> None:
+        connection.sendall(session.welcome())
         while True:
-            said = False
-            for kind, body in frames.feed(_received(connection)):
-                said = True
-                if kind == protocol.OCTETS:
-                    count += self.folder.append(*protocol.octets_of(body))
-                elif kind != protocol.PING:
-                    raise FollowerFault(protocol.NOT_OURS)
-            if said:
-                self.folder.sync()
-                connection.sendall(protocol.ack(count))
+            if answer := session.receive(_received(connection)):
+                connection.sendall(answer)
 
-    def _copy(self, connection: socket.socket, frames: protocol.Frames) -> None:
-        incoming: _Incoming | None = None
-        while True:
-            for kind, body in frames.feed(_received(connection)):
-                if kind == protocol.FILE:
-                    incoming = _Incoming(self.folder, protocol.content_of(body))
-                elif kind == protocol.PIECE and incoming is not None:
-                    incoming.write(body)
-                elif kind == protocol.REMOVE:
-                    for name in protocol.content_of(body)["paths"]:
-                        atomic_files.remove_file(self.folder.path(name))
-                    connection.sendall(protocol.ack(1))
-                else:
-                    raise FollowerFault(protocol.NOT_OURS)
-                if incoming is not None and incoming.whole:
-                    connection.sendall(protocol.ack(incoming.commit()))
-                    incoming = None
+
+class FollowerSession:
+    """One connection of a gate: bytes in, answers out. FollowerFault where the gate is to be told, and the connection to end."""
+
+    def __init__(self) -> None:
+        self._folder: FollowerFolder
+        self._frames = protocol.Frames()
+        self._count = 0
+        self._incoming: _Incoming | None = None
+        self.hello: dict[str, Any] | None = None
+        """What the gate said first: its node decides which folder greets it."""
+
+    @property
+    def for_files(self) -> bool:
+        return self.hello is not None and self.hello.get("for") == "files"
+
+    def take_hello(self, data: bytes) -> None:
+        for kind, body in self._frames.feed(data):
+            if kind != protocol.HELLO or self.hello is not None:
+                raise FollowerFault(protocol.NOT_OURS)
+            self.hello = protocol.content_of(body)
+
+    def greet(self, folder: FollowerFolder) -> bool:
+        """Whether the gate's epoch is new."""
+        self._folder = folder
+        with _blamed(folder.folder):
+            return folder.greet(self.hello or {})
+
+    def welcome(self) -> bytes:
+        node = (self.hello or {}).get("node")
+        with _blamed(self._folder.folder):
+            if self.for_files:
+                return protocol.fields(protocol.WELCOME, {"files": self._folder.files(), "node": node})
+            name, offset, digest = self._folder.end()
+        log.info("gate follows on", node=node, segment=name, offset=offset)
+        return protocol.fields(protocol.WELCOME, {"segment": name, "offset": offset, "digest": digest, "node": node})
+
+    def receive(self, data: bytes) -> bytes:
+        with _blamed(self._folder.folder):
+            take = self._file if self.for_files else self._octets
+            frames = [*self._frames.feed(data)]
+            answers = [take(kind, body) for kind, body in frames]
+            if self.for_files or not frames:
+                return b"".join(answers)
+            self._folder.sync()
+            return protocol.ack(self._count)
+
+    def _octets(self, kind: int, body: bytes) -> bytes:
+        if kind == protocol.OCTETS:
+            self._count += self._folder.append(*protocol.octets_of(body))
+        elif kind != protocol.PING:
+            raise FollowerFault(protocol.NOT_OURS)
+        return b""
+
+    def _file(self, kind: int, body: bytes) -> bytes:
+        if kind == protocol.REMOVE:
+            for name in protocol.content_of(body)["paths"]:
+                atomic_files.remove_file(self._folder.path(name))
+            return protocol.ack(1)
+        if kind == protocol.FILE:
+            self._incoming = _Incoming(self._folder, protocol.content_of(body))
+        elif kind == protocol.PIECE and self._incoming is not None:
+            self._incoming.write(body)
+        else:
+            raise FollowerFault(protocol.NOT_OURS)
+        if not self._incoming.whole:
+            return b""
+        incoming, self._incoming = self._incoming, None
+        return protocol.ack(incoming.commit())
+
+
+@contextlib.contextmanager
+def _blamed(folder: Path) -> Iterator[None]:
+    """The gate is told of a disk that refuses: it passes, and the gate tries again."""
+    try:
+        yield
+    except OSError as error:
+        raise FollowerFault(f"it cannot write its copy in {folder}: {in_words(error)}", passes=True) from error
 
 
 class _Ended(Exception):  # no error
@@ -339,8 +412,13 @@ class _Incoming:
             atomic_files.remove_file(self._half)
             return 0
         os.utime(self._half, ns=(self._mtime_ns, self._mtime_ns))
-        atomic_files.commit_file(self._path)
-        return 1
+        return int(self._folder.put(self._path))
+
+
+def _write(file: int, data: bytes | memoryview, offset: int) -> None:
+    done = 0
+    while done < len(data):
+        done += os.pwrite(file, data[done:], offset + done)
 
 
 def _received(connection: socket.socket) -> bytes:

@@ -3,7 +3,7 @@
 In: bytes of either side. Out: (kind, body). Never: a socket, a file of the journal.
 
     gate → follower   HELLO {journal, epoch, for: octets | files, node, gate}
-    follower → gate   WELCOME {node, …} or REFUSED {why, fenced}
+    follower → gate   WELCOME {node, …}, or at any time REFUSED {why, fenced: by a newer epoch, passes: by a disk that is full, say}
     for octets        WELCOME {segment, offset, digest of the segment so far}; then → OCTETS (segment, offset, data), PING; ← ACK (u64)
     for files         WELCOME {files}; then → FILE {path, size, mtime_ns, behind} with PIECEs, or REMOVE {paths}; ← ACK
 
@@ -42,9 +42,9 @@ _COUNT = struct.Struct(">Q")
 class FollowerFault(Exception):
     """Gate and follower cannot go on with each other; the text says why and what to do."""
 
-    def __init__(self, why: str, *, fenced: bool = False) -> None:
+    def __init__(self, why: str, *, fenced: bool = False, passes: bool = False) -> None:
         super().__init__(why)
-        self.fenced = fenced
+        self.fenced, self.passes = fenced, passes
 
 
 def frame(kind: int, body: bytes = b"") -> bytes:
@@ -182,7 +182,15 @@ def fence(journal: Path, why: str) -> None:
     atomic_files.write_file(journal / FENCED, why.encode())
 
 
+def fenced(journal: Path) -> str:
+    """Why this node must not serve: it was replaced; empty where it may."""
+    try:
+        return f"{journal / FENCED}: {(journal / FENCED).read_text()}"
+    except FileNotFoundError:
+        return ""
+
+
 def refuse_fenced(journal: Path) -> None:
     """FollowerFault where the node was replaced."""
-    if (journal / FENCED).exists():
-        raise FollowerFault(f"{journal / FENCED}: {(journal / FENCED).read_text()}", fenced=True)
+    if why := fenced(journal):
+        raise FollowerFault(why, fenced=True)

@@ -9,7 +9,7 @@ for it: then the copy continues behind the hole. Its state must be taken anew, f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,12 +75,15 @@ def segment_end(segment: Path) -> tuple[int, int]:
 NO_KEY = "; what is sealed may say so, but its key is not at hand"
 
 
-def proved(journal: Path, ring: KeyRing) -> tuple[ScanReport, list[Removed]]:
+def proved(
+    journal: Path, ring: KeyRing, seen: Callable[[JournalRecord], None] = lambda record: None
+) -> tuple[ScanReport, list[Removed]]:
     """A journal, or a copy of one, read over its holes; and the removals that it tells of, where ``ring`` opens what is sealed: else its chain
-    is proved alone. FileNotFoundError as ``overtaken``."""
+    is proved alone. ``seen`` is called with each record that is opened. FileNotFoundError as ``overtaken``."""
     removed: list[Removed] = []
 
     def look(record: JournalRecord) -> None:
+        seen(record)
         if record.kind == messages.REMOVED:
             removed.append(unpack(retention.Removed, record.body))
 

@@ -205,6 +205,19 @@ def in_batches(changes: Sequence[RedactedGroup]) -> Iterator[Sequence[RedactedGr
         yield changes[at : at + CHANGES_MAX]
 
 
+def unfinished(redactions: Iterable[tuple[int, bytes, bytes]], erasures: Iterable[Erasure], first: int) -> list[Erasure]:
+    """Erasures of which a journal that begins with record ``first`` has the record, and not the segment that was altered."""
+    present = {last: now for last, _, now in redactions}
+    lacking: dict[int, list[Erasure]] = {}
+    for one in erasures:
+        for change in one.changes:
+            if change.last >= first:
+                lacking.setdefault(change.last, []).append(one)
+                if change.now == present.get(change.last):  # it includes those before it
+                    lacking[change.last].clear()
+    return list(dict.fromkeys(one for ones in lacking.values() for one in ones))
+
+
 def unexplained_redaction(
     redactions: Iterable[tuple[int, bytes, bytes]], erasures: Iterable[Erasure], is_signed: Callable[[Erasure], bool]
 ) -> str:

@@ -24,7 +24,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,10 +33,13 @@ from proxy.cluster.follower import LOCK, FollowerFolder
 from proxy.cluster.follower_protocol import FollowerFault, begin_epoch, epoch_of, folder_of
 from proxy.cluster.truncated_copy import NO_KEY, TruncatedCopy, overtaken, proved, segments, told, unexplained
 from proxy.config import StoragePaths
+from proxy.journal.encoding import unpack
+from proxy.journal.erasure import Erasure, unfinished
+from proxy.journal.records import messages
 from proxy.journal.retention import Removed
 from proxy.journal.scan import ScanReport, segment_name
 from proxy.journal.sealing import KeyRing, SealingError
-from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
+from proxy.journal.segment import HEADER_BYTES, JournalRecord, SegmentFault, unpack_header
 from proxy.runtime.atomic_files import sync_file
 from proxy.state.revision_store import RevisionStore
 
@@ -262,9 +265,11 @@ def _ring(places: StoragePaths) -> KeyRing:
         return KeyRing()
 
 
-def _whole(copy: Path, ring: KeyRing) -> tuple[ScanReport, list[Removed]]:
+def _whole(
+    copy: Path, ring: KeyRing, seen: Callable[[JournalRecord], None] = lambda record: None
+) -> tuple[ScanReport, list[Removed]]:
     """Verifies the copy's journal as a start would; returns its report and REMOVED records. Without the keys the chain is verified, too."""
-    report, removed = proved(copy / JOURNAL, ring)
+    report, removed = proved(copy / JOURNAL, ring, seen)
     wrong = report.damage or unexplained(report.holes, removed)
     if wrong:
         raise BackupError(f"{copy}: {wrong}{NO_KEY if report.closed and report.sealed and not report.damage else ''}")
@@ -321,18 +326,24 @@ def check(copy: Path) -> Copied:
     return Copied(**{name: fields[name] for name in _NEEDED}, holes=fields.get("holes", []))
 
 
-def restore(copy: Path, *nodes: StoragePaths) -> list[tuple[Path, Copied]]:
-    """Copies a backup, or what a follower has of these nodes, to where the gate starts from; nothing may be there. BackupError, OSError."""
+def restore(copy: Path, *nodes: StoragePaths, tell: Callable[[Erasure], object] = bool) -> list[tuple[Path, Copied]]:
+    """Copies a backup, or what a follower has of these nodes, to where the gate starts from; nothing may be there. ``tell`` gets each erasure
+    that a follower's copy lacks, and that must be done again. BackupError, OSError."""
     copies = [(copy / folder_of(places.node), places) for places in nodes]
     for one, places in copies:
-        if places.node is not None and not (one / LOCK).exists():
+        followed = (one / LOCK).exists()
+        if places.node is not None and not followed:
             raise BackupError(
                 f"{copy}: has no {one.name}: of a gate on a Valkey a follower's folder can be restored, and no other copy"
             )
-        _refuse_data(places, followed=(one / LOCK).exists())
+        _refuse_data(places, followed=followed)
+        if followed and not (one / STATE).exists():
+            raise BackupError(
+                f"{one}: has no {STATE}: the gate had not copied its files yet; all that was answered is in {one / JOURNAL}"
+            )
     for one, places in copies:
         if (one / LOCK).exists():
-            _replace_node(one, _ring(places))
+            _replace_node(one, _ring(places), tell)
     checked = [check(one) for one, _ in copies]
     for (one, places), found in zip(copies, checked, strict=True):
         _put_back(one, places, found)
@@ -376,7 +387,7 @@ def _put_back(copy: Path, places: StoragePaths, found: Copied) -> None:
     _sync(store.parent)
 
 
-def _replace_node(copy: Path, ring: KeyRing) -> None:
+def _replace_node(copy: Path, ring: KeyRing, tell: Callable[[Erasure], object]) -> None:
     """Makes a follower's folder a copy: from now on it refuses the node that it followed. BackupError."""
     try:
         folder = FollowerFolder(copy)
@@ -385,7 +396,10 @@ def _replace_node(copy: Path, ring: KeyRing) -> None:
     try:
         folder.end()  # cuts what a loss of power has left of a group
         (copy / MANIFEST).unlink(missing_ok=True)  # of an earlier restore
-        report, removed = _whole(copy, ring)
+        records: list[JournalRecord] = []
+        report, removed = _whole(copy, ring, lambda one: records.append(one) if one.kind == messages.ERASURE else None)
+        for erasure in unfinished(report.redactions, [unpack(Erasure, one.body) for one in records], report.first):
+            tell(erasure)
         begin_epoch(folder.journal, epoch_of(folder.journal) + 1)
         _noted(copy, report, removed)
     finally:

@@ -14,7 +14,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from proxy.cluster import follower_protocol as protocol
 from proxy.cluster.follower_protocol import FollowerFault
@@ -41,21 +41,30 @@ class _Present(NamedTuple):
     mtime_ns: int
 
 
+class Connection(Protocol):
+    """What is needed of a socket."""
+
+    def sendall(self, data: bytes, /) -> None: ...
+
+    def recv(self, size: int, /) -> bytes: ...
+
+
+def connect(follower: Follower, context: ssl.SSLContext | None) -> socket.socket:
+    """OSError."""
+    connection = socket.create_connection(follower.address, timeout=follower.away_s)
+    if context is not None:
+        connection = context.wrap_socket(connection, server_hostname=follower.tls_name or follower.address.host)
+    connection.settimeout(ANSWER_S)
+    return connection
+
+
 class FollowerFiles:
     """A connection to the follower for files."""
 
-    def __init__(self, follower: Follower, places: StoragePaths, context: ssl.SSLContext | None) -> None:
-        """FollowerFault, OSError."""
-        self._places = places
+    def __init__(self, connection: Connection, places: StoragePaths) -> None:
+        self._socket, self._places = connection, places
         self._frames = protocol.Frames()
         self._answers: Iterator[tuple[int, bytes]] = iter(())
-        self._socket: socket.socket = socket.create_connection(follower.address, timeout=follower.away_s)
-        if context is not None:
-            self._socket = context.wrap_socket(self._socket, server_hostname=follower.tls_name or follower.address.host)
-        self._socket.settimeout(ANSWER_S)
-
-    def close(self) -> None:
-        self._socket.close()
 
     def update(self) -> Updated:
         """One pass. FollowerFault, OSError, BackupError."""
@@ -77,8 +86,8 @@ class FollowerFiles:
         for name, one in sorted(here.items(), key=lambda item: item[0].endswith(backup.MANIFEST)):
             if known.get(name) != (one.size, one.mtime_ns):
                 with contextlib.suppress(FileNotFoundError):  # it was removed meanwhile: the next pass sees that
-                    self._put(name, one)
-                    copied, size = copied + 1, size + one.size
+                    if self._put(name, one):  # else it is a segment whose octets are just being sent
+                        copied, size = copied + 1, size + one.size
         if backup.STATE not in known or known[backup.STATE][1] < state:
             size += self._put_state(state)
             copied += 1
@@ -94,21 +103,19 @@ class FollowerFiles:
             self._answer(protocol.ACK)
         return Updated(copied, size, len(gone))
 
-    def _put(self, name: str, one: _Present, behind: int = 0) -> None:
+    def _put(self, name: str, one: _Present, behind: int = 0) -> int:
+        """0 where the follower did not take it."""
         with one.path.open("rb") as file:
             told = {"path": name, "size": one.size, "mtime_ns": one.mtime_ns, "behind": behind}
             self._socket.sendall(protocol.fields(protocol.FILE, told))
             left = one.size
-            while left or not one.size:
+            while left:
                 piece = file.read(min(left, protocol.PIECE_BYTES))
-                if not piece and one.size:
+                if not piece:
                     raise FollowerFault(f"{one.path}: became shorter while it was copied (the next pass copies it)")
                 self._socket.sendall(protocol.frame(protocol.PIECE, piece))
                 left -= len(piece)
-                if not one.size:
-                    break
-        if not protocol.count_of(self._answer(protocol.ACK)):
-            raise FollowerFault(f"{name}: the follower lacks the octets that it counts (is the gate connected to it?)")
+        return protocol.count_of(self._answer(protocol.ACK))
 
     def _put_state(self, mtime_ns: int) -> int:
         beside = self._places.store.with_name(f"{self._places.store.name}.follower")
@@ -116,7 +123,10 @@ class FollowerFiles:
         try:
             backup.copy_state(self._places.store, beside)
             size = beside.stat().st_size
-            self._put(backup.STATE, _Present(beside, size, mtime_ns), backup.position_of(beside).counted)
+            if not self._put(backup.STATE, _Present(beside, size, mtime_ns), backup.position_of(beside).counted):
+                raise FollowerFault(
+                    f"{backup.STATE}: the follower lacks the octets that it counts (is the gate connected to it?)"
+                )
             return size
         finally:
             atomic_files.remove_file(beside)
@@ -152,12 +162,12 @@ def _below(folder: Path, area: str, but: Path | None = None) -> dict[str, _Prese
     return found
 
 
-def _erased(journal: Path, before: str) -> dict[str, _Present]:
-    """Segments that an erasure has altered, of those that the follower has whole."""
+def _erased(journal: Path, last: str) -> dict[str, _Present]:
+    """Segments that an erasure has altered, of those that the follower has: up to ``last``."""
     found = {}
     for name in segments(journal):
         path = journal / name
-        if name < before:
+        if name <= last:
             with contextlib.suppress(FileNotFoundError, SegmentFault), path.open("rb") as file:
                 if unpack_header(file.read(HEADER_BYTES)).redacted:
                     status = path.stat()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,15 @@ from typing import Any
 import pytest
 
 from proxy.cluster import follower_protocol as protocol
-from proxy.cluster.follower import FollowerFolder, FollowerServer
+from proxy.cluster.follower import FollowerFolder, FollowerServer, FollowerSession
+from proxy.cluster.follower_feed import FollowerFeed
 from proxy.cluster.follower_protocol import FollowerFault, Frames
+from proxy.config import Follower, StoragePaths
+from proxy.config.mapping_reader import Address
 from proxy.journal.write_ahead_log import Journal, OsDisk, verify
+from proxy.server.follower_files import FollowerFiles
 from tests.e2e.waiting import until
+from tests.simulation.synced import Medium, simulated
 
 FIRST = "00000000000000000001.journal"
 
@@ -118,6 +125,44 @@ def test_octets_are_acknowledged_only_after_they_are_synced(
         assert synced[-1] == protocol.count_of(body)
     assert (folder.journal / FIRST).read_bytes() == data
     assert verify(OsDisk(folder.journal)).damage is None
+
+
+def test_octets_whose_sync_failed_as_the_gate_came_back_are_written_again(folder: FollowerFolder, tmp_path: Path) -> None:
+    data, medium = memoryview(written(tmp_path / "journal")), Medium()
+    whole = len(written(tmp_path / "shorter", 2))
+    with simulated(medium):
+        folder.append(FIRST, 0, data[:whole])
+        assert folder.end()[1] == whole
+        folder.append(FIRST, whole, data[whole:])  # the gate is gone before it asks for an acknowledgement
+        medium.fails.add(folder.journal)
+        with pytest.raises(OSError, match="Input/output error"):
+            folder.end()
+        medium.fails.clear()
+        assert folder.end()[1] == len(data)
+    assert medium.octets[(folder.journal / FIRST).stat().st_ino] == len(data)
+
+
+def test_the_lag_counts_what_was_written_before_the_start_and_what_a_new_copy_lacks(tmp_path: Path) -> None:
+    now_s, sent = [100.0], list[bytes]()
+    written(tmp_path / "journal")
+    journal = Journal(OsDisk(tmp_path / "journal"))
+    settings = Follower(Address("127.0.0.1", 1), "async", None, 1, 0.5, 60, None, None, None, "")
+    feed = FollowerFeed(settings, journal, lambda: None, lambda why: None, lambda: now_s[0])
+    now_s[0] += 0.6
+    assert (feed.kept, feed.notes()) == (False, ["follower: it is 1 s behind, more than behind_s: it was not in reach yet"])
+    feed.connected(journal.end, sent.append, bool)
+    feed._acknowledge(0)
+    assert (feed.kept, feed.lag_s) == (True, 0)
+    feed.disconnected("its folder was moved away")
+    feed.connected(("", 0), sent.append, bool)
+    now_s[0] += 0.6
+    assert not feed.kept
+    feed._acknowledge(0)
+    assert not feed.kept, "of the copy before"
+    feed.ping()
+    feed._acknowledge(feed._sent)
+    assert (feed.kept, feed.lag_s) == (True, 0)
+    journal.close()
 
 
 def test_a_torn_group_is_cut_before_the_gate_is_told_where_the_copy_ends(
@@ -301,3 +346,34 @@ def test_what_is_no_gate_is_told_so(peer: Callable[[], Peer], data: bytes) -> No
 def test_one_process_has_the_folder(folder: FollowerFolder) -> None:
     with pytest.raises(FollowerFault, match="end it first"):
         FollowerFolder(folder.folder)
+
+
+class Direct:
+    """A connection for files without a socket."""
+
+    def __init__(self, folder: FollowerFolder) -> None:
+        self._folder, self._session, self._answers = folder, FollowerSession(), b""
+
+    def sendall(self, data: bytes, /) -> None:
+        if self._session.hello is not None:
+            self._answers += self._session.receive(data)
+            return
+        self._session.take_hello(data)
+        self._session.greet(self._folder)
+        self._answers += self._session.welcome()
+
+    def recv(self, size: int, /) -> bytes:
+        data, self._answers = self._answers[:size], self._answers[size:]
+        return data
+
+
+def test_an_empty_file_is_copied_once_and_those_behind_it_are_too(folder: FollowerFolder, tmp_path: Path) -> None:
+    places = StoragePaths(tmp_path / "state.db", tmp_path / "journal", tmp_path / "revisions")
+    written(places.journal)
+    places.revisions.mkdir()
+    (places.revisions / "a.lock").touch()
+    (places.revisions / "b").write_bytes(b"a rule set")
+    with closing(sqlite3.connect(places.store)) as db:
+        db.execute("CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT)")
+    assert [FollowerFiles(Direct(folder), places).update().copied for _ in range(2)] == [3, 0]
+    assert (folder.folder / "revisions" / "b").read_bytes() == b"a rule set"

@@ -38,6 +38,8 @@ class Plan:
     """Of a checkpoint, committed on their own."""
     medium: str = ""
     """The folder of which a power loss will leave what is on the medium; empty: there will be none."""
+    behind: str = ""
+    """A file before which nothing occurs: a follower's state, without which nothing can be restored."""
     clock: tuple[tuple[float, float], ...] = ()
     """When the wall clock jumps, in seconds since the gate is open, and by how many."""
 
@@ -52,7 +54,7 @@ class Death:
         self.gate: wiring.GateProcess | None = None
 
     def occurs(self, last_act: Callable[[], object] | None = None) -> None:
-        if not self.armed:
+        if not self.armed or (self.plan.behind and not Path(self.plan.behind).exists()):
             return
         self.left -= 1
         if self.left:

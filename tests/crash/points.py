@@ -1,4 +1,4 @@
-"""Points: the moments of a message's, a reply's and a checkpoint's way at which the gate is killed, each with a sentence.
+"""Points: the moments of a message's, a reply's and a checkpoint's way at which the gate is killed, or its follower, each with a sentence.
 
 In: places. Out: POINTS by name. Never: when, or how often, a point comes.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from proxy.cluster.follower_link import FollowerLink
+from proxy.cluster import follower_protocol
+from proxy.cluster.follower import FollowerFolder, _Incoming
+from proxy.cluster.follower_feed import FollowerFeed
 from proxy.journal.disk import OsDisk
 from proxy.journal.write_ahead_log import Journal
 from proxy.net.lane import Lane
@@ -21,6 +23,7 @@ from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.replace_sm import ReplaceSm
 from proxy.relay.submit import Relay
 from proxy.relay.submit_multi import CarrierMulti
+from proxy.server import backup
 from proxy.state.embedded.checkpoint import CheckpointFile
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.state.mailbox.mailbox import Mailbox
@@ -81,6 +84,8 @@ class Point(NamedTuple):
 
     follower: bool = False
     """The gate has a follower, and its machine is lost when it dies."""
+    dies: str = "gate"
+    """What dies: the ``gate``, its ``follower``, a ``restore`` from that, the gate that was ``replaced`` by a restored one."""
 
 
 POINTS: dict[str, Point] = {
@@ -223,21 +228,94 @@ POINTS: dict[str, Point] = {
     "stopping": Point("in the last checkpoint of a stop", after(CheckpointFile, "write"), 1, sigterm=True),
     "follower-unsent": Point(
         "when records are synced and the follower does not have them",
-        before(FollowerLink, "_send", lambda self: self._position < self._end),
+        before(FollowerFeed, "_send", lambda self: self._position < self._end),
         40,
         follower=True,
     ),
     "follower-sent": Point(
         "when records are on their way to the follower",
-        after(FollowerLink, "_send", lambda self: bool(self._waiting)),
+        after(FollowerFeed, "_send", lambda self: bool(self._waiting)),
         40,
         follower=True,
     ),
     "follower-untold": Point(
         "when the follower has synced records and nobody is told",
-        before(FollowerLink, "_acknowledge", lambda self, count: bool(self._waiting) and self._waiting[0][0] <= count),
+        before(FollowerFeed, "_acknowledge", lambda self, count: bool(self._waiting) and self._waiting[0][0] <= count),
         40,
         follower=True,
+    ),
+    "follower-told": Point(
+        "when answers may go because the follower has them, and none is on its socket",
+        after(FollowerFeed, "_acknowledge", lambda self, count: self._acknowledged == self._journal.synced),
+        40,
+        follower=True,
+    ),
+    "copy-written": Point(
+        "when the follower has written records and not synced them",
+        after(FollowerFolder, "append"),
+        60,
+        follower=True,
+        dies="follower",
+    ),
+    "copy-synced": Point(
+        "when the follower has synced records and not said so",
+        after(FollowerFolder, "sync"),
+        60,
+        follower=True,
+        dies="follower",
+    ),
+    "file-half": Point(
+        "amid a file that the follower gets",
+        after(_Incoming, "write"),
+        3,
+        checkpoints=True,
+        follower=True,
+        dies="follower",
+    ),
+    "file-whole": Point(
+        "when the follower has a file, and not in its place",
+        before(_Incoming, "commit"),
+        3,
+        checkpoints=True,
+        follower=True,
+        dies="follower",
+    ),
+    "file-put": Point(
+        "when a file is in its place at the follower, and the gate does not know",
+        after(_Incoming, "commit", lambda self: not self._half.exists()),
+        3,
+        checkpoints=True,
+        follower=True,
+        dies="follower",
+    ),
+    "restore-proved": Point(
+        "when what is restored is proved, and the follower still takes the old node",
+        before(backup, "begin_epoch"),
+        1,
+        follower=True,
+        dies="restore",
+    ),
+    "restore-unlisted": Point(
+        "when the follower refuses the old node, and what is restored has no manifest",
+        after(backup, "begin_epoch"),
+        1,
+        follower=True,
+        dies="restore",
+    ),
+    "restore-half": Point("amid the files that are restored", after(backup, "_copied"), 2, follower=True, dies="restore"),
+    "fence-unwritten": Point(
+        "when it is told that it was replaced, and nothing is written of that",
+        before(follower_protocol, "fence"),
+        1,
+        follower=True,
+        dies="replaced",
+    ),
+    "fence-written": Point(
+        "when it has written that it was replaced, and still runs",
+        after(follower_protocol, "fence"),
+        1,
+        follower=True,
+        dies="replaced",
     ),
     "first-start": Point("when the journal has its name and the store does not know it", after(OsDisk, "identify"), 1, True),
     "replaying": Point("in the middle of a replay", before(SqliteStore, "update"), 30, True),

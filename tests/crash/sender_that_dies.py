@@ -11,6 +11,7 @@ import sys
 from proxy.__main__ import main as gate106
 from proxy.archive.stream import sender
 from proxy.archive.stream.sender import StreamPosition, StreamSender
+from proxy.journal.tail import JournalTail
 from proxy.runtime import atomic_files
 from tests.crash.places import Death, Plan, after, before
 from tests.crash.points import Point
@@ -25,6 +26,11 @@ POINTS = {
     "position-unsaved": Point("when the position is behind them and not saved", before(StreamPosition, "save"), 2),
     "position-half": Point("when the position is written beside the last one", before(atomic_files, "commit_file"), 2),
     "position-saved": Point("as soon as the position is saved", after(StreamPosition, "save"), 2),
+    "trimmed": Point(
+        "when records older than keep_days are skipped and the position does not know",
+        after(JournalTail, "skip_before", lambda self, _: self.skipped),
+        1,
+    ),
 }
 
 

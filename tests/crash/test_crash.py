@@ -33,7 +33,8 @@ class Case(NamedTuple):
     follower: bool = False
 
 
-KILLED = [Case(point) for point in POINTS]
+KILLED = [Case(point) for point, one in POINTS.items() if one.dies == "gate" and point != "follower-told"]
+"""The others are a campaign's."""
 POWERLESS = [
     Case(point, True)
     for point in (

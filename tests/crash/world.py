@@ -4,8 +4,8 @@ In: a seed, the points at which the gate is to die. Out: Evidence, and what was 
 (reconcile.py).
 
 With ``power`` its folders lose at each death what had not been synced, names and renames too (medium.py); with ``follower`` the machine
-is lost at each death, and the next gate is one that was restored from the follower; with ``clock`` the gate's wall
-clock jumps while it lives, and is right again when it is started.
+is lost at each death, and the next gate is one that was restored from the follower (following.py: where that dies itself); with ``clock`` the
+gate's wall clock jumps while it lives, and is right again when it is started.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tests.crash.carrier import Carrier
 from tests.crash.evidence import Evidence, Submit
-from tests.crash.harness import CAP, PORTS, QUOTA, SIGNS, SMALL, Harness, command, until
+from tests.crash.following import Machines
+from tests.crash.harness import CAP, PORTS, QUOTA, SIGNS, SMALL, Harness, until
 from tests.crash.medium import SHADOW, lose_power
 from tests.crash.mix import Mix
 from tests.crash.places import Plan
@@ -80,6 +82,7 @@ class World:
         self.power = power or follower
         """Whether what was not synced, here or at the follower, may be lost."""
         self.follower = FollowerProcess(folder / "copy") if follower else None
+        self.machines = Machines(folder, self.follower) if self.follower is not None else None
         self.clock = clock
         self.jumps: list[float] = []
         """By how many seconds the clocks of its gates jumped."""
@@ -170,13 +173,17 @@ class World:
         checkpoint_s = 0.05 if point.checkpoints else 60.0 if replays else self.rng.choice((0.03, 0.2, 60.0))
         root = harness.journal.parent
         clock = self._clock() if self.clock else ()
-        pieces = {"segment_bytes": 16_000, "piece_bytes": 1 << 20 if point.whole else 500}
+        pieces: dict[str, Any] = {"segment_bytes": 16_000, "piece_bytes": 1 << 20 if point.whole else 500}
         medium = str(root) if self.power and self.follower is None else ""
         plan = Plan(chosen.point, chosen.nth, str(harness.death), checkpoint_s, **pieces, medium=medium, clock=clock)
         harness.waits_for(HURRIED_S)
+        if self.machines is not None:
+            plan = await asyncio.to_thread(self.machines.begin, plan, point)
         self.start(plan)
         traffic, looking = asyncio.create_task(self._traffic(point.sigterm)), asyncio.create_task(self._look())
         try:
+            if self.machines is not None and point.dies in ("follower", "replaced"):
+                await self._follower_goes(self.machines, point.dies)
             await self._until(lambda: harness.exited is not None or traffic.done(), f"death at {plan}")
             if traffic.done():
                 traffic.result()
@@ -186,12 +193,14 @@ class World:
             looking.cancel()
             await asyncio.wait([traffic, looking])  # or it would go on with the next life, and stop that
         assert harness.exited == -signal.SIGKILL, f"not killed, but ended with {harness.exited}: {harness.said()}"
+        await until(lambda: not any(provider.bound for provider in self.providers) and not self.carrier.lines, "lines cut")
+        if self.machines is not None:
+            await asyncio.to_thread(self.machines.lose, harness, self.rng)
         died = json.loads(harness.death.read_text())
         assert (died["point"], died["nth"]) == (chosen.point, chosen.nth)
-        await until(lambda: not any(provider.bound for provider in self.providers) and not self.carrier.lines, "lines cut")
-        if self.follower is not None:
-            await asyncio.to_thread(self._lose_machine, self.follower)
-        elif self.power:
+        if self.machines is not None:
+            return
+        if self.power:
             lose_power(root, root / SHADOW, self.rng)
 
     async def _look(self) -> None:
@@ -222,17 +231,25 @@ class World:
                 await self._until(lambda: len(self.evidence.submits) >= first + BEFORE_SIGTERM, "traffic")
                 self.harness.process.send_signal(signal.SIGTERM)
 
-    def _lose_machine(self, follower: FollowerProcess) -> None:
-        """All that the gate had is gone; a node is restored from its follower."""
-        follower.kill()
-        lost = self._folder / f"lost{self.evidence.life}"
-        lost.mkdir()
-        for path in list(self.harness.state.parent.iterdir()):
-            if path.name.startswith(("journal", "state.db", "revisions", "archive")):
-                path.rename(lost / path.name)
-        done = command("backup", "restore", follower.copy, "--config", self.harness.config)
-        assert done.returncode == 0, done.stderr
-        follower.start()
+    async def _follower_goes(self, machines: Machines, dies: str) -> None:
+        """It dies, and the gate with it, or some time after it came back; or the gate seems lost, and is replaced."""
+        harness, follower = self.harness, machines.follower
+        if dies == "replaced":
+            await self._until(lambda: self._answers(0) or harness.exited is not None, "answers")
+            await asyncio.to_thread(machines.replace, harness, self.carrier.port)
+            return
+        await self._until(lambda: follower.exited or harness.exited is not None, f"the follower's death: {harness.said()}")
+        machines.powerless = self.rng.random() < 1 / 2
+        if not machines.powerless:
+            await asyncio.to_thread(follower.start)
+            first = len(self.evidence.submits)
+            await self._until(lambda: self._answers(first) or harness.exited is not None, "answers once the follower is back")
+        harness.kill()
+
+    def _answers(self, first: int) -> bool:
+        """Whether one of the last submits, the ``first`` left out, was answered."""
+        newest = islice(reversed(self.evidence.submits.values()), min(100, len(self.evidence.submits) - first))
+        return any(submit.acknowledged for submit in newest)
 
     async def _send(self, provider: Provider, most: int) -> None:
         self.mix.begin(provider)

@@ -29,10 +29,11 @@ class FollowerProcess:
         self.log = copy.with_name(f"{copy.name}.log")
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> FollowerProcess:
+    def start(self, module: str = "proxy.__main__", *before: str) -> FollowerProcess:
+        """``module``: what runs the command, given ``before``."""
         with self.log.open("ab") as log:
-            words = ["follower", "serve", str(self.copy), "--listen", f"127.0.0.1:{self.port}", *self._more]
-            self._process = forked.begun("proxy.__main__", words, cwd=ROOT, env=_environment(), log=log)
+            words = [*before, "follower", "serve", str(self.copy), "--listen", f"127.0.0.1:{self.port}", *self._more]
+            self._process = forked.begun(module, words, cwd=ROOT, env=_environment(), log=log)
         until(self._open, lambda: f"the follower open: {self.log.read_text()}", 60)
         return self
 
@@ -42,6 +43,10 @@ class FollowerProcess:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
             return True
         return False
+
+    @property
+    def exited(self) -> bool:
+        return self._process is None or self._process.poll() is not None
 
     def kill(self) -> None:
         """At once, as ``kill -9``."""

@@ -17,6 +17,7 @@ from proxy.journal.erasure import (
     in_batches,
     signed_bytes,
     unexplained_redaction,
+    unfinished,
 )
 from proxy.journal.records import answers, delivers, evidence, messages
 from proxy.journal.records.doubtful_replies import NO_CONTEXT, DoubtDecision, Doubtful, id_of
@@ -239,6 +240,19 @@ def test_an_erasure_is_told_from_an_alteration_by_a_record_that_is_signed(disk: 
     moved = good._replace(changes=tuple(one._replace(now=bytes(32)) for one in good.changes))
     for bad in (stranger, other_journal, moved):
         assert "was altered" in account(disk, bad)
+
+
+@pytest.mark.parametrize(
+    ("there", "lacking"), [(None, "first, second"), ("first", "second"), ("second", ""), ("second, again", "")]
+)
+def test_a_copy_that_lacks_the_altered_group_lacks_each_erasure_from_it(there: str | None, lacking: str) -> None:
+    def one(name: str) -> Erasure:
+        return erasure(bytes(16), (RedactedGroup(7, bytes(32), name.encode()),))._replace(why=name)
+
+    done = [one("first"), one("second")] + [one("second, again")] * (there == "second, again")
+    redactions = [] if there is None else [(7, bytes(32), there.encode())]
+    assert ", ".join(each.why for each in unfinished(redactions, done, 1)) == lacking
+    assert unfinished(redactions, done, 8) == [], "retention has removed it"
 
 
 def test_of_a_decision_the_words_go_that_nobody_else_wrote() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from proxy.config.mapping_reader import Address
 from proxy.journal.segment import HEADER_BYTES, REDACTED, pack_header, unpack_header
 from proxy.server import backup
 from proxy.server.backup import BackupError
-from proxy.server.follower_files import FollowerFiles, Updated
+from proxy.server.follower_files import FollowerFiles, Updated, connect
 from tests.cluster.test_follower import Peer, serve
 from tests.e2e.waiting import until
 from tests.server.test_backup import Harness, starts
@@ -58,8 +57,8 @@ class Machine:
 
     def update(self, node: int) -> Updated:
         to = Follower(Address("127.0.0.1", self._port), "async", None, 3, 5, 60, None, None, None, "")
-        with closing(FollowerFiles(to, self.places(node), None)) as files:
-            return files.update()
+        with connect(to, None) as connection:
+            return FollowerFiles(connection, self.places(node)).update()
 
     def tables(self, node: int) -> dict[str, str]:
         folder = self.copy / f"node-{node}" / "archive"

@@ -61,6 +61,8 @@ class PoolWorker:
         self.up = False  # whether it is open
         self.draining = False
         self.restarts = 0
+        self.replaced = ""
+        """Why it does not come back."""
         self.code: int | None = None  # the exit code of its last process, None while one runs
         self.state: Said = {"why": ["it has not opened yet"], "notes": [], "metrics": ""}
         self.gone: Families = {}  # the counts of its processes that have ended
@@ -187,9 +189,11 @@ class WorkerPool:
         command: Sequence[str],
         changed: Callable[[], None] = lambda: None,
         sockets: Sequence[socket.socket] = (),
+        replaced: Callable[[Worker], str] = lambda worker: "",
     ) -> None:
         """``command`` starts a worker; its environment says which one it is. ``changed`` is called when a worker has opened or ended.
-        ``sockets``: listeners that all share."""
+        ``sockets``: listeners that all share. ``replaced``: why a worker must not come back, if so."""
+        self._replaced = replaced
         self._reloads = 0  # reloads requested so far
         self.members = [
             PoolWorker(Worker(number, workers), command, sockets, lambda: self._reloads) for number in range(1, workers + 1)
@@ -215,13 +219,18 @@ class WorkerPool:
         self._tasks = [loop.create_task(self._supervise(member)) for member in self.members]
 
     async def _supervise(self, member: PoolWorker) -> None:
-        """Watches a worker, and restarts it whenever it ends."""
+        """Watches a worker, and restarts it whenever it ends, unless its node was replaced."""
         backoff = Backoff(FIRST_S, MOST_S, STEADY_S)
         while True:
             ran_s = await member.watch()
             while True:
                 self._changed()
                 if self._stopping.is_set():
+                    return
+                if why := self._replaced(member.worker):
+                    log.error("a worker was replaced: it is not restarted", worker=member.worker.number, why=why)
+                    member.state, member.replaced = {**member.state, "why": [why]}, why
+                    self._changed()
                     return
                 if member.draining:  # it was drained on request and is to come back
                     member.draining, wait_s = False, 0.0
@@ -271,6 +280,10 @@ class WorkerPool:
             for member, one in zip(members, answers, strict=True)
         )
         return left + [f"{member.worker.name}: not open yet, it reads them before it is" for member in late if not member.up]
+
+    def replaced(self) -> str:
+        """Why no worker comes back any more; empty while one may."""
+        return self.members[0].replaced if all(member.replaced for member in self.members) else ""
 
     def up(self) -> list[PoolWorker]:
         """Workers that are open and not draining."""

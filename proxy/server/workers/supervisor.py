@@ -4,7 +4,7 @@ In: the settings, how many workers. Out: an exit code. Never: a message, a store
 (operations/worker_channel.py).
 
 Start: reserve the ports → worker 1 opens → the others open → HTTP, control socket → the console beside.
-Stop (SIGTERM): /readyz fails → all drain → exit 0.
+Stop (SIGTERM): /readyz fails → all drain → exit 0. A worker whose node was replaced stays away; once all were, exit 2.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from typing import Any
 import structlog
 import uvloop
 
-from proxy.config import Settings, SettingsError, load, worker_faults
+from proxy.cluster.follower_protocol import fenced
+from proxy.config import Settings, SettingsError, Worker, load, worker_faults
 from proxy.config.mapping_reader import Address
-from proxy.config.worker import control_of
+from proxy.config.worker import control_of, journal_of
 from proxy.model import log_setup
 from proxy.operations.control import ControlError
 from proxy.operations.http import HttpServer
@@ -40,7 +41,7 @@ log = structlog.get_logger()
 
 
 class StartError(Exception):
-    """The gate cannot start; the text says whose fault it is and what to do."""
+    """The gate cannot start, or go on; the text says whose fault it is and what to do."""
 
 
 class WorkerReported(Exception):
@@ -56,7 +57,7 @@ class Supervisor:
         self.settings, self.path = settings, path
         self.manager = ServiceManager(os.environ)
         self._reserved: list[socket.socket] = []
-        self.pool = WorkerPool(workers, command, self._notify_service_manager, self._reserved)
+        self.pool = WorkerPool(workers, command, self._pool_changed, self._reserved, self._replaced)
         self.http_front = PoolHttpServer(self.pool)
         self.guard = HttpAuth(
             settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers, settings.http.hosts
@@ -94,7 +95,8 @@ class Supervisor:
         log.info("gate open", smpp=smpp.listen.port, http=settings.http.listen.port, workers=len(self.pool.members))
 
     async def run(self, early: Sequence[int] = ()) -> int:
-        """Runs until SIGTERM or SIGINT. ``early``: not empty if a reload was requested before; files may have changed after they were read."""
+        """Runs until SIGTERM or SIGINT, or until all workers were replaced (StartError). ``early``: not empty if a reload was requested before;
+        files may have changed after they were read."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop.set)
@@ -121,6 +123,8 @@ class Supervisor:
             await self.close()
             watchdog.cancel()
             self.manager.close()
+        if why := self.pool.replaced():
+            raise StartError(why)
         return 0
 
     async def close(self) -> None:
@@ -169,6 +173,14 @@ class Supervisor:
             self._log_settings = settings.log
         self.guard.use(settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers)
         return ()
+
+    def _replaced(self, worker: Worker) -> str:
+        return fenced(journal_of(self.settings.journal, self.settings.node, worker))
+
+    def _pool_changed(self) -> None:
+        if self.pool.replaced():
+            self.stop.set()
+        self._notify_service_manager()
 
     def _notify_service_manager(self) -> None:
         if not self.http_front.why_not:

@@ -125,7 +125,7 @@ def test_earlier_days_stand_there_in_words(world: World, browser: Open, monkeypa
         {"since": 86_400.0 * 19_999 - 28_800, "counts": {"allow": 100}, "reasons": {}},
         {"since": 86_400.0 * 19_993 - 28_800, "counts": None, "reasons": {}},
     ]
-    one = {"until": 86_400.0 * 20_000 + 21_600, "days": days}
+    one = {"until": 86_400.0 * 20_000 + 21_600, "days": days, "archived": 86_400.0 * 20_000 + 21_600}
 
     async def run(*words: str, **how: object) -> Ran:
         assert words[1] == "today"
@@ -143,6 +143,10 @@ def test_earlier_days_stand_there_in_words(world: World, browser: Open, monkeypa
         "拒绝最多：该省号码不得接收 15、号码退订了 5",
     ):
         assert words in " ".join(text.split()), (words, " ".join(text.split()))
+    assert "今日还没有归档" not in text
+    one = one | {"days": []}
+    text = re.sub("<[^>]*>", " ", browser("wu").part("/today/compared").text)
+    assert "已归档到 2024-10-04 14:00。启动十分钟后归档一次" in text
 
 
 def test_before_the_first_hour_is_in_a_table_nothing_is_compared(browser: Open) -> None:

@@ -19,10 +19,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from proxy import config
+from proxy.cluster.follower_protocol import fence
 from proxy.config.mapping_reader import Address
 from proxy.server.workers.control import PoolControlServer, WorkerSocket
 from proxy.server.workers.pool import WorkerPool
-from proxy.server.workers.supervisor import Supervisor
+from proxy.server.workers.supervisor import StartError, Supervisor
 from tests.e2e.sockets import free_port
 from tests.e2e.test_supervised import Ear
 from tests.server.workers.pretended import BROKEN
@@ -169,23 +170,27 @@ async def test_a_command_tells_of_workers_that_are_not_up_and_has_those_reload_t
     assert first.up
 
 
-async def test_a_hang_up_amid_the_start_is_heard_and_the_manager_is_not_told_that_the_gate_is_open(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def settings_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> config.Settings:
     for name in re.findall(r"\$\{(\w+)\}", EXAMPLE.read_text(encoding="utf-8")):
         monkeypatch.setenv(name, "secret")
-    monkeypatch.setenv("NOTIFY_SOCKET", str(stage.folder / "notify"))
-    ear = Ear(stage.folder / "notify")
     settings = config.load(EXAMPLE)
-    settings = replace(
+    return replace(
         settings,
         smpp=replace(settings.smpp, listen=Address("127.0.0.1", free_port()), tls=None),
         http=replace(settings.http, listen=Address("127.0.0.1", free_port())),
         console=replace(settings.console, listen=None),
-        control=stage.folder / "control.sock",
+        control=folder / "control.sock",
+        journal=folder / "journal",
         control_group="",
     )
-    supervisor = Supervisor(settings, EXAMPLE, 2, stage.command)
+
+
+async def test_a_hang_up_amid_the_start_is_heard_and_the_manager_is_not_told_that_the_gate_is_open(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(stage.folder / "notify"))
+    ear = Ear(stage.folder / "notify")
+    supervisor = Supervisor(settings_in(stage.folder, monkeypatch), EXAMPLE, 2, stage.command)
     running = asyncio.create_task(supervisor.run())
     await stage.begun(1)
     stage.settings.write_text("new")
@@ -202,3 +207,27 @@ async def test_a_hang_up_amid_the_start_is_heard_and_the_manager_is_not_told_tha
     supervisor.stop.set()
     assert await running == 0
     ear.socket.close()
+
+
+async def test_a_worker_whose_node_was_replaced_stays_away_and_the_last_of_them_ends_the_gate(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = Supervisor(settings_in(stage.folder, monkeypatch), EXAMPLE, 2, stage.command)
+    running = asyncio.create_task(supervisor.run())
+    for number in (1, 2):
+        await stage.begun(number)
+        await stage.open(number)
+    await until(lambda: not supervisor.http_front.why_not)
+    journal, members = supervisor.settings.journal, supervisor.pool.members
+    for number, member in enumerate(members):
+        (journal / f"node-{supervisor.settings.node + number}").mkdir(parents=True)
+        fence(journal / f"node-{supervisor.settings.node + number}", "replaced by one with epoch 2")
+        member.kill()
+        await until(lambda: bool(member.replaced))  # noqa: B023 # in this turn
+        assert not member.up
+        if not number:
+            assert "epoch 2" in supervisor.pool.down()["worker 1"]
+            assert ([one.worker.number for one in supervisor.pool.up()], running.done()) == ([2], False)
+    with pytest.raises(StartError, match="epoch 2"):
+        await asyncio.wait_for(running, SOON_S)
+    assert [member.restarts for member in members] == [0, 0]
