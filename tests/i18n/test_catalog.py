@@ -189,6 +189,11 @@ def test_a_sentence_is_said_in_chinese_with_its_values_as_they_are() -> None:
             "stop-1：签名 青禾、类别 营销或验证码，至 2026-11-27 17:49:28（li：案件 1：and more）",
         ),
         ("provider jia or yi", "通道商 jia或yi"),
+        ("throttle-1: provider jia and share 0.5", "throttle-1：通道商 jia、保留速率 50%"),
+        (
+            "runs without compiled modules, at a tenth of its speed: GATE106_PURE is set: start without it",
+            "没有使用编译后的模块，速度约为十分之一：设置了 GATE106_PURE：请去掉后启动",
+        ),
         (
             "0:5079: look alike (score 98: the number is the same; 1.5 h earlier than was said; another port (10690); the text is 97% alike)",
             "0:5079：look alike（吻合 98：号码一致；比所述时间早 1.5 小时；端口不同（10690）；内容相似 97%）",

@@ -174,7 +174,8 @@ def test_the_page_takes_sheets_in_gives_them_out_and_registers_letters(world: Wo
     seen = officer.post("/filings/preview", files=file)
     assert "不读取无法识别的列：“备注”" in seen.text
     assert "将新增 1 行" in seen.text
-    lost = officer.post("/filings/import", files=file, why="结果")
+    lost = officer.post("/filings/import", files=file, why="结果", seen=hidden(seen.text, "seen"))
+    assert '<details class="dialog" name="dialogs" open>' in lost.text, "to choose the file again"
     assert (lost.status_code, "无法识别“备注”列" in lost.text) == (409, True)
     done = officer.post("/filings/import", files=file, why="结果", ignore="备注")
     assert done.status_code == 303, done.text

@@ -81,6 +81,19 @@ def test_it_reads_the_rules_in_words(browser: Open) -> None:
     assert "Rules in force" in text
 
 
+def test_its_changes_say_what_they_count_and_its_only_port_is_filled_in(browser: Open, world: World) -> None:
+    here = browser("jia")
+    assert re.search(r"列出与您有关的改动 \d+ 条", here.get("/own/rules").text)
+    assert re.search('name="from" value="1069[0-9]+"', here.get("/own").text)
+
+
+def test_a_pager_has_a_total_unless_the_day_was_read_in_part() -> None:
+    reasons = [{"reason": "keyword", "count": 2, "deferred": 1}, {"reason": "region-ban", "count": 4, "deferred": 0}]
+    answer = {"read_until": 5.0, "until": 5.0, "reasons": reasons}
+    assert [own_page._total(answer, reason) for reason in ("", "keyword")] == [7, 3]
+    assert own_page._total({**answer, "read_until": 4.0}, "") is None
+
+
 def test_a_day_that_is_none_is_told_so(browser: Open) -> None:
     answer = browser("jia").part("/own/refusals", day="yesterday")
     assert answer.status_code == 409
