@@ -47,7 +47,8 @@ async def show(request: PageRequest, problem: str = "") -> Response:
         due=state == DUE, unanswered=state == UNANSWERED, limit=LIMIT, skip=request.skip,
     )  # fmt: skip
     states = [
-        (LATE, request.t("overdue")), (DUE, request.t("today_last")), (UNANSWERED, request.t("unanswered_state")), *request.choices("case", STATES),
+        (LATE, request.t("overdue")), (DUE, request.t("today_last")), (UNANSWERED, request.t("unanswered_state")),
+        *request.choices("case", STATES),
         (ALL, request.t("all")),
     ]  # fmt: skip
     return request.render(

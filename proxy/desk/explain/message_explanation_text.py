@@ -60,7 +60,8 @@ def as_dict(found: Inquiry, node: int, now: float, *, whole: bool = False) -> di
         "receipts": [{"at": iso(at), "state": state, "error": error or None} for at, state, error in found.receipts],
         "person": {
             "refusals": [
-                {"scope": one.scope, "value": one.value, "since": iso(one.time) if one.time else None, "source": one.source} | fields(one, found.look_up)
+                {"scope": one.scope, "value": one.value, "since": iso(one.time) if one.time else None, "source": one.source}
+                | fields(one, found.look_up)
                 for one in found.refusals
             ],
             "received": [
