@@ -74,9 +74,7 @@ def answer_of(case: Mapping[str, Any]) -> tuple[str, str]:
 
 def answers_of(events: Iterable[DeskEvent]) -> Iterator[tuple[float, str]]:
     """When its source was answered with a file, and the file's name; digits of a number in it are masked."""
-    return (
-        (one.time, mask_numbers(found[1])) for one in events if one.what == ANSWERED and (found := _NOTED.match(one.why))
-    )
+    return ((one.time, mask_numbers(found[1])) for one in events if one.what == ANSWERED and (found := _NOTED.match(one.why)))
 
 
 def without_digest(why: str) -> str:

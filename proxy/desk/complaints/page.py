@@ -48,7 +48,8 @@ async def show(request: PageRequest, problem: str = "") -> Response:
     )  # fmt: skip
     states = [
         (LATE, request.t("overdue")), (DUE, request.t("today_last")), (UNANSWERED, request.t("unanswered_state")),
-        *request.choices("case", STATES), (ALL, request.t("all")),
+        *request.choices("case", STATES),
+        (ALL, request.t("all")),
     ]  # fmt: skip
     return request.render(
         problem=problem, state=state, states=states, provider=provider, skip=request.skip, limit=LIMIT, **answer,

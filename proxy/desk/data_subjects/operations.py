@@ -312,13 +312,19 @@ class DataSubjects(
                     "why_zh": "个人信息保护法第47条; 通信短信息服务管理规定(拒收后不得再发)",
                     "until": 0,
                 },
-                *([{
-                    "what": f"when, of which kind and signature the last {held} messages were, for caps",
-                    "what_zh": f"最近 {held} 条短信的时间、类别和签名, 用于限制条数",
-                    "why": "limits per person hold for who was forgotten, too",
-                    "why_zh": "每人收信条数的限制对已删除的人同样有效",
-                    "until": newest + window_s,
-                }] if held else []),
+                *(
+                    [
+                        {
+                            "what": f"when, of which kind and signature the last {held} messages were, for caps",
+                            "what_zh": f"最近 {held} 条短信的时间、类别和签名, 用于限制条数",
+                            "why": "limits per person hold for who was forgotten, too",
+                            "why_zh": "每人收信条数的限制对已删除的人同样有效",
+                            "until": newest + window_s,
+                        }
+                    ]
+                    if held
+                    else []
+                ),
                 {
                     "what": "the journal: messages, refusals, this request (gate106 journal erase takes out what need not stay)",
                     "what_zh": "日志: 短信、拒收和本次要求的记录",
@@ -332,7 +338,7 @@ class DataSubjects(
 
     @operation(
         Permission.SEE,
-        answer={"requests": [REQUEST]},
+        answer={"requests": [REQUEST], "confirmers": [str]},
         get=True,
         text=_requests,
         example="gate106 subject list-requests --state proposed",
@@ -340,8 +346,9 @@ class DataSubjects(
     async def list_requests(
         self, call: Call, state: Annotated[str, Choice("proposed, approved, rejected or withdrawn.", tuple(STATES))] = ""
     ) -> Answer:
-        """List requests to be erased, the newest first, with digits of the number only."""
-        return {"requests": [request_row(one) for one in self._gate.erasure_requests.all() if state in ("", one.state)]}
+        """List requests to be erased, the newest first, with digits of the number only; and who else may confirm them."""
+        found = [request_row(one) for one in self._gate.erasure_requests.all() if state in ("", one.state)]
+        return {"requests": found, "confirmers": call.others_who_may(Permission.APPROVE)}
 
     @operation(
         Permission.APPROVE, answer=REQUEST, record="erasure-requested", text=_decided,

@@ -24,10 +24,12 @@ async def show(request: PageRequest) -> Response:
 
 
 async def _list(request: PageRequest, problem: str = "") -> Response:
-    requests, skip = (await request.ask("subject.list-requests"))["requests"], request.skip
+    answer, skip = await request.ask("subject.list-requests"), request.skip
+    requests = answer["requests"]
+    mine = any(one["state"] == PROPOSED and one["author"] == request.who for one in requests)
     return request.render(
         requests=requests[skip : skip + LIMIT], total=len(requests), skip=skip, limit=LIMIT, problem=problem, proposed=PROPOSED,
-        to=request.form("to") or request.query.get("to", "").strip(),
+        alone=mine and not answer["confirmers"], to=request.form("to") or request.query.get("to", "").strip(),
     )  # fmt: skip
 
 
@@ -47,8 +49,6 @@ async def erase(request: PageRequest) -> Response:
         return request.go("/requests", request.t("erased_now", to=answer["to"]))
     if not answer["enforced"]:
         request.session.add_notice("warn", request.t("not_enforced"))
-    if not answer["confirmers"]:
-        request.session.add_notice("warn", request.t("nobody_else"))
     return request.go("/requests", request.t("asked", to=answer["to"], number=answer["request"]))
 
 

@@ -228,7 +228,9 @@ def _receipt(request: Mapping[str, Any], now: float) -> Iterator[Any]:
         "withdrawn": f"该要求已于 {decided} 撤回: {request['decision']}.",
     }[request["state"]]
     yield from _paragraphs(f"致: 号码 {request['to']} 的机主")
-    yield _paragraph(f"编号: {request['id']} | 日期: {_when(request['decided'] or now)[:10]} | 状态: {REQUESTS[request['state']]}", _SOFT)
+    yield _paragraph(
+        f"编号: {request['id']} | 日期: {_when(request['decided'] or now)[:10]} | 状态: {REQUESTS[request['state']]}", _SOFT
+    )
     yield Spacer(0, 2 * mm)
     yield from _paragraphs(
         f"您要求删除个人信息, 我们于 {_when(request['time'])} 收到. 该号码自那时起登记为不接收营销短信.",

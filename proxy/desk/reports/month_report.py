@@ -543,11 +543,11 @@ def notes_of(month: MonthReport) -> list[Bilingual]:
         found.append(Bilingual(
             f"So that no figure points to a person, counts of messages and opt-outs below {least} are hidden (…), and with them others of "
             "their column from which they would follow, by themselves or beside the other tables of this report. "
-            "One row has the sum of the hidden cells of each column; totals are exact, "
-            "and one from which a hidden count would follow is hidden, too "
+            "One row has the sum of the hidden cells of each column; totals are exact, those of a table with a single row, too; "
+            "one from which a hidden count would follow is hidden, too "
             "(cell suppression: Handbook on Statistical Disclosure Control). Complaints, penalties, ports and times are shown as they are.",
             f"为避免指向个人，小于 {least} 的短信与退订条数以“…”隐去，同列可据以推算（含与本报告其他各表对照推算）的数一并隐去；"
-            "各列隐去的数合并为一行，合计为实际数，可据以推算隐去数的合计也隐去"
+            "各列隐去的数合并为一行，合计为实际数（只有一行的表，其数即合计），可据以推算隐去数的合计也隐去"
             "（单元格隐去，见《统计披露控制手册》）。投诉、处罚、端口与用时为实际数。",
         ))  # fmt: skip
     if month.after_optout is None:

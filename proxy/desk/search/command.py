@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 DAY_S = 86_400.0
 FACET_VALUES_MAX = 40
+NOWHERE = "归属地查不到"
 Names = Mapping[str, Bilingual]
 """States of events that say a signature's hash → the same with its name."""
 NO_NAMES: Names = {}
@@ -311,9 +312,11 @@ def _lines(
         yield f"{found.facets.total} messages fit{'' if found.facets.complete else ' among the newest records that were counted'}"
         for facet, counts in found.facets.counts.items():
             values = facet_values(facet, counts)
+            words = {UNKNOWN: NOWHERE} if facet == "province" else {}
             yield Bilingual(
                 f"  {facet}: " + ", ".join(f"{value} {count}" for value, count in values),
-                f"  {CLOSED['dimension'].get(facet, facet)}：" + "，".join(f"{_zh(value)} {count}" for value, count in values),
+                f"  {CLOSED['dimension'].get(facet, facet)}："
+                + "，".join(f"{words.get(value) or _zh(value)} {count}" for value, count in values),
             )
     if not found.hits:
         yield "no message fits"

@@ -42,7 +42,8 @@ UNTIL = ("30d", "180d", "")
 async def show(request: PageRequest, problem: str = "") -> Response:
     given = asked(request.query)
     wanted = any(value for name, value in given.items() if name != "within")
-    return request.render(asked=given, wanted=wanted, problem=problem, skip=request.skip)
+    kept = any(value for name, value in given.items() if name not in ("within", "to"))
+    return request.render(asked=given, wanted=wanted, kept=kept, problem=problem, skip=request.skip)
 
 
 @page.get("found")

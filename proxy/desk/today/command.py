@@ -26,7 +26,10 @@ REASONS_SHOWN = 2
 
 @command(
     "today",
-    Program(permission=Permission.SEE, answer={"until": float, "days": [DAY], "archived": float, "yesterday": {"until": float, "days": [DAY]}}),
+    Program(
+        permission=Permission.SEE,
+        answer={"until": float, "days": [DAY], "archived": float, "yesterday": {"until": float, "days": [DAY]}},
+    ),
     example="gate106 today",
 )
 def today(config: Config = CONFIG, json: Json = False) -> None:

@@ -156,7 +156,9 @@ async def compared(request: PageRequest) -> Response:
     answer = (await request.run("today", "--json", fine=(0,))).json
     tables = [(word, _table(one)) for word, one in (("today", answer), ("yesterday", answer["yesterday"])) if one["days"]]
     behind = not answer["days"]
-    return request.part("compared", tables=tables, behind=behind, archived=local(answer["archived"])[:16] if answer["archived"] else "")
+    return request.part(
+        "compared", tables=tables, behind=behind, archived=local(answer["archived"])[:16] if answer["archived"] else ""
+    )
 
 
 def _table(found: dict[str, Any]) -> dict[str, Any]:

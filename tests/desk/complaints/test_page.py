@@ -172,6 +172,17 @@ def test_a_decision_and_the_person_left_alone_are_one_step(world: World, browser
     assert "已停止营销" in text
 
 
+def test_who_was_erased_has_no_whole_number_any_more(world: World, browser: Open, case: Any) -> None:
+    mia, here = SHANGHAI.format(277), browser("chen")
+    number = case(mia)
+    whole = f'action="/complaints/case/{number}/whole"'
+    assert whole in here.get(f"/complaints/case/{number}").text
+    request = world.ask("chen", "subject.erase", to=mia, why="x")["request"]
+    world.ask("lin", "subject.approve", id=str(request))
+    text = here.get(f"/complaints/case/{number}").text
+    assert (whole in text, f"{masked(mia)}（号码已按本人要求删除）" in text) == (False, True)
+
+
 def test_the_source_is_answered_with_a_file_of_ones_own_or_with_the_sheet_that_is_made(
     world: World, browser: Open, case: Any
 ) -> None:

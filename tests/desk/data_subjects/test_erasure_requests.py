@@ -181,6 +181,7 @@ def test_marketing_stops_at_the_request_and_another_person_confirms_in_the_brows
 def test_the_answer_names_who_may_confirm_it_and_who_is_alone_is_told_whom_to_add(world: World) -> None:
     answer = world.ask("tang", "subject.erase", to=SHANGHAI.format(72), why="x")
     assert answer["confirmers"] == ["lin", "song"], "not the one who asked, nor who may not"
+    assert world.ask("tang", "subject.list-requests")["confirmers"] == answer["confirmers"], "on the page, too"
     assert list(subjects._warnings(answer)) == []
     (warning,) = subjects._warnings(answer | {"confirmers": []})
     assert "add a second person with the role approver" in warning

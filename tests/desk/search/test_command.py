@@ -6,9 +6,10 @@ import json
 
 from proxy.archive.complaint_matching import Candidate, MatchResult
 from proxy.archive.coverage import CoverageReport
-from proxy.archive.search import HistoryEvent, Hit, SearchResult
+from proxy.archive.search import Facets, HistoryEvent, Hit, SearchResult
 from proxy.desk.complaints import case_search
 from proxy.desk.search import command as find
+from proxy.i18n.text import Bilingual
 
 PERSON = 13800210500
 TEXT, REPLY = "【甲店】尊敬的+8613800210500, 上新", "我是 138 0021 0500, 退订"
@@ -44,3 +45,10 @@ def test_a_message_that_a_complaint_may_be_about_is_proposed_without_numbers() -
     for shown in (lines, json.dumps(case_search.match_dict(matched), ensure_ascii=False)):
         assert "尊敬的+86138****0500, 上新" in shown
         assert "0021" not in shown
+
+
+def test_a_province_that_nobody_knows_is_no_missing_answer() -> None:
+    counted = found()
+    counted.facets = Facets(1, True, {"province": {"unknown": 1}})
+    shown = [line.zh for line in find._lines(counted, ["138****0500"], None, 50, whole=False) if isinstance(line, Bilingual)]
+    assert "  省份：归属地查不到 1" in shown

@@ -175,6 +175,12 @@ def test_what_is_found_is_counted_and_each_count_leads_to_its_part(browser: Open
     assert "province" in here.get(link.replace("&amp;", "&")).text
 
 
+def test_a_search_for_a_person_alone_is_not_saved(browser: Open) -> None:
+    here = browser("chen")
+    kept = [here.get("/find", **asked).text.count('maxlength="60"') for asked in ({"to": BOB}, {"to": BOB, "provider": "jia"})]
+    assert kept == [0, 1], "without the number nothing would be left of it"
+
+
 def test_messages_are_paged(world: World, browser: Open) -> None:
     here, carl = browser("chen"), BEIJING.format(32)
     for place in range(51):
@@ -194,7 +200,9 @@ def test_what_is_in_no_table_yet_is_counted_and_paged_to_the_last(world: World, 
     with Raw(world.gate.port) as client:
         assert client.bind("yi").status == 0
         for place in range(90):
-            body = message(b"1069002", BEIJING.format(200 + place).encode(), b"", data_coding=8, tail=tlv(0x424, text.encode("utf-16-be")))
+            body = message(
+                b"1069002", BEIJING.format(200 + place).encode(), b"", data_coding=8, tail=tlv(0x424, text.encode("utf-16-be"))
+            )
             client.ask(pdu(SUBMIT_SM, 7, body))
     first = here.part("/find/found", signature=name).text
     assert "符合条件的共 90 条" in re.sub(r"<[^>]*>|\s+", " ", first).replace("  ", " ")
