@@ -85,7 +85,7 @@ bench: install
 	.venv/bin/python -m tests.bench run --mix repeated
 	.venv/bin/python -m tests.bench run --mix standard
 
-# The numbers of tests/data/numbers: about ten minutes on a machine that does nothing else.
+# The numbers of tests/data/numbers: about half an hour on a machine that does nothing else.
 numbers: install
 	mkdir -p tests/data/numbers
 	.venv/bin/python -m tests.bench run --mix repeated --seconds 60 --no-baselines --json > tests/data/numbers/repeated.json
@@ -98,6 +98,8 @@ numbers: install
 	.venv/bin/python -m tests.soak.shared > tests/data/numbers/shared-store.json
 	.venv/bin/python -m tests.soak.shared --people 50000 --primaries 3 > tests/data/numbers/shared-cluster-3.json
 	.venv/bin/python -m tests.soak.shared --people 50000 --primaries 10 > tests/data/numbers/shared-cluster-10.json
+	.venv/bin/python -m tests.soak.shared_gate > tests/data/numbers/shared-gate.json
+	.venv/bin/python -m tests.soak.followed_gate > tests/data/numbers/followed-gate.json
 	.venv/bin/python -m tests.soak.shared_sizes --persons 100000 > tests/data/numbers/shared.json
 	.venv/bin/python -m tests.soak.shared_sizes --persons 20000 --batch 1 > tests/data/numbers/shared-alone.json
 

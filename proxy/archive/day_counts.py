@@ -33,6 +33,8 @@ class ComparedDays(NamedTuple):
     """Of each day, from its beginning."""
     days: list[DayCounts]
     """Empty where nothing of the first one is in a table yet."""
+    archived: float = 0.0
+    """Up to when every node's records are in tables; 0 where there are none."""
 
 
 def compared_days(archive: Path, begins: Sequence[float]) -> ComparedDays:
@@ -41,12 +43,13 @@ def compared_days(archive: Path, begins: Sequence[float]) -> ComparedDays:
     sources = gather_sources(archive, (), Query(since=min(begins), until=begins[0] + DAY_S))
     ends = [max(one.until_ms for one in manifest.tables) / 1000 for _, manifest in sources.manifests if manifest.tables]
     if not ends or (seconds := min(ends) - begins[0]) < 0:
-        return ComparedDays(0.0, [])
+        return ComparedDays(0.0, [], min(ends, default=0.0))
     seconds = min(seconds, DAY_S)
     first = min(manifest.tables[0].since_ms for _, manifest in sources.manifests if manifest.tables) / 1000
     return ComparedDays(
         seconds,
         [_counts(sources, one, one + seconds) if first < one + seconds else DayCounts(one, None, {}) for one in begins],
+        min(ends),
     )
 
 

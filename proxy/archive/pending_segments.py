@@ -48,9 +48,10 @@ class ArchiveSources(NamedTuple):
 
 
 def gather_sources(
-    archive: Path, journals: Iterable[LocalJournal], question: Query, *, thorough: bool = False
+    archive: Path, journals: Iterable[LocalJournal], question: Query, *, thorough: bool = False, newest: int = 0
 ) -> ArchiveSources:
-    """``thorough``: nothing that was read before is believed. Raises TailError, ManifestError, JournalDamaged, OSError."""
+    """``thorough``: nothing that was read before is believed. ``newest``: without a person at least so many of each journal's newest
+    matching messages are enough; 0: all are read. Raises TailError, ManifestError, JournalDamaged, OSError."""
     loaded = [(folder, load(folder)) for folder in node_folders(archive)]
     manifests = [
         (folder, manifest) for folder, manifest in loaded if manifest.identity or manifest.tables
@@ -59,6 +60,6 @@ def gather_sources(
     for one in journals:
         home = journal_folder(archive, one.node, one.disk.identity())
         own = next((manifest for folder, manifest in manifests if folder == home), Manifest(one.node))
-        found = one.ahead.tail(own.last, question, own.rules) if one.ahead is not None and not thorough else None
+        found = one.ahead.tail(own.last, question, own.rules, newest) if one.ahead is not None and not thorough else None
         rests.append(UnrolledJournal(own, home.name, tail(one.disk, own.last, question, own.rules) if found is None else found))
     return ArchiveSources(manifests, rests)

@@ -119,8 +119,9 @@ def find(
     """``journals``: those available here. ``thorough``: uses neither filters nor indexes. ``province_of``: of a number, for facets and a query
     for a province. Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
     at_hand = list(journals)
+    newest = COUNTED_ROWS_MAX + 1 if facets or question.province else question.skip + question.limit + 1
     return retry_if_changed(
-        lambda: gather_sources(archive, at_hand, question, thorough=thorough),
+        lambda: gather_sources(archive, at_hand, question, thorough=thorough, newest=newest),
         lambda sources: _found(sources, keys, question, now, province_of, facets=facets, thorough=thorough),
     )
 

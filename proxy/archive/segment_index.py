@@ -265,8 +265,9 @@ class SegmentIndex:
 
     # ------------------------------------------------------------------ questions
 
-    def tail(self, behind: int, question: Query, rules: Mapping[str, Sequence[str]]) -> UnrolledTail | None:
-        """Like ``tail.tail``; without a person only the newest matching rows up to the limit. None: everything must be read. OSError."""
+    def tail(self, behind: int, question: Query, rules: Mapping[str, Sequence[str]], newest: int = 0) -> UnrolledTail | None:
+        """Like ``tail.tail``. ``newest``: without a person at least so many of the newest matching messages are enough; 0: all are read.
+        None: everything must be read. OSError."""
         self.read_on()
         if self.unreadable or not self._segments or not self._ends_well():
             return None
@@ -280,7 +281,7 @@ class SegmentIndex:
             return None
         query = _TailQuery(self, stretches, question, rules)
         try:
-            rows = query.for_person() if question.to else query.newest()
+            rows = query.for_person() if question.to else query.newest(newest)
         except (Stale, SegmentFault):
             return None
         until = max(stretch.most_ms for _, stretch in stretches)
@@ -352,18 +353,19 @@ class _TailQuery:
             if row.number == self._question.to
         ]
 
-    def newest(self) -> list[PersonRow]:
-        """Stretches from the newest on, until there are as many submits that fit as are asked for, and one more, and none of those that are
-        left can be newer."""
-        rows, fit = list[PersonRow](), list[int]()
-        enough = self._question.limit + 1
+    def newest(self, enough: int) -> list[PersonRow]:
+        """Stretches from the newest on, until there are so many messages that fit and none of those that are left can be newer; all for 0."""
+        rows, fit = list[PersonRow](), dict[tuple[bool, int], int]()
         newest = list[int]()  # of all up to each
         for _, stretch in self._left:
             newest.append(max(stretch.newest_ms, newest[-1] if newest else 0))
-        while self._left and not (len(fit) >= enough and newest[len(self._left) - 1] < sorted(fit)[-enough]):
+        while self._left and not (0 < enough <= len(fit) and newest[len(self._left) - 1] < sorted(fit.values())[-enough]):
             found = self._rows(self._left.pop())
             rows += found
-            fit += [row.time_ms for row in found if self._question.matches(row)]
+            for row in found:
+                if self._question.matches(row):
+                    long = row.parts > 1 and row.message > 0
+                    fit.setdefault((long, row.message if long else row.sequence), row.time_ms)
         return rows
 
     def about(self, since_ms: Mapping[int, int]) -> list[PersonRow]:

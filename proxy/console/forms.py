@@ -98,7 +98,8 @@ async def previewed(request: PageRequest, argv: Callable[[Path], Sequence[str]],
         ran = await run_with_uploads(request, ["file"], checked, fine=(0, 1))
     except CannotAsk as error:
         return {"told": None, "wrong": problem_text(error), "seen": ""}
-    return {"told": ran.json, "wrong": "", "seen": seen}
+    told = ran.json
+    return {"told": {**told, "left_out": [_of_a_form(one) for one in told.get("left_out", ())]}, "wrong": "", "seen": seen}
 
 
 def as_previewed(request: PageRequest, file: Path, words: Sequence[str]) -> list[str]:
@@ -147,11 +148,18 @@ async def _run(request: PageRequest, folder: str, argv: Sequence[str], fine: tup
     except NobodyAnswers:
         raise
     except CannotAsk as error:
-        told = str(error).replace("(--ignore drops it)", "(tick it to drop it)")
-        for said in _IN_THE_FORM:
-            told = re.sub(re.escape(said.removesuffix(" in the form")) + r" by --[a-z]+(?: \([^)]*\))?", said, told)
+        told = _of_a_form(str(error))
         without_folder = re.sub(re.escape(folder + os.sep) + r"(?:\w+/)?", "", told)
         raise CannotAsk(without_folder.replace("gate106: ", "")) from None
+
+
+def _of_a_form(said: str) -> str:
+    """What a command says of a file, as a page says it: the form's fields instead of options."""
+    said = said.replace("(--ignore drops it)", "(a preview without other faults lets you drop it)")
+    said = said.replace("is empty, and the command does not say it either", "is empty, and the form does not say it either")
+    for words in _IN_THE_FORM:
+        said = re.sub(re.escape(words.removesuffix(" in the form")) + r" by --[a-z]+(?: \([^)]*\))?", words, said)
+    return said
 
 
 def safe_name(name: str) -> str:

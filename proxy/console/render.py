@@ -6,7 +6,6 @@ Never: a stranger's text used as markup, or with characters that turn its readin
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from markupsafe import Markup
 
 from proxy.console import inline_charts
 from proxy.console.translations import SHARED, Translator, load
+from proxy.i18n.labels import without_account
 from proxy.model.redact import printable
 from proxy.policy import time_windows
 from proxy.runtime.build_info import build_info
@@ -67,11 +67,6 @@ def day(at: float | None) -> str:
 def clean(text: object) -> str:
     """A stranger's text without what hides or turns it; escaping is the template's."""
     return printable(str(text), "�")
-
-
-def without_account(text: str) -> str:
-    """Who did something and why, without the account's numbers that the journal keeps."""
-    return re.sub(r" \(uid \d+, pid \d+\)", "", text)
 
 
 def rule_state(rule: Mapping[str, Any], at: float) -> str:

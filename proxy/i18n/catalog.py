@@ -115,8 +115,15 @@ FITS: Mapping[str, str] = {
 
 
 def _about(dimension: str, values: str) -> str:
+    if dimension == "share":
+        return f"{DIMENSIONS[dimension]} {_percent(values)}"
     words = WORDS if dimension in ("category", "subcategory") else {}
     return f"{DIMENSIONS[dimension]} {'或'.join(words.get(one, one) for one in values.split(' or '))}"
+
+
+def _percent(share: str) -> str:
+    """0.5 as 50%; another text as it is."""
+    return f"{float(share):.0%}" if re.fullmatch(r"0\.\d+|1", share) else share
 
 
 def _counted(one: str) -> str:

@@ -72,4 +72,4 @@ def cell(heading: str, text: str, language: str) -> str:
         return cell(heading, text.removesuffix(_OVERDUE), language) + " 已逾期"
     if heading == "why":
         return labels.reason_in_chinese(text)
-    return in_language(text, language) if heading in SENTENCES else text
+    return labels.without_account(in_language(text, language) if heading in SENTENCES else text)

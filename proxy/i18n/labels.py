@@ -44,7 +44,7 @@ CONSENTS: Mapping[str, str] = {
 }  # fmt: skip
 EVENTS: Mapping[str, str] = {
     **CASES, **PENALTIES, "valid": "认定有效", "invalid": "认定无效", "duplicate": "认定重复", "not-ours": "认定非本网",
-    "filed": "立案", "matched": "匹配短信", "forwarded": "转办", "reopened": "重新打开", "suppressed": "停止营销",
+    "filed": "立案", "answered": "已答复", "matched": "匹配短信", "forwarded": "转办", "reopened": "重新打开", "suppressed": "停止营销",
     "stopped": "停发", "evidence": "导出证据", "forgotten": "删除个人信息", "vouched": "认领", "approved": "批准", "appealed": "申诉",
     "proposed": "提出", "rejected": "驳回", "lifted": "解除",
     "accepted": "生效", "rolled-back": "回退", "kept-out": "未采用",
@@ -94,11 +94,18 @@ REASONS: Mapping[str, str] = {
 
 
 _OF_CASE = re.compile(r"^case (\d+): ")
+_TOLD_BY = re.compile(r"^told by (.+)$")
+_ACCOUNT = re.compile(r" \(uid \d+(?:, pid \d+)?\)")
 
 
 def reason_in_chinese(why: str) -> str:
-    """What somebody wrote as the reason; "case 3: ", which the desk puts before it, in Chinese."""
-    return _OF_CASE.sub(r"案件 \1：", why)
+    """What somebody wrote as the reason; "case 3: " and "told by ", which the gate puts before it, in Chinese."""
+    return _TOLD_BY.sub(r"由\1告知", _OF_CASE.sub(r"案件 \1：", why))
+
+
+def without_account(who: str) -> str:
+    """A person without the account and the process that the journal keeps beside the name."""
+    return _ACCOUNT.sub("", who)
 
 
 def both(word: str | None, of: Mapping[str, str] = WORDS) -> str:

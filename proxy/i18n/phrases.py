@@ -61,6 +61,7 @@ WORDS = {
     "enforce": "生效", "shadow": "影子", "off": "关闭", "recipient": "号码", "subcategory": "细分类别", "account": "账号",
     "province": "省份", "content": "内容", "template": "模板", "minute": "分钟", "hour": "小时", "day": "天", "week": "周", "month": "月",
     "mon": "周一", "tue": "周二", "wed": "周三", "thu": "周四", "fri": "周五", "sat": "周六", "sun": "周日", "weekdays": "工作日(周一至周五)",
+    "do-not-disturb": "免打扰", "protected": "保护号码", "test-numbers": "测试号码",  # shipped lists
     "weekend": "周末", "holiday": "节假日", "workday": "上班日", "makeup": "调休上班的周末", "rest": "休息日",
 }  # fmt: skip
 """Words of closed lists, with their Chinese."""

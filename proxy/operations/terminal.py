@@ -134,17 +134,13 @@ def in_words_of_reader(line: str) -> str:
     if printed_language() == "en":
         return line
     from proxy.i18n.catalog import in_language
+    from proxy.i18n.labels import without_account
     from proxy.i18n.text import Bilingual
 
     if isinstance(line, Bilingual):
-        return _without_account(line.zh)
+        return without_account(line.zh)
     bare = line.lstrip(" ").removeprefix(PROGRAM)
-    return _without_account(line[: len(line) - len(bare)] + in_language(bare, "zh"))
-
-
-def _without_account(text: str) -> str:
-    """A person without the account and the process that the journal keeps beside the name."""
-    return re.sub(r" \(uid \d+, pid \d+\)", "", text) if " (uid " in text else text
+    return without_account(line[: len(line) - len(bare)] + in_language(bare, "zh"))
 
 
 def use_token_file(token_file: Path) -> None:
@@ -274,7 +270,7 @@ def event_line(event: Mapping[str, Any]) -> Bilingual:
     who = f"  {event['who']}"
     return Bilingual(
         f"  {at}  {what}{who}" + (f": {why}" if why else ""),
-        f"  {at}  {EVENTS.get(what, what)}{who.partition(' (uid')[0]}" + (f"：{in_language(why, 'zh')}" if why else ""),
+        f"  {at}  {EVENTS.get(what, what)}{who}" + (f"：{in_language(why, 'zh')}" if why else ""),
     )
 
 
@@ -304,8 +300,7 @@ def table_lines(heads: Sequence[str], rows: Iterable[Sequence[object]], nothing:
 def _cell(head: str, cell: str, language: str) -> str:
     from proxy.i18n import columns
 
-    shown = columns.cell(head, cell, language)
-    return shown if language == "en" else _without_account(shown)
+    return columns.cell(head, cell, language)
 
 
 def _width(text: str) -> int:

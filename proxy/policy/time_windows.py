@@ -193,6 +193,12 @@ def clock(text: str) -> int:
     return int(match[1] or match[3]) * 3600 + int(match[2] or match[4]) * 60
 
 
+def two_digits(text: str) -> str:
+    """``9:00-10:00`` as 09:00-10:00: a span of times of day with the digits that lack; empty where it is something else."""
+    written = [f"{one.strip():0>5}" for one in text.split("-")]
+    return "-".join(written) if all(map(CLOCK.fullmatch, written)) else ""
+
+
 class TimeTest(NamedTuple):
     """A condition on a moment: whether it holds, and the next moment at which that may change."""
 

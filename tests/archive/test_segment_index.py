@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,7 +136,8 @@ class World:
     def asked(self) -> None:
         """What is in no table, as it is told to who finds."""
         for question in (Query(**asked).checked() for asked in QUESTIONS):
-            plain, found = tail(self.disk, self.rolled(), question, {}), self.ahead.tail(self.rolled(), question, {})
+            plain = tail(self.disk, self.rolled(), question, {})
+            found = self.ahead.tail(self.rolled(), question, {}, question.limit + 1)
             if found is None:
                 continue
             assert found[1:7] == plain[1:7]
@@ -149,10 +151,14 @@ class World:
     def found(self) -> None:
         """And all the way, with tables and what became of each."""
         for question in (Query(**asked).checked() for asked in QUESTIONS[2:9]):
-            assert self.find(question, self.ahead) == self.find(question, None), question
+            for more in ({}, {"facets": True}):
+                assert self.find(question, self.ahead, **more) == self.find(question, None, **more), question
+        second = Query(provider="yi", limit=2, skip=3)
+        assert self.find(second, self.ahead) == self.find(second, None)
 
-    def find(self, question: Query, one: SegmentIndex | None) -> search.SearchResult:
-        return search.find(self.shelf.folder, [LocalJournal(self.disk, 0, one)], self.shelf.keys, question, self.harness.now)
+    def find(self, question: Query, one: SegmentIndex | None, **more: Any) -> search.SearchResult:
+        journals = [LocalJournal(self.disk, 0, one)]
+        return search.find(self.shelf.folder, journals, self.shelf.keys, question, self.harness.now, **more)
 
     def known(self) -> bool:
         """Whether it was answered by who had read ahead."""
@@ -212,7 +218,7 @@ def test_of_a_long_past_only_what_can_matter_is_read_again(
     whole = sum(len(world.disk.read(name).rstrip(b"\0")) for name in world.disk.list())
     for question in (Query(to=SHANGHAI + 50), Query(provider="jia", limit=2)):
         octets.clear()
-        assert world.ahead.tail(0, question, {}) is not None
+        assert world.ahead.tail(0, question, {}, question.limit + 1) is not None
         assert sum(octets) < whole / 3
 
 

@@ -55,6 +55,7 @@ def faults(here: Visitor, path: str, language: str) -> list[str]:
         here.screen(size)
         if (more := here.too_wide()) > 0:
             found.append(f"{size['width']}: {more} px too wide")
+        found += [f"{size['width']}: {fault}" for fault in here.wide_dialogs()]
         found += [f"{size['width']}: {fault}" for fault in (*here.unreadable(), *here.endless())]
     return found
 
@@ -145,6 +146,12 @@ def test_a_dialog_takes_the_focus_and_gives_it_back(visit: Come) -> None:
     assert here.page.evaluate("document.activeElement.matches('input, select, textarea')")
     here.page.keyboard.press("Escape")
     assert here.page.evaluate("document.activeElement.matches('details.dialog:not([open]) > summary')")
+
+
+def test_a_share_of_the_numbers_sets_shadow(visit: Come) -> None:
+    here = visit("chen").open("/rules/rule/daily-cap")
+    here.page.locator("input[name=share]").fill("10%")
+    assert here.page.locator("input[name=mode]:checked").get_attribute("value") == "shadow"
 
 
 def test_a_long_page_leads_to_its_parts_and_back_to_its_top(visit: Come) -> None:

@@ -204,9 +204,22 @@ def test_a_mistake_is_taught_in_the_reader_s_language_while_it_is_typed(language
     chen.page.keyboard.insert_text("  - {id: a, when: {category: otp}, then: reject, reason: keyword}")
     expect(chen.page.locator("#check .wrong")).to_have_count(0, timeout=20_000)
     assert "{id: a, when" in chen.open("/drafts/edit").page.locator(".cm-content").inner_text(), "the draft is kept"
+    chen.page.locator(".cm-content").click()
+    chen.page.keyboard.press("Control+a")
+    line = "    when: {category: marketing, time: 20：30～8：30}"
+    chen.page.keyboard.insert_text(f"rules:\n  - id: a\n{line}\n    then: reject\n    reason: quiet-hours\n")
+    expect(chen.page.locator("#check .wrong")).to_contain_text("20:30-08:30", timeout=20_000)
+    assert f"`{line.replace('20：30～8：30', '20:30-08:30')}`" in chen.page.evaluate(COPIED), "with its indentation"
     chen.page.locator("#drafted button").click()
     chen.page.wait_for_url("**/rules")
     assert "{id: a, when" not in chen.open("/drafts/edit").page.locator(".cm-content").inner_text()
+
+
+COPIED = """() => {
+    getSelection().selectAllChildren(document.querySelector('#check .wrong'));
+    return getSelection().toString();
+}"""
+"""What a reader copies of a fault."""
 
 
 def test_a_search_is_saved_by_name_and_a_list_is_previewed_before_it_is_stored(visit: Come, tmp_path: Path) -> None:

@@ -20,6 +20,16 @@ GRAVE = ("serious", "critical")
 OVERTAKEN = ("htmx:afterRequest", "htmx:sendAbort")
 """What htmx says of a request that a newer one replaced, and of no other alone."""
 LETTERS_PX_MIN = 9
+WIDE_DIALOGS = """() => {
+    const page = document.documentElement, found = [];
+    for (const one of document.querySelectorAll('details.dialog')) {
+        const before = one.open;
+        one.open = true;
+        if (page.scrollWidth > page.clientWidth) found.push(`${one.querySelector('summary').innerText}: ${page.scrollWidth} px wide`);
+        one.open = before;
+    }
+    return found;
+}"""
 UNREADABLE = """least => [
     ...[...document.querySelectorAll('main .table')].filter(one => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1)
         .map(one => 'a table is cut off: ' + one.innerText.slice(0, 80)),
@@ -184,6 +194,10 @@ class Visitor:
     def too_wide(self) -> int:
         """Pixels by which the page is wider than the screen."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+    def wide_dialogs(self) -> list[str]:
+        """Dialogs that make the page wider than the screen, each opened alone."""
+        return list(self.page.evaluate(WIDE_DIALOGS))
 
     def unreadable(self) -> list[str]:
         """Tables of which a part lies outside their card, letters of charts that are too small."""

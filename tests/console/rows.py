@@ -5,10 +5,12 @@ In: a World. Out: the same, filled; what commands print there. Never: a word of 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 from typer.testing import CliRunner
 
@@ -113,6 +115,12 @@ class Filled:
         for words in _(("show", "1"), ("show", "7"), ("list",), ("list", "--state", "open", "--overdue"), ("match", "7")):
             self.says("complaint", *words)
         self.says("complaint", "export", self.world.gate.folder / "案件.csv")
+        for name, heads in (("没有号码列", "投诉编号,短信内容"), ("举报", "举报人手机号,短信内容")):
+            (file := self.world.gate.folder / f"{name}.csv").write_text(f"{heads}\nT-11,双11优惠券\n")
+            self.says("complaint", "import", file, "--why", WHY, "--check")
+        (sent := self.world.gate.folder / "答复.pdf").write_bytes(b"%PDF-")
+        self.says("complaint", "answer", "4", "--file", sent, "--why", WHY)
+        self.says("complaint", "show", "4")
 
     def ask_match(self, case: str) -> str:
         return next(word for word in self.printed[f"complaint match {case}"].split() if word.startswith("0:"))
@@ -146,10 +154,19 @@ class Filled:
                 "suppress", "add", "--to", PEOPLE[8], "--scope", scope, *(("--value", value) if value else ()), "--why", WHY
             )
         self.says("suppress", "remove", "--to", PEOPLE[8], "--scope", "port", "--why", WHY)
+        told = json.dumps({"channel": "热线", "optouts": [{"number": PEOPLE[14]}]}).encode()
+        marks = {"Authorization": f"Bearer {token_of('ledger')}", "Idempotency-Key": "1"}
+        urlopen(Request(f"http://{self.world.gate.settings['http']['listen']}/optouts", told, marks), timeout=10).close()
         (folder / "名单.csv").write_text(f"{PEOPLE[9]}\n{PEOPLE[10]}\n")
         self.says("suppress", "import", folder / "名单.csv", "--check", "--source", "complaint", "--for", "180d", "--why", WHY)
         self.says("suppress", "import", folder / "名单.csv", "--source", "complaint", "--for", "180d", "--why", WHY)
-        for words in _(("show", "--to", PEOPLE[8]), ("show", "--to", PEOPLE[9]), ("show", "--to", PEOPLE[18]), ("list",)):
+        for words in _(
+            ("show", "--to", PEOPLE[8]),
+            ("show", "--to", PEOPLE[9]),
+            ("show", "--to", PEOPLE[18]),
+            ("show", "--to", PEOPLE[14]),
+            ("list",),
+        ):
             self.says("suppress", *words)
         self.says("suppress", "export", "--out", folder / "导出.csv", "--why", WHY)
         (folder / "同意.csv").write_text(f"number,given\n{PEOPLE[11]},2026-11-01\n{PEOPLE[12]},2026-11-02\n")
@@ -159,6 +176,7 @@ class Filled:
         self.says("consent", "import", folder / "同意.csv", *given)
         self.says("consent", "import", folder / "同意.csv", "--proof", folder / "凭证.pdf", *given)
         self.says("consent", "review", "3", "--verdict", "accepted", "--why", WHY)
+        self.says("consent", "import", folder / "同意.csv", "--category", "营销", *given)
         self.says("consent", "withdraw", "--to", PEOPLE[12], "--advertiser", "青禾贸易公司", "--why", WHY)
         for words in _(("list",), ("list-tasks",), ("show", "--to", PEOPLE[11]), ("show", "--to", PEOPLE[12])):
             self.says("consent", *words)
@@ -186,6 +204,9 @@ class Filled:
         self.says("subject", "show", "--to", PEOPLE[8])
         self.says("subject", "export", "--to", PEOPLE[2], "--out", folder / "本人", "--why", WHY)
         self.says("subject", "erase", "--to", PEOPLE[2], "--why", WHY)
+        self.says("subject", "reject", "1", "--why", WHY, who="lin")
+        self.says("subject", "approve", "1", who="lin")
+        self.says("subject", "list-requests")
 
     def _orders(self) -> None:
         self.says("stop", "--province", "上海", "--category", "marketing", "--for", "24h", "--why", WHY)
@@ -202,7 +223,13 @@ class Filled:
         ):
             self.says(*words)
         for words in _(
-            ("--to", PEOPLE[1]), ("--verdict", "reject"), ("--text", "没有这样的"), ("--provider", "jia", "--prove")
+            ("--to", PEOPLE[1]),
+            ("--to", PEOPLE[8]),
+            ("--to", PEOPLE[12]),
+            ("--to", PEOPLE[14]),
+            ("--verdict", "reject"),
+            ("--text", "没有这样的"),
+            ("--provider", "jia", "--prove"),
         ):
             self.says("find", *words)
         self.says("report")
@@ -214,6 +241,16 @@ class Filled:
         self.says("provider", "list-refusals", "jia")
         self.says("lexicon", "propose", "--since", "7d")
         self.says("lexicon", "list-words", "--since", "7d")
+        (texts := self.world.gate.folder / "文案.csv").write_text("文案,标签\n优惠券,营销\n您好,\n")
+        self.says("lexicon", "measure", texts, "--rules", self.world.gate.rules)
+        self.says("trace", "--provider", "jia", "--for", "1s")
+        copy = self.world.gate.folder / "备份"
+        self.says("backup", "check", copy, settings=False)
+        for _again in range(2):  # once into a new folder, once into one that is not empty
+            self.says("backup", "make", copy)
+        self.says("backup", "check", copy, settings=False)
+        for _again in range(2):
+            self.says("journal", "make-key", self.world.gate.folder / "封存.key", settings=False)
         self.says("explain", "--to", PEOPLE[1], "--from", "1069001", "--text", AD, "--rules", self.world.gate.rules)
 
     def _rules(self) -> None:

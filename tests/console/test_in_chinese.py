@@ -156,7 +156,7 @@ def test_bad_rows_are_said_one_by_one_with_file_and_line(desk: Desk) -> None:
     here = desk("song")
     for path, name, rows, words in (
         ("/complaints/import", "12321.csv", "投诉号码,接收时间\n12,\n138****0500,昨天\n", ["12321.csv 第 2 行：投诉号码：2 位数字，应为 11 位", "12321.csv 第 3 行：“昨天”不是时间（如 2026-11-11 10:05）", "2 行有误：没有立案"]),
-        ("/complaints/import", "12321.csv", "编号,内容\n1,x\n", ["没有投诉号码一列"]),
+        ("/complaints/import", "12321.csv", "编号,内容\n1,x\n", ["没有投诉人号码一列"]),
         ("/optouts/lists/import", "list.csv", "12\n13800210500\n4001234567\n", ["list.csv 第 1 行：不是有效的手机号码：2 位数字，应为 11 位", "400 客服号码，不是个人号码", "共 3 行，2 行有误：没有导入"]),
         ("/optouts/lists/import", "list.csv", "", ["list.csv：没有号码：没有导入"]),
         ("/optouts/lists/import", "list.xls", "\u00d0\u00cf", ["list.xls"]),
@@ -197,7 +197,7 @@ def test_a_draft_s_mistakes_are_taught_in_chinese_while_it_is_written(desk: Desk
 def test_who_proposed_is_told_in_chinese_that_another_must_approve(desk: Desk, two: World) -> None:
     made = two.ask("tang", "penalty.propose", provider="jia", step="warn", why="试")
     refused = desk("tang").post(f"/penalties/one/{made['id']}/approve")
-    assert f"{made['name']} 由 tang 提出，须由另一人批准" in problems(refused)
+    assert f"处罚 {made['id']} 由 tang 提出，须由另一人批准" in problems(refused)
     two.ask("lin", "penalty.reject", id=str(made["id"]), why="试")
     late = desk("lin").post(f"/penalties/one/{made['id']}/approve")
     assert f"处罚 {made['id']} 的状态是“未通过”，不是“待批准”" in problems(late)

@@ -200,7 +200,7 @@ def test_a_provider_sees_its_own_and_nothing_else(harness: Harness, tmp_path: Pa
     assert harness.asks("/provider/tasks", "nobody's")[0] == 401
     assert harness.asks("/metrics", "of jia")[0] == 403, "though it comes by way of an address that may see them"
     assert [harness.asks(path, "of jia")[0] for path in ("/optouts", "/provider/", "/nothing")] == [403] * 3
-    assert [harness.asks("/provider", f"of {name}")[1] for name in ("jia", "yi")] == [{"provider": "jia"}, {"provider": "yi"}]
+    assert [harness.asks("/provider", f"of {name}")[1]["provider"] for name in ("jia", "yi")] == ["jia", "yi"]
 
 
 def test_a_provider_is_told_of_rule_changes_that_concern_it_once_they_are_approved(

@@ -43,7 +43,7 @@ from tests.raised import ANYTHING, NOT_FOR_PEOPLE, SAYS, SPEAKERS, Raised, raise
 
 PROXY = Path(catalog.__file__).parents[1]
 NOT_ON_PAGES = (
-    "sim", "wire", "net", "workers", "state", "backup.py", "bench.py", "checking.py", "submit_multi.py", "submit_records.py", "offline_html.py",
+    "sim", "wire", "net", "workers", "state", "bench.py", "checking.py", "submit_multi.py", "submit_records.py", "offline_html.py",
     "rate.py",
 )  # fmt: skip
 """Rooms whose faults end in an SMPP status, in the log or at a start, and commands that only a terminal has (a copy, a pack that is checked)."""

@@ -89,6 +89,12 @@
     }
   }, true);
 
+  // A share of the numbers goes with shadow.
+  document.addEventListener("input", function (event) {
+    const shadow = event.target.name === "share" && event.target.form && event.target.form.querySelector("input[name=mode][value=shadow]");
+    if (shadow && event.target.value) shadow.checked = true;
+  }, true);
+
   // A time to which messages are put off says that they are put off.
   document.addEventListener("input", function (event) {
     const fields = event.target.form ? event.target.form.elements : {};

@@ -24,7 +24,7 @@ HOUR_S = 3600.0
 BEHIND_S = 300.0
 """This long after each full hour: the first record of the next hour closes a segment."""
 LEAST_S = 600.0
-"""Not sooner after a start: the gate has other work then."""
+"""So long after a start it runs first, for what the last run left: not sooner, the gate has other work then. And not twice within it."""
 STOP_S = 2.0
 """After SIGTERM the process ends at once, for it may be killed at any moment; after this time it is killed."""
 
@@ -47,9 +47,10 @@ class Roller:
     async def run(self) -> None:
         """Until it is cancelled."""
         try:
+            await asyncio.sleep(LEAST_S)
             while True:
-                await asyncio.sleep(wait_s(time.time()))
                 await self.roll()
+                await asyncio.sleep(wait_s(time.time()))
         finally:
             await asyncio.to_thread(lambda: child_process.terminate(self._process, STOP_S))
 

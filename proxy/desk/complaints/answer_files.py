@@ -12,12 +12,13 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from proxy.desk.complaints.book import KEEP_S
-from proxy.journal.records.complaints import ANSWERED
+from proxy.journal.records.complaints import ANSWERED, DeskEvent
+from proxy.model.redact import mask_numbers
 from proxy.runtime.atomic_files import give_to_owner
 
 BYTES_MAX = 32 << 20
@@ -69,6 +70,13 @@ def answer_of(case: Mapping[str, Any]) -> tuple[str, str]:
         if event["what"] == ANSWERED and (found := _NOTED.match(event["why"])):
             return found[1], found[2].replace(":", "")
     return "", ""
+
+
+def answers_of(events: Iterable[DeskEvent]) -> Iterator[tuple[float, str]]:
+    """When its source was answered with a file, and the file's name; digits of a number in it are masked."""
+    return (
+        (one.time, mask_numbers(found[1])) for one in events if one.what == ANSWERED and (found := _NOTED.match(one.why))
+    )
 
 
 def without_digest(why: str) -> str:

@@ -55,7 +55,7 @@ def read_batch(name: str, rows: Iterable[tuple[int, list[str]]], now: float) -> 
         if not heads:
             heads, _ = places(cells, COLUMNS)
             if missing := [one for one in NEEDED if one not in heads]:
-                words = " or ".join(COLUMNS[missing[0]][:1] + COLUMNS[missing[0]][7:8])
+                words = f"{COLUMNS[missing[0]][0]} 投诉号码"
                 batch.note(line, f"the first row names the columns, and none of them is the complainant's number ({words})")
                 return batch
             if not heads.keys() & {"sender", "at", "text"}:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, NamedTuple, Protocol
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.config.yaml_file import unknown
+from proxy.desk.complaints.answer_files import without_digest
 from proxy.desk.complaints.book import (
     BATCH_MAX,
     HIDDEN_DIGIT,
@@ -126,6 +127,8 @@ def _rows(answer: Answer) -> Iterator[str]:
     late = answer["overdue"]
     if late["forward"] or late["answer"]:
         yield f"overdue: {late['forward']} to be forwarded, {late['answer']} to be answered"
+    if answer["due_today"]:
+        yield f"due today: {answer['due_today']} (gate106 complaint list --due)"
     if answer["unanswered"]:
         yield f"decided, and no answer noted: {answer['unanswered']} (gate106 complaint list --unanswered)"
 
@@ -153,7 +156,7 @@ def _whole(answer: Answer) -> Iterator[str]:
     )
     yield f"  clocks   {forwarded}; {answered}"
     for event in answer["events"]:
-        yield event_line(event)
+        yield event_line({**event, "why": without_digest(event["why"])})
 
 
 def _counts(answer: Answer) -> Iterator[str]:
@@ -258,8 +261,8 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
     # -- seen
 
     @operation(
-        Permission.LOOK, answer={"cases": [CASE], "more": int, "overdue": {"forward": int, "answer": int}, "unanswered": int}, get=True,
-        text=_rows, example="gate106 complaint list --state open --overdue",
+        Permission.LOOK, answer={"cases": [CASE], "more": int, "overdue": {"forward": int, "answer": int}, "due_today": int, "unanswered": int},
+        get=True, text=_rows, example="gate106 complaint list --state open --overdue",
     )  # fmt: skip
     async def list_(
         self,
@@ -270,6 +273,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         signature: Annotated[str, Text("Only of messages under this signature.")] = "",
         advertiser: Annotated[str, Text("Only of this advertiser's messages.")] = "",
         overdue: Annotated[bool, Flag("Open ones whose time to forward or to answer has passed.")] = False,
+        due: Annotated[bool, Flag("Those to be forwarded or answered by the end of today.")] = False,
         unanswered: Annotated[bool, Flag("Decided ones, no answer to whose source is noted.")] = False,
         skip: Annotated[int, Integer("Leave out this many, those due first.", 0, SKIPPED_MAX)] = 0,
         limit: Annotated[int, Integer("How many, those due first.", 1, LISTED_MAX, shown="100")] = 100,
@@ -284,7 +288,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
             for case in (self._book.undecided() if state == OPEN or overdue else self._book.all())
             if state in ("", case.state) and provider in ("", case.provider) and source in ("", case.source)
             and signature in ("", case.signature) and (not advertiser or advertiser_of(hash48(case.signature)) == advertiser)
-            and (not overdue or _overdue(case, now)) and (not unanswered or case.owes_answer)
+            and (not overdue or _overdue(case, now)) and (not due or _due_today(case, now)) and (not unanswered or case.owes_answer)
         ]  # fmt: skip
         if export:
             about = f"{len(found)} cases {' '.join(filter(None, (state, provider, signature, advertiser)))}".rstrip()
@@ -297,6 +301,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
             "cases": [self._with_clocks(case) for case in found[skip : skip + limit]],
             "more": max(0, len(found) - skip - limit),
             "overdue": {"forward": late, "answer": unanswered_open},
+            "due_today": sum(_due_today(case, now) for case in self._book.all()),
             "unanswered": sum(case.owes_answer for case in self._book.all()),
         }
 
@@ -533,6 +538,14 @@ def _days_left(holidays: Holidays, now: float, by: float) -> int:
 
 def _overdue(case: Case, now: float) -> bool:
     return case.answer_by < now or (not case.forwarded and case.forward_by < now)
+
+
+def _due_today(case: Case, now: float) -> bool:
+    """Whether it must be forwarded, or its source answered, by the end of today."""
+    midnight = (int(now) + OFFSET_S) // DAY_S * DAY_S + DAY_S - OFFSET_S
+    terms = [case.answer_by] * (case.state == OPEN or case.owes_answer)
+    terms += [case.forward_by] * (case.state == OPEN and not case.forwarded)
+    return any(now <= by <= midnight for by in terms)
 
 
 def _complaint(row: ComplaintRow) -> Complaint:

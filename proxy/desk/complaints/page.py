@@ -34,7 +34,7 @@ PENALTY_DAYS, PENALTY_DAYS_MAX = 30, 366
 SHARES = ("0.75", "0.5", "0.25", "0.1")
 RECORD = re.compile("[0-9]+:[0-9]+(: |：)")
 WITHIN = ("24h", "3d", "7d")
-LATE, UNANSWERED, ALL = "overdue", "unanswered", "all"
+LATE, DUE, UNANSWERED, ALL = "overdue", "due", "unanswered", "all"
 
 
 @page.get()
@@ -44,11 +44,11 @@ async def show(request: PageRequest, problem: str = "") -> Response:
     provider = request.query.get("provider", "").strip()
     answer = await request.ask(
         "complaint.list", state=state if state in STATES else None, provider=provider or None, overdue=state == LATE,
-        unanswered=state == UNANSWERED, limit=LIMIT, skip=request.skip,
+        due=state == DUE, unanswered=state == UNANSWERED, limit=LIMIT, skip=request.skip,
     )  # fmt: skip
     states = [
-        (LATE, request.t("overdue")), (UNANSWERED, request.t("unanswered_state")), *request.choices("case", STATES),
-        (ALL, request.t("all")),
+        (LATE, request.t("overdue")), (DUE, request.t("today_last")), (UNANSWERED, request.t("unanswered_state")),
+        *request.choices("case", STATES), (ALL, request.t("all")),
     ]  # fmt: skip
     return request.render(
         problem=problem, state=state, states=states, provider=provider, skip=request.skip, limit=LIMIT, **answer,

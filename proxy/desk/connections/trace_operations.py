@@ -151,7 +151,7 @@ class _Selection(NamedTuple):
         words = [f"provider {self.provider}" if self.provider else "", f"carrier {self.carrier}" if self.carrier else ""]
         words.append(f"binds from {self.network}" if self.network else "")
         words.append(f"to or from {person}" if self.person else "")
-        return ", ".join(filter(None, words))
+        return "; ".join(filter(None, words))
 
     def check(self, gate: Gate) -> None:
         if not (self.provider or self.carrier or self.person or self.network):

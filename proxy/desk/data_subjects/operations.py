@@ -7,9 +7,10 @@ saying so.
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
+from proxy.desk.complaints.answer_files import answers_of
 from proxy.desk.complaints.book import KEEP_S
 from proxy.desk.complaints.operations import WithCases, shown_text
 from proxy.desk.consents import person_view
@@ -146,7 +147,7 @@ def _erased(answer: Answer) -> Iterator[str]:
 def _stays(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for one in rows:
         until = format_time(one["until"]) if one["until"] else ""
-        what, why = (in_language(one[name], "zh") for name in ("what", "why"))
+        what, why = (one.get(f"{name}_zh") or in_language(one[name], "zh") for name in ("what", "why"))
         yield Bilingual(
             f"    stays {f'until {until}' if until else 'for good'}: {one['what']} ({one['why']})",
             f"    {f'保留至 {until}' if until else '长期保留'}：{what}（{why}）",
@@ -284,6 +285,7 @@ class DataSubjects(
         erased = gate.store.erased
         assert erased.named is not None, "the key is there"
         _, before = (await gate.store.load([person]))[person]
+        cases = gate.cases.of(person)
         complaints = gate.cases.forget(person, gate.now(), who, why)
         said = ConsentChange(gate.now(), person, "erased", who, why, before=erased.key, name=erased.named(person))
         change = await change_person(gate, said)
@@ -291,7 +293,7 @@ class DataSubjects(
         gate.relay.refusals.forget(person)
         _, after = (await gate.store.load([person]))[person]
         now, days = gate.now(), self._retention.keep.days
-        newest = record.Record(after).newest()
+        newest, held = record.Record(after).newest(), record.Record(after).held
         window_s = max(gate.relay.rules.window_s, record.REPLY_S)
         return {
             "gone": {
@@ -310,13 +312,13 @@ class DataSubjects(
                     "why_zh": "个人信息保护法第47条; 通信短信息服务管理规定(拒收后不得再发)",
                     "until": 0,
                 },
-                {
-                    "what": f"when, of which kind and signature the last {record.Record(after).held} messages were, for caps",
-                    "what_zh": f"最近 {record.Record(after).held} 条短信的时间、类别和签名, 用于限制条数",
+                *([{
+                    "what": f"when, of which kind and signature the last {held} messages were, for caps",
+                    "what_zh": f"最近 {held} 条短信的时间、类别和签名, 用于限制条数",
                     "why": "limits per person hold for who was forgotten, too",
                     "why_zh": "每人收信条数的限制对已删除的人同样有效",
-                    "until": newest + window_s if newest else now,
-                },
+                    "until": newest + window_s,
+                }] if held else []),
                 {
                     "what": "the journal: messages, refusals, this request (gate106 journal erase takes out what need not stay)",
                     "what_zh": "日志: 短信、拒收和本次要求的记录",
@@ -324,7 +326,7 @@ class DataSubjects(
                     "why_zh": f"通信短信息服务管理规定: 记录至少保存6个月(设置为 {days} 天)",
                     "until": now + days * DAY_S,
                 },
-                *([_cases_stay(complaints, now)] if complaints else []),
+                *_cases_stay(cases, now),
             ],
         }
 
@@ -420,14 +422,33 @@ def _complaint(case: Case, *, whole: bool) -> dict[str, Any]:
     return said | {"text": shown_text(case, whole=whole)}
 
 
-def _cases_stay(count: int, now: float) -> dict[str, Any]:
-    return {
-        "what": f"{count} complaints and what was decided, under the digits that are shown",
-        "what_zh": f"{count} 件投诉及其认定, 只留可显示的几位号码",
-        "why": f"how a complaint was answered has to be shown: {KEEP_S / DAY_S:.0f} days from its decision on",
-        "why_zh": f"须能说明投诉如何答复: 自认定起 {KEEP_S / DAY_S:.0f} 天",
-        "until": now + KEEP_S,
-    }
+def _cases_stay(cases: Sequence[Case], now: float) -> Iterator[dict[str, Any]]:
+    """Complaints of a person, and the files with which their sources were answered; all by when the last of them goes."""
+    days = f"{KEEP_S / DAY_S:.0f}"
+    why = {"why": f"how a complaint was answered has to be shown: {days} days from its decision on"}
+    why |= {"why_zh": f"须能说明投诉如何答复: 自认定起 {days} 天"}
+    decided = [one for one in cases if one.decided]
+    if decided:
+        yield {
+            "what": f"{len(decided)} complaints and what was decided, under the digits that are shown",
+            "what_zh": f"{len(decided)} 件投诉及其认定, 只留可显示的几位号码",
+            "until": max(one.decided for one in decided) + KEEP_S,
+        } | why
+    if waits := len(cases) - len(decided):
+        yield {
+            "what": f"{waits} complaints that nobody has decided, under the digits that are shown; if they were decided today",
+            "what_zh": f"{waits} 件待认定的投诉, 只留可显示的几位号码; 期限以今日认定计",
+            "until": now + KEEP_S,
+        } | why
+    files = {name: at for one in cases for at, name in answers_of(one.events)}
+    if files:
+        yield {
+            "what": f"files with which complaints were answered, as they were sent, numbers in them, too: {', '.join(files)}",
+            "what_zh": f"答复投诉的文件, 按发出时原样保存, 其中的号码也在内: {'、'.join(files)}",
+            "why": f"how a complaint was answered has to be shown: {days} days from the answer on",
+            "why_zh": f"须能说明投诉如何答复: 自答复起 {days} 天",
+            "until": max(files.values()) + KEEP_S,
+        }
 
 
 def _rows_of(said: Mapping[str, Any]) -> list[tuple[int, int]]:

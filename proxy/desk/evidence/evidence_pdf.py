@@ -86,7 +86,7 @@ def _document(title: str, parts: Iterator[Any]) -> bytes:
     def foot(canvas: Canvas, page: Any) -> None:
         canvas.setFont(FONT, 8)
         canvas.setFillColor(SOFT)
-        canvas.drawRightString(A4[0] - MARGIN - PADDING, 10 * mm, plain(f"{title}, {page.page}"))
+        canvas.drawRightString(A4[0] - MARGIN - PADDING, 10 * mm, plain(f"{title}, 第 {page.page} 页"))
 
     document.build([_paragraph(title, _BIG), Spacer(0, 3 * mm), *parts], onFirstPage=foot, onLaterPages=foot)
     return out.getvalue()
@@ -228,7 +228,7 @@ def _receipt(request: Mapping[str, Any], now: float) -> Iterator[Any]:
         "withdrawn": f"该要求已于 {decided} 撤回: {request['decision']}.",
     }[request["state"]]
     yield from _paragraphs(f"致: 号码 {request['to']} 的机主")
-    yield _paragraph(f"编号: {request['id']} | 日期: {_when(now)[:10]} | 状态: {REQUESTS[request['state']]}", _SOFT)
+    yield _paragraph(f"编号: {request['id']} | 日期: {_when(request['decided'] or now)[:10]} | 状态: {REQUESTS[request['state']]}", _SOFT)
     yield Spacer(0, 2 * mm)
     yield from _paragraphs(
         f"您要求删除个人信息, 我们于 {_when(request['time'])} 收到. 该号码自那时起登记为不接收营销短信.",

@@ -60,7 +60,8 @@ def as_dict(found: Inquiry, node: int, now: float, *, whole: bool = False) -> di
         "receipts": [{"at": iso(at), "state": state, "error": error or None} for at, state, error in found.receipts],
         "person": {
             "refusals": [
-                {"scope": one.scope, "value": one.value, "since": iso(one.time), "source": one.source} | fields(one, found.look_up)
+                {"scope": one.scope, "value": one.value, "since": iso(one.time) if one.time else None, "source": one.source}
+                | fields(one, found.look_up)
                 for one in found.refusals
             ],
             "received": [
@@ -137,7 +138,8 @@ def _beside(found: Inquiry, put: Callable[[str, str], str]) -> Iterator[str]:
 def _person(found: Inquiry, put: Callable[[str, str], str], language: str) -> Iterator[str]:
     for one in found.refusals:
         what = in_language(about(one, found.look_up), language)
-        yield f"  {put('had refused', '当时已拒收')} {what} ({one.source}, {local(one.time)})"
+        since = f" ({one.source}, {local(one.time)})" if one.time else ""
+        yield f"  {put('had refused', '当时已拒收')} {what}{since}"
     for later in found.refused_later:
         what = in_language(about(later.opt_out, found.look_up), language)
         yield f"  {put('refused later', '之后拒收')} {what} ({_exactly(later.time)})"

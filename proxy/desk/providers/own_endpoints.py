@@ -95,8 +95,9 @@ class OwnEndpoints:
         }
 
     async def _name(self, request: Request) -> Response:
-        """Whose token it is."""
-        return _json({"provider": _provider(request)})
+        """Whose token it is, and the provider's ports."""
+        whose = _provider(request)
+        return _json({"provider": whose, "ports": list(self._gate.relay.directory.providers[whose].ports)})
 
     async def _tasks(self, request: Request) -> Response:
         """Proofs of consents that are missing."""

@@ -37,7 +37,7 @@ async def show(request: PageRequest, problem: str = "", found: dict[str, Any] | 
     """``found``: what the precheck of a text says."""
     return request.render(
         day=_day(request), bears=await request.own("/provider/penalties"), tasks=(await request.own("/provider/tasks"))["tasks"],
-        problem=problem, found=found,
+        problem=problem, found=found, port=_only_port((await request.own("/provider"))["ports"]),
     )  # fmt: skip
 
 
@@ -60,7 +60,8 @@ async def refusals(request: PageRequest) -> Response:
     )
     return request.part(
         "refusals", day=_day(request), rows=answer["refusals"], skip=skip, more=answer["next"] is not None, limit=LIMIT,
-        reasons=answer["reasons"], only=only, read_until=answer["read_until"] if answer["read_until"] < answer["until"] else 0,
+        reasons=answer["reasons"], only=only,
+        total=_total(answer, only.get("reason", "")), read_until=answer["read_until"] if answer["read_until"] < answer["until"] else 0,
     )  # fmt: skip
 
 
@@ -80,6 +81,13 @@ async def refusals_file(request: PageRequest) -> Response:
                 f"\ufeff{file.getvalue()}", media_type="text/csv; charset=utf-8", headers=head
             )  # spreadsheets know UTF-8 by it
     raise CannotAsk(f"more than {CSV_ROWS_MAX} refusals: ask for each hour over HTTP (/provider/refusals?hour=…)")
+
+
+def _total(answer: dict[str, Any], reason: str) -> int | None:
+    """Rows of all pages; None where the day was read in part."""
+    if answer["read_until"] < answer["until"]:
+        return None
+    return sum(int(one["count"] + one["deferred"]) for one in answer["reasons"] if reason in ("", one["reason"]))
 
 
 def _only(request: PageRequest) -> dict[str, str]:
@@ -106,6 +114,11 @@ async def rules(request: PageRequest) -> Response:
         described = await request.asking.sandbox.describe(answer["revision"])
         idle = {one["rule"] for one in described["rules"] if one["idle"]}
     return request.render("own_rules.html", rules=answer["rules"], changes=changes, idle=idle)
+
+
+def _only_port(ports: list[str]) -> str:
+    """What a form has at first; empty where there are several."""
+    return ports[0] if len(ports) == 1 else ""
 
 
 def _day(request: PageRequest) -> str:

@@ -27,6 +27,7 @@ def check(
 ) -> None:
     """Lint rules, compare registries and run tests; every problem as file:line. Exit 1 if there is any; warnings do not count."""
     from proxy.config.reader import line_of
+    from proxy.desk.revisions.rule_text import titled
     from proxy.i18n.catalog import in_language
     from proxy.i18n.phrases import both
     from proxy.policy.loading.check import check as check_rules
@@ -49,6 +50,9 @@ def check(
     if json:
         as_json(report.as_dict())
         raise typer.Exit(1 if report.problems else 0)
+    if language == "zh":
+        says = {rule: f"{say}（{rule}）" for rule, say in report.says.items()}
+        report.problems, report.warnings = (titled(some, says, places=True) for some in (report.problems, report.warnings))
     for problem in report.problems:
         warn(both(f"{problem.file}:{problem.line}: {in_language(problem.text, language)}"))
     for doubt in report.warnings:

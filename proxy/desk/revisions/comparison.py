@@ -18,6 +18,9 @@ CHANGE = re.compile(
     r"(?P<rule>rule )?(?P<name>.+?): (?P<how>added|changed|removed)(, (?P<lines>\S+ → \S+) lines|, enforced (?P<share>\S+ → \S+))?"
 )
 
+MORE = re.compile(r"(?:rule|files) … ([\d,]+) more")
+"""Of changes that an event counts and does not list (policy/loading/digests.py)."""
+
 OVER = re.compile("rule '(.+?)' does not apply any more: ")
 """What a check says of a rule whose days are over (policy/loading/warnings.py)."""
 IDLE = re.compile("rule '(.+?)' (?:never decides|can never apply): ")
@@ -117,6 +120,12 @@ def in_words(text: str) -> dict[str, str]:
     if found is None:
         return {"name": text, "how": "", "lines": "", "rule": "", "share": ""}
     return {word: found[word] or "" for word in ("name", "how", "lines", "rule", "share")}
+
+
+def how_many(changes: Iterable[Mapping[str, str]]) -> int:
+    """Changes that these are, as ``in_words`` makes them: ``rule … 33 more added`` is 33."""
+    found = [MORE.match(one["name"]) for one in changes]
+    return sum(int(one[1].replace(",", "")) if one else 1 for one in found)
 
 
 def made_by(events: list[dict[str, Any]], revision: str) -> dict[str, Any] | None:

@@ -271,9 +271,11 @@ async def _made(request: PageRequest) -> dict[str, Any]:
     in_words = next((rule for rule in found["rules"] if rule["rule"] == name), None)
     if in_words and in_words["over"]:
         raise rule_wizard.IncompleteForm("days_over", f"registries/{'campaigns' if one.campaign else 'holidays'}.csv")
-    problems = new_problems(await sandbox.describe(base) if drafted else described, found)
+    in_force = await sandbox.describe(base) if drafted else described
+    problems = new_problems(in_force, found)
     return {
         "base": base, "file": file, "text": text, "rule": name, "yaml": "\n".join(rule), "stands": stands, "instead": instead,
+        "stands_drafted": stands and (stands["rule"], stands["text"]) not in {(one["rule"], one["text"]) for one in in_force["rules"]},
         "words": in_words, "tested": any(name in test["rules"] for test in found["tests"]), "problems": problems,
         "seen": crc32(repr(problems).encode()),
         "shorter": _shorter(request, one, now),

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from proxy.console.forms import add_buttons
 from proxy.console.page import Page, PageRequest
 from proxy.console.render import rule_state
-from proxy.desk.revisions.comparison import compared, earlier, last_sets, made_by, past
+from proxy.desk.revisions.comparison import compared, earlier, how_many, last_sets, made_by, past
 from proxy.desk.revisions.drafting import draft_of
 from proxy.desk.revisions.operations import Rules
 from proxy.model.roles import Permission
@@ -93,7 +93,7 @@ async def history(request: PageRequest) -> Response:
     await _add_rows(request, shown)
     return request.render(
         "rules_history.html", says=await _says(request, now["revision"], shown), now=now, events=shown,
-        earlier=earlier(events, now["revision"]),
+        earlier=earlier(events, now["revision"]), how_many=how_many,
     )  # fmt: skip
 
 

@@ -135,7 +135,7 @@ class RevisionHistory:
         self.base(on)
         if revision in (now.in_force, now.proposed):
             state = "is in force" if revision == now.in_force else "waits"
-            raise Impossible(f"{revision} {state} already: nothing was changed")
+            raise Impossible(f"nothing was changed: this set {state} already")
         beside = folder or now.kept_out or now.in_force
         if four_eyes and now.in_force:
             author, kept_out = who.partition(" (")[0], beside if beside not in (now.in_force, revision) else ""

@@ -35,11 +35,13 @@ def both_languages(words: str) -> list[str]:
     return [text.zh, str(text)]
 
 
-def titled(problems: Iterable[Problem], says: Mapping[str, str]) -> list[Problem]:
-    """With rules' titles, ``says`` by their ids, instead of the ids and of the places of other rules."""
+def titled(problems: Iterable[Problem], says: Mapping[str, str], *, places: bool = False) -> list[Problem]:
+    """With rules' titles, ``says`` by their ids, instead of the ids and, but for ``places``, of the places of other rules."""
 
     def text(of: str) -> str:
-        return QUOTED.sub(lambda found: f"'{says.get(found[1], found[1])}'", PLACE.sub("", of) if IDLE.match(of) else of)
+        return QUOTED.sub(
+            lambda found: f"'{says.get(found[1], found[1])}'", PLACE.sub("", of) if IDLE.match(of) and not places else of
+        )
 
     return [one._replace(text=text(one.text)) for one in problems]
 

@@ -114,7 +114,7 @@ def read_form(
         raise IncompleteForm("unclear_kind")
     days = next((key for key, word in DAYS.items() if word == days.strip()), days.strip())
     if days not in ("", *DAYS, *holidays):
-        raise IncompleteForm("unclear_days")
+        raise IncompleteForm("unclear_days", "registries/holidays.csv")
     if campaign not in ("", *campaigns):
         raise IncompleteForm("unclear_kind")
     provinces = [*dict.fromkeys([*provinces, *(word.rstrip("省市") for word in _typed(form.get("places", "")))])]

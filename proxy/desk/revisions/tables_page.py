@@ -59,6 +59,8 @@ CHOSEN: dict[str, tuple[str, ...]] = {
     "contacts.csv kind": ALL_KINDS, "contacts.csv shared": ("yes", "no"),
 }  # fmt: skip
 """Columns that hold one of a few words; a column of one file only stands with its file."""
+PRESETS = {"registries/holidays.csv": {"kind": "holiday"}}
+"""What a new row has unless another word is chosen."""
 TEMPLATES = "registries/templates.csv"
 SIGNATURES, ADVERTISERS = "registries/signatures.csv", "registries/advertisers.csv"
 
@@ -288,7 +290,13 @@ def _text_of(data: bytes) -> str:
 def _form(file: str) -> dict[str, Any]:
     """What the form of a row needs to know of the columns."""
     chosen = {name.removeprefix(f"{file.rpartition('/')[2]} "): words for name, words in CHOSEN.items()}
-    return {"templates": TEMPLATES, "ends": table_rows.ENDS, "hinted": HINTED, "chosen": chosen}
+    return {
+        "templates": TEMPLATES,
+        "ends": table_rows.ENDS,
+        "hinted": HINTED,
+        "chosen": chosen,
+        "presets": PRESETS.get(file, {}),
+    }
 
 
 def _seen(file: str, text: str, search: str) -> dict[str, Any]:

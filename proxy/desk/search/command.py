@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxy.archive.query import LIMIT_MAX, SKIP_MAX
-from proxy.i18n.catalog import CLOSED, COUNTED
-from proxy.i18n.labels import FATES, RECEIPTS
+from proxy.i18n.catalog import CLOSED, COUNTED, in_language
+from proxy.i18n.labels import FATES, RECEIPTS, SCOPES, reason_in_chinese, without_account
 from proxy.i18n.phrases import Bilingual, both
 from proxy.model.message import CATEGORY_WORDS
 from proxy.model.redact import mask_numbers
@@ -300,10 +300,10 @@ def _lines(
         for fate in hit.fates:
             yield Bilingual(f"    {format_time(fate.at)}  {_fate(fate)}", f"    {format_time(fate.at)}  {_fate(fate, _zh)}")
     for fate in found.events:
-        at, name, text = format_time(fate.at), names.get(fate.state, both(fate.state)), shown(fate.text)
+        at, said = format_time(fate.at), _said(fate, names, shown)
         yield Bilingual(
-            f"{at}  {fate.what}  {fate.provider} {fate.port}  {name} {text}".rstrip(),
-            f"{at}  {FATES.get(fate.what, fate.what)}  {fate.provider} {fate.port}  {_zh(name.zh)} {text}".rstrip(),
+            f"{at}  {fate.what}  {fate.provider} {fate.port}  {said}".rstrip(),
+            f"{at}  {FATES.get(fate.what, fate.what)}  {fate.provider} {fate.port}  {said.zh}".rstrip(),
         )
     if found.more:
         yield f"and more: these are {limit} of them (--skip {limit}, or a narrower time)"
@@ -380,7 +380,9 @@ def as_dict(
     return {
         "messages": [_hit(hit, number, shown) for hit, number in zip(found.hits, numbers, strict=True)],
         "more": found.more,
-        "events": [_fate_dict(fate, shown) | _about(names.get(fate.state)) for fate in found.events],
+        "events": [
+            _fate_dict(fate, shown) | _about(names.get(fate.state)) | _both("said", _said(fate, names, shown)) for fate in found.events
+        ],
         "covered": {
             "nodes": [span._asdict() for span in covered.spans], "files": len(covered.files), "passed_over": found.passed_over,
             "chain_holds": not (faults or proved), "faults": faults, "unreached": list(covered.unreached), "altered": proved,
@@ -400,9 +402,32 @@ def _fate_dict(fate: HistoryEvent, shown: Callable[[str], str]) -> dict[str, Any
     return fate._asdict() | {"text": shown(fate.text)}
 
 
+def _said(fate: HistoryEvent, names: Names, shown: Callable[[str], str]) -> Bilingual:
+    """What an event says, for people: what it is about, then what the person wrote, or who of the desk did it, and why."""
+    name, text = names.get(fate.state, both(fate.state)), shown(fate.text)
+    if fate.what != "officer":
+        return Bilingual(f"{name} {text}".strip(), f"{_zh(name.zh)} {text}".strip())
+    who, _, why = without_account(text).partition(": ")
+    done = "；".join(map(_done, name.zh.split("; ")))
+    return Bilingual(f"{name} {who}: {why}", f"{done}，{who}：{in_language(reason_in_chinese(why), 'zh')}")
+
+
+def _done(state: str) -> str:
+    """``+provider jia``: what the desk did, in Chinese."""
+    if (sign := {"+": "拒收", "-": "恢复"}.get(state[:1])) is None:
+        event = state.partition(" ")[0]
+        return {"recycled": "号码换主", "erased": "删除个人信息"}.get(event) or in_language(state, "zh")
+    scope, _, value = state[1:].partition(" ")
+    return f"{sign} {SCOPES.get(scope, scope)} {_zh(value)}".rstrip()
+
+
 def _about(state: Bilingual | None) -> dict[str, str]:
     """A state with names, where there is one."""
-    return {} if state is None else {"about": str(state), "about_zh": state.zh}
+    return {} if state is None else _both("about", state)
+
+
+def _both(name: str, said: Bilingual) -> dict[str, str]:
+    return {name: str(said), f"{name}_zh": said.zh}
 
 
 def _hit(hit: Hit, number: str, shown: Callable[[str], str]) -> dict[str, Any]:

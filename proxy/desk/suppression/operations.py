@@ -116,6 +116,8 @@ def with_journal_names(answer: Mapping[str, Any], given: Mapping[str, Any], conf
 
 def _words(one: Mapping[str, Any]) -> Bilingual:
     """An opt-out of an answer, for people."""
+    if not one["since"]:  # of who was erased
+        return Bilingual(one["about"], one["about_zh"])
     since, until = format_time(one["since"]), format_time(one["until"]) if one["until"] else ""
     return Bilingual(
         f"{one['about']}, by {one['source']} since {since}" + (f", until {until}" if until else ""),

@@ -26,7 +26,7 @@ REASONS_SHOWN = 2
 
 @command(
     "today",
-    Program(permission=Permission.SEE, answer={"until": float, "days": [DAY], "yesterday": {"until": float, "days": [DAY]}}),
+    Program(permission=Permission.SEE, answer={"until": float, "days": [DAY], "archived": float, "yesterday": {"until": float, "days": [DAY]}}),
     example="gate106 today",
 )
 def today(config: Config = CONFIG, json: Json = False) -> None:
@@ -38,7 +38,7 @@ def today(config: Config = CONFIG, json: Json = False) -> None:
     archive, now = places_of(config).archive.folder, time.time()
     found, yesterday = _compared(archive, now), _compared(archive, now - DAY_S)
     terminal.print_answer(
-        _as_dict(found) | {"yesterday": _as_dict(yesterday)},
+        _as_dict(found) | {"archived": found.archived, "yesterday": _as_dict(yesterday)},
         json,
         [*_lines(found), *(_lines(yesterday) if yesterday.days else ())],
     )
@@ -65,7 +65,8 @@ def _compared(archive: Path, now: float) -> ComparedDays:
 
 def _lines(found: ComparedDays) -> Iterator[str]:
     if not found.days:
-        yield "no record of today is in a table yet (the gate adds to them once an hour)"
+        until = f"; there are tables up to {format_time(found.archived)[:16]}" if found.archived else ""
+        yield f"no record of today is in a table yet{until} (a gate adds to them ten minutes after it starts, then once an hour)"
         return
     if found.seconds < DAY_S:
         yield f"up to {format_time(found.days[0].since + found.seconds)[11:16]} of each day"

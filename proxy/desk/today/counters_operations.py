@@ -67,7 +67,7 @@ async def counter_rows(gate: WithOrders, life: str = "") -> dict[str, Any]:
         "providers_in_all": len(gate.relay.directory.providers),
         "rules": rules,
         "shadow": shadow,
-        "titles": {rule.id: rule.say for rule in gate.relay.rules.rules if rule.id in named and rule.say},
+        "titles": {rule.id: rule.say or rule.id for rule in gate.relay.rules.rules if rule.id in named},
         "optouts": sum(tally.optouts.values()),
         "sent_after_optout": max(tally.sent_after_optout, tally.sent_against_record),
         "judge_errors": sum(tally.judge_errors.values()),

@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 from proxy.console.metric_sampling import MINUTE_S, VERDICTS, Sampling, sums
 from proxy.console.page import Page, PageRequest
-from proxy.desk.today.counters_operations import ROWS_MAX
+from proxy.desk.today.counters_operations import ORDERS, ROWS_MAX
+from proxy.i18n.labels import without_account
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
 from proxy.policy.time_windows import DAY_S, local
@@ -27,7 +28,6 @@ COLUMNS = 60
 """Minutes of the columns."""
 NAMED = 5
 """One minute in this many has a label: those of a clock's face."""
-ACCOUNT = re.compile(r" \(uid \d+, pid \d+\)")
 REASONS_SHOWN = 2
 SHORTCUTS = (
     ("ban", "drafts", "/drafts/new?kind=ban"), ("cap", "drafts", "/drafts/new?kind=cap"), ("quiet", "drafts", "/drafts/new?kind=quiet"),
@@ -88,7 +88,7 @@ async def waits(request: PageRequest) -> Response:
 
 def _note(request: PageRequest, said: str) -> str:
     """What the gate says; an order's kind and a penalty in words instead of their ids."""
-    text = request.t.in_language(ACCOUNT.sub("", said))
+    text = request.t.in_language(without_account(said))
     if (order := ORDER.fullmatch(text)) is not None:
         text = request.t.of("order", order[2]) + order[3] + order[4]
     return PENALTY.sub(lambda found: request.t("penalty", number=found[1]), text)
@@ -114,7 +114,8 @@ async def tasks(request: PageRequest, proposed: dict[str, Any] | None) -> list[T
         proved = [
             one | {"author": one["who"].partition(" (")[0]} for line in batches[0] for one in line["batches"] if one["proof"]
         ]
-        found += [
+        found[:0] = [
+            Task("due_today", cases["due_today"], "complaints", "/complaints?state=due", enters),
             Task("overdue", sum(cases["overdue"].values()), "complaints", "/complaints?state=overdue", enters, late=True),
             Task(
                 "doubtful",
@@ -124,6 +125,9 @@ async def tasks(request: PageRequest, proposed: dict[str, Any] | None) -> list[T
                 enters,
                 late=bool(doubtful["counts"]["overdue"]),
             ),
+        ]
+        found += [
+            Task("unanswered", cases["unanswered"], "complaints", "/complaints?state=unanswered", enters),
             *_by_another(request, "feeds", "recycled", "/recycled", feeds["feeds"], approves),
             *_by_another(request, "erasures", "requests", "/requests", erasures["requests"], approves),
             *_by_another(request, "proofs", "optouts", "/optouts/consents", proved, request.may(Permission.REVIEW)),
@@ -151,7 +155,8 @@ async def compared(request: PageRequest) -> Response:
     """Today beside yesterday and the same day last week, each up to now; and yesterday, which is over."""
     answer = (await request.run("today", "--json", fine=(0,))).json
     tables = [(word, _table(one)) for word, one in (("today", answer), ("yesterday", answer["yesterday"])) if one["days"]]
-    return request.part("compared", tables=tables)
+    behind = not answer["days"]
+    return request.part("compared", tables=tables, behind=behind, archived=local(answer["archived"])[:16] if answer["archived"] else "")
 
 
 def _table(found: dict[str, Any]) -> dict[str, Any]:
@@ -208,6 +213,7 @@ def figures(sampling: Sampling) -> dict[str, Any]:
         "first": int(-(now["at"] // MINUTE_S - COLUMNS + 1) % NAMED),
         "peak": max((sum(one.per_s.values()) for one in recent), default=0.0), "allowed": [one.per_s["allow"] for one in recent],
         "providers": [_provider(*row) for row in now["providers"][:ROWS]], "rules": now["rules"][:ROWS], "titles": now.get("titles", {}),
+        "orders": ORDERS,
         "shadow": now["shadow"][:ROWS], "since": sampling.since, "links_up": sum(up for _, up, _, _ in now["links"]),
         "links_all": sum(slots for _, _, slots, _ in now["links"]),
         "more": {name: _more(len(now[name])) for name in ("providers", "rules", "shadow")},

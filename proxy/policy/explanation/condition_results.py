@@ -166,9 +166,7 @@ def _options(standing: ConditionResults, rule: Rule, breach: Breach) -> Iterator
     else:
         yield from _of_conditions(standing, rule)
     if rule.then == "review":
-        yield Bilingual(
-            "have a clerk release the text (registries/reviewed.csv)", "由人工审核放行文案(registries/reviewed.csv)"
-        )
+        yield Bilingual("have a clerk release the text (registries/reviewed.csv)", "由人工审核放行文案(登记在已审文案表)")
     if (again := breach.again(standing.message.recipient)) is not None and not rule.limits:
         yield Bilingual(f"send it from {time_windows.local(again)} on", f"{time_windows.local(again)} 起再发")
 

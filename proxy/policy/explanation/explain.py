@@ -25,6 +25,7 @@ from proxy.policy.explanation.naming import (
     about,
     by_names,
     by_registry,
+    is_erasure,
     knows_none,
     names_in,
     signature_written,
@@ -263,7 +264,9 @@ class _Explainer:
         for one in self._standing.recipient.opt_outs():
             if not 0 < one.expiry <= self._standing.now:
                 since, words = time_windows.local(one.time), about(one, self._look_up)
-                if one.source == "doubtful" and self._standing.now < one.time + HOLD_S:
+                if is_erasure(one):
+                    yield words
+                elif one.source == "doubtful" and self._standing.now < one.time + HOLD_S:
                     until = time_windows.local(one.time + HOLD_S)
                     english = f"{words} is held: a reply on {since} is doubtful, until somebody decides or {until}"
                     yield Bilingual(english, f"{words.zh} 暂停: {since} 的回复存疑, 待人工判定, 至 {until}")

@@ -94,9 +94,16 @@ def sender_words(number: int, look_up: LookUp) -> Bilingual:
     return _unknown(number, known)
 
 
+def is_erasure(refusal: OptOut) -> bool:
+    """Whether an erased recipient gets no marketing by it: of them no date is kept (state/lists/suppression_lists.py)."""
+    return refusal.scope == "all" and refusal.source == "officer" and not refusal.time
+
+
 def about(refusal: OptOut, look_up: LookUp) -> Bilingual:
     """What a refusal covers."""
     scope, value = refusal.scope, refusal.value
+    if is_erasure(refusal):
+        return Bilingual("all marketing: their data was erased at their request", "全部营销: 已按本人要求删除资料")
     if scope in ("all", "global"):
         return Bilingual("all marketing", "全部营销")
     if scope == "category":

@@ -21,7 +21,7 @@ CHINESE = (
 )
 MEND = Bilingual(
     "use only contacts that the rule allows, or have them registered (registries/contacts.csv)",
-    "只用规则允许的联系方式, 或先登记(registries/contacts.csv)",
+    "只用规则允许的联系方式, 或先登记在联系方式表",
 )
 SHAPE = registered_contacts.SHAPES["contact"]
 

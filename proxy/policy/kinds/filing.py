@@ -32,7 +32,7 @@ CHINESE = (
 )
 MEND = Bilingual(
     "have the signature filed, the licence renewed or the port registered, and enter it (filings.csv, licences.csv, ports.csv)",
-    "办理签名报备、换证或端口实名, 并登记(filings.csv、licences.csv、ports.csv)",
+    "办理签名报备、换证或端口实名, 并登记在签名报备、广告主资质和端口表",
 )
 SHAPE = either(
     some(among(FILING_WORDS)),

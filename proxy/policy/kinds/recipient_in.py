@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from proxy.config.yaml_file import unknown
-from proxy.i18n.phrases import Bilingual, as_written
+from proxy.i18n.phrases import Bilingual, any_of
 from proxy.model.message import Facts, Message
 from proxy.model.recipient import Recipient
 from proxy.policy.condition import RecipientTest, Tree
@@ -33,6 +33,6 @@ def condition(node: Node, context: KindContext) -> Tree:
         number = message.recipient
         return number in numbers if numbers is not None else any(number in one for one in sets)
 
-    text = as_written(names)
+    text = any_of(names)
     words = Bilingual(f"the recipient is on {text}", f"号码在名单 {text.zh} 上")
     return RecipientTest(holds, words, "recipient_in", names=tuple(names), numbers=numbers)

@@ -19,7 +19,7 @@ CHINESE = (
 )
 MEND = Bilingual(
     "have the signature registered and approved for this provider and port (registries/signatures.csv)",
-    "把签名报备给本通道商和端口并审核通过(registries/signatures.csv)",
+    "把签名报备给本通道商和端口并审核通过(登记在签名表)",
 )
 SHAPE = some(among(STATE_WORDS))
 

@@ -133,7 +133,7 @@ def _on_list(one: NumberList) -> Tree:
     def holds(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
         return message.recipient in numbers
 
-    words = Bilingual(f"the recipient is on the list {one.name}", f"号码在名单 {one.name} 上")
+    words = Bilingual(f"the recipient is on the list {one.name}", f"号码在名单 {term(one.name).zh} 上")
     listed = RecipientTest(holds, words, "suppressed", numbers=numbers)
     return All((OneOf("category", frozenset(("marketing",))), listed))
 

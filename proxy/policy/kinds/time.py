@@ -48,7 +48,8 @@ def span_of(item: Node, what: str) -> tuple[int, int]:
         span = (time_windows.clock(first.strip()), time_windows.clock(last.strip()))
     except ValueError as fault:
         problem = str(fault) if dash else f"'{written}' is no span of time"
-        raise item.fault(f"{what}: {problem} (write 21:00-08:00)") from None
+        meant = time_windows.two_digits(written) if dash else ""
+        raise item.fault(f"{what}: {problem}" + ("" if meant else " (write 21:00-08:00)"), item.text(what), meant) from None
     if span[0] == span[1]:
         raise item.fault(f"{what}: '{written}' starts when it ends (the whole day: leave {what} out)")
     return span

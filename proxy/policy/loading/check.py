@@ -11,7 +11,7 @@ person (``at to optout: {scope: …, value: …}``).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,6 +56,8 @@ class CheckReport:
     warnings: list[Problem] = field(default_factory=list)
     """What may be meant: a rule without a test, or whose days are over; a list that changes nothing; a shop in its platform's group; a consent
     request without a word to reply."""
+    says: Mapping[str, str] = field(default_factory=dict)
+    """Titles of rules, by id."""
 
     def as_dict(self) -> dict[str, Any]:
         """What ``gate106 check --json`` prints."""
@@ -87,7 +89,8 @@ def check_loaded(
     found = find_warnings(rules, loaded.tests, now, loaded.lists, name)
     warnings = sorted([*found, *both_ways(rules.registry, name), *loaded.doubts])
     warnings += unowned_ports(rules.registry, name, providers) if providers is not None else []
-    report = CheckReport(problems, rules.regions.unknown_share(now), len(rules.rules), len(loaded.tests), warnings)
+    says = {rule.id: rule.say for rule in rules.rules if rule.say}
+    report = CheckReport(problems, rules.regions.unknown_share(now), len(rules.rules), len(loaded.tests), warnings, says)
     whole = rules.for_everyone()
     for file, test in loaded.tests:
         report.problems += run_test(whole, file, test)

@@ -37,7 +37,8 @@ class Node:
 
     def _offer(self, written: str, meant: str) -> str:
         line = next(iter(self.lines[self.line - 1 : self.line]), "").rstrip()
-        return f": write `{line.replace(written, meant, 1)}`" if written in line else ""
+        at = closed(line).find(closed(written)) if len(closed(line)) == len(line) else line.find(written)
+        return f": write `{line[:at]}{meant}{line[at + len(written) :]}`" if at >= 0 else ""
 
     def parsed(self, what: str, read: Callable[[str], Found]) -> Found:
         """What ``read`` makes of the text; where it raises a ValueError, that is the fault."""

@@ -31,7 +31,7 @@ JOINING_WORDS = frozenset("和与及或转接号是为")
 _HOLE = "□"  # stands for a variable where the filed contacts are read
 IS_OFFER = Bilingual(
     "is an advertisement, and the template is not filed as marketing (registries/templates.csv, column category)",
-    "是广告内容, 而该模板未按营销类报备(registries/templates.csv 的 category 列)",
+    "是广告内容, 而该模板未按营销类报备(模板表的类别列)",
 )
 GOES_ON = Bilingual("the text goes on behind the end of the template", "模板已结束, 后面还有内容")
 

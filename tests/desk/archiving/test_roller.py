@@ -50,6 +50,26 @@ async def test_what_is_closed_is_rolled_and_each_head_goes_into_the_log(config: 
     assert roller.notes() == []
 
 
+async def test_it_runs_ten_minutes_after_a_start_and_then_by_the_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A night of the gate without a table leaves the morning's page without yesterday."""
+    done = list[float | str]()
+
+    async def slept(seconds: float) -> None:
+        done.append(seconds)
+        if len(done) >= 3:
+            raise asyncio.CancelledError
+
+    class Noted(Roller):
+        async def roll(self) -> None:
+            done.append("roll")
+
+    monkeypatch.setattr(asyncio, "sleep", slept)
+    with pytest.raises(asyncio.CancelledError):
+        await Noted(Path("gate106.yaml")).run()
+    assert (done[0], done[1], type(done[2])) == (LEAST_S, "roll", float)
+    assert LEAST_S <= float(done[2]) <= HOUR_S + LEAST_S
+
+
 @pytest.mark.usefixtures("copies")
 async def test_a_roller_that_fails_is_told_of_until_one_succeeds(config: Path) -> None:
     roller, journal = Roller(config), config.parent / "journal"
@@ -107,7 +127,7 @@ async def test_a_damaged_segment_is_told_of_until_it_is_mended_whatever_fails_in
 
 async def test_a_gate_that_stops_takes_its_roller_with_it(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     roller = Roller(config)
-    monkeypatch.setattr("proxy.desk.archiving.roller.wait_s", lambda now: 0.0)
+    monkeypatch.setattr("proxy.desk.archiving.roller.LEAST_S", 0.0)
     monkeypatch.setattr(roller, "_command", ["sleep", "600"])
     task = asyncio.create_task(roller.run())
     while roller._process is None:  # noqa: ASYNC110 # it is another thread that begins it

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from proxy.desk.complaints.book import KEEP_S, CaseBook, Complaint, DueDays, MatchedMessage, digits_agree, due_dates
+from proxy.desk.complaints.operations import _due_today
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
-from proxy.journal.records.complaints import EVENTS_MAX, Case
+from proxy.journal.records.complaints import EVENTS_MAX, NOT_OURS, Case
 from proxy.journal.write_ahead_log import Journal, OsDisk, read
 from proxy.model.approvals import Impossible
 from proxy.policy import time_windows
@@ -211,6 +212,18 @@ def test_what_is_overdue_is_counted() -> None:
     desk.book.forward(1, NOON, "li", "x")
     assert desk.book.overdue(NOON + 10 * 86_400) == (1, 0)
     assert desk.book.overdue(NOON + 30 * 86_400) == (1, 2)
+
+
+def test_what_is_due_today_is_open_or_owes_its_answer() -> None:
+    desk = Desk()
+    desk.files(complaint())
+    case = desk.book.find(1)
+    for by in (case.forward_by, case.answer_by):
+        assert [_due_today(case, by - hours * 3600) for hours in (25, 23, 1, -1)] == [False, True, True, False]
+    decided, _ = desk.book.decide(1, NOT_OURS, NOON, "li", "x")
+    assert [_due_today(decided, by - 3600) for by in (case.forward_by, case.answer_by)] == [False, True]
+    answered, _ = desk.book.answer(1, "a.pdf", "0" * 64, NOON, "li", "x")
+    assert not _due_today(answered, case.answer_by - 3600)
 
 
 def test_a_batch_of_which_the_end_was_torn_off_is_not_there_at_all(tmp_path: Path) -> None:

@@ -84,6 +84,21 @@ def test_what_is_overdue_stands_first_and_alone_where_that_is_asked_for(browser:
     assert "No complaint waits" in here.get("/complaints", provider="nobody").text
 
 
+def test_what_is_due_today_stands_on_today_and_alone_where_that_is_asked_for(world: World, browser: Open) -> None:
+    here = browser("chen")
+    rows = (row(world, f"D{days}", f"138****03{days:02}", days=days) for days in range(16))  # on a day off nothing is due
+    here.post("/complaints/import", files=batch(*rows), why="x", source="12321")
+    now = world.harness.wall()
+    due = {
+        one["id"] for one in world.ask("chen", "complaint.list", state="open", limit=1000)["cases"]
+        if 0 <= one["answer_by"] - now <= DAY_S or (not one["forwarded"] and 0 <= one["forward_by"] - now <= DAY_S)
+    }  # fmt: skip
+    text = here.get("/complaints", state="due").text
+    assert set(map(int, re.findall(r"/complaints/case/(\d+)", text))) == due
+    waits = re.sub(r"<[^>]*>", "", here.part("/today/waits").text)
+    assert (f"{len(due)} 件投诉今天到期" in waits, "今天到期" in waits) == (bool(due), bool(due))
+
+
 def test_a_batch_with_bad_rows_names_them_and_files_nothing(world: World, browser: Open) -> None:
     before = newest(world)["id"]
     files = batch(row(world, "B1", HANA), row(world, "B2", "1380"), "B3,13800210201,1069001,someday,x,")

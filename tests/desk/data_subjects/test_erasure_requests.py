@@ -9,24 +9,30 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from proxy.desk.complaints.book import KEEP_S
 from proxy.desk.data_subjects import erasure_requests
 from proxy.desk.data_subjects import operations as subjects
 from proxy.desk.data_subjects.erasure_requests import ErasureRequests
 from proxy.desk.evidence import evidence_pdf
+from proxy.desk.suppression import operations as suppress
 from proxy.i18n.catalog import in_language
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
+from proxy.journal.records.complaints import NOT_OURS
 from proxy.journal.records.erasure_requests import ErasureRequest
 from proxy.model.approvals import Impossible
 from proxy.model.roles import Asker, NotAllowed, Role
 from proxy.operations.client import CannotAsk
 from proxy.state.lists.desk_records import DeskRecords
 from tests.console.world import AD, Browser, World
+from tests.desk.complaints.test_book import NOON, complaint
+from tests.desk.complaints.test_book import Desk as CaseDesk
 from tests.desk.evidence.test_evidence_pdf import texts
 from tests.e2e.gate import SHANGHAI
 
 NOW = 1_800_000_000.0
 PERSON = 13_800_210_500
+DAY_S = 86_400
 KNOWN = frozenset({"chen", "lin"})
 LIN, CHEN = (
     Asker("lin", frozenset({Role.APPROVER}), by_token=True),
@@ -166,6 +172,10 @@ def test_marketing_stops_at_the_request_and_another_person_confirms_in_the_brows
     shown = lin.get("/optouts", to=anna).text
     assert ("全部营销（按本人要求删除后长期有效）" in shown, "没有退订" in shown) == (True, False)
     assert world.send("jia", anna, AD) == 0x420
+    (found, *_) = re.findall(r'href="/find/message/([^"]+)"', lin.part("/find/found", to=anna).text)
+    told = lin.part(f"/find/message/{found.replace('%3A', ':')}/told").text
+    assert told.count("全部营销: 已按本人要求删除资料") == 2, "by the rule, and beside what was known of them"
+    assert "1970" not in told + str(list(suppress._refusals(world.ask("lin", "suppress.show", to=anna))))
 
 
 def test_the_answer_names_who_may_confirm_it_and_who_is_alone_is_told_whom_to_add(world: World) -> None:
@@ -204,6 +214,18 @@ def test_the_receipt_says_in_chinese_what_is_gone_and_what_stays() -> None:
     assert not any("已删除" in one for one in texts(evidence_pdf._receipt(waits, 2e9))), "nothing is, yet"
     refused = waits | {"state": "rejected", "decision": "不是机主"}
     assert any("决定不予删除: 不是机主" in one for one in texts(evidence_pdf._receipt(refused, 2e9)))
+
+
+def test_complaints_stay_from_their_decision_on_and_the_answer_as_it_was_sent() -> None:
+    desk, later = CaseDesk(), NOON + 20 * DAY_S
+    desk.files(complaint(), complaint("A2"))
+    desk.book.decide(1, NOT_OURS, NOON, "li", "x")
+    desk.book.answer(1, f"{PERSON} 答复.pdf", "0" * 64, NOON + DAY_S, "li", "x")
+    decided, waits, file = subjects._cases_stay([*desk.book.all()], later)
+    assert [one["until"] for one in (decided, waits, file)] == [NOON + KEEP_S, later + KEEP_S, NOON + DAY_S + KEEP_S]
+    assert (decided["what_zh"], waits["what_zh"][:9]) == ("1 件投诉及其认定, 只留可显示的几位号码", "1 件待认定的投诉")
+    assert file["what_zh"].endswith(": 138****0500 答复.pdf")
+    assert [*subjects._cases_stay([], later)] == []
 
 
 def test_a_person_gets_a_copy_in_chinese(world: World) -> None:

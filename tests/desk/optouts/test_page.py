@@ -310,6 +310,10 @@ def test_a_list_in_chinese_is_shown_before_it_is_stored(world: World, browser: O
     assert (refused.status_code, "“备注”" in refused.text) == (409, True), (
         "a column that nobody knows is not dropped in silence"
     )
+    said = html.unescape(refused.text)
+    assert "没有其他错误时，预览中可勾选不读取" in said, "no tick stands here"
+    several, _ = preview(here, "lists", ("多.csv", f"手机号,来源,截止日期,甲,乙\n{HAN},投诉,长期,x,y\n".encode()), why="12321")
+    assert re.findall('name="ignore" value="(.)"', several) == ["甲", "乙"], "one of them alone can be dropped"
     other = here.post(
         "/optouts/lists/import",
         files={"file": ("名单.csv", rows + b"13800210999,,,,,\n")},
@@ -348,6 +352,10 @@ def test_a_list_is_taken_in_without_its_bad_rows_and_nothing_of_it_is_new_then(w
     ):  # fmt: skip
         assert words in said, said
     assert world.ask("wu", "suppress.lists") == before
+    off, _ = preview(here, "lists", ("名单.csv", rows.encode()), why="x", off="yes")
+    assert ("略去有错的行，移除其余号码" in off, "导入其余" in off) == (True, False)
+    empty, _ = preview(here, "lists", ("名单.csv", f"{rows}{EVE},,长期\n".encode()), why="x")
+    assert "来源：没有填写，表单中也没有说明" in empty
     unsaid = {name: word for name, word in fields.items() if name != "skip_bad"}
     assert here.post("/optouts/lists/import", files={"file": file}, why="x", **unsaid).status_code == 409, (
         "nobody left them out"

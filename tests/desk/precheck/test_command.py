@@ -109,7 +109,7 @@ def test_the_answer_in_chinese(rules: Path) -> None:
         "    要通过: 不发给归属地在那里的号码",
         "  取决于号码: refused, minors, cap",
         "refused(不得发送给该号码)要看: 号码拒收这类短信",
-        "minors(不得发送给该号码)要看: 号码在名单 protected 上",
+        "minors(不得发送给该号码)要看: 号码在名单 保护号码 上",
         "cap(这个号码收够了)要看: 同一号码每天 2 条",
         "共 2 条文案, 1 条无论发给谁都会被拒。号码收过什么、是否回复过退订, 这里不知道。",
     ]

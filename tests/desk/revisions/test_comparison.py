@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.desk.revisions.comparison import OVER, changed, compared, earlier, in_words, named, new_problems, past
+from proxy.desk.revisions.comparison import OVER, changed, compared, earlier, how_many, in_words, named, new_problems, past
 
 OLD, NEW, THIRD = "0" * 16, "1" * 16, "2" * 16
 
@@ -23,6 +23,11 @@ EVENTS = [
     event(1, "proposed", THIRD, OLD, "rule ban: added", "rule ban-2: added"),
     event(0, "accepted", OLD, OLD, "rule cap: added"),
 ]
+
+
+def test_changes_that_an_event_does_not_list_are_counted() -> None:
+    said = ["rule a: added", "rule … 1,033 more added", "files … 2 more changed", "caps.yaml: changed, 1 → 2 lines"]
+    assert how_many(map(in_words, said)) == 1037
 
 
 def test_of_a_rule_each_change_is_told_with_what_became_of_it() -> None:

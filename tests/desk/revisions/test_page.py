@@ -120,7 +120,10 @@ def test_hours_of_a_holiday_that_is_past_are_refused_and_by_hand_must_have_been_
     assert "都已过去" in said, "while the form is filled in"
     link = re.search(r'<a href="(/tables/one[^"]*)"[^>]*>在“节假日”里登记', said)
     assert link is not None
-    assert 'name="cell_0"' in here.get(html.unescape(link[1])).text, "a new row of the table"
+    row = here.get(html.unescape(link[1])).text
+    assert ('name="cell_0"' in row, '<option value="holiday" selected>' in row) == (True, True), "a new row of the table"
+    unknown = here.post("/drafts/written", **form | {"days": "春节"}).text
+    assert ("登记里没有这个节日" in unknown, link[0] in unknown) == (True, True)
     feast = "  - {id: feast, say: 国庆晚开, when: {category: marketing, calendar: 国庆}, then: reject, reason: holiday-hours}\n"
     given = draft(here)
     given["text"] = given["text"].replace("rules:\n", f"rules:\n{feast}", 1)
@@ -162,12 +165,12 @@ def test_hours_like_those_that_stand_take_their_place_unless_both_are_to_stand(d
     assert here.post("/drafts/write", **form, do="more").headers["location"] == "/drafts/new?kind=quiet"
     later = form | {"quiet_from": "２２：００"}
     said = here.post("/drafts/written", **later).text
-    assert re.search(r"替换现行规则：.*21:00 到次日 08:00", said)
-    assert "与现行规则并存：" in here.post("/drafts/written", **later, beside="yes").text
-    assert "现行规则" not in here.post("/drafts/written", **later, until="2099-01-01T00:00").text, (
+    assert re.search(r"替换草稿里的规则：.*21:00 到次日 08:00", said)
+    assert "与草稿里的规则并存：" in here.post("/drafts/written", **later, beside="yes").text
+    assert "草稿里的规则：" not in here.post("/drafts/written", **later, until="2099-01-01T00:00").text, (
         "nothing would stand afterwards"
     )
-    assert "现行规则" not in here.post("/drafts/written", **form | {"quiet_from": "12:00", "quiet_to": "13:00"}).text
+    assert "草稿里的规则：" not in here.post("/drafts/written", **form | {"quiet_from": "12:00", "quiet_to": "13:00"}).text
     text = drafted(here, later)["text"]
     assert (text.count("- id: quiet-"), "time: 22:00-08:00" in text, "21:00" in text) == (1, True, False), text
 
@@ -227,9 +230,11 @@ def test_a_ban_from_a_form_is_backtested_proposed_approved_by_another_and_in_for
     base = hidden(chen.get("/drafts/new").text, "base")
     form = {"base": base, "kind": "ban", "category": "marketing", "basis": "通知: 88"}
     assert "请至少选择一个省份" in chen.post("/drafts/written", **form).text
-    assert chen.post("/drafts/write", **form).status_code == 422
+    refused = chen.post("/drafts/write", **form)
+    assert (refused.status_code, '<div id="refused"><div class="problem"' in refused.text) == (422, True)
     form |= {"province": "上海"}
     said = chen.post("/drafts/written", **form).text
+    assert '<div id="refused" hx-swap-oob="true"></div>' in said, "what was refused is mended"
     assert "上海归属地号码不得接收营销短信" in said
     assert "附一个测试" in said
     page = html.unescape(chen.post("/drafts/write", **form).text)
@@ -336,6 +341,10 @@ def test_a_ban_from_next_week_is_the_same_to_its_author_approver_and_provider(de
     assert said.replace("(贷款)", "") in desk("jia").get("/own/rules").text
     listed = [said.replace("(贷款)", "") in chen.get("/rules", mode=mode).text for mode in ("enforce", "trial")]
     assert listed == [False, True], "on trial it only records"
+    rule = re.search(r'/rules/rule/(ban-[\d-]+)"', chen.get("/rules", mode="trial").text)
+    assert rule is not None
+    switch = re.sub("<[^>]*>", "", chen.get(f"/rules/rule/{rule[1]}").text.partition("<legend>")[2].partition("</fieldset>")[0])
+    assert (f"影子试行 到 {week}:00 为止只记录，之后按规则拦截" in switch, " 生效 " in switch) == (True, False), switch
 
     given = draft(chen) | {"file": given["file"], "text": "rules: []\n"}
     assert chen.post("/drafts/propose", **given, why="不再需要").headers["location"] == "/proposal"
@@ -550,6 +559,8 @@ def test_a_rule_is_switched_by_a_proposal_with_a_reason(desk: Open, two: World) 
     assert chen.post(path, mode="off").status_code == 409, "why must be said"
     refused = chen.post(path, mode="off", share="10%", why="先放一放")
     assert (refused.status_code, "号码比例只用于影子" in refused.text, "先放一放" in refused.text) == (409, True, True)
+    same = chen.post(path, mode="enforce", why="没改")
+    assert re.search("没有完成</b><p>没有变化：这个版本已是现行版本</p>", same.text), "without a digest"
     assert banned(two, BEIJING)
     assert chen.post(path, mode="shadow", share="５０％", why="先放一半").headers["location"] == "/rules/rule/beijing-ban"
     assert "等待第二人审批" in chen.get("/rules/rule/beijing-ban").text

@@ -186,6 +186,23 @@ def test_messages_are_paged(world: World, browser: Open) -> None:
     assert (len(names[0]), len(names[1]), set(names[0]) & set(names[1])) == (50, 1, set())
 
 
+def test_what_is_in_no_table_yet_is_counted_and_paged_to_the_last(world: World, browser: Open) -> None:
+    """The console's programs remember the journal in stretches of 64 KiB: these messages fill several."""
+    here, name = browser("chen"), "溪石"
+    assert here.part("/find/found", signature=name).status_code == 200  # from now on it is remembered
+    text = f"【{name}】{'会员日全场满三百减五十' * 90} 拒收请回复R"
+    with Raw(world.gate.port) as client:
+        assert client.bind("yi").status == 0
+        for place in range(90):
+            body = message(b"1069002", BEIJING.format(200 + place).encode(), b"", data_coding=8, tail=tlv(0x424, text.encode("utf-16-be")))
+            client.ask(pdu(SUBMIT_SM, 7, body))
+    first = here.part("/find/found", signature=name).text
+    assert "符合条件的共 90 条" in re.sub(r"<[^>]*>|\s+", " ", first).replace("  ", " ")
+    (link,) = re.findall(r'href="([^"]+)" rel="next"', first)
+    second = here.part(link.replace("&amp;", "&").replace("/find?", "/find/found?")).text
+    assert len({*re.findall(r'href="/find/message/([^"]+)"', first + second)}) == 90
+
+
 def test_an_export_asks_why_and_the_journal_keeps_who_took_it(world: World, browser: Open) -> None:
     here = browser("zhou")
     assert here.post("/find/export", verdict="reject", why="").status_code == 409

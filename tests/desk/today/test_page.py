@@ -49,6 +49,19 @@ def test_of_many_rules_it_says_how_many_are_not_shown(known: int, said: str, wor
     assert (text.count('title="rule-'), "另有" in text, said in text) == (8, bool(said), True)
 
 
+def test_an_order_and_a_rule_that_is_gone_are_named_in_words_and_lead_nowhere(world: World, browser: Open) -> None:
+    here, sampling = browser("wu"), world.harness.sampling
+    here.get("/")
+    sampling.now = {**sampling.now, "rules": [["suspension-1", 2], ["beijing-ban", 1]], "shadow": [["ban-20261201", 1]]}
+    try:
+        text = here.part("/today/live").text
+    finally:
+        sampling.now = {}
+    assert '<span title="suspension-1">暂停指令 1</span>' in text
+    assert '<span title="ban-20261201">已不生效的规则</span>' in text
+    assert "/rules/rule/beijing-ban" in text
+
+
 def section(text: str, heading: str) -> str:
     """What stands below a heading, up to the next."""
     return text.partition(f">{heading}</h")[2].partition("</h")[0]
@@ -112,7 +125,7 @@ def test_earlier_days_stand_there_in_words(world: World, browser: Open, monkeypa
         {"since": 86_400.0 * 19_999 - 28_800, "counts": {"allow": 100}, "reasons": {}},
         {"since": 86_400.0 * 19_993 - 28_800, "counts": None, "reasons": {}},
     ]
-    one = {"until": 86_400.0 * 20_000 + 21_600, "days": days}
+    one = {"until": 86_400.0 * 20_000 + 21_600, "days": days, "archived": 86_400.0 * 20_000 + 21_600}
 
     async def run(*words: str, **how: object) -> Ran:
         assert words[1] == "today"
@@ -130,6 +143,10 @@ def test_earlier_days_stand_there_in_words(world: World, browser: Open, monkeypa
         "拒绝最多：该省号码不得接收 15、号码退订了 5",
     ):
         assert words in " ".join(text.split()), (words, " ".join(text.split()))
+    assert "今日还没有归档" not in text
+    one = one | {"days": []}
+    text = re.sub("<[^>]*>", " ", browser("wu").part("/today/compared").text)
+    assert "已归档到 2024-10-04 14:00。启动十分钟后归档一次" in text
 
 
 def test_before_the_first_hour_is_in_a_table_nothing_is_compared(browser: Open) -> None:

@@ -101,8 +101,8 @@ def change(bench: Any, rule: str, *, at: float = AT, text: str = AD, category: C
 
 CHANGES = [
     ("when: {text: [代开发票, 六合彩]}", "【测试】代 开发票 拒收请回复R", "found: 代开发票", "命中: 代开发票", "去掉命中的字词"),
-    ("when: {url: {outside: [example.com]}}", "【测试】看 t.cn/a 拒收请回复R", "found: t.cn", "命中: t.cn", "只用规则允许的链接, 或先登记(registries/contacts.csv)"),
-    ("when: {contact: {outside: ['4008001234']}}", "【测试】电13800138000", "found: 13800138000", "命中: 13800138000", "只用规则允许的联系方式, 或先登记(registries/contacts.csv)"),
+    ("when: {url: {outside: [example.com]}}", "【测试】看 t.cn/a 拒收请回复R", "found: t.cn", "命中: t.cn", "只用规则允许的链接, 或先登记在联系方式表"),
+    ("when: {contact: {outside: ['4008001234']}}", "【测试】电13800138000", "found: 13800138000", "命中: 13800138000", "只用规则允许的联系方式, 或先登记在联系方式表"),
     ("when: {text_state: readable, not: {notice: tail}}", "【测试】上新", "all its conditions hold", "条件全部成立", "按规则要求在末尾写明退订方式(拒收请回复R)"),
     ("when: {time: 21:00-08:00}", "【测试】上新", "all its conditions hold", "条件全部成立", "换一个时段发送; 或 2026-11-12 08:00:00 起再发"),
     ("when: {category: marketing}", "【测试】上新", "all its conditions hold", "条件全部成立", "发送方没有可改之处"),

@@ -21,6 +21,7 @@ from proxy.policy.explanation.naming import (
     signature_written,
 )
 from proxy.policy.registries.registry import Registries, Registry, SignatureRow
+from proxy.state.lists.suppression_lists import ERASED
 
 REGISTRY = Registry(Registries(signatures=(SignatureRow("甲 店", "甲公司", "", "", "", "approved"),)))
 JIA, YI, GONE_ONE = hash48("甲店"), hash48("乙店"), hash48("丙店")
@@ -50,6 +51,7 @@ def refused(scope: str, value: str | int = "") -> OptOut:
             f"advertiser, signature unknown ({GONE_ONE:012x}): its message is no longer in the journal",
             f"广告主, 签名未知({GONE_ONE:012x}): 该短信已不在保存的日志里",
         ),
+        (ERASED, "all marketing: their data was erased at their request", "全部营销: 已按本人要求删除资料"),
     ],
 )
 def test_a_refusal_is_told_by_name_in_both_languages(refusal: OptOut, english: str, chinese: str) -> None:

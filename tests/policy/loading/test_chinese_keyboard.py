@@ -81,6 +81,7 @@ REFUSED = [
     ("category: 营销", "category: unknown category '营销' (did you mean 'marketing'?): write `    when: {category: marketing}`"),
     ("类别: marketing", "when: unknown key '类别' (did you mean 'category'?): write `    when: {category: marketing}`"),
     ("day: 周六", "day: unknown day '周六' (did you mean 'sat'?)"),
+    ("time: 20：30～8：30", "time: '8:30' is no time of day (like 08:00, two digits each): write `    when: {time: 20:30-08:30}`"),
     ("provider_age: {below: 30天}", "provider_age: '30天' is no duration (write 30d): write `    when: {provider_age: {below: 30d}}`"),
 ]  # fmt: skip
 

@@ -1,0 +1,84 @@
+"""What whole gates on a cluster cost: CPU of gates and of Valkey a submit, and latency, by workers and primaries.
+
+In: rows WORKERS:RATE, numbers of primaries. Out: JSON on standard output, beside what tests/bench/peak.py estimates:
+``python -m tests.soak.shared_gate > tests/data/numbers/shared-gate.json``. Never: a network; a machine that does other work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from proxy.runtime.build_info import build_info
+from tests.bench.peak import GATHER_S, fit
+from tests.soak.shared import cpu_s
+from tests.valkey import Cluster
+
+ROWS = ("1:8000", "1:16000", "2:16000", "3:18000", "4:16000")
+TURNS = 5  # of relay and gate in a bench
+BENCH = (sys.executable, "-m", "proxy", "bench", "--mix", "standard", "--window", "200", "--json")
+
+
+def bench(store: str, workers: int, rate: int, seconds: float, binds: int) -> dict[str, Any]:
+    asked = {"store": store, "workers": workers, "rate": rate, "seconds": seconds, "binds": binds}
+    words = [word for name, value in asked.items() for word in (f"--{name}", str(value))]
+    done = subprocess.run([*BENCH, *words], capture_output=True, text=True, timeout=20 * seconds + 120, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def row(cluster: Cluster, primaries: int, workers: int, rate: int, seconds: float, binds: int) -> dict[str, Any]:
+    for node in cluster.nodes:
+        node.cli("flushall")
+    before = cpu_s(cluster)
+    gate = bench(cluster.url, workers, rate, seconds, binds)["runs"]["gate"]
+    valkey_us = (cpu_s(cluster) - before) / (TURNS * gate["all_messages"]) * 1e6
+    own = bench("embedded", 1, rate // workers, seconds, binds)["runs"]["gate"]["cpu_us"]
+    turn = rate / workers * GATHER_S
+    return {
+        "primaries": primaries, "workers": workers, "rate": rate, "per_s": gate["per_s"], "persons_a_turn": turn,
+        "gate_us": gate["cpu_us"], "valkey_us": round(valkey_us, 2), "all_us": round(gate["cpu_us"] + valkey_us, 2),
+        "own_ms": gate["own_ms"], "waits_per_s": gate["waits_per_s"], "calls": gate["calls"], "embedded_us": own,
+        "model": {"gate_us": round(own + fit("extra_us").us(turn, primaries), 2), "valkey_us": round(fit("valkey_us").us(turn, primaries), 2)},
+    }  # fmt: skip
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("rows", nargs="*", default=ROWS, help="WORKERS:RATE, submits a second over all workers")
+    asked.add_argument("--primaries", type=int, nargs="*", default=[3, 10])
+    asked.add_argument("--seconds", type=float, default=15.0)
+    asked.add_argument("--binds", type=int, default=8)
+    given = asked.parse_args()
+    rows, load = [], os.getloadavg()[0]
+    for primaries in given.primaries:
+        with tempfile.TemporaryDirectory() as folder:
+            cluster = Cluster(Path(folder), primaries, replicas=0)
+            try:
+                for each in given.rows:
+                    workers, rate = map(int, each.split(":"))
+                    rows.append(row(cluster, primaries, workers, rate, given.seconds, given.binds))
+                    print(rows[-1], file=sys.stderr)
+            finally:
+                cluster.kill()
+    command = f"python -m tests.soak.shared_gate --seconds {given.seconds:g} --binds {given.binds}"
+    said = {
+        "command": command,
+        "commit": build_info().commit,
+        "cores": os.cpu_count(),
+        "load_before": load,
+        "binds": given.binds,
+    }
+    print(json.dumps(said | {"rows": rows}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
