@@ -11,6 +11,7 @@ import pytest
 import trustme
 
 from proxy.archive.secret_keys import ArchiveKeys
+from proxy.cluster.truncated_copy import segment_end
 from proxy.journal.sealing import KeyRing
 from proxy.journal.segment import GROUP_BYTES
 from tests.e2e.carrier import Carrier
@@ -48,7 +49,7 @@ def followed(carrier: Carrier, make_gate: MakeGate, folder: Path, port: int, **m
 
 def octets(journal: Path) -> dict[str, bytes]:
     """Segments without room that is kept free behind them."""
-    return {path.name: path.read_bytes().rstrip(b"\0") for path in journal.glob("*.journal")}
+    return {path.name: path.read_bytes()[: segment_end(path)[1]] for path in journal.glob("*.journal")}
 
 
 def follows(copy: Path, journal: Path) -> bool:
