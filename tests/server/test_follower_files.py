@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,9 @@ from proxy.cluster import follower_protocol as protocol
 from proxy.cluster.follower import FollowerFolder, FollowerServer
 from proxy.config import Follower, StoragePaths
 from proxy.config.mapping_reader import Address
+from proxy.journal.encoding import pack
+from proxy.journal.erasure import Erasure, RedactedGroup
+from proxy.journal.records import messages
 from proxy.journal.segment import HEADER_BYTES, REDACTED, pack_header, unpack_header
 from proxy.server import backup
 from proxy.server.backup import BackupError
@@ -55,6 +58,18 @@ class Machine:
         peer.next()
         return peer
 
+    def erases(self, node: int) -> None:
+        """The record of an erasure reaches the follower; the segment that it altered does not."""
+        worker, peer = self.workers[node], self.peers[NODES.index(node)]
+        before, change = worker.segments(), RedactedGroup(3, bytes(32), bytes(32))
+        worker.desk.append(messages.ERASURE, pack(Erasure(9.0, node, 1, (change,), bytes(64), "Li Na", "letter 4711")))
+        worker.desk.write(9.0)
+        worker.desk.note_synced(worker.desk.sync())
+        for name, data in sorted(worker.segments().items()):
+            if len(data) > (begin := len(before.get(name, b""))):
+                peer.send(protocol.octets(name, begin, data[begin:]))
+        peer.next()
+
     def update(self, node: int) -> Updated:
         to = Follower(Address("127.0.0.1", self._port), "async", None, 3, 5, 60, None, None, None, "")
         with connect(to, None) as connection:
@@ -78,14 +93,16 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     folder.close()
 
 
-def taken(machine: Machine, *places: StoragePaths) -> list[tuple[Path, backup.Copied]]:
+def taken(
+    machine: Machine, *places: StoragePaths, tell: Callable[[Erasure], object] = bool
+) -> list[tuple[Path, backup.Copied]]:
     """What a restore of them did, once the follower has seen that they are not connected any more."""
     for peer in machine.peers:
         peer.close()
 
     def restored() -> list[tuple[Path, backup.Copied]] | None:
         try:
-            return backup.restore(machine.copy, *places)
+            return backup.restore(machine.copy, *places, tell=tell)
         except BackupError as error:
             if "end it first" in str(error):
                 return None
@@ -140,6 +157,16 @@ def test_one_command_brings_all_workers_back_and_one_worker_comes_back_beside_th
     again = machine.places(9, tmp_path / "again")
     taken(machine, again)
     assert (starts(again), protocol.epoch_of(again.journal), protocol.epoch_of(new[8].journal)) == (45, 3, 2)
+
+
+def test_a_restore_of_all_workers_tells_which_erasures_each_of_them_lacks(machine: Machine, tmp_path: Path) -> None:
+    for node in NODES:
+        machine.erases(node)
+        machine.update(node)
+    machine.archive.rename(tmp_path / "archive.lost")
+    told: list[Erasure] = []
+    taken(machine, *(machine.places(node, tmp_path / "new" / str(node)) for node in NODES), tell=told.append)
+    assert sorted({one.person for one in told}) == [*NODES]
 
 
 def test_a_node_that_the_follower_does_not_have_is_told_before_anything_is_restored(machine: Machine, tmp_path: Path) -> None:
