@@ -7,6 +7,7 @@ times. Never: a name, a number or what somebody wrote changed.
 from __future__ import annotations
 
 import re
+from ast import literal_eval
 from collections.abc import Mapping
 
 from proxy.i18n import labels
@@ -60,6 +61,7 @@ COMMANDS: Mapping[str, str] = {
     "complaint sweep": "查找投诉涉及的短信", "complaint take-answer": "取出答复材料", "consent export": "导出同意", "consent show": "查看同意",
     "evidence pack": "导出证据", "explain": "查询号码现状", "explain --message": "查询判定依据", "find": "查短信", "find export": "导出短信",
     "journal erase": "抹除个人信息", "journal person": "查询号码的散列值", "journal show": "查看日志", "optout trace": "追查退订",
+    "penalty letter": "出具处罚函",
     "rules export": "导出规则", "rules reload": "重新读取规则", "subject export": "导出个人信息", "subject recycled": "登记二次放号",
     "subject show": "查看个人信息", "suppress export": "导出退订名单", "suppress show": "查看退订", "trace": "跟踪报文",
 }  # fmt: skip
@@ -68,18 +70,24 @@ FLAGS: Mapping[str, str] = {" --unmasked": "（完整号码）", " --full": "（
 _WORDS: Mapping[str, str] = {
     **STATES, **COUNTED, **labels.FATES, **labels.RECEIPTS, **labels.SCOPES, **labels.STEPS, **labels.CASES, **labels.HOW, **labels.EVENTS,
     **CLOSED["change"], "reply": "本人回复", "hotline": "热线或应用", "complaint": "投诉", "officer": "人工登记",
-    "import": "导入名单", "erased": "已抹除",
+    "import": "导入名单", "erased": "已抹除", "recycled": "号码换主", "whole": "整批登记", "reviewed": "已审核", "proof": "登记凭证",
+    "stop": "停发", "suspension": "暂停", "shadow": "影子模式", "drain": "排空链路", "trial": "试运行", **DIMENSIONS,
 }  # fmt: skip
 WORDED = frozenset((
-    "reason", "category", "event", "how", "state", "scope", "source", "effect", "step", "decided", "outcome", "channel", "marketing",
+    "reason", "category", "event", "how", "state", "scope", "source", "effect", "step", "decided", "outcome", "channel", "marketing", "kind",
+    "what",
 ))  # fmt: skip
 """Fields that hold a word of a closed list."""
 MOMENTS = frozenset((
     "time", "since", "until", "expiry", "given", "ended", "requested", "filed", "came", "forwarded",
-    "due", "answer_by", "forward_by", "now", "entry_time", "decided", "at", "sent",
+    "due", "answer_by", "forward_by", "now", "entry_time", "decided", "at", "sent", "before",
+    "start",
 ))  # fmt: skip
 """Fields that are times, with those in ``_at``."""
+ENDLESS = ("until", "expiry", "before")
+"""Whole seconds, 0 for none."""
 _TOKEN = re.compile(
+    r"""b(?P<bytes>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|"""
     r"""(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|<(?P<of>[A-Z]\w*)\.(?P<member>\w+): -?\d+>|(?P<opens>\b[A-Z]\w*)\("""
     r"""|\b(?P<field>[a-z_]+)=(?P<moment>(?:\d{10}(?:\.\d+)?|0(?:\.0)?)(?=[,)]))?|<(?P<octets>\d+)>|\b(?P<bare>True|False|None)\b"""
 )
@@ -98,15 +106,10 @@ def in_chinese(text: str) -> str:
 
     def put(found: re.Match[str]) -> str:
         nonlocal field
+        if found["bytes"] is not None:
+            return bytes(literal_eval(found[0])).hex()
         if (quoted := found["quoted"]) is not None:
-            word = quoted[1:-1]
-            if hidden := re.fullmatch(r"<(\d+)>", word):
-                return _HIDDEN.format(hidden[1])
-            if field == "command":
-                return _command(word)
-            if field in ("changes", "details"):
-                return f"“{in_language(word, 'zh')}”"
-            return _WORDS.get(word, word) if field in WORDED and word else f"“{word}”"
+            return _quoted(field, quoted[1:-1])
         if found["member"]:
             word = found["member"].lower().replace("_", "-")
             return _WORDS.get(word, word)
@@ -118,15 +121,30 @@ def in_chinese(text: str) -> str:
             return _HIDDEN.format(found["octets"])
         field = found["field"]
         name, moment = FIELDS.get(field, field), found["moment"] or ""
-        return f"{name}={_moment(moment) if field in MOMENTS or field.endswith('_at') else moment}"
+        return f"{name}={_moment(moment, field) if field in MOMENTS or field.endswith('_at') else moment}"
 
     shown = _TOKEN.sub(put, rest)
     return f"{sequence} {KINDS[kind]} {shown}" + (f"；其中：{in_chinese(inner)}" if behind else "")
 
 
-def _moment(text: str) -> str:
+def _quoted(field: str, word: str) -> str:
+    """A text of a field: a word of a closed list in Chinese, what somebody wrote in quotes."""
+    if hidden := re.fullmatch(r"<(\d+)>", word):
+        return _HIDDEN.format(hidden[1])
+    if field == "command":
+        return _command(word)
+    if field == "refused" and word in labels.REASONS:
+        return labels.REASONS[word]
+    if field in WORDED and word:
+        return _WORDS.get(word, word)
+    if field in ("changes", "details"):
+        word = in_language(word, "zh")
+    return f"“{labels.reason_in_chinese(word) if field == 'why' else word}”"
+
+
+def _moment(text: str, field: str) -> str:
     """A moment of a field; 0.0 stands for one that did not come, and 0 may be a count."""
-    return "没有" if text == "0.0" else local(float(text)) if len(text) > 1 else text
+    return "没有" if text == "0.0" or (text == "0" and field in ENDLESS) else local(float(text)) if len(text) > 1 else text
 
 
 def _command(word: str) -> str:

@@ -35,6 +35,11 @@ def test_times_and_closed_words_are_put_and_what_somebody_wrote_is_kept() -> Non
     assert in_chinese("7 kind 250 <2>") == "7 kind 250 <2>"
     text = "8 operated Operated(time=1796144047.5, who='li', command='complaint show --unmasked', why='', details='case 3')"
     assert "操作=查看投诉案件（完整号码）, 原因=“”, 说明=“案件 3”" in in_chinese(text)
+    text = "10 ordered Ordered(time=1796144047.5, order=Order(id=1, kind='suspension', scope=(('provider', ('stop me',)),), until=0, why='case 1: x'))"
+    assert "种类=暂停, 范围=((通道商, (“stop me”,)),), 至=没有, 原因=“案件 1：x”" in in_chinese(text).replace(
+        "(stop me,)", "(“stop me”,)"
+    )
+    assert "条目=030b61, 事件=号码换主" in in_chinese("11 told ExternalOptOut(key=b'\\x03\\x0ba', event='recycled')")
     assert in_chinese("9 cased Case(id=3, state='open', forwarded=0.0, decided=1794447369.254, source=<11>)") == (
         "9 投诉 (编号=3, 状态=待认定, 转办时间=没有, 判定时间=2026-11-12 09:36:09, 来源=（长 11，不显示）)"
     )
