@@ -20,6 +20,7 @@ HEADS: Mapping[str, str] = {
     "last proof": "上次证实", "licence": "资质", "message": "短信", "messages": "短信", "mode": "模式", "name": "名称",
     "new": "新增", "newest": "最新", "node": "节点", "number": "号码", "numbers": "号码数", "of": "对象", "prefix": "前缀",
     "read as code": "读作验证码", "records up to": "记录截至", "reference": "来源编号", "replies": "回复数", "request": "要求",
+    "requested": "要求时间",
     "row": "行", "rule": "规则", "says": "判定", "segments": "号段数", "senders": "签名数", "since": "自",
     "since proof": "证实后营销", "surely": "肯定", "suspended": "暂停", "texts": "文案数", "tps": "条/秒", "turned": "改判",
     "type": "类型", "unread": "未读字节", "until the end of": "至当日止", "version": "文案版本", "waiting": "待处理",

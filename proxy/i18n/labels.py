@@ -55,7 +55,8 @@ HOW: Mapping[str, str] = {
 }  # fmt: skip
 """How a set of rules came."""
 FATES: Mapping[str, str] = {
-    "answer": "运营商", "receipt": "回执", "reply": "上行", "optout": "退订", "restore": "恢复", "review": "待判定", "stopped": "退订",
+    "answer": "运营商", "receipt": "回执", "reply": "上行", "optout": "回复退订", "restore": "回复恢复", "review": "待判定",
+    "stopped": "登记退订",
     "held": "暂停", "restored": "恢复", "confirmed": "已答复本人", "officer": "人工登记",
 }  # fmt: skip
 """What became of a message, and what a person answered."""

@@ -166,6 +166,8 @@
       made.textContent = link[1];
       jump.append(made);
     });
+    jump.classList.remove("long");
+    jump.classList.toggle("long", jump.scrollHeight > jump.clientHeight + 1); // all links are seen, at the page's top
   }
   window.addEventListener("resize", fillJump);
   document.addEventListener("htmx:afterSettle", fillJump); // headings that came anew have no names yet

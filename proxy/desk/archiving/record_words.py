@@ -7,10 +7,12 @@ times. Never: a name, a number or what somebody wrote changed.
 from __future__ import annotations
 
 import re
+from ast import literal_eval
 from collections.abc import Mapping
 
 from proxy.i18n import labels
 from proxy.i18n.catalog import CLOSED, COUNTED, DIMENSIONS, in_language
+from proxy.i18n.columns import STATES
 from proxy.policy.time_windows import local
 
 KINDS: Mapping[str, str] = {
@@ -37,7 +39,7 @@ FIELDS: Mapping[str, str] = {
     "first_at": "最早", "last_at": "最近", "marked_at": "标记时间", "marked": "标记", "unanswered": "未答", "opt_out": "退订",
     "optouts": "退订", "scope": "范围", "value": "对象", "source": "来源", "expiry": "到期", "sender": "发送方", "text": "文字",
     "texts": "文字", "words": "文字", "said": "文字", "added": "新增", "lifted": "撤销", "refusal": "退订", "refusals": "退订",
-    "file": "文件", "filed": "登记时间", "listing": "名单", "key": "条目", "number": "编号", "numbers": "号码", "chunk": "块",
+    "file": "文件", "filed": "登记时间", "listing": "名单", "key": "条目", "number": "所填号码", "numbers": "号码", "chunk": "块",
     "chunks": "块数", "details": "说明", "command": "操作", "order": "指令", "entry_time": "记录时间", "first": "首条", "last": "末条",
     "request": "要求", "requested": "要求时间", "before": "此前", "name": "名称", "batch": "批次", "batches": "批次", "given": "同意时间",
     "given_back": "退回", "gives_back": "退回", "version": "文案版本", "proof": "凭证", "reviewer": "审核人", "note": "备注", "step": "处罚",
@@ -46,30 +48,50 @@ FIELDS: Mapping[str, str] = {
     "answer_by": "答复期限", "forward_by": "转办期限",
     "forwarded": "转办时间", "reference": "工单号", "channel": "渠道", "terms": "内容", "rule": "规则",
     "share": "比例", "counts": "计数", "total": "合计", "sequence": "记录号", "kind": "种类", "body": "记录内容", "of": "对象",
-    "on": "所改版本", "place": "位置", "providers": "通道商", "refused": "拒绝", "decided": "判定", "decision": "判定", "marketing": "营销",
+    "on": "所改版本", "place": "位置", "providers": "通道商", "refused": "拒绝", "decided": "判定时间", "decision": "判定理由",
+    "marketing": "营销",
     "delivers": "上行", "digested": "摘要", "now": "此刻", "yes": "成立", "held": "暂按", "problem": "问题", "figure": "数值",
     "figure_zh": "数值（中文）", "standing": "长期", "trigger": "触发", "wording": "文案", "word": "词", "by": "由", "at": "时间",
     "for_s": "秒数", "within_s": "秒内", "step_s": "步长秒", "width_s": "宽度秒", "width": "宽度", "left": "剩余", "shown": "显示",
     "start": "起", "segments": "段", "octets": "字节", "tries": "次数", "feed": "号码清单", "fingerprint": "指纹", "case": "案件",
     "capitals": "大写", "context": "上下文", "what": "内容", "say": "说明",
 }  # fmt: skip
+COMMANDS: Mapping[str, str] = {
+    "binds kick": "断开连接", "complaint export": "导出投诉", "complaint match": "匹配被投诉的短信", "complaint show": "查看投诉案件",
+    "complaint sweep": "查找投诉涉及的短信", "complaint take-answer": "取出答复材料", "consent export": "导出同意", "consent show": "查看同意",
+    "evidence pack": "导出证据", "explain": "查询号码现状", "explain --message": "查询判定依据", "find": "查短信", "find export": "导出短信",
+    "journal erase": "抹除个人信息", "journal person": "查询号码的散列值", "journal show": "查看日志", "optout trace": "追查退订",
+    "penalty letter": "出具处罚函",
+    "rules export": "导出规则", "rules reload": "重新读取规则", "subject export": "导出个人信息", "subject recycled": "登记二次放号",
+    "subject show": "查看个人信息", "suppress export": "导出退订名单", "suppress show": "查看退订", "trace": "跟踪报文",
+}  # fmt: skip
+"""Commands as an ``operated`` record names them."""
+FLAGS: Mapping[str, str] = {" --unmasked": "（完整号码）", " --full": "（完整内容）"}
 _WORDS: Mapping[str, str] = {
-    **COUNTED, **labels.FATES, **labels.RECEIPTS, **labels.SCOPES, **labels.STEPS, **labels.CASES, **labels.HOW, **labels.EVENTS,
-    **CLOSED["change"], "reply": "本人回复", "hotline": "热线或应用", "complaint": "投诉", "officer": "人工登记", "import": "导入名单",
+    **STATES, **COUNTED, **labels.FATES, **labels.RECEIPTS, **labels.SCOPES, **labels.STEPS, **labels.CASES, **labels.HOW, **labels.EVENTS,
+    **CLOSED["change"], "reply": "本人回复", "hotline": "热线或应用", "complaint": "投诉", "officer": "人工登记",
+    "import": "导入名单", "erased": "已抹除", "recycled": "号码换主", "whole": "整批登记", "reviewed": "已审核", "proof": "登记凭证",
+    "stop": "停发", "suspension": "暂停", "shadow": "影子模式", "drain": "排空链路", "trial": "试运行", **DIMENSIONS,
 }  # fmt: skip
 WORDED = frozenset((
-    "reason", "category", "event", "how", "state", "scope", "source", "effect", "step", "decided", "outcome", "channel", "marketing",
+    "reason", "category", "event", "how", "state", "scope", "source", "effect", "step", "decided", "outcome", "channel", "marketing", "kind",
+    "what",
 ))  # fmt: skip
 """Fields that hold a word of a closed list."""
 MOMENTS = frozenset((
     "time", "since", "until", "expiry", "given", "ended", "requested", "filed", "came", "forwarded",
-    "due", "answer_by", "forward_by", "now", "entry_time",
+    "due", "answer_by", "forward_by", "now", "entry_time", "decided", "at", "sent", "before",
+    "start",
 ))  # fmt: skip
 """Fields that are times, with those in ``_at``."""
+ENDLESS = ("until", "expiry", "before")
+"""Whole seconds, 0 for none."""
 _TOKEN = re.compile(
+    r"""b(?P<bytes>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|"""
     r"""(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|<(?P<of>[A-Z]\w*)\.(?P<member>\w+): -?\d+>|(?P<opens>\b[A-Z]\w*)\("""
-    r"""|\b(?P<field>[a-z_]+)=(?P<moment>\d{10}(?:\.\d+)?(?=[,)]))?|\b(?P<bare>True|False|None)\b"""
+    r"""|\b(?P<field>[a-z_]+)=(?P<moment>(?:\d{10}(?:\.\d+)?|0(?:\.0)?)(?=[,)]))?|<(?P<octets>\d+)>|\b(?P<bare>True|False|None)\b"""
 )
+_HIDDEN = "（长 {}，不显示）"
 _HEAD = re.compile(r"(\d+) ([a-z-]+) (.*)", re.DOTALL)
 
 
@@ -84,11 +106,10 @@ def in_chinese(text: str) -> str:
 
     def put(found: re.Match[str]) -> str:
         nonlocal field
+        if found["bytes"] is not None:
+            return bytes(literal_eval(found[0])).hex()
         if (quoted := found["quoted"]) is not None:
-            word = quoted[1:-1]
-            if field == "changes":
-                return f"“{in_language(word, 'zh')}”"
-            return _WORDS.get(word, word) if field in WORDED and word else f"“{word}”"
+            return _quoted(field, quoted[1:-1])
         if found["member"]:
             word = found["member"].lower().replace("_", "-")
             return _WORDS.get(word, word)
@@ -96,9 +117,38 @@ def in_chinese(text: str) -> str:
             return {"True": "是", "False": "否", "None": "无"}[found["bare"]]
         if found["opens"]:
             return "("
+        if found["octets"]:
+            return _HIDDEN.format(found["octets"])
         field = found["field"]
         name, moment = FIELDS.get(field, field), found["moment"] or ""
-        return f"{name}={local(float(moment)) if moment and (field in MOMENTS or field.endswith('_at')) else moment}"
+        return f"{name}={_moment(moment, field) if field in MOMENTS or field.endswith('_at') else moment}"
 
     shown = _TOKEN.sub(put, rest)
     return f"{sequence} {KINDS[kind]} {shown}" + (f"；其中：{in_chinese(inner)}" if behind else "")
+
+
+def _quoted(field: str, word: str) -> str:
+    """A text of a field: a word of a closed list in Chinese, what somebody wrote in quotes."""
+    if hidden := re.fullmatch(r"<(\d+)>", word):
+        return _HIDDEN.format(hidden[1])
+    if field == "command":
+        return _command(word)
+    if field == "refused" and word in labels.REASONS:
+        return labels.REASONS[word]
+    if field in WORDED and word:
+        return _WORDS.get(word, word)
+    if field in ("changes", "details"):
+        word = in_language(word, "zh")
+    return f"“{labels.reason_in_chinese(word) if field == 'why' else word}”"
+
+
+def _moment(text: str, field: str) -> str:
+    """A moment of a field; 0.0 stands for one that did not come, and 0 may be a count."""
+    return "没有" if text == "0.0" or (text == "0" and field in ENDLESS) else local(float(text)) if len(text) > 1 else text
+
+
+def _command(word: str) -> str:
+    for flag, said in FLAGS.items():
+        if word.endswith(flag):
+            return _command(word.removesuffix(flag)) + said
+    return COMMANDS.get(word, f"“{word}”")

@@ -19,6 +19,7 @@ from proxy.desk.consents.operations import change_person
 from proxy.desk.data_subjects.recycled_operations import WithRecycled, end_numbers
 from proxy.desk.suppression import operations as suppress
 from proxy.i18n.catalog import in_language
+from proxy.i18n.labels import REQUESTS
 from proxy.i18n.phrases import WORDS, Bilingual
 from proxy.journal.records.complaints import Case
 from proxy.journal.records.consents import ConsentChange
@@ -80,12 +81,14 @@ def _packed(outcome: Mapping[str, Any]) -> bytes:
 def _requests(answer: Answer) -> Iterator[str]:
     rows = (
         (
-            one["id"], one["state"], one["to"], one["author"], format_time(one["time"]),
+            one["id"], in_words_of_reader(Bilingual(one["state"], REQUESTS[one["state"]])), one["to"], one["author"], format_time(one["time"]),
             format_time(one["decided"]) if one["decided"] else "", one["why"],
         )
         for one in answer["requests"]
     )  # fmt: skip
-    return table_lines(("request", "state", "number", "by", "since", "decided", "why"), rows, "nobody has asked to be erased")
+    return table_lines(
+        ("request", "state", "number", "by", "requested", "decided", "why"), rows, "nobody has asked to be erased"
+    )
 
 
 def _decided(answer: Answer) -> Iterator[str]:

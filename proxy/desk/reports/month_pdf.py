@@ -50,7 +50,11 @@ def _paragraph(text: str, style: ParagraphStyle) -> Paragraph:
 
 
 def _parts(table: TableInLanguage, nothing: str) -> Iterator[Any]:
-    parts = [_paragraph(table.title, _HEAD), _grid(table) if table.rows else _paragraph(nothing, _SMALL)]
+    parts = [_paragraph(table.title, _HEAD)]
+    if table.rows:
+        parts.append(_grid(table))
+    elif table.total or not table.note:
+        parts.append(_paragraph(nothing, _SMALL))
     if table.note:
         parts.append(_paragraph(table.note, _SMALL))
     yield from parts if len(table.rows) > TOGETHER_MAX else [KeepTogether(parts)]

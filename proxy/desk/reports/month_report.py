@@ -586,7 +586,19 @@ class TableInLanguage(NamedTuple):
     """Which columns hold numbers."""
 
 
+SINGLE = Bilingual("A single row: its counts are the totals of the summary.", "只有一行，其数见概况。")
+
+
+def _single(table: Table) -> Table:
+    """Without its row where that is the only one, and partly hidden: the total would say what is hidden."""
+    rows = [row for row in table.rows if row[0] is not _TOGETHER]
+    if len(rows) != 1 or HIDDEN not in rows[0]:
+        return table
+    return table._replace(rows=(), total=(), note=joined(Bilingual(" ", ""), filter(None, (table.note, SINGLE))))
+
+
 def shown(table: Table, language: str) -> TableInLanguage:
+    table = _single(table)
     numbers = [
         not any(isinstance(cell := row[place], str) and cell != HIDDEN for row in table.rows)
         for place in range(len(table.heads))

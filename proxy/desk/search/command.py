@@ -104,7 +104,7 @@ def find(
         what = "find" if out is None else "find export"
         record_access(places, control, what, question.words(), why=why or None, unmasked=unmasked)
     if out is not None:
-        rows = write_found(out, _pages(places, keys, question), keys, question, unmasked=unmasked)
+        rows = write_found(out, _pages(places, keys, question), keys, question, config, unmasked=unmasked)
         terminal.print_answer({"rows": rows, "file": str(out)}, json, [f"{out}: {rows} rows"])
         return
     province_of = province_look_up(config) if province or facets else None
@@ -139,15 +139,45 @@ HEADS = {
 """Columns of an export, in Chinese as pages have them."""
 
 
-def write_found(out: Path, pages: Iterable[SearchResult], keys: ArchiveKeys, question: Query, *, unmasked: bool) -> int:
+ORDERS = {"stopped": "停发指令", "suspended": "暂停指令"}
+"""By the reason that an order gives."""
+
+
+def rules_in_chinese(rules: str, reason: str, titles: Mapping[str, str]) -> str:
+    """``~night #9007199254740993``: rules by their titles, orders by their numbers; ``~``: in shadow."""
+    from proxy.model.message import ORDER_NUMBERS_FROM
+
+    def named(rule: str) -> str:
+        if rule[:1] == "#" and (number := int(rule[1:])) >= ORDER_NUMBERS_FROM:
+            return f"{ORDERS.get(reason, '指令')} {number - ORDER_NUMBERS_FROM}"
+        return titles.get(rule) or rule
+
+    return "；".join(named(one[1:]) + "（影子）" if one[0] == "~" else named(one) for one in rules.split())
+
+
+def _titles(config: Path) -> dict[str, str]:
+    """Of the rules in the settings, by id; none if they cannot be read."""
+    from proxy.config import SettingsError, rules_folder
+    from proxy.policy.loading.load_rules import load
+    from proxy.policy.loading.problem import RulesError
+
+    try:
+        return {one.id: one.say for one in load(rules_folder(config)).rules}
+    except (SettingsError, RulesError, OSError):
+        return {}
+
+
+def write_found(
+    out: Path, pages: Iterable[SearchResult], keys: ArchiveKeys, question: Query, config: Path, *, unmasked: bool
+) -> int:
     """Writes the messages as a new file, which only its owner may read; returns how many. Headings are in both languages where none is asked
-    for; in Chinese the gate's own words are Chinese, too."""
+    for; in Chinese the gate's own words are Chinese, too, and rules have their titles."""
     from proxy.model.redact import csv_cell
     from proxy.operations.files.row_files import write_table
 
     shown, count = str if unmasked else mask_numbers, 0
     language = terminal.asked_language()
-    word = _zh if language == "zh" else str
+    word, titles = (_zh, _titles(config)) if language == "zh" else (str, None)
     heads = {"zh": tuple(HEADS.values()), "en": tuple(HEADS)}
 
     def rows() -> Iterator[list[str]]:
@@ -157,7 +187,8 @@ def write_found(out: Path, pages: Iterable[SearchResult], keys: ArchiveKeys, que
                 count += 1
                 cells = (
                     format_time(hit.at), hit.name, number_of(hit, keys, unmasked, question), hit.provider, hit.port, word(hit.category),
-                    hit.signature, shown(hit.text), word(hit.verdict), word(hit.reason), hit.rules,
+                    hit.signature, shown(hit.text), word(hit.verdict), word(hit.reason),
+                    hit.rules if titles is None else rules_in_chinese(hit.rules, hit.reason, titles),
                     "; ".join(_fate(fate, word) for fate in hit.fates),
                 )  # fmt: skip
                 yield [csv_cell(one) for one in cells]

@@ -6,7 +6,9 @@ import re
 
 import pytest
 
-from proxy.desk.archiving.record_words import KINDS, in_chinese
+from proxy.desk.archiving.record_words import COMMANDS, FIELDS, KINDS, in_chinese
+from proxy.desk.search.operations import COMMANDS as LOOKS
+from proxy.journal.encoding import RECORDS
 from proxy.journal.record_text import record_text
 from proxy.journal.segment import JournalRecord
 from tests.journal.records.test_declared import BY_KIND, NUMBERS
@@ -21,6 +23,7 @@ def test_a_record_of_every_kind_has_chinese_names_and_keeps_its_numbers(kind: st
         text = in_chinese(english)
         assert text.startswith(f"4711 {KINDS[kind]} ")
         assert not re.findall(r"\b[a-z_]+=", NAMED_BY_OTHERS.sub("", text)), text
+        assert not re.findall(r"<\d+>|=0\.0[,)]", re.sub(r"步长秒=0.0|比例=0.0|秒内=0.0|\d+ kind \d+ <\d+>", "", text)), text
         assert re.findall(r"\d{3}\*{4}\d{4}", english) == re.findall(r"\d{3}\*{4}\d{4}", text)
 
 
@@ -30,3 +33,24 @@ def test_times_and_closed_words_are_put_and_what_somebody_wrote_is_kept() -> Non
         "7 操作 (时间=2026-12-02 00:54:07, 经办人=“li”, 原因=禁发词, 原因=“keyword time=1796144047”, 判定=拒绝, 迟到=否)"
     )
     assert in_chinese("7 kind 250 <2>") == "7 kind 250 <2>"
+    text = "8 operated Operated(time=1796144047.5, who='li', command='complaint show --unmasked', why='', details='case 3')"
+    assert "操作=查看投诉案件（完整号码）, 原因=“”, 说明=“案件 3”" in in_chinese(text)
+    text = "10 ordered Ordered(time=1796144047.5, order=Order(id=1, kind='suspension', scope=(('provider', ('stop me',)),), until=0, why='case 1: x'))"
+    assert "种类=暂停, 范围=((通道商, (“stop me”,)),), 至=没有, 原因=“案件 1：x”" in in_chinese(text).replace(
+        "(stop me,)", "(“stop me”,)"
+    )
+    assert "条目=030b61, 事件=号码换主" in in_chinese("11 told ExternalOptOut(key=b'\\x03\\x0ba', event='recycled')")
+    assert in_chinese("9 cased Case(id=3, state='open', forwarded=0.0, decided=1794447369.254, source=<11>)") == (
+        "9 投诉 (编号=3, 状态=待认定, 转办时间=没有, 判定时间=2026-11-12 09:36:09, 来源=（长 11，不显示）)"
+    )
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_a_look_is_recorded_by_a_command_that_has_words(name: str) -> None:
+    assert in_chinese(f"8 operated Operated(command='{name}')") == f"8 操作 (操作={COMMANDS[name]})"
+
+
+def test_no_two_fields_of_a_record_have_one_name() -> None:
+    for record in RECORDS.values():
+        names = [FIELDS[one] for one in getattr(record, "_fields", ())]
+        assert len(names) == len(set(names)), record

@@ -13,7 +13,7 @@ import openpyxl
 from proxy.desk.reports import month_files, month_pdf
 from proxy.desk.reports.cell_suppression import columns_together, hidden_in_column
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT, SPEEDS, UNREAD, DayReport, ReportedOutcome
-from proxy.desk.reports.month_report import HIDDEN, DeskFacts, MonthReport, Table, as_dict, notes_of, texts
+from proxy.desk.reports.month_report import HIDDEN, DeskFacts, MonthReport, Table, as_dict, notes_of, shown, texts
 from proxy.i18n.phrases import in_language
 from proxy.policy.time_windows import month_span
 
@@ -306,3 +306,13 @@ def test_programs_get_numbers_and_readers_words() -> None:
         "no-route",
     }
     assert table["shown"]["title"] == "按原因"
+
+
+def test_a_single_row_whose_total_would_tell_its_small_count_is_left_to_the_summary() -> None:
+    few = DayReport(SINCE, UNTIL, records=1)
+    few.submits[ReportedOutcome(REFUSED, "keyword", "jia", "北京", "otp")] = 3
+    few.submits[ReportedOutcome(SENT, "", "jia", "北京", "otp")] = 20
+    tables = MonthReport("2026-11", SINCE, UNTIL, few, {}, DayReport(0, 0)).tables()
+    for name in ("by_provider", "by_category", "by_province", "by_reason"):
+        table = shown(of_name(tables, name), "zh")
+        assert (table.rows, table.total, table.note) == ([], [], "只有一行，其数见概况。"), name

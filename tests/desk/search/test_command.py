@@ -10,6 +10,7 @@ from proxy.archive.search import Facets, HistoryEvent, Hit, SearchResult
 from proxy.desk.complaints import case_search
 from proxy.desk.search import command as find
 from proxy.i18n.text import Bilingual
+from proxy.model.message import ORDER_NUMBERS_FROM
 
 PERSON = 13800210500
 TEXT, REPLY = "【甲店】尊敬的+8613800210500, 上新", "我是 138 0021 0500, 退订"
@@ -52,3 +53,8 @@ def test_a_province_that_nobody_knows_is_no_missing_answer() -> None:
     counted.facets = Facets(1, True, {"province": {"unknown": 1}})
     shown = [line.zh for line in find._lines(counted, ["138****0500"], None, 50, whole=False) if isinstance(line, Bilingual)]
     assert "  省份：归属地查不到 1" in shown
+
+
+def test_rules_of_an_export_have_titles_and_orders_their_numbers() -> None:
+    rules = f"~night #{ORDER_NUMBERS_FROM + 3} gone"
+    assert find.rules_in_chinese(rules, "suspended", {"night": "夜间不发"}) == "夜间不发（影子）；暂停指令 3；gone"

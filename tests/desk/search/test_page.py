@@ -221,6 +221,7 @@ def test_an_export_asks_why_and_the_journal_keeps_who_took_it(world: World, brow
     heads, row, *_ = csv.reader(answer.text.lstrip("\ufeff").splitlines())
     assert heads[:6] == ["时间", "短信编号", "号码", "通道商", "端口", "类别"]
     assert [row[heads.index(name)] for name in ("类别", "判定", "原因")] == ["营销", "拒绝", "该省号码不得接收"]
+    assert re.search("[\u4e00-\u9fff]", row[heads.index("规则")]), "its title"
     look = looks(world, "zhou")[-1]
     assert (look.command, look.why) == ("find export", "asked for by the regulator")
     whole = here.post("/find/export", to=BOB, verdict="reject", why="asked for by the regulator", unmasked="yes").text
