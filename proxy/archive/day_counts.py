@@ -23,7 +23,7 @@ OPTOUTS = "optouts"
 class DayCounts(NamedTuple):
     since: float
     counts: dict[str, int] | None
-    """By outcome, and OPTOUTS; None where no table reaches back to that day."""
+    """By outcome, and OPTOUTS; None where no table has records of that time."""
     reasons: dict[str, int]
     """Of what was not allowed, those with the most first."""
 
@@ -56,7 +56,7 @@ def compared_days(archive: Path, begins: Sequence[float]) -> ComparedDays:
 def _counts(sources: ArchiveSources, since: float, until: float) -> DayCounts:
     files = [str(one.path) for one in determine_coverage(sources, Query(since=since, until=until)).files]
     if not files:
-        return DayCounts(since, {}, {})
+        return DayCounts(since, None, {})
     tables, within = "read_parquet($files, filename = true)", "time_ms >= $since AND time_ms < $until"
     sql = (
         f"WITH rows AS (SELECT *, parse_dirpath(parse_dirpath(filename)) AS home FROM {tables}) "  # noqa: S608 # ours

@@ -51,7 +51,7 @@ WORDS = {
     "matched": "与报备一致", "mismatched": "与报备不符", "readable": "可读", "unreadable": "读不出", "binary": "二进制",
     "compressed": "压缩", "wap-push": "WAP推送", "empty": "空", "global": "全部", "advertiser": "广告主", "signature": "签名",
     "provider": "通道商", "category": "类别", "port": "端口", "reply": "回复退订",
-    "hotline": "热线或应用退订", "doubtful": "存疑回复", "complaint": "投诉", "officer": "人工登记",
+    "hotline": "热线、应用或来信退订", "doubtful": "存疑回复", "complaint": "投诉", "officer": "人工登记",
     "import": "名单导入", "platform": "平台", "licence": "营业执照", "group": "集团", "domain": "链接域名", "phone": "电话", "text": "文案",
     "pending": "未生效", "refused": "被驳回", "review-due": "待复审", "missing": "没有报备", "by-place": "因运营商和省份而异",
     "valid": "有效", "registered": "已登记", "own": "自己", "other": "别家",

@@ -58,15 +58,16 @@ def main() -> None:
     asked.add_argument("--seconds", type=float, default=15.0)
     asked.add_argument("--binds", type=int, default=8)
     given = asked.parse_args()
-    rows, load = [], os.getloadavg()[0]
+    rows: dict[str, dict[str, Any]] = {}  # by PRIMARIES:WORKERS:RATE
+    load = os.getloadavg()[0]
     for primaries in given.primaries:
         with tempfile.TemporaryDirectory() as folder:
             cluster = Cluster(Path(folder), primaries, replicas=0)
             try:
                 for each in given.rows:
                     workers, rate = map(int, each.split(":"))
-                    rows.append(row(cluster, primaries, workers, rate, given.seconds, given.binds))
-                    print(rows[-1], file=sys.stderr)
+                    rows[f"{primaries}:{each}"] = found = row(cluster, primaries, workers, rate, given.seconds, given.binds)
+                    print(found, file=sys.stderr)
             finally:
                 cluster.kill()
     command = f"python -m tests.soak.shared_gate --seconds {given.seconds:g} --binds {given.binds}"

@@ -69,7 +69,7 @@ COMMANDS: Mapping[str, str] = {
 FLAGS: Mapping[str, str] = {" --unmasked": "（完整号码）", " --full": "（完整内容）"}
 _WORDS: Mapping[str, str] = {
     **STATES, **COUNTED, **labels.FATES, **labels.RECEIPTS, **labels.SCOPES, **labels.STEPS, **labels.CASES, **labels.HOW, **labels.EVENTS,
-    **CLOSED["change"], "reply": "本人回复", "hotline": "热线或应用", "complaint": "投诉", "officer": "人工登记",
+    **CLOSED["change"], "reply": "本人回复", "hotline": "热线、应用或来信", "complaint": "投诉", "officer": "人工登记",
     "import": "导入名单", "erased": "已抹除", "recycled": "号码换主", "whole": "整批登记", "reviewed": "已审核", "proof": "登记凭证",
     "stop": "停发", "suspension": "暂停", "shadow": "影子模式", "drain": "排空链路", "trial": "试运行", **DIMENSIONS,
 }  # fmt: skip
