@@ -50,7 +50,7 @@ class ArchiveSources(NamedTuple):
 def gather_sources(
     archive: Path, journals: Iterable[LocalJournal], question: Query, *, thorough: bool = False, newest: int = 0
 ) -> ArchiveSources:
-    """``thorough``: nothing that was read before is believed. ``newest``: without a person at least so many of each journal's newest
+    """``thorough``: segments are read again, not taken from the index. ``newest``: without a person at least so many of each journal's newest
     matching messages are enough; 0: all are read. Raises TailError, ManifestError, JournalDamaged, OSError."""
     loaded = [(folder, load(folder)) for folder in node_folders(archive)]
     manifests = [

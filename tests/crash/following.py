@@ -1,4 +1,4 @@
-"""Machines: a gate's machine that is lost, and its follower, from which another gate is restored; each may die amid of it.
+"""Machines: a gate's machine that is lost, and its follower, from which another gate is restored; the campaign kills each of them while it works.
 
 In: a point of the follower, of a restore, or of a gate that was replaced. Out: the next gate's folder, in the place of the lost one's. Never:
 a function of the follower or of a restore called from here.

@@ -265,7 +265,7 @@ POINTS: dict[str, Point] = {
         dies="follower",
     ),
     "file-half": Point(
-        "amid a file that the follower gets",
+        "while the follower writes a file that it gets",
         after(_Incoming, "write"),
         3,
         checkpoints=True,

@@ -37,7 +37,7 @@ class TextForecast(NamedTuple):
 
 
 def reason_in(reason: str, language: str) -> str:
-    """With the one that stands for what is told to nobody."""
+    """A reason in words; `not-permitted` stands for those that no provider is told."""
     return reason if language == "en" else {**REASONS, "not-permitted": "不得发送给该号码"}.get(reason, reason)
 
 
