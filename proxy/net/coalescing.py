@@ -68,13 +68,21 @@ class Sleeps:
         self._large_s = 0.0  # when the last large turn ended
         self.flooded = False
         """Whether a large turn has just ended."""
+        self.gather_s = 0.0
+        """So long submits gather for a batch, at most."""
+
+    @property
+    def small_turn(self) -> float:
+        """With fewer submits a turn is small."""
+        return SMALL_TURN * max(1.0, self.gather_s / PERIOD_S)
 
     def loaded(self, now_s: float) -> bool:
         """Whether submits arrive at LEAST_PER_S or more."""
         return self.phase is not Phase.ALONE and now_s - self._arrived_s <= GAP_S
 
-    def after_turn(self, submits: int, now_s: float) -> float:
-        """How long the loop sleeps, 0: not at all. Must be called for each turn; if it returns more than 0, then ``woke``."""
+    def after_turn(self, submits: int, now_s: float, gathers_for_s: float = 0.0) -> float:
+        """How long the loop sleeps, 0: not at all. Must be called for each turn; if it returns more than 0, then ``woke``.
+        ``gathers_for_s``: for so long submits that have arrived wait for more."""
         if submits:
             if now_s - self._arrived_s > GAP_S:
                 self._begin(Phase.ALONE, now_s, GLANCE_S)
@@ -82,13 +90,13 @@ class Sleeps:
             self._submits += submits
         if now_s >= self._until_s:
             self._end_phase(now_s)
-        if submits >= SMALL_TURN:
+        if submits >= self.small_turn:
             self._large_s = now_s
         self.flooded = now_s < self._large_s + FLOOD_S
         if self.flooded or not (self.phase is Phase.SLEEPING or self.phase is Phase.TRIED):
             return 0.0
-        sleep_s = self._woke_s + PERIOD_S - now_s
-        if LEAST_S <= sleep_s <= PERIOD_S:
+        sleep_s = max(self._woke_s + PERIOD_S - now_s, gathers_for_s)
+        if LEAST_S <= sleep_s <= max(PERIOD_S, self.gather_s):
             return sleep_s
         self._woke_s = now_s
         return 0.0
@@ -150,13 +158,14 @@ class TurnEnd:
         is_work_due: Callable[[], bool],
         answer_waits: Callable[[], bool],
         wake: Callable[[], None],
+        gathers_for: Callable[[], float] = lambda: 0.0,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """``is_work_due``: whether there is work that a sleep would delay. ``answer_waits``: whether an answer waits for a sync. ``wake``: asks
-        for a turn."""
+        for a turn. ``gathers_for``: how long submits that have arrived wait for more, in seconds."""
         self._syncer, self._is_work_due, self._answer_waits, self._wake = syncer, is_work_due, answer_waits, wake
-        self._monotonic, self._sleep = monotonic, sleep
+        self._gathers_for, self._monotonic, self._sleep = gathers_for, monotonic, sleep
         self._submits = 0
         self.sleeps = Sleeps()
 
@@ -168,13 +177,13 @@ class TurnEnd:
     def turn_begins(self, submits: int) -> None:
         """A turn begins; ``submits``: how many it judges."""
         self._submits = submits
-        self._syncer.turn_begins(submits < SMALL_TURN and not self.sleeps.flooded)
+        self._syncer.turn_begins(submits < self.sleeps.small_turn and not self.sleeps.flooded)
 
     def turn_ended(self) -> None:
         """The turn's output is written."""
         if self._syncer.sync_behind_turn() and self._answer_waits():
             self._wake()
-        sleep_s = self.sleeps.after_turn(self._submits, self._monotonic())
+        sleep_s = self.sleeps.after_turn(self._submits, self._monotonic(), self._gathers_for())
         self._submits = 0
         if sleep_s and not self._is_work_due():
             self._syncer.begin_before_sleep()

@@ -186,7 +186,13 @@ class Turn:
         self.told: list[str] = []
         self.syncs = self.coming = self.waits = False
         self.end = TurnEnd(
-            self, lambda: self.coming, lambda: self.waits, lambda: self.told.append("wake"), lambda: self.now_s, self.sleep
+            self,
+            lambda: self.coming,
+            lambda: self.waits,
+            lambda: self.told.append("wake"),
+            lambda: 0.0,
+            lambda: self.now_s,
+            self.sleep,
         )
 
     def turn_begins(self, small: bool) -> None:

@@ -16,6 +16,7 @@ So a timer that fires late reads the socket once more before the connection is c
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import ssl
 from collections import deque
@@ -26,6 +27,7 @@ import hiredis
 
 LATE_S = 0.05
 """A timer that fires later than this shows that the process itself was suspended."""
+READ_BYTES = 64 * 1024
 PENDING_MAX = 10_000
 """Pending calls on one connection: more than a gate has recipients in judgment at once, so only a fault reaches it."""
 _MOVED = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "UNKILLABLE", "BUSY")
@@ -97,6 +99,8 @@ class Connection(asyncio.Protocol):
         """Whether it was checked and has the gate's functions (servers.py)."""
         self.crosses_slots = False
         """Whether a function may use keys of several slots in one call (lua_library.py)."""
+        self.fileno = -1
+        """Of the socket, where ``read_now`` can read it: without TLS, until the connection ends."""
         self._deadline_s, self._lost = deadline_s, lost
         self._reader = hiredis.Reader()
         self._pending: deque[tuple[asyncio.Future[Any], float, int]] = (
@@ -108,6 +112,11 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
 
     # -- calls
+
+    @property
+    def awaits(self) -> bool:
+        """Whether a call has no answer yet."""
+        return bool(self._pending)
 
     def call(self, *words: Word) -> asyncio.Future[Any]:
         """Sends a command; the future has its answer (bytes, an int, a list, None), or StoreDown or StoreRefused."""
@@ -146,7 +155,7 @@ class Connection(asyncio.Protocol):
         """Closes the connection; all pending calls fail with StoreDown."""
         if not self.up:
             return
-        self.up, self.why = False, why
+        self.up, self.why, self.fileno = False, why, -1
         if self._timer is not None:
             self._timer.cancel()
         if self._transport is not None:
@@ -161,6 +170,17 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by descent
+        if transport.get_extra_info("sslcontext") is None:
+            self.fileno = transport.get_extra_info("socket").fileno()
+
+    def read_now(self) -> None:
+        """Reads what the server has answered, before the loop does."""
+        try:
+            data = os.read(self.fileno, READ_BYTES)
+        except OSError:  # nothing there; or the connection is lost, which the loop will tell
+            return
+        if data:
+            self.data_received(data)
 
     def data_received(self, data: bytes) -> None:
         reader = self._reader

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 from binascii import crc_hqx
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -176,6 +177,20 @@ class Servers:
             self._moved([part])
             self._start_mapping()
         return server
+
+    def read_answers(self, wait_ms: int) -> bool:
+        """Waits until a server answers, and reads that, before the loop does. False: no call is pending that could be read so, or none was
+        answered in that time."""
+        asked = {server.fileno: server for server in self._made.values() if server.awaits and server.fileno >= 0}
+        if not asked:
+            return False
+        poll = select.poll()
+        for fileno in asked:
+            poll.register(fileno, select.POLLIN)
+        ready = poll.poll(wait_ms)
+        for fileno, _ in ready:
+            asked[fileno].read_now()
+        return bool(ready)
 
     def doubt(self, part: int, why: str) -> None:
         """A call about this part failed: it counts as unreachable until its server has answered again."""

@@ -316,6 +316,10 @@ class ValkeyStore(GateMessages, SqliteStore):
 
     # -- the store
 
+    def read_answers(self, wait_ms: int) -> bool:
+        """See Servers.read_answers."""
+        return self._servers.read_answers(wait_ms)
+
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         found, cut_off = await self._records.load(tuple(keys))
         self._write_behind.complete(found)

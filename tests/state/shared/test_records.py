@@ -10,9 +10,11 @@ from itertools import count
 from typing import Any
 
 import pytest
+import uvloop
 
 from proxy.model.message import Category
 from proxy.model.recipient import Entry, OptOut
+from proxy.server.batches import Batches
 from proxy.state import open_store
 from proxy.state.record import record
 from proxy.state.record.merging import NODE_SHIFT
@@ -255,3 +257,24 @@ def test_a_bounded_copy_drops_old_records_without_facts_and_the_store_keeps_them
         store.close()
 
     asyncio.run(within(run()))
+
+
+def test_a_batch_in_the_gates_loop_ends_before_the_loop_goes_on(cluster: Cluster):
+    async def conversation() -> None:
+        async with opened(cluster) as store:
+            said: list[Any] = []
+
+            async def batch() -> None:
+                said.append(await store.load(PERSONS))
+                said.append(await store.swap([(person, said[0][person][0], REFUSED) for person in PERSONS]))
+                said.append(await store.load(PERSONS))
+
+            Batches(asyncio.get_running_loop(), lambda wait_ms: store.read_answers(10_000), lambda: False, lambda: 0.0).spawn(
+                batch()
+            )
+            before, taken, after = said
+            assert {data for _, data in before.values()} == {record.EMPTY}
+            assert taken == [True] * len(PERSONS)
+            assert {data for _, data in after.values()} == {REFUSED}
+
+    uvloop.run(within(conversation()))
