@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 WAIT_S = 0.002
 """How long the loop waits for the store's answers to a batch: from a server nearby they come in a fifth of that."""
-WAIT_MS = 1  # of one poll
+WAIT_MS = 2
 SLOW_S = 1.0
 """After a batch that took longer, so long all batches are tasks."""
 
@@ -49,21 +49,23 @@ class Batches:
             return
         try:
             awaited = batch.send(None)
-            while awaited is not None:
-                while not awaited.done():
-                    if self._monotonic() - begun_s > WAIT_S:
-                        self._slow_until_s = begun_s + SLOW_S
-                        self._go_on(_resumed(batch, awaited))
-                        return
-                    if not self._read_answers(WAIT_MS) and not awaited.done():
-                        self._go_on(_resumed(batch, awaited))
-                        return
+            while awaited is not None and self._is_answered(awaited, begun_s):
                 awaited = batch.send(None)
-            self._go_on(_resumed(batch, None))
         except StopIteration:
             return
         except Exception as error:  # noqa: BLE001 # any error: the turn must go on
             _log_fault(error)
+            return
+        if self._monotonic() - begun_s >= WAIT_S:
+            self._slow_until_s = begun_s + SLOW_S
+        self._go_on(_resumed(batch, awaited))
+
+    def _is_answered(self, awaited: asyncio.Future[Any], begun_s: float) -> bool:
+        """Reads answers until a call has its own, or none comes soon."""
+        while not awaited.done():
+            if self._monotonic() - begun_s >= WAIT_S or not self._read_answers(WAIT_MS):
+                return awaited.done()
+        return True
 
     def _go_on(self, batch: Coroutine[Any, Any, None]) -> None:
         """Runs the rest of a batch as a task."""
@@ -89,7 +91,7 @@ def _resumed(batch: Coroutine[Any, Any, None], awaited: asyncio.Future[Any] | No
     while True:
         try:
             yield awaited
-        except BaseException as why:  # a task throws what the awaited call failed with
+        except BaseException as why:  # noqa: BLE001 # a task throws what the awaited call failed with
             go_on: Callable[[], Any] = partial(batch.throw, why)
         else:
             go_on = partial(batch.send, None)
