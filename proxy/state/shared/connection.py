@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
+import cython
 import hiredis
 
 LATE_S = 0.05
@@ -33,6 +34,16 @@ _MOVED = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "LOADING", "MAS
 _REDIRECTION = re.compile(r"(ASK|MOVED) (\d+) (.*):(\d+)")
 
 Word = bytes | str | int
+Words = tuple[Word, ...]
+"""A command."""
+
+
+class ServerAddress(NamedTuple):
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class StoreDown(OSError):
@@ -63,14 +74,6 @@ class StoreRefused(Exception):
     """The server refused the command."""
 
 
-class ServerAddress(NamedTuple):
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
 class PipelineResult(NamedTuple):
     """The replies to several commands, in order."""
 
@@ -79,7 +82,22 @@ class PipelineResult(NamedTuple):
     """Of those that failed, by their place among the rows."""
 
 
-def command(words: tuple[Word, ...]) -> bytes:
+_SIZE_LINES = [b"\r\n$%d\r\n" % size for size in range(1024)]
+
+
+@cython.ccall
+def size_line(word: bytes) -> bytes:
+    """What stands in front of a word in a command, the end of the word before included."""
+    size = len(word)
+    return _SIZE_LINES[size] if size < 1024 else b"\r\n$%d\r\n" % size
+
+
+def bulk(word: bytes) -> bytes:
+    """A word of a command, without its end."""
+    return size_line(word) + word
+
+
+def command(words: Words) -> bytes:
     """The octets of a command (RESP: an array of bulk strings)."""
     packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type] # a tuple of any length
     return packed
@@ -102,7 +120,7 @@ class Connection(asyncio.Protocol):
         self._pending: deque[tuple[asyncio.Future[Any], float, int]] = (
             deque()
         )  # …, and how many replies; 0: one that is no PipelineResult
-        self._replies = PipelineResult([], {})
+        self._rows: list[Any] = []  # of the oldest call, if it is a pipeline
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -111,13 +129,14 @@ class Connection(asyncio.Protocol):
 
     def call(self, *words: Word) -> asyncio.Future[Any]:
         """Sends a command; the future has its answer (bytes, an int, a list, None), or StoreDown or StoreRefused."""
-        return self._send(command(words), 0)
+        return self.send(command(words))
 
-    def get_each(self, names: Sequence[bytes]) -> asyncio.Future[Any]:
-        """Sends a GET for each name, of any slots of the server, in one write; the future has PipelineResult, or StoreDown."""
-        return self._send(b"".join([b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(name), name) for name in names]), len(names))
+    def pipeline(self, calls: Sequence[bytes]) -> asyncio.Future[PipelineResult]:
+        """Sends commands, about keys of any slots of the server, in one write; the future has the answers, or StoreDown."""
+        return self.send(b"".join(calls), len(calls))
 
-    def _send(self, commands: bytes, replies: int) -> asyncio.Future[Any]:
+    def send(self, commands: bytes, replies: int = 0) -> asyncio.Future[Any]:
+        """Sends packed commands; ``replies``: of a pipeline."""
         answer: asyncio.Future[Any] = self._loop.create_future()
         if not self.up or self._transport is None or len(self._pending) >= PENDING_MAX:
             set_failure(answer, StoreDown(0, f"no connection to {self.address}"))
@@ -163,21 +182,19 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by descent
 
     def data_received(self, data: bytes) -> None:
-        reader = self._reader
+        reader, rows = self._reader, self._rows
         try:
             reader.feed(data)
             while (reply := reader.gets()) is not False:
                 answer, _, replies = self._pending[0]
-                if isinstance(reply, hiredis.ReplyError):
-                    reply = self._failure(str(reply))
                 if replies:
-                    rows, failures = self._replies
-                    if isinstance(reply, Exception):
-                        failures[len(rows)], reply = reply, None
                     rows.append(reply)
                     if len(rows) < replies:
                         continue
-                    reply, self._replies = self._replies, PipelineResult([], {})
+                    reply, self._rows = self._result(rows), []
+                    rows = self._rows
+                elif isinstance(reply, hiredis.ReplyError):
+                    reply = self._failure(str(reply))
                 self._pending.popleft()
                 if answer.done():  # the caller was cancelled
                     continue
@@ -187,6 +204,14 @@ class Connection(asyncio.Protocol):
                     answer.set_result(reply)
         except (hiredis.ProtocolError, IndexError) as error:
             self.end(f"{self.address} does not speak RESP: {error}")
+
+    def _result(self, rows: list[Any]) -> PipelineResult:
+        failures: dict[int, Exception] = {
+            place: self._failure(str(row)) for place, row in enumerate(rows) if isinstance(row, hiredis.ReplyError)
+        }
+        for place in failures:
+            rows[place] = None
+        return PipelineResult(rows, failures)
 
     def _failure(self, text: str) -> StoreDown | StoreRefused:
         if found := _REDIRECTION.fullmatch(text):
