@@ -74,12 +74,46 @@ class StoreRefused(Exception):
     """The server refused the command."""
 
 
-class PipelineResult(NamedTuple):
-    """The replies to several commands, in order."""
+class Answers:
+    """The answers to a turn's commands, which go to several servers: the last server wakes the caller, once."""
 
-    rows: list[Any]
-    failures: dict[int, Exception]
-    """Of those that failed, by their place among the rows."""
+    def __init__(self, count: int, servers: int) -> None:
+        self.rows: list[Any] = [None] * count
+        self.failures: dict[int, Exception] = {}
+        """Of the commands that failed, by their places."""
+        self._left = servers
+        self.complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def server_done(self) -> None:
+        self._left -= 1
+        if not self._left and not self.complete.done():  # else the caller was cancelled
+            self.complete.set_result(None)
+
+
+class Portion:
+    """One server's portion of the answers, in place of a future."""
+
+    def __init__(self, answers: Answers, places: list[int]) -> None:
+        self._answers, self._places = answers, places
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, rows: list[Any]) -> None:
+        found = self._answers.rows
+        for place, row in zip(self._places, rows, strict=True):
+            if isinstance(row, Exception):
+                self._answers.failures[place] = row
+            else:
+                found[place] = row
+        self._answers.server_done()
+
+    def set_exception(self, why: Exception) -> None:
+        self._answers.failures |= dict.fromkeys(self._places, why)
+        self._answers.server_done()
+
+    def exception(self) -> None:
+        """Nothing is to be marked as retrieved."""
 
 
 _SIZE_LINES = [b"\r\n$%d\r\n" % size for size in range(1024)]
@@ -116,10 +150,10 @@ class Connection(asyncio.Protocol):
         self.crosses_slots = False
         """Whether a function may use keys of several slots in one call (lua_library.py)."""
         self._deadline_s, self._lost = deadline_s, lost
-        self._reader = hiredis.Reader()
-        self._pending: deque[tuple[asyncio.Future[Any], float, int]] = (
+        self._reader = hiredis.Reader(replyError=self._failure)
+        self._pending: deque[tuple[asyncio.Future[Any] | Portion, float, int]] = (
             deque()
-        )  # …, and how many replies; 0: one that is no PipelineResult
+        )  # …, and how many replies; 0: one, no list
         self._rows: list[Any] = []  # of the oldest call, if it is a pipeline
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -131,22 +165,25 @@ class Connection(asyncio.Protocol):
         """Sends a command; the future has its answer (bytes, an int, a list, None), or StoreDown or StoreRefused."""
         return self.send(command(words))
 
-    def pipeline(self, calls: Sequence[bytes]) -> asyncio.Future[PipelineResult]:
-        """Sends commands, about keys of any slots of the server, in one write; the future has the answers, or StoreDown."""
-        return self.send(b"".join(calls), len(calls))
-
-    def send(self, commands: bytes, replies: int = 0) -> asyncio.Future[Any]:
-        """Sends packed commands; ``replies``: of a pipeline."""
+    def send(self, packed: bytes) -> asyncio.Future[Any]:
+        """``call`` with a command that is packed already."""
         answer: asyncio.Future[Any] = self._loop.create_future()
+        self._send(packed, answer, 0)
+        return answer
+
+    def pipeline(self, calls: Sequence[bytes], answer: Portion) -> None:
+        """Sends packed commands, about keys of any slots of the server, in one write."""
+        self._send(b"".join(calls), answer, len(calls))
+
+    def _send(self, commands: bytes, answer: asyncio.Future[Any] | Portion, replies: int) -> None:
         if not self.up or self._transport is None or len(self._pending) >= PENDING_MAX:
             set_failure(answer, StoreDown(0, f"no connection to {self.address}"))
-            return answer
+            return
         due_s = self._loop.time() + self._deadline_s
         self._pending.append((answer, due_s, replies))
         if self._timer is None:
             self._timer = self._loop.call_at(due_s, self._check_deadline, due_s, False)
         self._transport.write(commands)
-        return answer
 
     def _check_deadline(self, due_s: float, again: bool) -> None:
         """Ends the connection if the oldest call is overdue. ``again``: the socket has been read since the last check."""
@@ -191,10 +228,8 @@ class Connection(asyncio.Protocol):
                     rows.append(reply)
                     if len(rows) < replies:
                         continue
-                    reply, self._rows = self._result(rows), []
-                    rows = self._rows
-                elif isinstance(reply, hiredis.ReplyError):
-                    reply = self._failure(str(reply))
+                    reply = rows
+                    rows = self._rows = []
                 self._pending.popleft()
                 if answer.done():  # the caller was cancelled
                     continue
@@ -204,14 +239,6 @@ class Connection(asyncio.Protocol):
                     answer.set_result(reply)
         except (hiredis.ProtocolError, IndexError) as error:
             self.end(f"{self.address} does not speak RESP: {error}")
-
-    def _result(self, rows: list[Any]) -> PipelineResult:
-        failures: dict[int, Exception] = {
-            place: self._failure(str(row)) for place, row in enumerate(rows) if isinstance(row, hiredis.ReplyError)
-        }
-        for place in failures:
-            rows[place] = None
-        return PipelineResult(rows, failures)
 
     def _failure(self, text: str) -> StoreDown | StoreRefused:
         if found := _REDIRECTION.fullmatch(text):
@@ -225,7 +252,7 @@ class Connection(asyncio.Protocol):
         self.end(f"{self.address} closed the connection" + (f": {exc}" if exc else ""))
 
 
-def set_failure(answer: asyncio.Future[Any], why: Exception) -> None:
+def set_failure(answer: asyncio.Future[Any] | Portion, why: Exception) -> None:
     """Fails a future. Its caller may have been cancelled, or may have stopped after another error."""
     answer.set_exception(why)
     answer.exception()  # marks it as retrieved, else asyncio logs it

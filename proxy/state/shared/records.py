@@ -22,7 +22,7 @@ import structlog
 from proxy.native.blake2 import KeyedHash
 from proxy.state.record.record import REPLY_S
 from proxy.state.record.versions import EMPTY_BYTES, Item, by_person, has_no_facts, successor, swap_arguments, version_of
-from proxy.state.shared.connection import Connection, PipelineResult, StoreDown, bulk, command, size_line
+from proxy.state.shared.connection import Answers, Connection, Portion, StoreDown, bulk, command, size_line
 from proxy.state.shared.lua_library import SWAP, TOMB_MS
 from proxy.state.shared.multipart_exchange import Argument
 from proxy.state.shared.servers import Servers
@@ -99,7 +99,7 @@ class Records:
         """Returns the stored records, and the recipients for whom the store was unreachable."""
         names, parts = self._keys.located(persons)
         gets = [b"".join((b"*2\r\n$3\r\nGET", size_line(name), name, b"\r\n")) for name in names]
-        rows, failures = await self._ask(gets, parts)
+        rows, failures = await self._answers(gets, parts)
         cut_off = [persons[place] for place in failures]
         if failures:
             self._doubt(parts, failures)
@@ -113,11 +113,11 @@ class Records:
         """Stores each record whose version is still current; returns for each whether it was stored."""
         names, parts = self._keys.located([person for person, _, _ in items])
         calls = self._compare_and_set(items, names) if self.compares else [self._function(item) for item in items]
-        answers, failures = await self._ask(calls, parts)
+        answers, failures = await self._answers(calls, parts)
         if failures:
             old = [place for place, why in failures.items() if str(why) == _UNKNOWN_OPTION]
             if old:  # nothing was done
-                log.info("a server is older than Valkey 8.1: calls a function for each record")
+                log.info("store takes a call for each record", why=str(failures[old[0]]))
                 self.compares = False
                 for place, stored in zip(old, await self.swap([items[place] for place in old]), strict=True):
                     answers[place] = b"OK" if stored else None
@@ -160,10 +160,9 @@ class Records:
         flags, (data,) = swap_arguments((item,))
         return Argument(self._keys.name(item[0]), flags.decode(), data)
 
-    async def _ask(self, calls: Sequence[bytes | None], parts: Sequence[int]) -> PipelineResult:
-        """The answer to each call (None to one that is None), from the server of its part, or from another that has its key."""
-        rows: list[Any] = [None] * len(calls)
-        failures = dict[int, Exception]()
+    async def _answers(self, calls: Sequence[bytes | None], parts: Sequence[int]) -> tuple[list[Any], dict[int, Exception]]:
+        """The answer to each call (None to one that is None), from the server of its part, or from another that has its key; and failures
+        by the places of their calls."""
         asked: dict[Connection | None, tuple[list[int], list[bytes]]] = {}
         at = self._servers.at
         place: cython.Py_ssize_t
@@ -175,22 +174,18 @@ class Records:
                     group = asked[server] = ([], [])
                 group[0].append(place)
                 group[1].append(call)
-        answers = [(places, server.pipeline(some)) for server, (places, some) in asked.items() if server is not None]
-        if None in asked:
-            failures |= dict.fromkeys(asked[None][0], StoreDown(0, self._servers.why))
-        for places, answer in answers:
-            try:
-                found = await answer
-            except StoreDown as error:
-                failures |= dict.fromkeys(places, error)
-                continue
-            for place, row in zip(places, found.rows, strict=True):
-                rows[place] = row
-            if found.failures:
-                failures |= {places[at]: why for at, why in found.failures.items()}
-        if failures:
-            await self._follow(calls, rows, failures)
-        return PipelineResult(rows, failures)
+        answers = Answers(len(calls), len(asked))
+        for server, (places, some) in asked.items():
+            portion = Portion(answers, places)
+            if server is not None:
+                server.pipeline(some, portion)
+            else:
+                portion.set_exception(StoreDown(0, self._servers.why))
+        if asked:
+            await answers.complete
+        if answers.failures:
+            await self._follow(calls, answers.rows, answers.failures)
+        return answers.rows, answers.failures
 
     async def _follow(self, calls: Sequence[bytes | None], rows: list[Any], failures: dict[int, Exception]) -> None:
         """Asks the servers that redirections name; what then has an answer goes from ``failures`` to ``rows``."""

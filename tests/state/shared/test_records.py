@@ -82,13 +82,13 @@ def test_a_turn_is_two_writes_to_each_primary_whatever_the_parts(cluster: Cluste
             assert len({store._keys.part(person) for person in PERSONS}) > 3
             await turn(store, REFUSED)
             cluster.cli("config", "resetstat")
-            send, sent = Connection.send, list[int]()
+            pipeline, sent = Connection.pipeline, list[int]()
 
-            def count_replies(at: Connection, commands: bytes, replies: int = 0) -> Any:
-                sent.append(replies)
-                return send(at, commands, replies)
+            def count_calls(at: Connection, calls: Sequence[bytes], answer: Any) -> None:
+                sent.append(len(calls))
+                pipeline(at, calls, answer)
 
-            monkeypatch.setattr(Connection, "send", count_replies)
+            monkeypatch.setattr(Connection, "pipeline", count_calls)
             await turn(store, REFUSED_AGAIN)
             assert (len(sent), sum(sent)) == (6, 2 * len(PERSONS))
             assert (calls(cluster)["cmdstat_set"], calls(cluster)["cmdstat_get"]) == (len(PERSONS), len(PERSONS))
