@@ -9,9 +9,9 @@ the next turn processes it together. It must be the loop that sleeps: libuv's ti
     phase      the loop sleeps   until                        then
     ALONE      no                GLANCE_S                     PROBED, if submits arrive at LEAST_PER_S or more; else ALONE again
     PROBED     no                TRIAL_S                      after ALONE: TRIED
-                                                              after SLEEPING: SLEEPING; or REFUSED, if submits arrived faster in this phase
-    TRIED      yes               TRIAL_S                      SLEEPING; or REFUSED, if submits arrived faster in the phase before: after
-                                                              GLANCE_S already, where that is clear by then
+                                                              after SLEEPING: SLEEPING; or REFUSED, if they arrived faster in this phase, twice
+    TRIED      yes               TRIAL_S                      SLEEPING; or REFUSED, if they arrived faster in the phase before, twice:
+                                                              after GLANCE_S each, where that is clear by then
     SLEEPING   yes               PROBE_S                      PROBED
     REFUSED    no                HOLD_S, doubled each time    TRIED
 
@@ -64,6 +64,7 @@ class Sleeps:
         self._arrived_s = 0.0  # when the last submits arrived
         self._compared: tuple[int, float] | None = None  # submits and seconds of the phase to compare with
         self._hold_s = HOLD_S
+        self._doubted = False  # whether the comparison is made a second time
         self._woke_s = 0.0
         self._large_s = 0.0  # when the last large turn ended
         self.flooded = False
@@ -119,11 +120,16 @@ class Sleeps:
             self._compared = ended
             self._begin(Phase.TRIED, now_s, GLANCE_S)
         elif _is_faster(compared, ended) if phase is Phase.TRIED else _is_faster(ended, compared):
+            self._doubted = not self._doubted
+            if self._doubted:  # what was held up elsewhere and comes in a burst looks alike: once
+                self._begin(phase, now_s, now_s - self._begun_s)
+                return
             self._begin(Phase.REFUSED, now_s, self._hold_s)
             self._hold_s = min(2 * self._hold_s, HOLD_MAX_S)
         elif phase is Phase.TRIED and ended[1] < TRIAL_S:
             self._until_s = self._begun_s + TRIAL_S
         else:
+            self._doubted = False
             self._begin(Phase.SLEEPING, now_s, PROBE_S)
             self._hold_s = HOLD_S
 

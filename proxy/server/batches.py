@@ -16,11 +16,11 @@ import structlog
 
 log = structlog.get_logger()
 
-WAIT_S = 0.002
+WAIT_S = 0.005
 """How long the loop waits for the store's answers to a batch: from a server nearby they come in a fifth of that."""
-WAIT_MS = 2
-SLOW_S = 1.0
-"""After a batch that took longer, so long all batches are tasks."""
+WAIT_MS = 5
+SLOW_S, SLOW_MAX_S = 0.05, 1.6
+"""After a batch that took longer, so long all batches are tasks; doubled each time."""
 
 
 class Batches:
@@ -39,7 +39,7 @@ class Batches:
     ) -> None:
         """``read_answers``: waits up to so many milliseconds for the store and reads what came; False: nothing did."""
         self._loop, self._read_answers, self._is_flooded, self._monotonic = loop, read_answers, is_flooded, monotonic
-        self._slow_until_s = 0.0
+        self._slow_until_s, self._slow_s = 0.0, SLOW_S
         self._waiting: set[asyncio.Task[None]] = set()
 
     def spawn(self, batch: Coroutine[Any, Any, None]) -> None:
@@ -52,12 +52,14 @@ class Batches:
             while awaited is not None and self._is_answered(awaited, begun_s):
                 awaited = batch.send(None)
         except StopIteration:
+            self._slow_s = SLOW_S
             return
         except Exception as error:  # noqa: BLE001 # any error: the turn must go on
             _log_fault(error)
             return
         if self._monotonic() - begun_s >= WAIT_S:
-            self._slow_until_s = begun_s + SLOW_S
+            self._slow_until_s = begun_s + self._slow_s
+            self._slow_s = min(2 * self._slow_s, SLOW_MAX_S)
         self._go_on(_resumed(batch, awaited))
 
     def _is_answered(self, awaited: asyncio.Future[Any], begun_s: float) -> bool:
