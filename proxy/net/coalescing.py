@@ -6,6 +6,8 @@ A turn costs nearly as much for one submit as for five: each one reads and write
 syncs it. At 5,000 submits a second the loop would run three turns a submit. A short sleep lets the kernel gather what arrives meanwhile, and
 the next turn processes it together. It must be the loop that sleeps: libuv's timers count milliseconds, and epoll wakes at the first octet.
 
+Where submits gather for a batch anyway (relay/batch_window.py), the loop sleeps until its time.
+
     phase      the loop sleeps   until                        then
     ALONE      no                GLANCE_S                     PROBED, if submits arrive at LEAST_PER_S or more; else ALONE again
     PROBED     no                TRIAL_S                      after ALONE: TRIED
