@@ -72,7 +72,7 @@ def hidden_cells(
 
     All of the columns ``unlisted``, and all small ones. Each small cell is a corner of a rectangle of hidden cells. Its neighbours in row and
     column hold counts: it may be larger and they smaller by the same number, and no sum changes. What is hidden of its row, and of its column,
-    is at least ``least``. Of all such rectangles it is one that hides the fewest more cells.
+    is at least ``least``. Of all such rectangles that were tried it is one that hides the fewest more cells.
     """
     counts = {(row, column): count for row, cells in rows.items() for column, count in cells.items() if count}
     small = sorted(cell for cell, count in counts.items() if count < least)
@@ -88,18 +88,15 @@ def hidden_cells(
             sum(counts.get(cell, 0) for cell in cells), sorted(cells),
         )  # fmt: skip
 
+    def nearest(cells: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        return sorted((one for one in cells if one in counts), key=lambda one: cost({one} - found))[:NEAREST]
+
     for row, column in small:
-        beside = [
-            one
-            for one in rows[row]
-            if one != column and (row, one) in counts and ((row, one) not in found or of_row[row] >= least)
-        ]
-        above = [
-            one
-            for one in rows
-            if one != row and (one, column) in counts and ((one, column) not in found or of_column[column] >= least)
-        ]
-        rectangles = ({(row, b), (a, column), (a, b)} - found for b in beside for a in above)
+        beside = nearest((row, one) for one in rows[row] if one != column and (of_row[row] >= least or (row, one) not in found))
+        above = nearest(
+            (one, column) for one in rows if one != row and (of_column[column] >= least or (one, column) not in found)
+        )
+        rectangles = ({(row, b), (a, column), (a, b)} - found for _, b in beside for a, _ in above)
         for cell in min(rectangles, key=cost, default=()):
             found.add(cell)
             of_row[cell[0]] += counts.get(cell, 0)
@@ -107,5 +104,7 @@ def hidden_cells(
     return frozenset(found)
 
 
+NEAREST = 8
+"""Neighbours of a small cell that are tried in its row, and in its column: 64 rectangles."""
 ALL = "all"
 """The column of the rows' sums."""

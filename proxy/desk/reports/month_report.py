@@ -381,7 +381,7 @@ def _by(name: str, title: Bilingual, now: MonthCounts, before: MonthCounts | Non
 def _by_provider_and_reason(now: MonthCounts) -> Table:
     """No small count of it follows from the tables by provider and by reason."""
     fates, hidden = _columns("reason"), [cells for _, cells in now.reasons.values()]
-    few = [now.tables["provider"].hidden[fate] for fate in fates]
+    few, rare = ([now.tables[name].hidden[fate] for fate in fates] for name in ("provider", "reason"))
     found: dict[tuple[str, str], list[int]] = {}
     for place, (counts, _) in enumerate(now.reasons.values()):
         for provider, reasons in counts.items():
@@ -393,7 +393,7 @@ def _by_provider_and_reason(now: MonthCounts) -> Table:
         found.items(), key=lambda one: (one[0][0] is _FEW, one[0][0], one[0][1] is _OTHERS, -sum(one[1]), one[0][1])
     ):
         elsewhere = [
-            provider in few[place] or (reason is not _OTHERS and (provider, reason) in hidden[place])
+            provider in few[place] or (reason is not _OTHERS and (reason in rare[place] or (provider, reason) in hidden[place]))
             for place in range(len(fates))
         ]
         cells = [HIDDEN if gone else count for gone, count in zip(elsewhere, sums, strict=True)]

@@ -304,7 +304,7 @@ def test_the_solver_finds_what_follows() -> None:
 
 
 def test_no_hidden_small_count_follows_from_all_tables_of_a_month() -> None:
-    seeds = (*range(40), 59, 399)
+    seeds = (*range(40), 45, 59, 399)
     found = {seed: told for seed in seeds if (told := found_out(month_of(seed), region_known=seed % 2 == 0))}
     assert not found
 
