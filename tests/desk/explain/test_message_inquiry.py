@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from proxy.desk.backtest.result_text import iso
 from proxy.desk.explain.message_explanation import Inquiry
 from proxy.desk.explain.message_explanation_text import as_dict
-from proxy.desk.explain.message_lookup import FoundMessage
+from proxy.desk.explain.message_lookup import EVERY, FoundMessage
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import delivers, gate_events, messages, operator_actions
 from proxy.journal.records.consents import ConsentChange
@@ -227,6 +227,9 @@ def test_a_message_names_what_the_record_held_and_nothing_once_the_person_is_era
     desk.sends(answer=b"1")
     desk.harness.now += 3 * 86_400
     desk.sends(answer=b"2")
+    desk.harness.now += 700
+    for _ in range(2 * EVERY):  # what is older than these is rebuilt, not judged again
+        desk.noted()
     name = desk.sends(answer=b"3")
     held = record.entries(desk.harness.store.held(SHANGHAI))[:-1]
     assert [one["at"] for one in desk.told(name)["person"]["received"]] == [iso(one.time) for one in held]
