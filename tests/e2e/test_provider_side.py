@@ -100,6 +100,7 @@ def test_a_provider_sees_its_own_and_nothing_else(harness: Harness, tmp_path: Pa
         ("138****0001", "region-ban", 0x400, "such messages may not be sent to this region: remove its numbers"),
     ]
     assert "suppressed" not in json.dumps(told)
+    assert harness.asks("/provider/refusals", "of jia", lang="en", order="newest")[1]["refusals"] == told["refusals"][::-1]
     assert [(one["reason"], one["count"]) for one in told["reasons"]] == [("not-permitted", 1), ("region-ban", 1)]
     _, one_reason = harness.asks("/provider/refusals", "of jia", reason="region-ban")
     (banned,) = one_reason["refusals"]

@@ -116,10 +116,11 @@ def _evidence(fields: Mapping[str, Any]) -> Iterator[Any]:
     person = message["person"]
     refused = (f"{_whom(one)} ({both(one['source'])}, {_stamp(one['since'])})" for one in person["refusals"])
     later = (f"{_stamp(one['at'])} {_whom(one)}" for one in person["refused_later"])
+    erased = f"已按本人要求删除 erased {_stamp(person['erased'])}" if person.get("erased") else ""
     yield _paragraph("当时此人的状态 The person then", _HEAD)
     yield _pairs([
         ("已拒收 refused", "; ".join(refused)),
-        ("已收短信 received", f"{len(person['received'])}"),
+        ("已收短信 received", erased or f"{len(person['received'])}"),
         ("之后拒收 refused later", "; ".join(later)),
     ])  # fmt: skip
     yield _paragraph("同意证明 Consent", _HEAD)

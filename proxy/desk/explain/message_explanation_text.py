@@ -72,6 +72,7 @@ def as_dict(found: Inquiry, node: int, now: float, *, whole: bool = False) -> di
                 {"at": iso(one.time), "scope": one.opt_out.scope, "value": one.opt_out.value} | fields(one.opt_out, found.look_up)
                 for one in found.refused_later
             ],
+            "erased": iso(found.erased) if found.erased else None,
         },
         "reproduced": found.reproduced if found.then is not None else None,
         "then": found.then.as_dict() if found.then is not None else None,
@@ -143,6 +144,12 @@ def _person(found: Inquiry, put: Callable[[str, str], str], language: str) -> It
     for later in found.refused_later:
         what = in_language(about(later.opt_out, found.look_up), language)
         yield f"  {put('refused later', '之后拒收')} {what} ({_exactly(later.time)})"
+    if found.erased:
+        erased = _exactly(found.erased)
+        yield put(
+            f"  erased at their request ({erased}): messages that they had received are not named",
+            f"  已按本人要求删除({erased}): 当时收过的短信不再列出",
+        )
     if found.received:
         shown = ", ".join(f"{local(one.time)} {one.category.word}" for one in found.received[-RECEIVED_SHOWN:])
         more = len(found.received) - RECEIVED_SHOWN

@@ -172,8 +172,9 @@ def test_marketing_stops_at_the_request_and_another_person_confirms_in_the_brows
     shown = lin.get("/optouts", to=anna).text
     assert ("全部营销（按本人要求删除后长期有效）" in shown, "没有退订" in shown) == (True, False)
     assert world.send("jia", anna, AD) == 0x420
-    (found, *_) = re.findall(r'href="/find/message/([^"]+)"', lin.part("/find/found", to=anna).text)
-    told = lin.part(f"/find/message/{found.replace('%3A', ':')}/told").text
+    found = re.findall(r'href="/find/message/([^"]+)"', lin.part("/find/found", to=anna).text)
+    told, oldest = (lin.part(f"/find/message/{one.replace('%3A', ':')}/told").text for one in (found[0], found[-1]))
+    assert ("当时收过的短信不再列出" in told, "当时收过的短信不再列出" in oldest) == (False, True)
     assert told.count("全部营销: 已按本人要求删除资料") == 2, "by the rule, and beside what was known of them"
     assert "1970" not in told + str(list(suppress._refusals(world.ask("lin", "suppress.show", to=anna))))
 
