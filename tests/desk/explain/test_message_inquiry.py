@@ -214,11 +214,11 @@ def test_whom_the_person_refused_is_told_by_name_or_why_it_is_not_known(desk: De
         "advertiser 甲公司【甲店】", "advertiser 【乙 店】 (not registered)",
         f"advertiser, signature unknown ({unknown.value}): its message is no longer in the journal",
     ]  # fmt: skip
-    assert [one["about_zh"] for one in person["refused_later"]] == ["广告主【测试】(未报备)"]
+    assert [one["about_zh"] for one in person["refused_later"]] == ["广告主【测试】（未报备）"]
     words = desk.asked("c0ffee", "--lang", "zh").stdout
     assert "当时已拒收 广告主 甲公司【甲店】 (reply, " in words
-    assert f"当时已拒收 广告主, 签名未知({unknown.value}): 该短信已不在保存的日志里 (reply, " in words
-    assert "之后拒收 广告主【测试】(未报备) (" in words
+    assert f"当时已拒收 广告主，签名未知（{unknown.value}）：该短信已不在保存的日志里（回复退订，" in words
+    assert "之后拒收 广告主【测试】（未报备） · " in words
 
 
 def test_what_the_carrier_refused_and_what_came_again_is_told(desk: Desk) -> None:
