@@ -53,7 +53,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
 
 def test_what_commands_print_has_no_foreign_word(filled: Filled) -> None:
     wrong = {
-        words: [line for line in said.splitlines() if foreign(line) or (found_in(line) and not words.startswith("journal show"))]
+        words: [
+            line for line in said.splitlines() if foreign(line) or (found_in(line) and not words.startswith("journal show"))
+        ]
         for words, said in filled.printed.items()
         if not words.startswith("check")  # YAML to write
     }
@@ -105,7 +107,13 @@ def test_no_page_has_a_foreign_word(name: str, filled: Filled) -> None:
     here = Browser(filled.world, name)
     found = dict(walk(here, "/own" if name == "jia" else "/"))
     wrong = {
-        path: sorted({line.strip()[:160] for line in readable(text).splitlines() if foreign(line) or UNREAD.search(line) or found_in(line)})
+        path: sorted(
+            {
+                line.strip()[:160]
+                for line in readable(text).splitlines()
+                if foreign(line) or UNREAD.search(line) or found_in(line)
+            }
+        )
         for path, text in found.items()
     }
     assert {path: lines for path, lines in wrong.items() if lines} == {}

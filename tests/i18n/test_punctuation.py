@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,7 +54,7 @@ def of_python(tree: ast.AST) -> Iterator[str]:
             yield text
 
 
-SPELLINGS = ("policy/text/", "policy/replies/", "policy/registries/table_words.py", "policy/registries/template_variables.py", "sim/", "time_windows.py",
+SPELLINGS = ("policy/text/notices.py", "policy/text/contacts.py", "policy/text/handle", "policy/replies/", "policy/registries/table_words.py", "policy/registries/template_variables.py", "sim/", "time_windows.py",
              "relay/optout_reply.py", "desk/filings/filing_c", "desk/lexicon/rates.py", "desk/revisions/template_file.py")  # fmt: skip
 """Words that are looked for in texts of strangers, and texts of messages."""
 

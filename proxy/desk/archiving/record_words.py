@@ -146,7 +146,9 @@ def _quoted(field: str, word: str, told: Mapping[str, str]) -> str:
         return _command(word)
     if field == "refused" and word in labels.REASONS:
         return labels.REASONS[word]
-    closed = field == "value" and told.get("scope") in ("category", "subcategory") or field == "said" and told.get("event") == "reviewed"
+    closed = (field == "value" and told.get("scope") in ("category", "subcategory")) or (
+        field == "said" and told.get("event") == "reviewed"
+    )
     if (field in WORDED or closed) and word:
         return _WORDS.get(word, word)
     if field in ("changes", "details") or (field == "why" and told.get("what") in OURS):

@@ -88,7 +88,9 @@ def as_lines(found: Inquiry, node: int, now: float, language: str, *, whole: boo
     submit = found.verdict
     rule = _reported(found)
     reason = f" {submit.reason}" + (f" ({rule})" if rule else "") if submit.reason else ""
-    reason_zh = f" {labels.REASONS.get(submit.reason, submit.reason)}" + (f"（{rule}）" if rule else "") if submit.reason else ""
+    reason_zh = (
+        f" {labels.REASONS.get(submit.reason, submit.reason)}" + (f"（{rule}）" if rule else "") if submit.reason else ""
+    )
     yield f"{put('message', '短信')} {node}:{found.target.sequence}{put(', ', '，')}{_exactly(submit.time)}"
     person = _person_of(submit, whole=whole) or "?"
     yield put(
@@ -133,7 +135,9 @@ def _beside(found: Inquiry, put: Callable[[str, str], str]) -> Iterator[str]:
         yield f"  {put('answer', '应答')}    {_exactly(answer.time)} {words}{status} {_id(answer)}".rstrip()
     for at, state, error in found.receipts:
         shown = put(state, labels.RECEIPTS.get(state, state))
-        yield f"  {put('receipt', '回执')}   {_exactly(at)} {shown}" + (put(f" ({error})", f"（{error}）") if error.strip("0") else "")
+        yield f"  {put('receipt', '回执')}   {_exactly(at)} {shown}" + (
+            put(f" ({error})", f"（{error}）") if error.strip("0") else ""
+        )
     if found.repeats:
         yield put(f"  sent again {found.repeats} times, refused each time", f"  原样重发 {found.repeats} 次，同样拒绝")
 
@@ -147,7 +151,9 @@ def _person(found: Inquiry, put: Callable[[str, str], str], language: str) -> It
         what = in_language(about(later.opt_out, found.look_up), language)
         yield f"  {put('refused later', '之后拒收')} {what} · {_exactly(later.time)}"
     if found.received:
-        last = [f"{local(one.time)} {in_language(term(one.category.word), language)}" for one in found.received[-RECEIVED_SHOWN:]]
+        last = [
+            f"{local(one.time)} {in_language(term(one.category.word), language)}" for one in found.received[-RECEIVED_SHOWN:]
+        ]
         more = len(found.received) - RECEIVED_SHOWN
         yield put("  counted then: ", "  当时计数的短信：") + put(", ", "、").join(last) + (f" (+{more})" if more > 0 else "")
 
