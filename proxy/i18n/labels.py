@@ -102,6 +102,7 @@ _OWN = tuple(
         (r"case (\d+): ", r"案件 \1："), (r"told by (.+)$", r"由\1告知"), ("its time is over$", "到期"),
         ("the trial is over$", "试运行结束"), ("its penalty has ended$", "处罚已结束"), (r"order (\d+) was lifted$", r"指令 \1 已解除"),
         (r"retention: (\d+) days$", r"保留期限 \1 天"), (r"penalty-(\d+)$", r"处罚 \1"),
+        (r"recycled-(\d+) \((.+?)\) by (.+?): ", r"第 \1 批放号名单（\2，\3 提出）："),
         (f"{_COUNT} valid complaints in {_COUNT} messages {_SINCE}: (.+) in a million$", r"自 \3 起 \2 条短信中有效投诉 \1 件：百万分之 \4"),
         (f"{_COUNT} opt-outs by reply in {_COUNT} marketing messages {_SINCE}: (.+%)$", r"自 \3 起 \2 条营销短信中回复退订 \1 次：\4"),
         (f"{_COUNT} marketing messages {_SINCE}: (.+) times what was usual before$", r"自 \2 起营销短信 \1 条：是此前平时的 \3 倍"),
