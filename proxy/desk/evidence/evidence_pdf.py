@@ -165,7 +165,7 @@ def _read(message: Mapping[str, Any]) -> Rows:
 def _whom(refusal: Mapping[str, Any]) -> str:
     """What a refusal covers, in both languages; a pack of an earlier gate has the value alone."""
     if "about" not in refusal:
-        return f"{both(refusal['scope'], SCOPES)} {refusal['value']}"
+        return f"{both(refusal['scope'], SCOPES)} {refusal['value']}".rstrip()
     return f"{refusal['about_zh']} {refusal['about']}"
 
 

@@ -140,7 +140,7 @@ class ConditionResults:
         return cap.used(self.recipient, self.message, self.template, at, cap.most)
 
 
-EITHER = Bilingual("; or ", "；或")
+EITHER = Bilingual("; or ", "；或 ")
 COLON = Bilingual(": ", "：")
 NO_WAY = Bilingual("nothing that a sender could change", "发送方没有可改之处")
 _KINDS = {

@@ -214,7 +214,7 @@ def test_the_receipt_says_in_chinese_what_is_gone_and_what_stays() -> None:
     waits = {name: one for name, one in request.items() if name not in ("gone", "stays")} | {"state": "proposed"}
     assert not any("已删除" in one for one in texts(evidence_pdf._receipt(waits, 2e9))), "nothing is, yet"
     refused = waits | {"state": "rejected", "decision": "不是机主"}
-    assert any("决定不予删除: 不是机主" in one for one in texts(evidence_pdf._receipt(refused, 2e9)))
+    assert any("决定不予删除：不是机主" in one for one in texts(evidence_pdf._receipt(refused, 2e9)))
 
 
 def test_complaints_stay_from_their_decision_on_and_the_answer_as_it_was_sent() -> None:
@@ -225,7 +225,7 @@ def test_complaints_stay_from_their_decision_on_and_the_answer_as_it_was_sent() 
     decided, waits, file = subjects._cases_stay([*desk.book.all()], later)
     assert [one["until"] for one in (decided, waits, file)] == [NOON + KEEP_S, later + KEEP_S, NOON + DAY_S + KEEP_S]
     assert (decided["what_zh"], waits["what_zh"][:9]) == ("1 件投诉及其认定，只留可显示的几位号码", "1 件待认定的投诉")
-    assert file["what_zh"].endswith(": 138****0500 答复.pdf")
+    assert file["what_zh"].endswith("：138****0500 答复.pdf")
     assert [*subjects._cases_stay([], later)] == []
 
 

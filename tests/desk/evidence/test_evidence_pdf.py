@@ -137,7 +137,7 @@ def test_the_pages_of_a_pack_say_in_chinese_what_became_of_the_message() -> None
         "还没有公布 nothing was published",
     ):
         assert line in drawn
-    assert "全部营销 all (回复退订 reply, 2026-11-11 10:00:00)" in drawn
+    assert "全部营销 all（回复退订 reply，2026-11-11 10:00:00）" in drawn
 
 
 def test_the_pages_of_a_pack_say_who_sent_it_what_was_found_in_it_and_each_rule_with_its_count() -> None:
@@ -167,9 +167,9 @@ def test_the_pages_of_a_pack_say_who_sent_it_what_was_found_in_it_and_each_rule_
         "青禾会员",
         "青禾公司",
         "营销 marketing（申报 declared：通知 notice；内容判定 classified：营销 marketing，得分 score 9）",
-        "营销用语 满300减50 (4)",
+        "营销用语 满300减50（4）",
         "放行 allow",
-        "拒绝: 文本含 代开发票",
+        "拒绝：文本含 代开发票",
         "未超限：已用 1，上限：同一号码每天 3 条",
         "已关闭 off：night, loans",
     ):
@@ -182,9 +182,9 @@ def test_the_pages_of_a_pack_say_who_sent_it_what_was_found_in_it_and_each_rule_
 @pytest.mark.parametrize(
     ("state", "events", "begins"),
     [
-        ("lifted", [{"time": 2e9, "what": "lifted", "who": "wang", "why": "申诉成立"}], "本处罚已于 2033-05-18 11:33:20 解除: 申诉成立"),
+        ("lifted", [{"time": 2e9, "what": "lifted", "who": "wang", "why": "申诉成立"}], "本处罚已于 2033-05-18 11:33:20 解除：申诉成立"),
         ("over", [{"time": 2e9, "what": "over", "who": "", "why": ""}], "本处罚已于 2033-05-18 11:33:20 到期"),
-        ("raised", [{"time": 2e9, "what": "raised", "who": "wang", "why": "penalty-9"}], "本处罚已于 2033-05-18 11:33:20 由更重的处罚取代: 处罚 9"),
+        ("raised", [{"time": 2e9, "what": "raised", "who": "wang", "why": "penalty-9"}], "本处罚已于 2033-05-18 11:33:20 由更重的处罚取代：处罚 9"),
         ("rejected", [{"time": 2e9, "what": "rejected", "who": "wang", "why": "x"}], "未获批准，从未生效"),
         ("withdrawn", [{"time": 2e9, "what": "withdrawn", "who": "li", "why": "x"}], "已撤回，从未生效"),
         ("lapsed", [{"time": 2e9, "what": "lapsed", "who": "", "why": ""}], "逾期未批，从未生效"),
@@ -239,7 +239,7 @@ def test_what_proves_a_consent_by_reply_and_what_ended_it_stand_beside_its_diges
         "SHA-256 ab",
         "“Y” 2025-11-11 10:00:00",
         "1069001",
-        "4711, 2025-11-11 09:00:00: 同意请回Y",
-        "2025-11-12 08:00:00 (退订 opt-out)",
+        "4711，2025-11-11 09:00:00：同意请回Y",
+        "2025-11-12 08:00:00（退订 opt-out）",
     ):
         assert words in drawn

@@ -138,7 +138,7 @@ def test_what_a_doubtful_reply_holds_is_told_with_its_end_and_is_a_refusal_after
     assert held.why.zh == "签名【测试】 暂停：2026-11-01 00:00:00 的回复存疑，待人工判定，至 2026-11-08 00:00:00"
     later = change(bench, "it", text="【测试】上新", at=time_windows.moment("2026-11-08 00:00")[0])
     assert later.why == "refused signature 【测试】 by doubtful on 2026-11-01 00:00:00"
-    assert later.why.zh == "2026-11-01 00:00:00 起拒收签名【测试】(存疑回复)"
+    assert later.why.zh == "2026-11-01 00:00:00 起拒收签名【测试】（存疑回复）"
 
 
 def test_who_answers_for_the_signature_is_told_where_it_is_registered(make: Callable[..., Any]) -> None:
@@ -167,6 +167,7 @@ def test_a_renamed_sender_is_told_in_both_languages(make: Callable[..., Any]) ->
         "{count: 2, per: 2h, key: [recipient]}",
         "{count: 2, per: 30m, key: [provider]}",
         "{count: 1, per: 10m, key: [provider], burst: 3}",
+        "[{count: 2, per: 2h, key: [recipient]}, {count: 2, per: day, key: [recipient]}]",
     ],
 )
 @pytest.mark.parametrize("gaps", [(0, 0), (0, 600), (59, 1700), (1, 7100)])
@@ -181,6 +182,7 @@ def test_the_moment_at_which_there_is_room_again_is_true_to_the_second(
     told = change(bench, "it", at=now).change
     if not told:
         return  # the first has left the window already
+    assert told.count("send it from ") == 1, "of several limits the last to have room is told"
     again = time_windows.moment(told.split("from ")[1].split(" on,")[0])[0]
     assert bench.says(at=again - 1) == "reject it"
     assert bench.says(at=again) == "allow"
@@ -198,8 +200,8 @@ def test_whoever_reads_chinese_gets_chinese_and_whoever_does_not_gets_english(ma
         "  文本      签名 测试，退订关键字 R",
         "  营销判定  肯定（得分 9；4 分起很可能，6 分起肯定）",
         "  依据      营销用语 4：优惠券，第 5 字",
-        "  依据      链接 4: t.cn",
-        "  依据      退订方式 1: R",
+        "  依据      链接 4：t.cn",
+        "  依据      退订方式 1：R",
         "  拒绝           ban: 北京不发 | 条件全部成立",
         "                 要通过：不发给归属地在那里的号码",
     ]

@@ -43,8 +43,8 @@ def refused(scope: str, value: str | int = "") -> OptOut:
         (refused("advertiser", JIA), "advertiser 甲公司【甲 店】", "广告主 甲公司【甲 店】"),
         (refused("advertiser", "甲公司"), "advertiser 甲公司", "广告主 甲公司"),
         (refused("advertiser", YI), "advertiser 【乙 店】 (not registered)", "广告主【乙 店】（未报备）"),
-        (refused("signature", JIA), "signature 【甲 店】 of 甲公司", "签名【甲 店】(甲公司)"),
-        (refused("signature", "甲店"), "signature 【甲店】 of 甲公司", "签名【甲店】(甲公司)"),
+        (refused("signature", JIA), "signature 【甲 店】 of 甲公司", "签名【甲 店】（甲公司）"),
+        (refused("signature", "甲店"), "signature 【甲店】 of 甲公司", "签名【甲店】（甲公司）"),
         (refused("signature", "乙店"), "signature 【乙店】", "签名【乙店】"),
         (
             refused("advertiser", GONE_ONE),
