@@ -100,7 +100,7 @@ def test_the_gate_itself_tells_what_a_person_got_and_refused(carrier: Carrier, m
     assert told["rules"][1]["why"].startswith("refused all marketing by officer on 20")
     words = run(*ask, "--lang", "zh").stdout
     assert "已用 1，上限：同一号码每天 1 条" in words
-    assert "拒收全部营销(人工登记)" in words
+    assert "拒收全部营销（人工登记）" in words
     assert TO not in words
     looked = [one for one in read(OsDisk(gate.folder / "journal"), 1) if one.kind == messages.OPERATED]
     assert sum(b"explain" in one.body for one in looked) == 3, "each look is in the journal"
