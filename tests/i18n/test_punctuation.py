@@ -44,8 +44,8 @@ def of_python(tree: ast.AST) -> Iterator[str]:
     texts = {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
     for one in ast.walk(tree):
         if isinstance(one, ast.JoinedStr):
-            text = "".join(part.value if isinstance(part, ast.Constant) else "一" for part in one.values)
-            own = "".join(part.value for part in one.values if isinstance(part, ast.Constant))
+            text = "".join(str(part.value) if isinstance(part, ast.Constant) else "一" for part in one.values)
+            own = "".join(str(part.value) for part in one.values if isinstance(part, ast.Constant))
         elif isinstance(one, ast.Constant) and isinstance(one.value, str) and id(one) not in parts | texts:
             text = own = one.value
         else:

@@ -63,7 +63,7 @@ def own_reasons() -> Iterator[str]:
             names = {getattr(one, "attr", getattr(one, "id", "")) for one in (call.func, *call.args)}
             for one in call.args if names & {"lift", "Lifted", "expire", "DeskEvent", "_become", "Order"} else ():
                 if isinstance(one, ast.JoinedStr):
-                    yield "".join(part.value if isinstance(part, ast.Constant) else "7" for part in one.values)
+                    yield "".join(str(part.value) if isinstance(part, ast.Constant) else "7" for part in one.values)
                 elif isinstance(one, ast.Constant) and isinstance(one.value, str) and " " in one.value:
                     yield one.value
 
