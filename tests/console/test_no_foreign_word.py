@@ -35,8 +35,8 @@ ALLOWED = NAMES | {
 """What has no other name in Chinese: formats, SMPP's words, keywords of replies, sources of the map."""
 
 
-UNREAD = re.compile(r"\b[0-9a-f]{12,}\b|\bsha256\b|\.(?:ya?ml|csv):\d+")
-"""What no page shows outside of code: digests, lines of files."""
+UNREAD = re.compile(r"\b[0-9a-f]{12,}\b|\bsha256\b|\.(?:ya?ml|csv):\d+|\brules\.yaml\b|\bregistries/")
+"""What no page shows outside of code: digests, lines of files, files of rules and tables."""
 
 
 def foreign(text: str) -> list[str]:
