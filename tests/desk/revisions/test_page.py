@@ -69,6 +69,8 @@ def test_rules_are_told_in_words_with_what_they_did(desk: Open, two: World) -> N
     assert "号码归属省份是北京" in page
     assert "rules.yaml" in page
     one = here.get("/rules/rule/beijing-ban").text
+    folded = r'<details class="card"><summary><h2>原文</h2></summary>.*<dd>beijing-ban</dd>.*id: beijing-ban.*</details>'
+    assert re.search(folded, one, re.DOTALL), "its id and text are folded"
     assert re.search(r"北京</td>.*?<td class=\"number\">\d+</td>", one, re.DOTALL)
     assert "没有测试提到这条规则" in one
     assert "- id: beijing-ban\n" in one
