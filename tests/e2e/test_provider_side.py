@@ -233,4 +233,4 @@ def test_a_provider_is_told_of_rule_changes_that_concern_it_once_they_are_approv
     rules = {one["rule"]: one for one in jia["rules"]}
     assert rules.keys() == {"refused", "beijing", "evening", "later"}, "of others alone, and over: none of its rules"
     assert (rules["beijing"]["dates"], rules["beijing"]["to_come"]) == ("", False)
-    assert (rules["later"]["to_come"], rules["later"]["dates_zh"]) == (True, "规则有效期: 从 2099-01-01 起")
+    assert (rules["later"]["to_come"], rules["later"]["dates_zh"]) == (True, "规则有效期：从 2099-01-01 起")

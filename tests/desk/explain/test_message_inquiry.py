@@ -117,7 +117,7 @@ def test_todays_rules_are_asked_with_what_was_known_then(desk: Desk) -> None:
     assert (told["verdict"], told["then"]["verdict"], told["today"]["verdict"]) == ("reject", "reject", "allow")
     assert why(told["today"], "cap") == "3 used of 4 per day for each recipient"
     words = desk.asked(name, "--lang", "zh").stdout
-    assert "拒绝 recipient-cap (cap)" in words
+    assert "拒绝 这个号码收够了（cap）" in words
     assert "今天的规则" in words
     assert "放在当时" in words
     folder = desk.folder / "tried"
@@ -216,11 +216,11 @@ def test_whom_the_person_refused_is_told_by_name_or_why_it_is_not_known(desk: De
         "advertiser 甲公司【甲店】", "advertiser 【乙 店】 (not registered)",
         f"advertiser, signature unknown ({unknown.value}): its message is no longer in the journal",
     ]  # fmt: skip
-    assert [one["about_zh"] for one in person["refused_later"]] == ["广告主【测试】(未报备)"]
+    assert [one["about_zh"] for one in person["refused_later"]] == ["广告主【测试】（未报备）"]
     words = desk.asked("c0ffee", "--lang", "zh").stdout
-    assert "当时已拒收 广告主 甲公司【甲店】 (reply, " in words
-    assert f"当时已拒收 广告主, 签名未知({unknown.value}): 该短信已不在保存的日志里 (reply, " in words
-    assert "之后拒收 广告主【测试】(未报备) (" in words
+    assert "当时已拒收 广告主 甲公司【甲店】（回复退订，" in words
+    assert f"当时已拒收 广告主，签名未知（{unknown.value}）：该短信已不在保存的日志里（回复退订，" in words
+    assert "之后拒收 广告主【测试】（未报备） · " in words
 
 
 def test_a_message_names_what_the_record_held_and_nothing_once_the_person_is_erased(desk: Desk) -> None:

@@ -114,7 +114,7 @@ def test_it_sees_its_refusals_by_reason_and_takes_them_as_a_file(browser: Open) 
         message,
         "营销",
         "该省号码不得接收",
-        "该类短信不得发往该地区, 请去掉该地区的号码",
+        "该类短信不得发往该地区，请去掉该地区的号码",
     )
     assert here.get("/own/refusals.csv", day="yesterday").status_code == 409
 
