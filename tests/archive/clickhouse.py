@@ -1,7 +1,7 @@
 """Runs the guide's statements on a real ClickHouse: ``make clickhouse``.
 
 In: an interpreter that has chdb, ClickHouse as a library. Out: exit 0 where it gives DuckDB's answers to every question, on the files, on
-what it loaded of them, and on the event stream, whose events come twice; and where it obeys tombstones. Never: chdb in the gate's own
+what it loaded of them, and on the event stream, whose events come twice, there also as the board asks; and where it obeys tombstones. Never: chdb in the gate's own
 environment (it is twenty times as large as the gate); a Kafka table, which a library without a server's threads refuses: events are inserted.
 """
 
@@ -11,9 +11,12 @@ import json
 import subprocess
 import sys
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from grafana.boards.journal import statement
+from grafana.trial.asking import Window, board, fill, panels
 from tests.archive import engines
 from tests.archive.engines import SQL, statements
 from tests.archive.stream.made import events_of
@@ -100,50 +103,67 @@ def tombstones(python: str, folder: Path) -> list[str]:
     ]
 
 
+def of_board(days: tuple[str, str], person: int) -> dict[str, str]:
+    """Question → its panel's statement as Grafana and the plugin send it, from the first to the last second of the days."""
+    questions = {statement(path.stem): path.stem for path in engines.questions()}
+    first, last = (
+        int(datetime.fromisoformat(f"{day}T{time}+08:00").timestamp())
+        for day, time in zip(days, ("00:00:00", "23:59:59"), strict=True)
+    )
+    chosen = {
+        "__fromTime": f"toDateTime({first})",
+        "__toTime": f"toDateTime({last})",
+        "signature": "'甲店'",
+        "text": "'上新'",
+        "person": f"'{person}'",
+    }
+    asked = [target["rawSql"] for panel in panels(board("journal", "zh")) for target in panel["targets"]]
+    return {questions[sql]: fill(sql, chosen, Window(0, 0, 1, 1)) for sql in asked}
+
+
 def main(python: str) -> int:
     with tempfile.TemporaryDirectory(prefix="gate106-clickhouse-") as temporary:
         folder = Path(temporary)
         shelf, person = engines.two_nodes(folder)
-        expected = engines.answers(engines.duck(shelf), shelf, person)
+        engine = engines.duck(shelf)
+        expected = engines.answers(engine, shelf, person)
         views = [one for name in engines.VIEWS for one in statements(SQL / "clickhouse" / f"{name}.sql", shelf)]
         loaded = statements(SQL / "clickhouse" / "loaded.sql", shelf)
         day = statements(SQL / "clickhouse" / "load-a-day.sql", shelf)
         rest = [one.replace(engines.DAY, "2025-11-12") for one in day]
-        asked = [one for path in engines.questions() for one in statements(path, shelf, person)]
-        of_loaded = [one.replace("FROM journal", "FROM loaded").replace("journal.", "loaded.") for one in asked]
-        names = [path.stem for path in engines.questions()]
-        of_stream = [one for name, one in zip(names, asked, strict=True) if name != OF_FILES]
+        asked = {path.stem: one for path in engines.questions() for one in statements(path, shelf, person)}
+        of_loaded = {
+            name: one.replace("FROM journal", "FROM loaded").replace("journal.", "loaded.") for name, one in asked.items()
+        }
+        of_stream = {name: one for name, one in asked.items() if name != OF_FILES}
         events = [one for node in (0, 1) for one in events_of(shelf.disks[node], node, shelf.keys)]
         rolled = [one for one in events if one["data"]["sequence"] <= shelf.manifest(one["data"]["node"]).last]
         registry = statements(SQL / "clickhouse" / "advertisers.sql", shelf)
-        said = [
-            *views,
-            *loaded,
-            *day,
-            *rest,
-            *day,
-            "SELECT version()",
-            *asked,
-            *of_loaded,
-            *streamed(rolled),
-            *registry,
-            *of_stream,
+        steps: list[tuple[str, str, engines.Answers]] = [  # a statement; with a question, what DuckDB answers
+            ("", "SELECT version()", {}),
+            *[("", one, {}) for one in (*views, *loaded, *day, *rest, *day)],
+            *[(name, one, expected) for name, one in (*asked.items(), *of_loaded.items())],
+            *[("", one, {}) for one in (*streamed(rolled), *registry)],
+            *[(name, one, expected) for name, one in of_stream.items()],
+            ("", "SET session_timezone = 'America/New_York'", {}),  # a server that is not in China
         ]
-        found = ask(python, folder / "there", said)
-        told = [*names, *names, *[name for name in names if name != OF_FILES]]
-        at = said.index("SELECT version()")
-        version = found[at][0][0]
-        answers = found[at + 1 : at + 1 + 2 * len(asked)] + found[-len(of_stream) :]
-        wrong = 0
-        for name, answer in zip(told, answers, strict=True):
-            want = [[plain(value) for value in row.values()] for row in expected[name]]
+        for days in engines.PERIODS:
+            of_days = engines.answers(engine, shelf, person, days)
+            steps += [(name, one, of_days) for name, one in of_board(days, person).items()]
+        found = ask(python, folder / "there", [one for _, one, _ in steps])
+        compared = wrong = 0
+        for (name, one, wants), answer in zip(steps, found, strict=True):
+            if not name:
+                continue
+            compared += 1
+            want = [[plain(value) for value in row.values()] for row in wants[name]]
             if answer != want:
                 wrong += 1
-                sys.stdout.write(f"{name}: ClickHouse says {answer}\nDuckDB says {want}\n")
+                sys.stdout.write(f"{name}: {one}\nClickHouse says {answer}\nDuckDB says {want}\n")
+        sys.stdout.write(f"ClickHouse {found[0][0][0]}: {compared - wrong} of {compared} answers are DuckDB's\n")
         for why in tombstones(python, folder):
             wrong += 1
             sys.stdout.write(f"{why}\n")
-        sys.stdout.write(f"ClickHouse {version}: {len(answers) - wrong} of {len(answers)} answers are DuckDB's\n")
     return 1 if wrong else 0
 
 
