@@ -77,21 +77,20 @@ OF_FILES = "coverage"
 """The question that is about the files of tables."""
 
 
-def stream_of(queue: str) -> list[str]:
-    """Statements that make a new database whose tables take what comes to this queue."""
+def stream_tables() -> list[str]:
+    """Statements that make them in a new database, with the views."""
     made = [
         one.replace("190 DAY", "36500 DAY")  # the events of tests are of 2025
         for name in ("stream-tables", "stream-views")
         for one in statements(SQL / "clickhouse" / f"{name}.sql", None)
     ]
-    return ["DROP DATABASE stream", "CREATE DATABASE stream", "USE stream", queue, *made]
+    return ["DROP DATABASE stream", "CREATE DATABASE stream", "USE stream", *made]
 
 
-def streamed(events: list[dict[str, Any]]) -> list[str]:
+def inserted(events: list[dict[str, Any]]) -> list[str]:
     """Statements that give a new database these events, each of them twice."""
     rows = "\n".join(json.dumps({"event": json.dumps(one, ensure_ascii=False)}, ensure_ascii=False) for one in events)
-    queue = "CREATE TABLE stream_queue (event String) ENGINE = Null"
-    return [*stream_of(queue), *[f"INSERT INTO stream_queue FORMAT JSONEachRow {rows}"] * 2]
+    return [*stream_tables(), *[f"INSERT INTO stream_events FORMAT JSONEachRow {rows}"] * 2]
 
 
 def consumed(events: list[dict[str, Any]], brokers: str) -> list[str]:
@@ -101,12 +100,13 @@ def consumed(events: list[dict[str, Any]], brokers: str) -> list[str]:
         producer.produce("gate106", json.dumps(one, ensure_ascii=False).encode(), key=one["partitionkey"].encode())
     if producer.flush(30):
         raise SystemExit("the mock cluster takes no events")
-    (queue,) = statements(SQL / "clickhouse" / "stream-queue.sql", None)
+    queue = [one.replace("broker:9092", brokers) for one in statements(SQL / "clickhouse" / "stream-queue.sql", None)]
     rows = sum(len(one["data"].get("rows", [])) for one in events)
     came = f"(SELECT count() FROM came) = {2 * len(events)}"
     return [
-        *stream_of(queue.replace("broker:9092", brokers)),
-        "CREATE MATERIALIZED VIEW came ENGINE = Memory AS SELECT event FROM stream_queue",
+        *stream_tables(),
+        "CREATE MATERIALIZED VIEW came ENGINE = Memory AS SELECT event FROM stream_events",
+        *queue,
         f"SELECT 1 WHERE {came} AND (SELECT uniqExact(source, sequence, place) FROM streamed) = {rows}",
     ]
 
@@ -123,7 +123,7 @@ def tombstones(python: str, folder: Path) -> list[str]:
     on_disk = seen.replace("FROM journal", "FROM streamed FINAL")
     erase = statements(SQL / "clickhouse" / "stream-erase.sql", None)
     there = "SETTINGS mutations_sync = 1"
-    found = ask(python, folder / "others", [*streamed(events), seen, on_disk, *[f"{one} {there}" for one in erase], on_disk])
+    found = ask(python, folder / "others", [*inserted(events), seen, on_disk, *[f"{one} {there}" for one in erase], on_disk])
     views, before, after = found[-3 - len(erase)], found[-2 - len(erase)], found[-1]
     return [
         name
