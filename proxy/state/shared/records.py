@@ -7,8 +7,8 @@ In: recipients, versions, records. Out: the same; the recipients for whom the st
 been carried out, a cancelled call, this node's copy (state/stores/valkey.py); a number in a key: it has a keyed hash, and without the
 secret a reader of the store learns no number.
 
-A server before Valkey 8.1 does not know IFEQ: it gets a call of a function for each record (lua_library.py), and takes longer. A key that is on another server,
-because its slot moves, is asked for there (servers.py).
+A server before Valkey 8.1 does not know IFEQ: it gets a call of a function for each record (lua_library.py), and takes longer.
+A key that is on another server, because its slot moves, is asked for there (servers.py).
 """
 
 from __future__ import annotations
