@@ -54,14 +54,16 @@ def refused_submits(
     skip: int,
     limit: int,
     reason: str = "",
+    *,
+    newest: bool = False,
 ) -> RefusalPage:
-    """One page in order of time, after ``skip`` rows. ``reason``: only these, as providers see them. Raises TailError, ManifestError,
-    JournalDamaged, OSError, duckdb.Error."""
+    """One page in order of time, after ``skip`` rows; ``newest``: those first. ``reason``: only these, as providers see them. Raises
+    TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
     question = Query(since=since, until=until, provider=provider)
     sources = gather_sources(archive, journals, question)
     files = [str(one.path) for one in determine_coverage(sources, question).files]
     where = "kind = 'verdict' AND provider = $provider AND outcome <> 'allow' AND time_ms >= $since AND time_ms < $until"
-    order = "time_ms, node, sequence, place"
+    order = ", ".join(f"{column} DESC" if newest else column for column in ("time_ms", "node", "sequence", "place"))
     sql = f"SELECT {_COLUMNS}, place FROM tail WHERE {where}"  # noqa: S608 # names of ours; what was asked for are values
     values: dict[str, Any] = {"provider": provider, "since": int(since * 1000), "until": int(until * 1000)}
     if files:

@@ -13,7 +13,7 @@ HEADS: Mapping[str, str] = {
     **FIELDS,
     "about": "对象", "account": "账号", "address": "地址", "advertisements": "营销短信", "answer by": "答复期限",
     "answered": "已回复", "answered in time": "按期答复", "answers": "回复的短信", "batch": "批次", "begun": "开始",
-    "by": "经办人", "came": "收到", "carrier": "运营商", "case": "案件", "day": "日期", "digest": "摘要", "due": "期限",
+    "by": "经办人", "came": "收到", "carrier": "运营商", "case": "案件", "day": "日期", "decided": "判定时间", "digest": "摘要", "due": "期限",
     "expected": "应有回复", "false": "误报", "fastest ms": "最快毫秒", "for": "用途", "forward by": "转办期限",
     "forwarded in time": "按期转办", "from": "来源", "hits": "命中", "holds": "暂停营销", "id": "编号", "in flight": "未应答",
     "keywords": "关键词", "label": "标签", "late": "逾期", "last minute": "最近一分钟", "last probe": "上次探测",

@@ -16,10 +16,10 @@ STEPS: Mapping[str, str] = {
 }  # fmt: skip
 PENALTIES: Mapping[str, str] = {
     "proposed": "待批准", "in-force": "生效", "over": "已到期", "lifted": "已解除", "rejected": "未通过", "raised": "已加重",
-    "withdrawn": "已撤回", "lapsed": "逾期未批, 已失效",
+    "withdrawn": "已撤回", "lapsed": "逾期未批，已失效",
 }  # fmt: skip
 FEEDS: Mapping[str, str] = {
-    "proposed": "待批准", "approved": "已批准", "rejected": "未通过", "withdrawn": "已撤回", "lapsed": "逾期未批, 已失效",
+    "proposed": "待批准", "approved": "已批准", "rejected": "未通过", "withdrawn": "已撤回", "lapsed": "逾期未批，已失效",
 }  # fmt: skip
 REQUESTS: Mapping[str, str] = {"proposed": "待复核", "approved": "已删除", "rejected": "不予删除", "withdrawn": "已撤回"}
 """Of people who ask to be erased."""
@@ -29,9 +29,9 @@ ERASED: Mapping[str, str] = {
 }  # fmt: skip
 """What is gone of a person who was erased."""
 ANSWERS: Mapping[str, str] = {
-    "accepted": "运营商已接收", "taken-back": "运营商拒绝, 不计数", "unknown": "无应答, 计数", "late-accepted": "运营商迟到接收",
-    "late-taken-back": "运营商迟到拒绝, 不计数", "still-unknown": "拒绝, 先前可能已送达: 计数",
-    "late-still-unknown": "迟到拒绝, 先前可能已送达: 计数", "part-refused": "其中一段被拒", "late-part": "其中一段迟到应答",
+    "accepted": "运营商已接收", "taken-back": "运营商拒绝，不计数", "unknown": "无应答，计数", "late-accepted": "运营商迟到接收",
+    "late-taken-back": "运营商迟到拒绝，不计数", "still-unknown": "拒绝，先前可能已送达：计数",
+    "late-still-unknown": "迟到拒绝，先前可能已送达：计数", "part-refused": "其中一段被拒", "late-part": "其中一段迟到应答",
 }  # fmt: skip
 RECEIPTS: Mapping[str, str] = {
     "ENROUTE": "在途", "DELIVRD": "已送达", "EXPIRED": "已过期", "DELETED": "已删除", "UNDELIV": "未送达",
@@ -83,25 +83,58 @@ REASONS: Mapping[str, str] = {
     "probation": "通道商新入网或被观察", "suspended": "通道商或签名被暂停", "stopped": "这类被紧急停发",
     "malformed": "PDU 不合 SMPP 3.4", "port-not-owned": "主叫号码不是该通道商的", "bad-recipient": "不是大陆手机号",
     "first-part-missing": "长短信的后段第三次早于第一段到达", "part-differs": "同一参考号下内容或段数不同",
-    "message-torn": "该参考号下有未发全的长短信, 请换参考号", "part-early": "长短信的后段早于第一段到达", "part-again": "同一段重复提交",
+    "message-torn": "该参考号下有未发全的长短信，请换参考号", "part-early": "长短信的后段早于第一段到达", "part-again": "同一段重复提交",
     "parts-full": "该通道商未发全的长短信过多",
-    "too-long": "超过 20 段的长短信", "late-breach": "晚到的一段让整条违规", "not-replaceable": "要替换的短信已不认识, 或只是其中一部分",
+    "too-long": "超过 20 段的长短信", "late-breach": "晚到的一段让整条违规", "not-replaceable": "要替换的短信已不认识，或只是其中一部分",
     "window-full": "未应答的超过窗口", "rate-exceeded": "超过通道商速率或限速规则", "draining": "网关正在停",
-    "no-route": "没有到运营商的链路", "queue-full": "这一类排队太多, 或限速用完", "store-conflict": "号码记录一直在变",
-    "store-down": "存储读写不了", "outcome-unknown": "同一条已发两次, 运营商还没应答",
-    "journal-down": "日志写不了(磁盘满或只读)", "judge-error": "网关自身故障",
+    "no-route": "没有到运营商的链路", "queue-full": "这一类排队太多，或限速用完", "store-conflict": "号码记录一直在变",
+    "store-down": "存储读写不了", "outcome-unknown": "同一条已发两次，运营商还没应答",
+    "journal-down": "日志写不了（磁盘满或只读）", "judge-error": "网关自身故障",
 }  # fmt: skip
 """The reasons of rules/README.md: those of rules, then those of the gate itself."""
 
 
-_OF_CASE = re.compile(r"^case (\d+): ")
-_TOLD_BY = re.compile(r"^told by (.+)$")
+_SINCE, _COUNT = r"since (\d{4}-\d\d-\d\d [\d:]{8})", r"([\d,]+)"
+_PATHS: Mapping[str, str] = {"proven": "已验证", "unproven": "未验证", "silent": "无回复", "dead": "不通"}
+_OWN = tuple(
+    (re.compile(f"^{english}"), chinese)
+    for english, chinese in (
+        (r"case (\d+): ", r"案件 \1："), (r"told by (.+)$", r"由\1告知"), ("its time is over$", "到期"),
+        ("the trial is over$", "试运行结束"), ("its penalty has ended$", "处罚已结束"), (r"order (\d+) was lifted$", r"指令 \1 已解除"),
+        (r"retention: (\d+) days$", r"保留期限 \1 天"), (r"penalty-(\d+)$", r"处罚 \1"),
+        (r"recycled-(\d+) \((.+?)\) by (.+?): ", r"第 \1 批放号名单（\2，\3 提出）："),
+        (f"{_COUNT} valid complaints in {_COUNT} messages {_SINCE}: (.+) in a million$", r"自 \3 起 \2 条短信中有效投诉 \1 件：百万分之 \4"),
+        (f"{_COUNT} opt-outs by reply in {_COUNT} marketing messages {_SINCE}: (.+%)$", r"自 \3 起 \2 条营销短信中回复退订 \1 次：\4"),
+        (f"{_COUNT} marketing messages {_SINCE}: (.+) times what was usual before$", r"自 \2 起营销短信 \1 条：是此前平时的 \3 倍"),
+        (
+            rf"{_COUNT} messages refused \((.+)\) {_SINCE}$",
+            lambda found: f"自 {found[3]} 起被拦下 {found[1]} 条（{_each(found[2], REASONS)}）",
+        ),
+        (
+            rf"replies to {_COUNT} registered port prefixes do not arrive \((.+)\); {_COUNT} marketing messages {_SINCE}$",
+            lambda found: (
+                f"{found[1]} 个登记端口的退订通路不通（{_each(found[2], _PATHS)}）；自 {found[4]} 起营销短信 {found[3]} 条"
+            ),
+        ),
+    )
+)  # fmt: skip
+"""Reasons that the gate itself writes (of orders, penalties and what triggers measure), or puts before what somebody wrote."""
+
+
+def _each(words: str, of: Mapping[str, str]) -> str:
+    """``1069001 dead, …``: the last word of each in Chinese."""
+    parts = (one.rpartition(" ") for one in words.split(", "))
+    return "、".join(f"{before}{blank}{of.get(word, word)}" for before, blank, word in parts)
+
+
 _ACCOUNT = re.compile(r" \(uid \d+(?:, pid \d+)?\)")
 
 
 def reason_in_chinese(why: str) -> str:
-    """What somebody wrote as the reason; "case 3: " and "told by ", which the gate puts before it, in Chinese."""
-    return _TOLD_BY.sub(r"由\1告知", _OF_CASE.sub(r"案件 \1：", why))
+    """What somebody wrote as the reason; what the gate itself wrote, or put before it ("case 3: "), in Chinese."""
+    for english, chinese in _OWN:
+        why = english.sub(chinese, why)
+    return why
 
 
 def without_account(who: str) -> str:

@@ -31,7 +31,7 @@ def joined(between: Bilingual, words: Iterable[str]) -> Bilingual:
     return Bilingual(between.join(found), between.zh.join(one.zh for one in found))
 
 
-OR, AND, THEN, COMMA = Bilingual(" or ", "或"), Bilingual(" and ", "且"), Bilingual("; ", "; "), Bilingual(", ", "、")
+OR, AND, THEN, COMMA = Bilingual(" or ", "或"), Bilingual(" and ", "且"), Bilingual("; ", "；"), Bilingual(", ", "、")
 
 OF_LIKELY = Bilingual("of what is likely marketing", "内容很可能是营销的")
 """Suffix of an opt-out rule that applies beyond marketing; crosscheck recognizes it by this text."""
@@ -60,7 +60,7 @@ WORDS = {
     "granted": "已同意", "absent": "没有同意", "unreviewed": "证明未审核", "allow": "放行", "reject": "拒绝", "defer": "暂缓",
     "enforce": "生效", "shadow": "影子", "off": "关闭", "recipient": "号码", "subcategory": "细分类别", "account": "账号",
     "province": "省份", "content": "内容", "template": "模板", "minute": "分钟", "hour": "小时", "day": "天", "week": "周", "month": "月",
-    "mon": "周一", "tue": "周二", "wed": "周三", "thu": "周四", "fri": "周五", "sat": "周六", "sun": "周日", "weekdays": "工作日(周一至周五)",
+    "mon": "周一", "tue": "周二", "wed": "周三", "thu": "周四", "fri": "周五", "sat": "周六", "sun": "周日", "weekdays": "工作日（周一至周五）",
     "do-not-disturb": "免打扰", "protected": "保护号码", "test-numbers": "测试号码",  # shipped lists
     "weekend": "周末", "holiday": "节假日", "workday": "上班日", "makeup": "调休上班的周末", "rest": "休息日",
 }  # fmt: skip

@@ -67,7 +67,7 @@ class Limit(NamedTuple):
     @property
     def words(self) -> Bilingual:
         keys = joined(COMMA, (term(key) for key in KEYS if key in self.keys))
-        burst = Bilingual(f" (up to {self.burst} at once)", f"(一次最多 {self.burst})") if self.burst else NOTHING
+        burst = Bilingual(f" (up to {self.burst} at once)", f"（一次最多 {self.burst}）") if self.burst else NOTHING
         most = Bilingual(f"{self.share * 100:g} % of all", f"占全部的 {self.share * 100:g} %") if self.share else str(self.most)
         window = f"每{term(str(self.window)).zh}"
         if self.window.unit == "rolling":

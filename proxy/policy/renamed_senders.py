@@ -109,7 +109,7 @@ def _by_contacts(advertiser: str, message: Message, facts: Facts, registry: Regi
         if whose != advertiser and (not advertiser or registry.platforms.stopped_with(whose) != advertiser):
             continue
         shown, word = _shown(message, way, whose, registry), {"domain": "链接", "phone": "电话"}.get(way, "账号")
-        shop, chinese = ("", "") if whose == advertiser else (f", a shop of {advertiser}", f"({advertiser} 的店铺)")
+        shop, chinese = ("", "") if whose == advertiser else (f", a shop of {advertiser}", f"（{advertiser} 的店铺）")
         yield way, Bilingual(f"{way} {shown} is of {whose}{shop}", f"{word} {shown} 是 {whose}{chinese} 的")
 
 
@@ -139,7 +139,7 @@ def _by_text(
                 "text",
                 Bilingual(
                     f"{found:.0%} like what was refused: {_body(one.text)[:24]}",
-                    f"与退订过的短信相似 {found:.0%}: {_body(one.text)[:24]}",
+                    f"与退订过的短信相似 {found:.0%}：{_body(one.text)[:24]}",
                 ),
             )
 

@@ -55,7 +55,7 @@ def read_active(node: Node, registry: Registry) -> Test:
         spans.append(_span(item, keys, "active"))
         words.append(_dates({word: value.text("active") for word, value in keys.items()}))
     description = joined(OR, words)
-    test = time_windows.between(spans, Bilingual(f"the rule is active {description}", f"规则有效期: {description.zh}"))
+    test = time_windows.between(spans, Bilingual(f"the rule is active {description}", f"规则有效期：{description.zh}"))
     return Test("time", test.holds, test.words, "active", time=test)
 
 

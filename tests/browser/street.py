@@ -52,13 +52,13 @@ rules:
     then: reject
     reason: suppressed
   - id: daily-cap
-    say: 同一号码每天最多收3条营销短信, 不管来自几家通道商
+    say: 同一号码每天最多收3条营销短信，不管来自几家通道商
     when: {category: marketing}
     limit: {count: 3, per: day, key: [recipient]}
     then: reject
     reason: recipient-cap
   - id: banned-words
-    say: 代开发票、博彩等禁发词, 拆字、全角、繁体也算
+    say: 代开发票、博彩等禁发词，拆字、全角、繁体也算
     basis: carrier policy
     when: {text: {words: [代开发票, 六合彩]}}
     then: reject

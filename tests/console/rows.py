@@ -62,6 +62,7 @@ class Filled:
             self._lists()
             self._orders()
             self._rules()
+            self.says("journal", "show", "1", "--count", "1000")
         except BaseException:
             self.world.stop()
             raise
@@ -211,6 +212,7 @@ class Filled:
     def _orders(self) -> None:
         self.says("stop", "--province", "上海", "--category", "marketing", "--for", "24h", "--why", WHY)
         self.says("stop", "--provider", "yi", "--dry-run", "--watch", "1s", "--why", WHY)
+        self.says("stop", "--subcategory", "loan", "--for", "24h", "--why", WHY)
         self.says("binds", "suspend", "--provider", "bing", "--category", "marketing", "--for", "2h", "--why", WHY)
         self.says("shadow", "start", "--for", "30m", "--why", WHY)
         self.says("links", "drain", "bj/1", "--for", "2h", "--why", WHY)
@@ -236,7 +238,7 @@ class Filled:
         self.says("regions", "show")
         self.says("regions", "find", "13800210500")
         self.says("filing", "list-tasks", "--days", "60")
-        for words in _(("list-heads",), ("verify",), ("expire", "--dry-run"), ("show", "1", "--count", "2")):
+        for words in _(("list-heads",), ("verify",), ("expire", "--dry-run")):
             self.says("journal", *words)
         self.says("provider", "list-refusals", "jia")
         self.says("lexicon", "propose", "--since", "7d")
@@ -251,6 +253,7 @@ class Filled:
         self.says("backup", "check", copy, settings=False)
         for _again in range(2):
             self.says("journal", "make-key", self.world.gate.folder / "封存.key", settings=False)
+        self.says("explain", "--message", self.ask_match("1"))
         self.says("explain", "--to", PEOPLE[1], "--from", "1069001", "--text", AD, "--rules", self.world.gate.rules)
 
     def _rules(self) -> None:

@@ -34,7 +34,7 @@ def test_a_stop_in_force_and_shadow_are_seen_and_a_gate_that_is_away_is_told(
     assert (told["verdict"], told["reason"], told["rule"], notes) == ("reject", "stopped", "stop-1", "")
     assert told["rules"][-1]["says"] == "refuses"
     words = run("explain", "--config", gate.config, "--to", TO, "--from", "1069001", "--text", "x", "--lang", "zh").stdout
-    assert "要通过: 等指令 stop-1 到期或解除; 或 20" in words
+    assert "要通过：等指令 stop-1 到期或解除；或 20" in words
 
     campaign = gate.folder / "campaign.txt"
     campaign.write_text("【测试】上新\n")
@@ -99,8 +99,8 @@ def test_the_gate_itself_tells_what_a_person_got_and_refused(carrier: Carrier, m
     assert told["rules"][0]["why"] == "1 used of 1 per day for each recipient"
     assert told["rules"][1]["why"].startswith("refused all marketing by officer on 20")
     words = run(*ask, "--lang", "zh").stdout
-    assert "已用 1, 上限: 同一号码每天 1 条" in words
-    assert "拒收全部营销(人工登记)" in words
+    assert "已用 1，上限：同一号码每天 1 条" in words
+    assert "拒收全部营销（人工登记）" in words
     assert TO not in words
     looked = [one for one in read(OsDisk(gate.folder / "journal"), 1) if one.kind == messages.OPERATED]
     assert sum(b"explain" in one.body for one in looked) == 3, "each look is in the journal"

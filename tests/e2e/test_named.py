@@ -60,7 +60,7 @@ def test_suppress_show_names_the_registered_advertiser_and_the_signature_as_it_w
     found = by_value(asked(gate, "suppress", "show", "--to", LI)["refusals"])
     assert (found[JIA]["advertiser"], found[JIA]["signature"], found[JIA]["about"]) == ("甲公司", "甲店", REGISTERED)
     assert (found[YI]["advertiser"], found[YI]["signature"], found[YI]["about"]) == ("", "<b>乙店", WRITTEN)
-    assert found[YI]["about_zh"] == "广告主【<b>乙店】(未报备)"
+    assert found[YI]["about_zh"] == "广告主【<b>乙店】（未报备）"
     lines = said(gate, "suppress", "show", "--to", LI)
     assert f"{REGISTERED}, by reply" in lines
     assert f"{WRITTEN}, by reply" in lines
@@ -85,7 +85,7 @@ def test_subject_show_and_the_copy_for_the_person_name_them_too(gate: Gate, tmp_
     said(gate, "subject", "export", "--to", LI, "--out", tmp_path / "person", "--why", "asked in writing")
     page = (tmp_path / "person" / "person.html").read_text(encoding="utf-8")
     assert "广告主 甲公司【甲店】" in page
-    assert "广告主【&lt;b&gt;乙店】(未报备)" in page
+    assert "广告主【&lt;b&gt;乙店】（未报备）" in page
     assert "<b>乙" not in page, "what a stranger wrote is text"
     assert YI not in page
 

@@ -100,6 +100,7 @@ def test_a_provider_sees_its_own_and_nothing_else(harness: Harness, tmp_path: Pa
         ("138****0001", "region-ban", 0x400, "such messages may not be sent to this region: remove its numbers"),
     ]
     assert "suppressed" not in json.dumps(told)
+    assert harness.asks("/provider/refusals", "of jia", lang="en", order="newest")[1]["refusals"] == told["refusals"][::-1]
     assert [(one["reason"], one["count"]) for one in told["reasons"]] == [("not-permitted", 1), ("region-ban", 1)]
     _, one_reason = harness.asks("/provider/refusals", "of jia", reason="region-ban")
     (banned,) = one_reason["refusals"]
@@ -232,4 +233,4 @@ def test_a_provider_is_told_of_rule_changes_that_concern_it_once_they_are_approv
     rules = {one["rule"]: one for one in jia["rules"]}
     assert rules.keys() == {"refused", "beijing", "evening", "later"}, "of others alone, and over: none of its rules"
     assert (rules["beijing"]["dates"], rules["beijing"]["to_come"]) == ("", False)
-    assert (rules["later"]["to_come"], rules["later"]["dates_zh"]) == (True, "规则有效期: 从 2099-01-01 起")
+    assert (rules["later"]["to_come"], rules["later"]["dates_zh"]) == (True, "规则有效期：从 2099-01-01 起")

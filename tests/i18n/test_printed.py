@@ -37,6 +37,10 @@ def test_every_printed_line_has_its_chinese(room: tuple[str, ...]) -> None:
     assert not missing, "\n".join(missing) + "\n(add it to i18n/sentences/printed.yaml)"
 
 
+def test_a_heading_that_is_a_time_is_no_state() -> None:
+    assert columns.head("decided", "zh") == "判定时间"
+
+
 def test_every_heading_of_a_printed_table_has_its_chinese() -> None:
     found = {(path.name, text) for path in FILES for _, text in headings(path)}
     assert ("operations.py", "forward by") in found

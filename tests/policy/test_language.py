@@ -150,7 +150,7 @@ def test_explain_says_until_when_a_rule_is_on_trial(make: Make) -> None:
         found = explain_text(bench.rules, NANJING, "10690001", AD, "jia", Category.MARKETING, moment(at)).as_dict()["rules"][0]
         return found["says"], found["why_zh"]
 
-    assert told("2026-11-12 11:59:59") == ("would refuse", "条件全部成立; 规则试行到 2026-11-12 12:00, 之后执行")
+    assert told("2026-11-12 11:59:59") == ("would refuse", "条件全部成立；规则试行到 2026-11-12 12:00，之后执行")
     assert told("2026-11-12 12:00") == ("refuses", "条件全部成立")
 
 

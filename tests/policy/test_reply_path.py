@@ -125,7 +125,7 @@ def test_explain_says_the_states_in_both_languages(make: Make) -> None:
     rules = bench.rules.with_orders((), {PREFIX: ReplyPath("unproven", 99)})
     told = explain(message_of(), Past(), rules, 1_794_000_000.0, NOTHING)
     assert "not true: the reply path of the port is dead or unproven after 100 advertisements" in as_text(told)
-    assert "不成立: 端口的退订通路不通或满 100 条营销短信仍未验证" in as_text(told, "zh")
+    assert "不成立：端口的退订通路不通或满 100 条营销短信仍未验证" in as_text(told, "zh")
 
 
 TESTS = """tests:

@@ -171,9 +171,9 @@ def test_not_even_one_whose_octets_do():
 @pytest.mark.parametrize(
     ("who", "text", "said", "zh"),
     [
-        (sender(), "你好", "no signature: counted for port 10690", "没有签名, 按端口 10690计"),
-        (sender(prefix=""), "你好", "no signature: counted for provider jia", "没有签名, 按通道商 jia计"),
-        (sender(), "", "no text that can be read: counted for port 10690", "读不出内容, 按端口 10690计"),
+        (sender(), "你好", "no signature: counted for port 10690", "没有签名，按端口 10690计"),
+        (sender(prefix=""), "你好", "no signature: counted for provider jia", "没有签名，按通道商 jia计"),
+        (sender(), "", "no text that can be read: counted for port 10690", "读不出内容，按端口 10690计"),
         (sender(), "【测试】你好", "", ""),
     ],
 )

@@ -75,9 +75,11 @@ _WORDS: Mapping[str, str] = {
 }  # fmt: skip
 WORDED = frozenset((
     "reason", "category", "event", "how", "state", "scope", "source", "effect", "step", "decided", "outcome", "channel", "marketing", "kind",
-    "what",
+    "what", "by",
 ))  # fmt: skip
 """Fields that hold a word of a closed list."""
+OURS = frozenset(("matched", "suppressed", "stopped", "proposed", "evidence", "answered", "raised"))
+"""Events of cases and penalties whose reason begins with words of the gate."""
 MOMENTS = frozenset((
     "time", "since", "until", "expiry", "given", "ended", "requested", "filed", "came", "forwarded",
     "due", "answer_by", "forward_by", "now", "entry_time", "decided", "at", "sent", "before",
@@ -91,6 +93,8 @@ _TOKEN = re.compile(
     r"""(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|<(?P<of>[A-Z]\w*)\.(?P<member>\w+): -?\d+>|(?P<opens>\b[A-Z]\w*)\("""
     r"""|\b(?P<field>[a-z_]+)=(?P<moment>(?:\d{10}(?:\.\d+)?|0(?:\.0)?)(?=[,)]))?|<(?P<octets>\d+)>|\b(?P<bare>True|False|None)\b"""
 )
+_ASKED = re.compile(r"(?<!\S)([a-z]+)=(\S+)")
+_NAMES: Mapping[str, str] = {**FIELDS, "to": "号码", "verdict": "判定"}
 _HIDDEN = "（长 {}，不显示）"
 _HEAD = re.compile(r"(\d+) ([a-z-]+) (.*)", re.DOTALL)
 
@@ -102,14 +106,21 @@ def in_chinese(text: str) -> str:
         return text
     sequence, kind, rest = head.groups()
     rest, behind, inner = rest.partition(" of it: ")
-    field = ""
+    field, told = "", dict[str, str]()  # ``told``: the last word of each field
 
     def put(found: re.Match[str]) -> str:
         nonlocal field
         if found["bytes"] is not None:
             return bytes(literal_eval(found[0])).hex()
         if (quoted := found["quoted"]) is not None:
-            return _quoted(field, quoted[1:-1])
+            word = quoted[1:-1]
+            if field == "scope" and rest[found.start() - 1] != "=":  # of an order: (dimension, (value, …)), …
+                if not rest.startswith(", (", found.end()):
+                    return _quoted("value", word, told)
+                told["scope"] = word
+                return _WORDS.get(word, word)
+            told[field] = word
+            return _quoted(field, word, told)
         if found["member"]:
             word = found["member"].lower().replace("_", "-")
             return _WORDS.get(word, word)
@@ -127,7 +138,7 @@ def in_chinese(text: str) -> str:
     return f"{sequence} {KINDS[kind]} {shown}" + (f"；其中：{in_chinese(inner)}" if behind else "")
 
 
-def _quoted(field: str, word: str) -> str:
+def _quoted(field: str, word: str, told: Mapping[str, str]) -> str:
     """A text of a field: a word of a closed list in Chinese, what somebody wrote in quotes."""
     if hidden := re.fullmatch(r"<(\d+)>", word):
         return _HIDDEN.format(hidden[1])
@@ -135,11 +146,22 @@ def _quoted(field: str, word: str) -> str:
         return _command(word)
     if field == "refused" and word in labels.REASONS:
         return labels.REASONS[word]
-    if field in WORDED and word:
+    closed = (field == "value" and told.get("scope") in ("category", "subcategory")) or (
+        field == "said" and told.get("event") == "reviewed"
+    )
+    if (field in WORDED or closed) and word:
         return _WORDS.get(word, word)
-    if field in ("changes", "details"):
-        word = in_language(word, "zh")
-    return f"“{labels.reason_in_chinese(word) if field == 'why' else word}”"
+    if field in ("changes", "details") or (field == "why" and told.get("what") in OURS):
+        word = _ASKED.sub(_asked, in_language(word, "zh"))
+    return f"“{labels.reason_in_chinese(word) if field in ('why', 'figure') else word}”"
+
+
+def _asked(found: re.Match[str]) -> str:
+    """``to=138****0500``, ``verdict=reject``: what a search asked for."""
+    name, value = found.groups()
+    if name in MOMENTS and re.fullmatch(r"\d{9,11}(?:\.\d+)?", value):
+        value = local(float(value))
+    return f"{_NAMES[name]}={_WORDS.get(value, value)}" if name in _NAMES else found[0]
 
 
 def _moment(text: str, field: str) -> str:

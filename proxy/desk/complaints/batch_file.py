@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from proxy.desk.complaints.book import HIDDEN_DIGIT
 from proxy.model.number import NotARecipient, recipient_of
-from proxy.operations.files.row_files import FileFaults
-from proxy.policy.registries.table_words import places
+from proxy.operations.files.row_files import FileFaults, not_headings
+from proxy.policy.registries.table_words import places, plain
 from proxy.policy.time_windows import table_moment
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -33,6 +33,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """What a column may be called."""
 NEEDED = ("number",)
+UNREAD = ("序号", "行号", "no", "#")
+"""Columns that say nothing of a complaint: the number of its row."""
 AHEAD_S = 86_400.0
 """Clocks differ, and a day may be written without its hour."""
 _HIDDEN = re.compile(r"[*xX＊●•·#]")
@@ -45,15 +47,23 @@ class ComplaintBatch(FileFaults):
     """Of the rows, in the file."""
 
 
-def read_batch(name: str, rows: Iterable[tuple[int, list[str]]], now: float) -> ComplaintBatch:
-    """Reads a batch. ``now``: times after it (and a day) are faults."""
-    batch = ComplaintBatch(name)
+def read_batch(
+    name: str, rows: Iterable[tuple[int, list[str]]], now: float, ignore: Collection[str] = ()
+) -> ComplaintBatch:  # fmt: skip
+    """Reads a batch. ``now``: times after it (and a day) are faults; ``ignore``: headings to be dropped."""
+    batch, dropped = ComplaintBatch(name), set(map(plain, ignore))
     heads: dict[str, int] = {}
     for line, cells in rows:
         if cells[0].startswith("#"):
             continue
         if not heads:
-            heads, _ = places(cells, COLUMNS)
+            heads, unknown = places(["" if plain(cell) in dropped else cell for cell in cells], COLUMNS)
+            batch.heading, batch.unknown = line, [one for one in unknown if plain(one) not in UNREAD]
+            batch.ignored = [cell.strip() for cell in cells if cell.strip() and plain(cell) in dropped]
+            for fault in not_headings(ignore, cells):
+                batch.note(line, f"--ignore: {fault}")
+            if batch.bad:
+                return batch
             if missing := [one for one in NEEDED if one not in heads]:
                 words = f"{COLUMNS[missing[0]][0]} 投诉号码"
                 batch.note(line, f"the first row names the columns, and none of them is the complainant's number ({words})")

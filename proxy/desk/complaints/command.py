@@ -14,6 +14,7 @@ from proxy.journal.records.complaints import OPEN, STATES
 from proxy.model.roles import Permission
 from proxy.operations import terminal
 from proxy.operations.declaration import CSV, Program, command
+from proxy.operations.files import upload
 from proxy.operations.parameters import DURATION, Choice, Flag, Reason, Text
 from proxy.operations.terminal import CONFIG, Config, Control, Json
 
@@ -28,7 +29,9 @@ EXPORT_ROWS, MOVED_UP = 1000, 100
     "complaint import",
     Program(
         permission=Permission.ENTER, takes_file=True,
-        answer={"filed": int, "would_file": int, "known": int, "repeated": [[int]], "cases": [int]},
+        answer={
+            "filed": int, "would_file": int, "known": int, "repeated": [[int]], "cases": [int], "unknown": [str], "ignored": [str],
+        },
     ),
     example='gate106 complaint import 12321-2026-11-12.xlsx --why "batch of 12 November" --check',
 )  # fmt: skip
@@ -36,6 +39,7 @@ def import_(
     file: Annotated[Path, typer.Argument(help="CSV (UTF-8, GBK) or XLSX; its first row names the columns.")],
     why: Annotated[str, Reason()],
     source: Annotated[str, Text("Who sent it.", WORD_MAX)] = "12321",
+    ignore: Annotated[list[str] | None, upload.IGNORE] = None,
     check: Annotated[bool, Flag("Read it and say what would be filed; file nothing.")] = False,
     config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
@@ -45,9 +49,10 @@ def import_(
 
     from proxy.desk.complaints.batch_file import read_batch
     from proxy.operations import client
-    from proxy.operations.files.upload import read_sheet
 
-    batch = read_sheet(file, lambda rows: read_batch(file.name, rows, time.time()), "filed")
+    batch = upload.read_sheet(file, lambda rows: read_batch(file.name, rows, time.time(), ignore or ()), "filed")
+    if not check:
+        upload.refuse_unknown(batch)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     args = {"source": source, "batch": digest, "why": why, "check": check}
     with client.Conversation(terminal.socket_of(config, control), "complaint.import", args) as talk:
@@ -63,7 +68,10 @@ def import_(
     known = answer["known"] - len(repeated)
     twice = [f"line {line}: the same as line {first} of this file" for line, first in repeated]
     lines = [f"{file.name}: {len(batch.rows)} rows, {would}, {known} known already"]
-    terminal.print_answer({**answer, "repeated": repeated}, json, [*lines, *twice])
+    unknown = (f"the column '{heading:.60}' is not known (--ignore drops it)" for heading in batch.unknown)
+    told = {**answer, "repeated": repeated, "unknown": batch.unknown, "ignored": batch.ignored}
+    terminal.print_answer(told, json, [*lines, *twice, *unknown])
+    raise typer.Exit(1 if batch.unknown else 0)
 
 
 @command(

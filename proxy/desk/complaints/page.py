@@ -38,7 +38,7 @@ LATE, DUE, UNANSWERED, ALL = "overdue", "due", "unanswered", "all"
 
 
 @page.get()
-async def show(request: PageRequest, problem: str = "") -> Response:
+async def show(request: PageRequest, problem: str = "", **previewed: Any) -> Response:
     """Lists cases; open ones by default."""
     state = request.query.get("state", "") or "open"
     provider = request.query.get("provider", "").strip()
@@ -53,21 +53,39 @@ async def show(request: PageRequest, problem: str = "") -> Response:
     ]  # fmt: skip
     return request.render(
         problem=problem, state=state, states=states, provider=provider, skip=request.skip, limit=LIMIT, **answer,
+        **forms.NO_PREVIEW | previewed,
     )  # fmt: skip
+
+
+@page.post("preview", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX, again=show)
+async def preview_batch(request: PageRequest) -> Response:
+    """What would be filed; a part for htmx, else the page with it."""
+    found = await forms.previewed(request, lambda file: _batch_words(request, file))
+    if (told := found["told"]) is not None:
+        told["said"] = _counted(request, "would_file", told)
+    return request.part("seen", **found) if request.partial else await show(request, **found)
 
 
 @page.post("import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX, again=show)
 async def import_batch(request: PageRequest) -> Response:
-    """All rows of a batch or none; ``check``: what would be filed."""
-    options = [f"--why={request.form('why')}", f"--source={request.form('source') or '12321'}", "--json"]
-    words = "would_file" if request.form("check") else "filed"
-    options += ["--check"] if request.form("check") else []
-    ran = await forms.run_with_uploads(request, ["file"], lambda came: ["complaint", "import", str(came["file"]), *options])
-    twice = ran.json["repeated"]
-    said = request.t(words, count=ran.json[words], known=ran.json["known"] - len(twice))
+    """All rows of a batch or none."""
+    ran = await forms.run_with_uploads(
+        request, ["file"], lambda came: forms.as_previewed(request, came["file"], _batch_words(request, came["file"]))
+    )
+    return request.go("/complaints", _counted(request, "filed", ran.json))
+
+
+def _batch_words(request: PageRequest, file: Path) -> list[str]:
+    why, source = request.form("why") or request.t("import"), request.form("source") or "12321"
+    return ["complaint", "import", str(file), f"--why={why}", f"--source={source}", "--json"]
+
+
+def _counted(request: PageRequest, words: str, told: Mapping[str, Any]) -> str:
+    """How many were filed, or would be, and which lines say the same."""
+    twice = told["repeated"]
+    said = request.t(words, count=told[words], known=told["known"] - len(twice))
     said += "".join(request.t("same_line", line=line, first=first) for line, first in twice[:REPEATED_SHOWN])
-    said += request.t("more_lines", count=len(twice) - REPEATED_SHOWN) if len(twice) > REPEATED_SHOWN else ""
-    return request.go("/complaints", said)
+    return said + (request.t("more_lines", count=len(twice) - REPEATED_SHOWN) if len(twice) > REPEATED_SHOWN else "")
 
 
 @page.post("export", wants=Permission.TAKE_OUT)

@@ -43,7 +43,23 @@ def terms_line(one: Mapping[str, Any]) -> Bilingual:
 def batch_lines(answer: Answer) -> Iterator[str]:
     """Batches that were changed."""
     for one in answer["batches"]:
-        yield f"batch {one['number']}: {one['state']}, proof {one['proof'][:16] or 'missing'}"
+        yield f"batch {one['number']}: {one['state']}, {_proof_of(one)}"
+
+
+def _proof_of(one: Mapping[str, Any]) -> str:
+    """Who brought the proof, in words; JSON has its SHA-256."""
+    if not one["proof"]:
+        return "no proof"
+    if one["wording"]:
+        return "its proof is the text of the request"
+    if one["proof_by"]:
+        return f"its proof was brought later by {_name(one['proof_by'])}"
+    return f"its proof was brought by {_name(one['who'])} on {format_time(one['imported'])[:10]} with {one['file']}"
+
+
+def _name(who: str) -> str:
+    """Without the means: ``li (uid 1000)`` → ``li``."""
+    return who.partition(" (")[0]
 
 
 def withdrawal_lines(answer: Answer) -> Iterator[str]:
@@ -65,9 +81,8 @@ def consent_lines(answer: Mapping[str, Any]) -> list[str]:
         whose = f"{one['advertiser'] or 'any advertiser'}, {one['category'] or 'any category'}"
         until = f" until the end of {last_day(one['until'])}" if one["until"] else ""
         source = f"{one['source']} {one['version']}".rstrip()
-        proof = f"proof {one['proof'][:16]}…" if one["proof"] else "no proof"
         lines.append(
-            f"{answer['to']}: agreed to {whose} on {format_time(one['given'])}{until} ({source}; {proof}; "
+            f"{answer['to']}: agreed to {whose} on {format_time(one['given'])}{until} ({source}; {_proof_of(one)}; "
             f"batch {one['number']}, {one['state']}{' by ' + one['reviewer'] if one['reviewer'] else ''})"
         )
         lines += [f"  {line}" for line in _lines_of(one)]

@@ -79,8 +79,8 @@ def page(answer: Mapping[str, Any], language: str) -> str:
     title = f"个人信息副本 {answer['to']}" if chinese else f"What is known of {answer['to']}"
     parts = [f"<h1>{escape(title)}</h1><p>{escape(format_time(answer['at']))} · {escape(word(answer['region']))}</p>"]
     parts += [_section(name, list(rows), chinese=chinese) for name, rows in sections.items()]
-    kept = "短信记录在日志中保存 {} 天." if chinese else "Records of messages stay in the journal for {} days."
-    erased = "该号码已按要求删除, 不接收营销短信." if chinese else "The number was erased on request; it gets no marketing."
+    kept = "短信记录在日志中保存 {} 天。" if chinese else "Records of messages stay in the journal for {} days."
+    erased = "该号码已按要求删除，不接收营销短信。" if chinese else "The number was erased on request; it gets no marketing."
     parts.append(f"<p>{kept.format(answer['journal_days'])}</p>")
     parts += [f"<p>{erased}</p>"] if answer["forgotten"] else []
     incomplete = "不完整" if chinese else "not complete"

@@ -310,16 +310,16 @@ class DataSubjects(
             "stays": [
                 {
                     "what": "64 bits of the number under a key: so that no marketing is sent",
-                    "what_zh": "号码加密后的 64 位标记: 用于不再向该号码发送营销",
+                    "what_zh": "号码加密后的 64 位标记：用于不再向该号码发送营销",
                     "why": "个人信息保护法 47; 通信短信息服务管理规定 (no marketing after refusal)",
-                    "why_zh": "个人信息保护法第47条; 通信短信息服务管理规定(拒收后不得再发)",
+                    "why_zh": "个人信息保护法第47条；通信短信息服务管理规定（拒收后不得再发）",
                     "until": 0,
                 },
                 *(
                     [
                         {
                             "what": f"when, of which kind and signature the last {held} messages were, for caps",
-                            "what_zh": f"最近 {held} 条短信的时间、类别和签名, 用于限制条数",
+                            "what_zh": f"最近 {held} 条短信的时间、类别和签名，用于限制条数",
                             "why": "limits per person hold for who was forgotten, too",
                             "why_zh": "每人收信条数的限制对已删除的人同样有效",
                             "until": newest + window_s,
@@ -330,9 +330,9 @@ class DataSubjects(
                 ),
                 {
                     "what": "the journal: messages, refusals, this request (gate106 journal erase takes out what need not stay)",
-                    "what_zh": "日志: 短信、拒收和本次要求的记录",
+                    "what_zh": "日志：短信、拒收和本次要求的记录",
                     "why": f"通信短信息服务管理规定: records are kept at least 6 months (retention.days: {days})",
-                    "why_zh": f"通信短信息服务管理规定: 记录至少保存6个月(设置为 {days} 天)",
+                    "why_zh": f"通信短信息服务管理规定：记录至少保存6个月（设置为 {days} 天）",
                     "until": now + days * DAY_S,
                 },
                 *_cases_stay(cases, now),
@@ -436,27 +436,27 @@ def _cases_stay(cases: Sequence[Case], now: float) -> Iterator[dict[str, Any]]:
     """Complaints of a person, and the files with which their sources were answered; all by when the last of them goes."""
     days = f"{KEEP_S / DAY_S:.0f}"
     why = {"why": f"how a complaint was answered has to be shown: {days} days from its decision on"}
-    why |= {"why_zh": f"须能说明投诉如何答复: 自认定起 {days} 天"}
+    why |= {"why_zh": f"须能说明投诉如何答复：自认定起 {days} 天"}
     decided = [one for one in cases if one.decided]
     if decided:
         yield {
             "what": f"{len(decided)} complaints and what was decided, under the digits that are shown",
-            "what_zh": f"{len(decided)} 件投诉及其认定, 只留可显示的几位号码",
+            "what_zh": f"{len(decided)} 件投诉及其认定，只留可显示的几位号码",
             "until": max(one.decided for one in decided) + KEEP_S,
         } | why
     if waits := len(cases) - len(decided):
         yield {
             "what": f"{waits} complaints that nobody has decided, under the digits that are shown; if they were decided today",
-            "what_zh": f"{waits} 件待认定的投诉, 只留可显示的几位号码; 期限以今日认定计",
+            "what_zh": f"{waits} 件待认定的投诉，只留可显示的几位号码；期限以今日认定计",
             "until": now + KEEP_S,
         } | why
     files = {name: at for one in cases for at, name in answers_of(one.events)}
     if files:
         yield {
             "what": f"files with which complaints were answered, as they were sent, numbers in them, too: {', '.join(files)}",
-            "what_zh": f"答复投诉的文件, 按发出时原样保存, 其中的号码也在内: {'、'.join(files)}",
+            "what_zh": f"答复投诉的文件，按发出时原样保存，其中的号码也在内：{'、'.join(files)}",
             "why": f"how a complaint was answered has to be shown: {days} days from the answer on",
-            "why_zh": f"须能说明投诉如何答复: 自答复起 {days} 天",
+            "why_zh": f"须能说明投诉如何答复：自答复起 {days} 天",
             "until": max(files.values()) + KEEP_S,
         }
 

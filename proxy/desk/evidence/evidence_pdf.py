@@ -48,7 +48,7 @@ OFF = "off"
 NO_BASIS = "未写明"
 """The letter names no basis that nobody has entered."""
 NEVER_HELD: Mapping[str, str] = {
-    "proposed": "草稿: 尚未批准, 不生效", "rejected": "未获批准, 从未生效", "withdrawn": "已撤回, 从未生效", "lapsed": "逾期未批, 从未生效",
+    "proposed": "草稿：尚未批准，不生效", "rejected": "未获批准，从未生效", "withdrawn": "已撤回，从未生效", "lapsed": "逾期未批，从未生效",
 }  # fmt: skip
 HOLDS_NO_MORE: Mapping[str, str] = {"lifted": "解除", "over": "到期", "raised": "由更重的处罚取代"}
 _BIG = ParagraphStyle("big", fontName=FONT, fontSize=17, leading=23)
@@ -86,7 +86,7 @@ def _document(title: str, parts: Iterator[Any]) -> bytes:
     def foot(canvas: Canvas, page: Any) -> None:
         canvas.setFont(FONT, 8)
         canvas.setFillColor(SOFT)
-        canvas.drawRightString(A4[0] - MARGIN - PADDING, 10 * mm, plain(f"{title}, 第 {page.page} 页"))
+        canvas.drawRightString(A4[0] - MARGIN - PADDING, 10 * mm, plain(f"{title}，第 {page.page} 页"))
 
     document.build([_paragraph(title, _BIG), Spacer(0, 3 * mm), *parts], onFirstPage=foot, onLaterPages=foot)
     return out.getvalue()
@@ -94,7 +94,7 @@ def _document(title: str, parts: Iterator[Any]) -> bytes:
 
 def _evidence(fields: Mapping[str, Any]) -> Iterator[Any]:
     message, proof = fields["message"], fields["proof"]
-    yield _paragraph("号码已隐去" if fields["masked"] else "含完整号码, 仅供有权查阅者使用", _SOFT)
+    yield _paragraph("号码已隐去" if fields["masked"] else "含完整号码，仅供有权查阅者使用", _SOFT)
     if case := fields.get("case"):
         yield _paragraph("投诉 Complaint", _HEAD)
         yield _pairs([
@@ -114,13 +114,14 @@ def _evidence(fields: Mapping[str, Any]) -> Iterator[Any]:
         ("回执 receipts", "; ".join(f"{_stamp(one['at'])} {both(one['state'], RECEIPTS)}" for one in message["receipts"])),
     ])  # fmt: skip
     person = message["person"]
-    refused = (f"{_whom(one)} ({both(one['source'])}, {_stamp(one['since'])})" for one in person["refusals"])
+    refused = (f"{_whom(one)}（{both(one['source'])}，{_stamp(one['since'])}）" for one in person["refusals"])
     later = (f"{_stamp(one['at'])} {_whom(one)}" for one in person["refused_later"])
+    erased = f"已按本人要求删除 erased {_stamp(person['erased'])}" if person.get("erased") else ""
     yield _paragraph("当时此人的状态 The person then", _HEAD)
     yield _pairs([
-        ("已拒收 refused", "; ".join(refused)),
-        ("已收短信 received", f"{len(person['received'])}"),
-        ("之后拒收 refused later", "; ".join(later)),
+        ("已拒收 refused", "；".join(refused)),
+        ("已收短信 received", erased or f"{len(person['received'])}"),
+        ("之后拒收 refused later", "；".join(later)),
     ])  # fmt: skip
     yield _paragraph("同意证明 Consent", _HEAD)
     consents = fields["consents"]
@@ -130,11 +131,11 @@ def _evidence(fields: Mapping[str, Any]) -> Iterator[Any]:
     yield _paragraph("规则 Rules", _HEAD)
     off = [one["rule"] for one in fields["rules"] if one["says_en"] == OFF]
     on = [one for one in fields["rules"] if one["says_en"] != OFF]
-    says = [(one["rule"], one["say"], one["basis"], f"{one['says']}: {one['why']}") for one in on]
+    says = [(one["rule"], one["say"], one["basis"], f"{one['says']}：{one['why']}") for one in on]
     nothing = "没有启用的规则 No rule was on" if off else "当时的规则没有保留 The rules of then are not kept"
     yield _table(("规则 rule", "说明 say", "依据 basis", "判定 says"), says, nothing, (3, 5, 3, 5))
     if off:
-        yield _paragraph(f"已关闭 off: {', '.join(off)}", _SOFT)
+        yield _paragraph(f"已关闭 off：{', '.join(off)}", _SOFT)
     yield _paragraph("日志链 Chain", _HEAD)
     yield _pairs([
         ("记录摘要 record", proof["record_digest"]), ("提交组 group", f"…{proof['group']['last']}: {proof['group']['digest']}"),
@@ -142,7 +143,7 @@ def _evidence(fields: Mapping[str, Any]) -> Iterator[Any]:
         ("证明了什么 proves", f"{proof['proves']['zh']} {proof['proves']['en']}"),
     ])  # fmt: skip
     yield _paragraph(
-        "核验: python3 verify.pyz 此压缩包 (--key 公布的公钥, --head 公布的当日摘要); 装有 gate106 的机器: gate106 evidence verify",
+        "核验：python3 verify.pyz 此压缩包（--key 公布的公钥，--head 公布的当日摘要）；装有 gate106 的机器：gate106 evidence verify",
         _SOFT,
     )
 
@@ -153,19 +154,19 @@ def _read(message: Mapping[str, Any]) -> Rows:
     if then is None:
         return [("类别 category", both(message["category"]))]
     declared, classified = both(then["declared"]), both(then["classified"])
-    found = (f"{FEATURES.get(one['kind'], one['kind'])} {one['what']} ({one['weight']})" for one in then["features"])
-    how = f"申报 declared: {declared}; 内容判定 classified: {classified}, 得分 score {then['marketing']['score']}"
+    found = (f"{FEATURES.get(one['kind'], one['kind'])} {one['what']}（{one['weight']}）" for one in then["features"])
+    how = f"申报 declared：{declared}；内容判定 classified：{classified}，得分 score {then['marketing']['score']}"
     return [
         ("归属地 region", f"{then['province']} {then['city'] or ''}".rstrip()), ("签名 signature", then["signature"]),
-        ("广告主 advertiser", then["advertiser"]), ("类别 category", f"{both(then['category'])} ({how})"),
-        ("判定所据 found", "; ".join(found)),
+        ("广告主 advertiser", then["advertiser"]), ("类别 category", f"{both(then['category'])}（{how}）"),
+        ("判定所据 found", "；".join(found)),
     ]  # fmt: skip
 
 
 def _whom(refusal: Mapping[str, Any]) -> str:
     """What a refusal covers, in both languages; a pack of an earlier gate has the value alone."""
     if "about" not in refusal:
-        return f"{both(refusal['scope'], SCOPES)} {refusal['value']}"
+        return f"{both(refusal['scope'], SCOPES)} {refusal['value']}".rstrip()
     return f"{refusal['about_zh']} {refusal['about']}"
 
 
@@ -188,29 +189,29 @@ def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now:
     trigger, fact = penalty["trigger"], penalty["figure_zh"] or penalty["figure"] or penalty["say"]
     step = STEPS[penalty["step"]] + (f"至原速率的 {penalty['share']:.0%}" if penalty["step"] == "throttle" else "")
     ended = penalty.get("ended") or penalty["until"]
-    span = f", 期限 {penalty['for_s'] / 86_400:g} 天"
-    span += f", 自 {_when(penalty['since'])} 至 {_when(ended)}" if penalty["since"] else ""
-    yield from _paragraphs(_not_in_force(penalty), f"致: {penalty['provider'] or penalty['value']}")
-    yield _paragraph(f"编号: {penalty['id']} | 日期: {_when(now)[:10]} | 状态: {PENALTIES[penalty['state']]}", _SOFT)
+    span = f"，期限 {penalty['for_s'] / 86_400:g} 天"
+    span += f"，自 {_when(penalty['since'])} 至 {_when(ended)}" if penalty["since"] else ""
+    yield from _paragraphs(_not_in_force(penalty), f"致：{penalty['provider'] or penalty['value']}")
+    yield _paragraph(f"编号：{penalty['id']} | 日期：{_when(now)[:10]} | 状态：{PENALTIES[penalty['state']]}", _SOFT)
     yield Spacer(0, 2 * mm)
     yield from _paragraphs(
-        fact and f"事实: {fact}",
-        penalty["events"] and not trigger and f"理由: {penalty['events'][0]['why']}",  # a rule's reason is what it has measured
-        trigger and f"规则: {penalty['say'] or trigger} (规则版本 {penalty['revision']})",
-        f"依据: {penalty['basis'] or NO_BASIS}",
-        penalty["by"] and f"范围: {SCOPES[penalty['by']]} {penalty['value']}" + ("" if penalty["provider"] else ", 不限通道商"),
-        f"决定: {step}{span}",
-        penalty["state"] in ("proposed", "in-force") and "到期自动恢复. 如有异议, 请书面申诉并附证明; 申诉期间处罚继续执行.",
+        fact and f"事实：{fact}",
+        penalty["events"] and not trigger and f"理由：{penalty['events'][0]['why']}",  # a rule's reason is what it has measured
+        trigger and f"规则：{penalty['say'] or trigger}（规则版本 {penalty['revision']}）",
+        f"依据：{penalty['basis'] or NO_BASIS}",
+        penalty["by"] and f"范围：{SCOPES[penalty['by']]} {penalty['value']}" + ("" if penalty["provider"] else "，不限通道商"),
+        f"决定：{step}{span}",
+        penalty["state"] in ("proposed", "in-force") and "到期自动恢复。如有异议，请书面申诉并附证明；申诉期间处罚继续执行。",
     )
     yield Spacer(0, 6 * mm)
-    yield _paragraph("签发单位 (盖章): ____________________ | 签发人: ______________ | 日期: ______________", _TEXT)
+    yield _paragraph("签发单位（盖章）：____________________ | 签发人：______________ | 日期：______________", _TEXT)
     yield Spacer(0, 4 * mm)
     yield _pairs([
         ("通道商", penalty["provider"]), ("范围", f"{SCOPES.get(penalty['by'], '')} {penalty['value']}".strip()),
         ("决定", step), ("自", _when(penalty["since"])), ("至", _when(ended) if penalty["since"] else ""), ("事实", penalty["figure_zh"]),
         ("依据", penalty["basis"]), ("申诉", penalty["appeal"]),
     ])  # fmt: skip
-    yield _paragraph("附件: 有效投诉", _HEAD)
+    yield _paragraph("附件：有效投诉", _HEAD)
     heads = ("案件", "来源编号", "时间", "号码", "端口", "签名", "短信")
     names = ("id", "reference", "at", "to", "port", "signature", "message")
     rows = [[_when(one[name]) if name == "at" else one[name] for name in names] for one in cases[:CASES_MAX]]
@@ -222,18 +223,18 @@ def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now:
 def _receipt(request: Mapping[str, Any], now: float) -> Iterator[Any]:
     decided, alone = _when(request["decided"]), request["who"].partition(" (")[0] == request["author"]
     done = {
-        "proposed": "正在由第二人复核, 复核后另发回执.",
-        "approved": f"{'' if alone else '经第二人复核, '}已于 {decided} 删除.",
-        "rejected": f"已于 {decided} 决定不予删除: {request['decision']}. 如有异议, 请书面提出.",
-        "withdrawn": f"该要求已于 {decided} 撤回: {request['decision']}.",
+        "proposed": "正在由第二人复核，复核后另发回执。",
+        "approved": f"{'' if alone else '经第二人复核，'}已于 {decided} 删除。",
+        "rejected": f"已于 {decided} 决定不予删除：{request['decision']}。如有异议，请书面提出。",
+        "withdrawn": f"该要求已于 {decided} 撤回：{request['decision']}。",
     }[request["state"]]
-    yield from _paragraphs(f"致: 号码 {request['to']} 的机主")
+    yield from _paragraphs(f"致：号码 {request['to']} 的机主")
     yield _paragraph(
-        f"编号: {request['id']} | 日期: {_when(request['decided'] or now)[:10]} | 状态: {REQUESTS[request['state']]}", _SOFT
+        f"编号：{request['id']} | 日期：{_when(request['decided'] or now)[:10]} | 状态：{REQUESTS[request['state']]}", _SOFT
     )
     yield Spacer(0, 2 * mm)
     yield from _paragraphs(
-        f"您要求删除个人信息, 我们于 {_when(request['time'])} 收到. 该号码自那时起登记为不接收营销短信.",
+        f"您要求删除个人信息，我们于 {_when(request['time'])} 收到。该号码自那时起登记为不接收营销短信。",
         done,
     )
     if "gone" in request:
@@ -246,7 +247,7 @@ def _receipt(request: Mapping[str, Any], now: float) -> Iterator[Any]:
         ]
         yield _table(("内容", "依据", "保留至"), kept, "没有", (5, 5, 3))
     yield Spacer(0, 6 * mm)
-    yield _paragraph("经办单位 (盖章): ____________________ | 经办人: ______________ | 日期: ______________", _TEXT)
+    yield _paragraph("经办单位（盖章）：____________________ | 经办人：______________ | 日期：______________", _TEXT)
 
 
 def _not_in_force(penalty: Mapping[str, Any]) -> str:
@@ -260,7 +261,7 @@ def _not_in_force(penalty: Mapping[str, Any]) -> str:
     if state not in HOLDS_NO_MORE:
         return ""
     why = in_language(last["why"], "zh") if state == "raised" else last.get("why")
-    return f"本处罚已于 {_when(penalty.get('ended') or last['time'])} {HOLDS_NO_MORE[state]}" + (f": {why}" if why else "")
+    return f"本处罚已于 {_when(penalty.get('ended') or last['time'])} {HOLDS_NO_MORE[state]}" + (f"：{why}" if why else "")
 
 
 # -- pieces
@@ -275,11 +276,11 @@ def _proof_of(one: Mapping[str, Any]) -> str:
     proof = str(one["proof"])
     if (reply := one.get("reply")) is not None:
         proof += (
-            f"; 回复 reply “{reply['text']}” {_stamp(reply['time'])} → {reply['port']}; "
-            f"请求 request {reply['message']}, {_stamp(reply['requested'])}: {one['wording']}"
+            f"；回复 reply “{reply['text']}” {_stamp(reply['time'])} → {reply['port']}；"
+            f"请求 request {reply['message']}，{_stamp(reply['requested'])}：{one['wording']}"
         )
     if (ended := one.get("ended")) is not None:
-        proof += f"; 终止于 ended {_stamp(ended['time'])} ({both(ended['by'], ENDS)})"
+        proof += f"；终止于 ended {_stamp(ended['time'])}（{both(ended['by'], ENDS)}）"
     return proof
 
 

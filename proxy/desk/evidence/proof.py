@@ -65,27 +65,27 @@ def prove(archive: Path, disk: Disk, node: int, sequence: int, *, chain: bool | 
 
 
 _VOUCHED = Bilingual(
-    "The gate's signature, made with this pack, vouches for all that is in it.", "本包的网关签名为包内全部内容作证."
+    "The gate's signature, made with this pack, vouches for all that is in it.", "本包的网关签名为包内全部内容作证。"
 )
 _NO_HEAD = Bilingual(
     "The day of the record is not over or not rolled yet: nothing about it was published that this could be held against.",
-    "记录当日尚未结束或尚未归档, 还没有公布过可供比对的当日摘要.",
+    "记录当日尚未结束或尚未归档，还没有公布过可供比对的当日摘要。",
 )
 _NO_CHAIN = Bilingual(
     "The head of the day was signed then, and published. That the record leads to it rests on the gate's signature alone:",
-    "当日摘要是当时签名并公布的; 记录确实通向该摘要, 只凭网关签名:",
+    "当日摘要是当时签名并公布的；记录确实通向该摘要，只凭网关签名：",
 )
 _OTHERS = Bilingual(
     "the groups between, over which the digests run, hold what other people were sent, and are not in this pack.",
-    "两者之间的提交组含有同一时段他人的短信, 不在包内.",
+    "两者之间的提交组含有同一时段他人的短信，不在包内。",
 )
 _FOLLOWED = Bilingual(
     "By chain.bin anybody can follow the digests from the record's group to the head of the day, which was signed then, and published.",
-    "任何人都可凭 chain.bin 逐组核对, 从记录所在的提交组直到当时签名并公布的当日摘要.",
+    "任何人都可凭 chain.bin 逐组核对，从记录所在的提交组直到当时签名并公布的当日摘要。",
 )
 _SEALED = Bilingual(
     "The groups are sealed: that the record is what stands in its group rests on the gate's signature, or on whoever has the key.",
-    "各组已加密: 组内确为此记录, 凭网关签名或由持钥者核对.",
+    "各组已加密：组内确为此记录，凭网关签名或由持钥者核对。",
 )
 
 

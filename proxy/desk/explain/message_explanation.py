@@ -25,7 +25,7 @@ from proxy.desk.explain.message_lookup import FoundMessage
 from proxy.journal.disk import Disk
 from proxy.journal.encoding import unpack
 from proxy.journal.records import answers as answered
-from proxy.journal.records import delivers, gate_events, messages, operator_actions, requests
+from proxy.journal.records import consents, delivers, gate_events, messages, operator_actions, requests
 from proxy.journal.records import evidence as grounds
 from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.write_ahead_log import JournalRecord
@@ -38,6 +38,7 @@ from proxy.policy.judge import judge
 from proxy.policy.reply_paths import MAY_HAVE_BEEN, NO_BOOK, UNUSED, AssumedPath
 from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.text_analysis import signer
+from proxy.state.record import record
 from proxy.state.record.record import Record as Person
 from proxy.state.stores.sqlite import SqliteStore
 from proxy.wire import Frame, Malformed, read_deliver, read_receipt
@@ -68,7 +69,9 @@ class Inquiry:
     refusals: tuple[OptOut, ...] = ()
     """What the person refused when it was decided."""
     received: tuple[Entry, ...] = ()
-    """What counted for the person then, the oldest first."""
+    """What the person's record held then, the oldest first. Empty once the person is erased: the record keeps none of them by name."""
+    erased: float = 0.0
+    """When the person was erased, after the message; 0: was not."""
     paths: AssumedPath | None = None
     """The state of the port's reply path, where rules asked for it."""
     reproduced: bool = True
@@ -162,6 +165,12 @@ class _JournalReader:
         if (note := _OF_OTHERS.get(replicated.kind)) is not None:
             note(self, JournalRecord(item.sequence, replicated.kind, replicated.body))
 
+    def _person(self, item: JournalRecord) -> None:
+        if self._found.said:
+            change = unpack(consents.ConsentChange, item.body)
+            if change.event == "erased" and change.recipient == self._found.verdict.recipient:
+                self._found.erased = change.time
+
     def _refused(self, item: JournalRecord) -> None:
         if self._found.said:
             opt_out = unpack(delivers.OptedOut, item.body)
@@ -174,8 +183,11 @@ _KINDS = {
     messages.ACCEPTED: _JournalReader._answer, messages.DELIVER: _JournalReader._deliver,
     messages.EVIDENCE: _JournalReader._evidence, messages.REPEATED: _JournalReader._repeated, messages.RULES: _JournalReader._rules,
     messages.ORDERED: _JournalReader._ordered, messages.OPTOUT: _JournalReader._refused, messages.HEARD: _JournalReader._replicated,
+    messages.PERSON: _JournalReader._person,
 }  # fmt: skip
-_OF_OTHERS = {messages.ORDERED: _JournalReader._ordered, messages.OPTOUT: _JournalReader._refused}
+_OF_OTHERS = {
+    messages.ORDERED: _JournalReader._ordered, messages.OPTOUT: _JournalReader._refused, messages.PERSON: _JournalReader._person,
+}  # fmt: skip
 NOBODY: Mapping[int, Disk] = MappingProxyType({})
 
 
@@ -211,6 +223,8 @@ def inquire(
         if rejudge.waits:
             reruns[whose].apply_group(group)
             rejudge.waits = whose != 0 or group.records[-1].sequence < target.sequence
+    if found.erased:
+        found.received = ()
     return found
 
 
@@ -234,7 +248,8 @@ class _Rejudge:
         if name := signer(found.text):
             found.signatures[hash48(name)] = signature_written(name, found.text)
         found.refusals = tuple(one for one in person.opt_outs() if not 0 < one.expiry <= moment)
-        found.received = tuple(seen.entries())
+        held = record.prune(data, int(at), case.journalled.keep_s)  # the rerun keeps more, for rules that look further back
+        found.received = tuple(record.entries(held))
         for one in (rules, self._today):  # the record that said so may have been removed from the journal
             found.names.setdefault(one.revision, tuple(rule.id for rule in one.rules))
         paths = found.paths = self._paths(case, message, person, moment, rules)

@@ -14,7 +14,8 @@ from proxy.config.mapping_reader import CHINA
 from proxy.desk.backtest.differences import masked
 from proxy.desk.backtest.result_text import iso
 from proxy.desk.explain.message_explanation import Inquiry
-from proxy.i18n.phrases import in_language
+from proxy.i18n import labels
+from proxy.i18n.phrases import WORDS, in_language, term
 from proxy.journal.records import answers, messages
 from proxy.model.message import Category, Outcome
 from proxy.model.number import mask
@@ -27,12 +28,11 @@ from proxy.relay.effects.record_changes import Effect
 
 RECEIVED_SHOWN = 10
 EFFECTS = {
-    Effect.ACCEPTED: ("accepted", "运营商已接收"), Effect.TAKEN_BACK: ("refused by the carrier, not counted", "运营商拒绝, 不计数"),
-    Effect.UNKNOWN: ("no answer, counted", "无应答, 计数"), Effect.LATE_ACCEPTED: ("accepted late", "运营商迟到接收"),
-    Effect.LATE_TAKEN_BACK: ("refused late, not counted", "运营商迟到拒绝, 不计数"),
-    Effect.STILL_UNKNOWN: ("refused, an earlier try may have arrived: counted", "拒绝, 先前可能已送达: 计数"),
-    Effect.LATE_STILL_UNKNOWN: ("refused late, an earlier try may have arrived: counted", "迟到拒绝, 先前可能已送达: 计数"),
-    Effect.PART_REFUSED: ("a part was refused", "其中一段被拒"), Effect.LATE_PART: ("a part was answered late", "其中一段迟到应答"),
+    Effect.ACCEPTED: "accepted", Effect.TAKEN_BACK: "refused by the carrier, not counted", Effect.UNKNOWN: "no answer, counted",
+    Effect.LATE_ACCEPTED: "accepted late", Effect.LATE_TAKEN_BACK: "refused late, not counted",
+    Effect.STILL_UNKNOWN: "refused, an earlier try may have arrived: counted",
+    Effect.LATE_STILL_UNKNOWN: "refused late, an earlier try may have arrived: counted",
+    Effect.PART_REFUSED: "a part was refused", Effect.LATE_PART: "a part was answered late",
 }  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def as_dict(found: Inquiry, node: int, now: float, *, whole: bool = False) -> di
         "repeats": found.repeats,
         "answers": [
             {
-                "at": iso(one.time), "effect": Effect(one.effect).name.lower().replace("_", "-"), "status": one.status,
+                "at": iso(one.time), "effect": _effect(one), "status": one.status,
                 "message_id": _id(one) or None,
             }
             for one in found.answers
@@ -72,6 +72,7 @@ def as_dict(found: Inquiry, node: int, now: float, *, whole: bool = False) -> di
                 {"at": iso(one.time), "scope": one.opt_out.scope, "value": one.opt_out.value} | fields(one.opt_out, found.look_up)
                 for one in found.refused_later
             ],
+            "erased": iso(found.erased) if found.erased else None,
         },
         "reproduced": found.reproduced if found.then is not None else None,
         "then": found.then.as_dict() if found.then is not None else None,
@@ -86,12 +87,16 @@ def as_lines(found: Inquiry, node: int, now: float, language: str, *, whole: boo
         return chinese if language == "zh" else english
 
     submit = found.verdict
-    reason = f" {submit.reason}" + (f" ({rule})" if (rule := _reported(found)) else "") if submit.reason else ""
-    yield f"{put('message', '短信')} {node}:{found.target.sequence}, {_exactly(submit.time)}"
+    rule = _reported(found)
+    reason = f" {submit.reason}" + (f" ({rule})" if rule else "") if submit.reason else ""
+    reason_zh = (
+        f" {labels.REASONS.get(submit.reason, submit.reason)}" + (f"（{rule}）" if rule else "") if submit.reason else ""
+    )
+    yield f"{put('message', '短信')} {node}:{found.target.sequence}{put(', ', '，')}{_exactly(submit.time)}"
     person = _person_of(submit, whole=whole) or "?"
     yield put(
         f"  {submit.provider} ({submit.account}) from {submit.port} to {person}: {_word(submit)}{reason}",
-        f"  {submit.provider}({submit.account})从 {submit.port} 发往 {person}: {ZH[_word(submit)]}{reason}",
+        f"  {submit.provider}（{submit.account}）从 {submit.port} 发往 {person}：{WORDS[_word(submit)]}{reason_zh}",
     )
     if text := _text(found, now):
         yield f"  {put('text', '文案')}      {text}"
@@ -103,50 +108,61 @@ def as_lines(found: Inquiry, node: int, now: float, language: str, *, whole: boo
     if found.then is None:
         yield put(
             f"it was not judged by rules, or those of then ({submit.revision or 'none'}) are not kept: the journal says all there is",
-            f"未经规则判定, 或当时的规则({submit.revision or '无'})没有保留: 只有日志的记录",
+            f"未经规则判定，或当时的规则（{submit.revision or '无'}）没有保留：只有日志的记录",
         )
         return
-    yield put(f"then, by revision {submit.revision}:", f"当时, 规则版本 {submit.revision}:")
+    yield put(f"then, by revision {submit.revision}:", f"当时，规则版本 {submit.revision}：")
     if not found.reproduced:
         yield put(
             "  note: judged again it comes out otherwise than it was decided (other settings, or a fault of gate106)",
-            "  注意: 重新判定与当时不一致(设置已改, 或 gate106 有误)",
+            "  注意：重新判定与当时不一致（设置已改，或 gate106 有误）",
         )
     yield from _indented(found.then, language)
     if found.today is not None:
         yield ""
         same = found.today_revision == submit.revision
-        head = put(f"today's rules, revision {found.today_revision}", f"今天的规则, 版本 {found.today_revision}")
-        yield head + (put(": the same", ": 相同") if same else put(", at that moment:", ", 放在当时:"))
+        head = put(f"today's rules, revision {found.today_revision}", f"今天的规则，版本 {found.today_revision}")
+        yield head + (put(": the same", "：相同") if same else put(", at that moment:", "，放在当时："))
         if not same:
             yield from _indented(found.today, language)
 
 
 def _beside(found: Inquiry, put: Callable[[str, str], str]) -> Iterator[str]:
     for one in found.evidence:
-        yield f"  {put('rests on', '依据')}  {one.rule}: {one.words}"
+        yield f"  {put('rests on', '依据')}  {one.rule}{put(': ', '：')}{one.words}"
     for answer in found.answers:
         status = f", {answer.status:#x}" if answer.status else ""
-        words = put(*EFFECTS[Effect(answer.effect)])
+        words = put(EFFECTS[Effect(answer.effect)], labels.ANSWERS[_effect(answer)])
         yield f"  {put('answer', '应答')}    {_exactly(answer.time)} {words}{status} {_id(answer)}".rstrip()
     for at, state, error in found.receipts:
-        yield f"  {put('receipt', '回执')}   {_exactly(at)} {state}" + (f" ({error})" if error.strip("0") else "")
+        shown = put(state, labels.RECEIPTS.get(state, state))
+        yield f"  {put('receipt', '回执')}   {_exactly(at)} {shown}" + (
+            put(f" ({error})", f"（{error}）") if error.strip("0") else ""
+        )
     if found.repeats:
-        yield put(f"  sent again {found.repeats} times, refused each time", f"  原样重发 {found.repeats} 次, 同样拒绝")
+        yield put(f"  sent again {found.repeats} times, refused each time", f"  原样重发 {found.repeats} 次，同样拒绝")
 
 
 def _person(found: Inquiry, put: Callable[[str, str], str], language: str) -> Iterator[str]:
     for one in found.refusals:
         what = in_language(about(one, found.look_up), language)
-        since = f" ({one.source}, {local(one.time)})" if one.time else ""
+        since = put(f" ({one.source}, {local(one.time)})", f"（{term(one.source).zh}，{local(one.time)}）") if one.time else ""
         yield f"  {put('had refused', '当时已拒收')} {what}{since}"
     for later in found.refused_later:
         what = in_language(about(later.opt_out, found.look_up), language)
-        yield f"  {put('refused later', '之后拒收')} {what} ({_exactly(later.time)})"
+        yield f"  {put('refused later', '之后拒收')} {what} · {_exactly(later.time)}"
+    if found.erased:
+        erased = _exactly(found.erased)
+        yield put(
+            f"  erased at their request ({erased}): messages that they had received are not named",
+            f"  已按本人要求删除（{erased}）：当时收过的短信不再列出",
+        )
     if found.received:
-        shown = ", ".join(f"{local(one.time)} {one.category.word}" for one in found.received[-RECEIVED_SHOWN:])
+        last = [
+            f"{local(one.time)} {in_language(term(one.category.word), language)}" for one in found.received[-RECEIVED_SHOWN:]
+        ]
         more = len(found.received) - RECEIVED_SHOWN
-        yield f"  {put('counted then', '当时计数的短信')}: {shown}" + (f" (+{more})" if more > 0 else "")
+        yield put("  counted then: ", "  当时计数的短信：") + put(", ", "、").join(last) + (f" (+{more})" if more > 0 else "")
 
 
 def _indented(explanation: Explanation, language: str) -> Iterator[str]:
@@ -196,4 +212,5 @@ def _exactly(at: float) -> str:
     return datetime.fromtimestamp(at, CHINA).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
-ZH = {"allow": "放行", "defer": "暂缓", "reject": "拒绝"}
+def _effect(answer: answers.CarrierAnswer) -> str:
+    return Effect(answer.effect).name.lower().replace("_", "-")

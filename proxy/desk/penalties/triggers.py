@@ -14,12 +14,13 @@ from functools import partial
 from typing import NamedTuple
 
 from proxy.desk.penalties.hourly_counts import HOUR_S, ProviderHours, SignatureHours, Signed, hour_of, next_hour
+from proxy.i18n.labels import reason_in_chinese
 from proxy.i18n.phrases import Bilingual
 from proxy.journal.records.penalties import LADDER, LAPSED, RAISED, UNSETTLED, HourCounts, Penalty, Subject
 from proxy.model.message import hash48
 from proxy.policy import time_windows
 from proxy.policy.penalty_rules import ADVERTISER, PROVIDER, REPLY_PATHS, SIGNATURE, Step, Trigger
-from proxy.policy.reply_paths import STATES, WORDS
+from proxy.policy.reply_paths import STATES
 
 MILLION = 1_000_000
 Valid = Callable[[Subject, float, float], int]
@@ -59,60 +60,48 @@ def measured(
 ) -> Measure | None:  # fmt: skip
     """``counted``, ``valid``, ``paths``: of one subject. None: too little happened to say anything."""
     counts = counted(since, now + 1)
-    within, begun = f"since {time_windows.local(since)}", f"自 {time_windows.local(since)} 起"
+    within = f"since {time_windows.local(since)}"
     if trigger.watch == "complaints":
         count = valid(since, now + 1)
         if count < trigger.least_count or counts.sent < trigger.least_sent:
             return None
         rate = count * MILLION / counts.sent
-        words = Bilingual(
-            f"{count} valid complaints in {counts.sent:,} messages {within}: {rate:.2f} in a million",
-            f"{begun} {counts.sent:,} 条短信中有效投诉 {count} 件: 百万分之 {rate:.2f}",
-        )
-        return Measure(rate, words)
+        return Measure(rate, _words(f"{count} valid complaints in {counts.sent:,} messages {within}: {rate:.2f} in a million"))
     if trigger.watch == "optouts":
         if counts.optouts < trigger.least_count or counts.marketing < trigger.least_sent:
             return None
         share = counts.optouts / counts.marketing
-        words = Bilingual(
-            f"{counts.optouts} opt-outs by reply in {counts.marketing:,} marketing messages {within}: {share:.2%}",
-            f"{begun} {counts.marketing:,} 条营销短信中回复退订 {counts.optouts} 次: {share:.2%}",
-        )
-        return Measure(share, words)
+        said = f"{counts.optouts} opt-outs by reply in {counts.marketing:,} marketing messages {within}: {share:.2%}"
+        return Measure(share, _words(said))
     if trigger.watch == "refusals":
         count = sum(counts.refused.get(reason, 0) for reason in trigger.reasons)
         if count < trigger.least_count:
             return None
-        reasons = ", ".join(trigger.reasons)
-        return Measure(
-            count, Bilingual(f"{count:,} messages refused ({reasons}) {within}", f"{begun}被拦下 {count:,} 条 ({reasons})")
-        )
+        return Measure(count, _words(f"{count:,} messages refused ({', '.join(trigger.reasons)}) {within}"))
     if trigger.watch == REPLY_PATHS:
         closed = {prefix: state for prefix, state in paths().items() if state in trigger.states}
         if len(closed) < trigger.least_count or counts.marketing < trigger.least_sent:
             return None
-        return Measure(len(closed), _closed(closed, counts.marketing, within, begun))
+        return Measure(len(closed), _closed(closed, counts.marketing, within))
     before = counted(since - trigger.against_s, since)
     usual = before.marketing * trigger.per.seconds / trigger.against_s
     if counts.marketing < trigger.least_sent or usual <= 0:
         return None
     times = counts.marketing / usual
-    words = Bilingual(
-        f"{counts.marketing:,} marketing messages {within}: {times:.1f} times what was usual before",
-        f"{begun}营销短信 {counts.marketing:,} 条: 是此前平时的 {times:.1f} 倍",
-    )
-    return Measure(times, words)
+    return Measure(times, _words(f"{counts.marketing:,} marketing messages {within}: {times:.1f} times what was usual before"))
 
 
-def _closed(closed: Mapping[str, str], marketing: int, within: str, begun: str) -> Bilingual:
+def _closed(closed: Mapping[str, str], marketing: int, within: str) -> Bilingual:
     some = sorted(closed.items(), key=lambda one: (STATES.index(one[1]), one[0]), reverse=True)[:PATHS_SHOWN]
-    more = ", …" if len(closed) > PATHS_SHOWN else ""
-    named = ", ".join(f"{prefix} {state}" for prefix, state in some) + more
-    named_zh = ", ".join(f"{prefix} {WORDS[state]}" for prefix, state in some) + more
-    return Bilingual(
-        f"replies to {len(closed)} registered port prefixes do not arrive ({named}); {marketing:,} marketing messages {within}",
-        f"{len(closed)} 个登记端口的退订通路不通 ({named_zh}); {begun}营销短信 {marketing:,} 条",
+    named = ", ".join(f"{prefix} {state}" for prefix, state in some) + (", …" if len(closed) > PATHS_SHOWN else "")
+    return _words(
+        f"replies to {len(closed)} registered port prefixes do not arrive ({named}); {marketing:,} marketing messages {within}"
     )
+
+
+def _words(said: str) -> Bilingual:
+    """What was measured: the Chinese is that of every place that shows it."""
+    return Bilingual(said, reason_in_chinese(said))
 
 
 class MeasureSource(NamedTuple):

@@ -146,16 +146,20 @@ def _lines(checked: list[TextForecast], refused: int, language: str) -> Iterator
     for one in checked:
         found, shown = one.forecast, one.shown[:SHOWN] + ("…" if len(one.shown) > SHOWN else "")
         verdict = in_language(term(found.outcome.word), language)
-        yield put(f"line {one.text.line}: {verdict}: {shown}", f"第 {one.text.line} 行: {verdict}: {shown}")
+        yield put(f"line {one.text.line}: {verdict}: {shown}", f"第 {one.text.line} 行：{verdict}：{shown}")
         for each in (*found.everywhere, *found.somewhere):
-            where = put(" for people in ", ", 归属地 ") + _places(each.where, language) if each.where else ""
+            where = put(" for people in ", "，归属地 ") + _places(each.where, language) if each.where else ""
             word = in_language(term(each.outcome.word), language)
-            yield f"  {word} {reason_in(each.reason, language)} ({each.rule}){where}" + (f": {each.say}" if each.say else "")
+            reason, say = reason_in(each.reason, language), each.say
+            yield put(
+                f"  {word} {reason} ({each.rule}){where}" + (f": {say}" if say else ""),
+                f"  {word} {reason}（{each.rule}）{where}" + (f"：{say}" if say else ""),
+            )
             change = mask_numbers(in_language(each.change, language))
-            yield put(f"    to pass: {change}", f"    要通过: {change}")
+            yield put(f"    to pass: {change}", f"    要通过：{change}")
         if found.depends:
             names = ", ".join(depends.rule for depends in found.depends)
-            yield put(f"  depends on the recipient: {names}", f"  取决于号码: {names}")
+            yield put(f"  depends on the recipient: {names}", f"  取决于号码：{names}")
         if one.tally is not None:
             yield _people(one.tally, language)
     asked = {depends.rule: depends for one in checked for depends in one.forecast.depends}
@@ -163,12 +167,12 @@ def _lines(checked: list[TextForecast], refused: int, language: str) -> Iterator
         on = in_language(depends.on, language)
         yield put(
             f"{depends.rule} ({depends.reason}) looks at: {on}",
-            f"{depends.rule}({reason_in(depends.reason, 'zh')})要看: {on}",
+            f"{depends.rule}（{reason_in(depends.reason, 'zh')}）要看：{on}",
         )
     yield put(
         f"{len(checked)} texts, {refused} refused for every recipient. Earlier messages to a recipient, and opt-outs by reply, "
         "are not known here.",
-        f"共 {len(checked)} 条文案, {refused} 条无论发给谁都会被拒。号码收过什么、是否回复过退订, 这里不知道。",
+        f"共 {len(checked)} 条文案，{refused} 条无论发给谁都会被拒。号码收过什么、是否回复过退订，这里不知道。",
     )
 
 
@@ -176,13 +180,15 @@ def _places(where: tuple[str, ...], language: str) -> str:
     from proxy.i18n.phrases import in_language, term
 
     more = len(where) - PLACES_SHOWN
-    shown = ", ".join(in_language(term(one), language) for one in where[:PLACES_SHOWN])
+    shown = ("、" if language == "zh" else ", ").join(in_language(term(one), language) for one in where[:PLACES_SHOWN])
     return shown + (f" … (+{more})" if more > 0 else "")
 
 
 def _people(count: Count, language: str) -> str:
+    if language == "zh":
+        listed = {reason: f"（{'、'.join(people)}）" for reason, people in count.shown.items()}
+        each = (f"；{reason_in(one, language)} {number}{listed.get(one, '')}" for one, number in count.refused.most_common())
+        return f"  号码 {count.total} 个：放行 {count.allowed}{''.join(each)}"
     shown = {reason: f" ({', '.join(people)})" for reason, people in count.shown.items()}
     refused = "".join(f"; {reason} {number}{shown.get(reason, '')}" for reason, number in count.refused.most_common())
-    if language == "zh":
-        return f"  号码 {count.total} 个: 放行 {count.allowed}{refused}"
     return f"  recipients {count.total}: allow {count.allowed}{refused}"

@@ -17,6 +17,7 @@ from proxy.i18n.phrases import WORDS
 from proxy.operations import terminal
 from proxy.operations.declaration import command
 from proxy.operations.files.journal_access import places_of
+from proxy.operations.parameters import Choice
 from proxy.operations.terminal import CONFIG, Config, Json, languages
 from proxy.runtime import hardening
 
@@ -40,6 +41,7 @@ HEADS_ZH = (
 )  # fmt: skip
 WORDS_ZH: Mapping[str, str] = {**WORDS, **REASONS, "not-permitted": "不得发送给该号码"}
 HOUR_S, DAY_S = 3600, 86_400
+ORDERS = OLDEST, NEWEST = "oldest", "newest"
 FIRST_S = HOUR_S
 """The first span that is read within a time."""
 
@@ -52,6 +54,7 @@ def refusals(
     reason: Annotated[str, typer.Option("--reason", metavar="WORD", help="Only for this public reason.")] = "",
     skip: Annotated[int, typer.Option("--skip", min=0, help="How many to skip.")] = 0,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")] = 1_000,
+    order: Annotated[str, Choice("Which come first: oldest or newest.", ORDERS)] = OLDEST,
     out: Annotated[
         Path | None, typer.Option("--out", help="All of them, as CSV, into this file; it must not be there yet.")
     ] = None,
@@ -68,12 +71,14 @@ def refusals(
     shown = "en" if keys else lang or terminal.printed_language()
     terminal.note_unknown(config, name)
     if out is None:
-        rows, more, reasons, read = _page(config, name, since, until, reason, skip, limit, language, within)
+        rows, more, reasons, (read_from, read_until) = _page(
+            config, name, since, until, reason, skip, limit, language, within, newest=order == NEWEST
+        )
         if json:
             terminal.as_json(
                 {
-                    "provider": name, "since": since, "until": until, "read_until": read, "reasons": reasons, "refusals": rows,
-                    "next": skip + limit if more else None,
+                    "provider": name, "since": since, "until": until, "read_from": read_from, "read_until": read_until, "reasons": reasons,
+                    "refusals": rows, "next": skip + limit if more else None,
                 }
             )  # fmt: skip
         else:
@@ -86,7 +91,7 @@ def refusals(
         ) as file:
             more = True
             while more:
-                rows, more, *_ = _page(config, name, since, until, reason, count, 10_000, language)
+                rows, more, *_ = _page(config, name, since, until, reason, count, 10_000, language, newest=order == NEWEST)
                 _write(file, rows, shown, head=not count)
                 count += len(rows)
     except FileExistsError:
@@ -116,9 +121,10 @@ def _span(day: str | None, hour: str | None) -> tuple[float, float]:
 
 
 def _page(
-    config: Path, name: str, since: float, until: float, reason: str, skip: int, limit: int, language: str, within_s: float | None = None
-) -> tuple[list[dict[str, Any]], bool, list[dict[str, Any]], float]:  # fmt: skip
-    """(refusals, whether there are more, all that was read by reason, until when was read). ``within_s``: spans are read, each twice as
+    config: Path, name: str, since: float, until: float, reason: str, skip: int, limit: int, language: str, within_s: float | None = None,
+    *, newest: bool,
+) -> tuple[list[dict[str, Any]], bool, list[dict[str, Any]], tuple[float, float]]:  # fmt: skip
+    """(refusals, whether there are more, all that was read by reason, the span that was read). ``within_s``: spans are read, each twice as
     long as the last, until the time is over."""
     import duckdb
 
@@ -133,11 +139,11 @@ def _page(
     places, begun_at = places_of(config, every=True), time.monotonic()
     keys, journals, folder = find.keys_of(places), find.journals_of(places), places.archive.folder
     found, more, counts = list[Any](), False, dict[str, tuple[int, int]]()
-    at, size_s = since, until - since if within_s is None else FIRST_S
-    while at < until and (at == since or within_s is None or time.monotonic() - begun_at < within_s):
-        end = min(at + size_s, until)
+    left, size_s = (since, until), until - since if within_s is None else FIRST_S
+    while left[0] < left[1] and (left == (since, until) or within_s is None or time.monotonic() - begun_at < within_s):
+        begin, end = (max(left[0], left[1] - size_s), left[1]) if newest else (left[0], min(left[0] + size_s, left[1]))
         try:
-            page = refused_submits(folder, journals, keys, name, at, end, skip, limit - len(found), reason)
+            page = refused_submits(folder, journals, keys, name, begin, end, skip, limit - len(found), reason, newest=newest)
         except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
             terminal.fail(error)
         found, more = [*found, *page.refusals], more or page.more
@@ -145,7 +151,7 @@ def _page(
         for one, (refused, deferred) in page.reasons.items():
             before = counts.get(one, (0, 0))
             counts[one] = before[0] + refused, before[1] + deferred
-        at, size_s = end, size_s * 2
+        left, size_s = (left[0], begin) if newest else (end, left[1]), size_s * 2
     rows = []
     for one in found:
         row: dict[str, Any] = one._asdict() | {"hint": hint(one.reason, language), "from": one.port}
@@ -154,7 +160,7 @@ def _page(
         {"reason": one, "hint": hint(one, language), "count": refused, "deferred": deferred}
         for one, (refused, deferred) in sorted(counts.items(), key=lambda one: (*(-count for count in one[1]), one[0]))
     ]
-    return rows, more, reasons, at
+    return rows, more, reasons, (left[1], until) if newest else (since, left[0])
 
 
 def _write(file: Any, rows: list[dict[str, Any]], language: str, *, head: bool) -> None:

@@ -60,7 +60,7 @@ _NUMBER = re.compile("[0-9]{1,9}")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2})?")
 FORMS = {
     "day": _MOMENT, "hour": _MOMENT, "reason": re.compile("[a-z-]{1,40}"), "skip": _NUMBER, "limit": _NUMBER,
-    "lang": re.compile("zh|en"), "within": re.compile("[0-9]{1,2}"),
+    "lang": re.compile("zh|en"), "within": re.compile("[0-9]{1,2}"), "order": re.compile("oldest|newest"),
 }  # fmt: skip
 
 
@@ -174,7 +174,7 @@ class OwnEndpoints:
         return Sender.of(whose, whose, port, prefix, known.category, known.since)
 
     async def _refusals(self, request: Request) -> Response:
-        """``?day=2026-11-11`` or ``?hour=2026-11-11 10:00``, ``reason``, ``skip``, ``limit``, ``lang``, ``within``, ``format=csv``."""
+        """``?day=2026-11-11`` or ``?hour=2026-11-11 10:00``; others of FORMS, and ``format=csv``."""
         query, whose = dict(request.query_params), _provider(request)
         argv = ["list-refusals", whose, "--config", str(self._config)]
         if "day" in query and "hour" in query:
@@ -184,7 +184,7 @@ class OwnEndpoints:
             form = FORMS.get(name)
             if form is None or not form.fullmatch(value):
                 return _json(
-                    {"error": f"{name}: is not understood (day, hour, reason, skip, limit, lang, within, format)"}, 400
+                    {"error": f"{name}: is not understood (day, hour, reason, skip, limit, order, lang, within, format)"}, 400
                 )
             if form is _MOMENT and (fault := _not_in_the_calendar(value)):
                 return _json({"error": f"{name}: {fault}"}, 400)

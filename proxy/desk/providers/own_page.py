@@ -53,15 +53,23 @@ async def precheck(request: PageRequest) -> Response:
 
 @page.get("refusals")
 async def refusals(request: PageRequest) -> Response:
-    """Read from the journal: it may take a moment."""
+    """The newest first, read from the journal: it may take a moment."""
     skip, only = request.skip, _only(request)
     answer = await request.own(
-        "/provider/refusals", day=_day(request), skip=str(skip), limit=str(LIMIT), lang=request.lang, within=READ_S, **only
+        "/provider/refusals",
+        day=_day(request),
+        skip=str(skip),
+        limit=str(LIMIT),
+        order="newest",
+        lang=request.lang,
+        within=READ_S,
+        **only,
     )
     return request.part(
         "refusals", day=_day(request), rows=answer["refusals"], skip=skip, more=answer["next"] is not None, limit=LIMIT,
         reasons=answer["reasons"], only=only,
-        total=_total(answer, only.get("reason", "")), read_until=answer["read_until"] if answer["read_until"] < answer["until"] else 0,
+        total=_total(answer, only.get("reason", "")),
+        read_from=time_windows.local(answer["read_from"])[:16] if answer["read_from"] > answer["since"] else "",
     )  # fmt: skip
 
 
@@ -85,7 +93,7 @@ async def refusals_file(request: PageRequest) -> Response:
 
 def _total(answer: dict[str, Any], reason: str) -> int | None:
     """Rows of all pages; None where the day was read in part."""
-    if answer["read_until"] < answer["until"]:
+    if answer["read_from"] > answer["since"]:
         return None
     return sum(int(one["count"] + one["deferred"]) for one in answer["reasons"] if reason in ("", one["reason"]))
 

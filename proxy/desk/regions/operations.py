@@ -59,7 +59,7 @@ def _state(answer: Answer) -> Iterator[str]:
             one["prefix"],
             f"{one['segments']:,}",
             f"{one['share']:.1%}",
-            ", ".join(f"{as_of(of)}: {of['segments']:,}" for of in one["sources"]),
+            ", ".join(f"{as_of(of)} {of['segments']:,}" for of in one["sources"]),
         )
         for one in answer["prefixes"]
     )

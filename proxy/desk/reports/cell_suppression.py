@@ -9,10 +9,12 @@ subtraction (secondary). The hidden cells of a column stand together in one row,
     a row's total  hidden with any of its cells
     a change       hidden where one of its months is
 
+Of a table whose rows have sums, too, rectangles of cells are hidden (``hidden_cells``).
+
 Who knows the table, its totals and what small means cannot say what a hidden cell is. Who also knows which cell is hidden beside a small one,
 and compares it with those that are shown, may narrow it down.
 
-In: counts by row and column. Out: the names of hidden rows, by column. Never: a count rounded.
+In: counts by row and column. Out: the names of hidden rows, by column, or of hidden cells. Never: a count rounded.
 """
 
 from __future__ import annotations
@@ -63,28 +65,46 @@ def hidden_in_table(
     return found | {ALL: frozenset[str]().union(*found.values())}
 
 
-def columns_together(
-    rows: Mapping[str, Mapping[str, int]], hidden: Collection[str], least: int, last: Collection[str] = ()
-) -> frozenset[str]:
-    """The columns that each row shows only as one sum, where sums of rows and of columns that are not ``hidden`` are known.
+def hidden_cells(
+    rows: Mapping[str, Mapping[str, int]], unlisted: Collection[str], least: int, last: Collection[str] = ()
+) -> frozenset[tuple[str, str]]:
+    """The cells (row, column) that are hidden where the sums of all rows and of all columns are known.
 
-    All columns with a small cell, and the next larger ones until two or more are together and each row's sum is 0 or least or more. Of several
-    rows and columns whose sums alone are known no cell follows; of one row they are the sums of the columns, and ``hidden`` is among them.
+    All of the columns ``unlisted``, and all small ones. Each small cell is a corner of a rectangle of hidden cells. Its neighbours in row and
+    column hold counts: it may be larger and they smaller by the same number, and no sum changes. What is hidden of its row, and of its column,
+    is at least ``least``. Of all such rectangles that were tried it is one that hides the fewest more cells.
     """
-    sums = Counter[str]()
-    for row in rows.values():
-        sums.update(row)
-    found = set(hidden) & set(sums) | {name for row in rows.values() for name, count in row.items() if 0 < count < least}
-    others = sorted(set(sums) - found, key=lambda name: (name in last, sums[name], name))
+    counts = {(row, column): count for row, cells in rows.items() for column, count in cells.items() if count}
+    small = sorted(cell for cell, count in counts.items() if count < least)
+    found = {cell for cell in counts if cell[1] in unlisted} | set(small)
+    of_row, of_column = Counter[str](), Counter[str]()
+    for row, column in found:
+        of_row[row] += counts[row, column]
+        of_column[column] += counts[row, column]
 
-    def are_enough() -> bool:
-        of_rows = [sum(row.get(name, 0) for name in found) for row in rows.values()]
-        return len(found) > 1 and not any(0 < one < least for one in of_rows)
+    def cost(cells: Collection[tuple[str, str]]) -> tuple[int, int, int, int, list[tuple[str, str]]]:
+        return (
+            sum(cell not in counts for cell in cells), sum(column in last for _, column in cells), len(cells),
+            sum(counts.get(cell, 0) for cell in cells), sorted(cells),
+        )  # fmt: skip
 
-    while found and others and not are_enough():
-        found.add(others.pop(0))
+    def nearest(cells: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        return sorted((one for one in cells if one in counts), key=lambda one: cost({one} - found))[:NEAREST]
+
+    for row, column in small:
+        beside = nearest((row, one) for one in rows[row] if one != column and (of_row[row] >= least or (row, one) not in found))
+        above = nearest(
+            (one, column) for one in rows if one != row and (of_column[column] >= least or (one, column) not in found)
+        )
+        rectangles = ({(row, b), (a, column), (a, b)} - found for _, b in beside for a, _ in above)
+        for cell in min(rectangles, key=cost, default=()):
+            found.add(cell)
+            of_row[cell[0]] += counts.get(cell, 0)
+            of_column[cell[1]] += counts.get(cell, 0)
     return frozenset(found)
 
 
+NEAREST = 8
+"""Neighbours of a small cell that are tried in its row, and in its column: 64 rectangles."""
 ALL = "all"
 """The column of the rows' sums."""

@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from proxy.desk.reports.cell_suppression import ALL, columns_together, hidden_in_table, is_safe
+from proxy.desk.reports.cell_suppression import ALL, hidden_cells, hidden_in_table, is_safe
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT, SPEEDS, UNREAD, DayReport
 from proxy.desk.reports.disclosure_control import LEAST
 from proxy.desk.reports.report_text import UNKNOWN
@@ -251,18 +252,26 @@ class MonthCounts:
         """As the table by province shows it."""
         return self.tables["province"].cell(UNKNOWN)
 
-    def reasons_of(self, fate: str) -> tuple[Mapping[str, Counter[str]], frozenset[str]]:
-        """Reasons by provider, of those that the table by provider hides together; and the reasons that stand together as others."""
-        few, counts = self.tables["provider"].hidden[fate], dict[str, Counter[str]]()
-        for key, count in self.sheet.submits.items():
-            if key.fate == fate:
-                counts.setdefault(_FEW if key.provider in few else key.provider, Counter())[key.reason] += count
-        return counts, columns_together(counts, self.tables["reason"].hidden[fate], self.least, LAST)
+    @cached_property
+    def reasons(self) -> Mapping[str, tuple[Mapping[str, Counter[str]], frozenset[tuple[str, str]]]]:
+        """By fate: reasons by provider, of those that the table by provider hides together, and of reasons that the table by reason hides,
+        too; and the cells that stand with others."""
+        found = dict[str, tuple[Mapping[str, Counter[str]], frozenset[tuple[str, str]]]]()
+        for fate in _columns("reason"):
+            few, rare = self.tables["provider"].hidden[fate], self.tables["reason"].hidden[fate]
+            counts = dict[str, Counter[str]]()
+            for key, count in self.sheet.submits.items():
+                if key.fate == fate:
+                    row = counts.setdefault(_FEW if key.provider in few else key.provider, Counter())
+                    row[_OTHERS if key.reason in rare else key.reason] += count
+            found[fate] = counts, hidden_cells(counts, (_OTHERS,), self.least, LAST)
+        return found
 
     @property
     def unknown_tells(self) -> bool:
         """Whether the numbers of unknown region of each provider tell a reason that stands with others."""
-        return any(REGION_UNKNOWN in self.reasons_of(fate)[1] for fate in (REFUSED, DEFERRED))
+        rare = any(REGION_UNKNOWN in hidden for hidden in self.tables["reason"].hidden.values())
+        return rare or any(reason == REGION_UNKNOWN for _, hidden in self.reasons.values() for _, reason in hidden)
 
     @property
     def ads_total(self) -> Cell:
@@ -371,20 +380,22 @@ def _by(name: str, title: Bilingual, now: MonthCounts, before: MonthCounts | Non
 
 def _by_provider_and_reason(now: MonthCounts) -> Table:
     """No small count of it follows from the tables by provider and by reason."""
-    fates, few, together = _columns("reason"), list[frozenset[str]](), list[frozenset[str]]()
+    fates, hidden = _columns("reason"), [cells for _, cells in now.reasons.values()]
+    few, rare = ([now.tables[name].hidden[fate] for fate in fates] for name in ("provider", "reason"))
     found: dict[tuple[str, str], list[int]] = {}
-    for place, fate in enumerate(fates):
-        counts, others = now.reasons_of(fate)
-        few.append(now.tables["provider"].hidden[fate])
-        together.append(others)
+    for place, (counts, _) in enumerate(now.reasons.values()):
         for provider, reasons in counts.items():
             for reason, count in reasons.items():
-                found.setdefault((provider, _OTHERS if reason in together[-1] else reason), [0, 0])[place] += count
+                key = provider, _OTHERS if (provider, reason) in hidden[place] else reason
+                found.setdefault(key, [0, 0])[place] += count
     rows: list[tuple[Cell, ...]] = []
     for (provider, reason), sums in sorted(
         found.items(), key=lambda one: (one[0][0] is _FEW, one[0][0], one[0][1] is _OTHERS, -sum(one[1]), one[0][1])
     ):
-        elsewhere = [provider in few[place] or reason in together[place] for place in range(len(fates))]
+        elsewhere = [
+            provider in few[place] or (reason is not _OTHERS and (reason in rare[place] or (provider, reason) in hidden[place]))
+            for place in range(len(fates))
+        ]
         cells = [HIDDEN if gone else count for gone, count in zip(elsewhere, sums, strict=True)]
         rows.append((
             provider if provider is _FEW else _named("provider", provider), reason if reason is _OTHERS else _word(reason),
@@ -397,7 +408,7 @@ def _by_provider_and_reason(now: MonthCounts) -> Table:
     )
     return Table(
         "by_provider_and_reason", Bilingual("By provider and reason", "按通道商和原因"),
-        (_HEADS["provider"], _HEADS["reason"], *_FATES[1:]), rows, (_TOTAL, "", *total, sum(total)), note if any(together) else NOTHING,
+        (_HEADS["provider"], _HEADS["reason"], *_FATES[1:]), rows, (_TOTAL, "", *total, sum(total)), note if any(hidden) else NOTHING,
     )  # fmt: skip
 
 

@@ -198,16 +198,16 @@ def sentence(one: WizardForm) -> str:
     """The rule in a sentence, where its author gives none."""
     where = "、".join(one.provinces) + ("归属地号码" if one.provinces else "所有号码")
     what = "、".join(CATEGORY_NAMES[name] for name in one.categories)
-    what += f"({'、'.join(WORDS[name] for name in one.subcategories)})" if one.subcategories else ""
+    what += f"（{'、'.join(WORDS[name] for name in one.subcategories)}）" if one.subcategories else ""
     span = (f"{one.since} 起" if one.since else "") + (f"至 {one.until} 止" if one.until else "")
     span += f"{one.campaign}期间" if one.campaign else ""
-    span += ", " if span else ""
+    span += "，" if span else ""
     put_off = one.defer_until or (one.quiet_to if one.kind == "quiet" else "")
-    again = (f", 顺延到 {put_off}" if put_off else ", 顺延") if one.then == "defer" else ""
+    again = (f"，顺延到 {put_off}" if put_off else "，顺延") if one.then == "defer" else ""
     if one.kind == "ban":
         return f"{span}{where}不得接收{what}{again}"
     if one.kind == "cap":
-        who = "同一号码" if not one.provinces else f"{where}, 每个号码"
+        who = "同一号码" if not one.provinces else f"{where}，每个号码"
         together = "合计" if len(one.categories) + len(one.subcategories) > 2 else ""
         return f"{span}{who}{PER[one.per]}{together}最多收{one.count}条{OF[one.whose]}{what}{again}"
     until = f"次日 {one.quiet_to}" if one.quiet_from > one.quiet_to else f" {one.quiet_to}"
@@ -277,7 +277,7 @@ def test_of(one: WizardForm, name: str, now: str) -> list[str]:
     steps = [f"    - {step}, want: {{{one.then}: {name}}}}}"]
     if one.kind == "cap":
         steps.insert(0, f"    - {step}, repeat: {one.count}, want: allow}}")
-    return [f"- note: {_text(f'{name}: 该拒的被拒')}", "  messages:", *steps]
+    return [f"- note: {_text(f'{name}：该拒的被拒')}", "  messages:", *steps]
 
 
 def with_rule(text: str, rule: Sequence[str], test: Sequence[str], instead: Mapping[str, Any] | None = None) -> str:

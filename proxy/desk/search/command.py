@@ -320,12 +320,14 @@ def _lines(
 
     shown = str if whole else mask_numbers  # a person's text, in which other numbers may stand
     for hit, number in reversed(list(zip(found.hits, numbers, strict=True))):
-        why = f" {hit.reason}" + (f" ({hit.rules})" if hit.rules else "") if hit.reason else ""
+        why, why_zh = (f" {hit.reason}", f" {_zh(hit.reason)}") if hit.reason else ("", "")
+        if hit.reason and hit.rules:
+            why, why_zh = f"{why} ({hit.rules})", f"{why_zh}（{hit.rules}）"
         long = f", {len(hit.sequences)} of {hit.parts} parts" if hit.parts > 1 else ""
         about = f"{format_time(hit.at)}  {number}  {hit.provider} {hit.port}"
         yield Bilingual(
             f"{about}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]",
-            f"{about}  {_zh(hit.category)}  {_zh(hit.verdict)}{why.replace(hit.reason, _zh(hit.reason), 1)}  "
+            f"{about}  {_zh(hit.category)}  {_zh(hit.verdict)}{why_zh}  "
             f"[{hit.name}{long and f'，{len(hit.sequences)}/{hit.parts} 段'}]",
         )
         yield both(f"    {in_words_of_reader(HIDDEN) if hit.text == HIDDEN else shown(hit.text)}")

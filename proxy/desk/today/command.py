@@ -69,7 +69,7 @@ def _compared(archive: Path, now: float) -> ComparedDays:
 def _lines(found: ComparedDays) -> Iterator[str]:
     if not found.days:
         until = f"; there are tables up to {format_time(found.archived)[:16]}" if found.archived else ""
-        yield f"no record of today is in a table yet{until} (a gate adds to them ten minutes after it starts, then once an hour)"
+        yield f"no record of today is in a table yet{until} (a gate adds hours that are over: ten minutes after it starts, then once an hour)"
         return
     if found.seconds < DAY_S:
         yield f"up to {format_time(found.days[0].since + found.seconds)[11:16]} of each day"

@@ -61,7 +61,7 @@ class ConditionResults:
             if value
             else ("", "")
         )
-        return Bilingual(f"template '{found.template}': {what}{found.why}", f"模板“{found.template}”: {what_zh}{found.why.zh}")
+        return Bilingual(f"template '{found.template}': {what}{found.why}", f"模板“{found.template}”：{what_zh}{found.why.zh}")
 
     # --- conditions
 
@@ -140,8 +140,8 @@ class ConditionResults:
         return cap.used(self.recipient, self.message, self.template, at, cap.most)
 
 
-EITHER = Bilingual("; or ", "; 或 ")
-COLON = Bilingual(": ", ": ")
+EITHER = Bilingual("; or ", "；或 ")
+COLON = Bilingual(": ", "：")
 NO_WAY = Bilingual("nothing that a sender could change", "发送方没有可改之处")
 _KINDS = {
     "marketing": "classified", "signature_count": "signature",
@@ -155,18 +155,18 @@ def suggestion_for(standing: ConditionResults, rule: Rule, breach: Breach) -> Bi
 
 
 def _options(standing: ConditionResults, rule: Rule, breach: Breach) -> Iterator[Bilingual]:
-    for place, limit in enumerate(rule.limits):
-        if limit.share:
-            yield Bilingual("send more of the other kind first", "先增加其他短信的占比")
-        elif (room := standing.room_at(rule, place)) is not None:
-            at = time_windows.local(room)
-            yield Bilingual(f"send it from {at} on, when the window has room", f"{at} 起再发(届时额度空出)")
+    if any(limit.share for limit in rule.limits):
+        yield Bilingual("send more of the other kind first", "先增加其他短信的占比")
+    rooms = (standing.room_at(rule, place) for place, limit in enumerate(rule.limits) if not limit.share)
+    if (room := max((one for one in rooms if one is not None), default=None)) is not None:  # all limits must have room
+        at = time_windows.local(room)
+        yield Bilingual(f"send it from {at} on, when the window has room", f"{at} 起再发（届时额度空出）")
     if rule in standing.rules.ordered:
         yield Bilingual(f"wait until {rule.id} ends or is lifted", f"等指令 {rule.id} 到期或解除")
     else:
         yield from _of_conditions(standing, rule)
     if rule.then == "review":
-        yield Bilingual("have a clerk release the text (registries/reviewed.csv)", "由人工审核放行文案(登记在已审文案表)")
+        yield Bilingual("have a clerk release the text (registries/reviewed.csv)", "由人工审核放行文案（登记在已审文案表）")
     if (again := breach.again(standing.message.recipient)) is not None and not rule.limits:
         yield Bilingual(f"send it from {time_windows.local(again)} on", f"{time_windows.local(again)} 起再发")
 

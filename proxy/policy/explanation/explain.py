@@ -204,7 +204,7 @@ class _Explainer:
         why = joined(THEN, (counts, *self._seen(rule.when), breach.evidence)) or ALL_HOLD
         if self._standing.at < rule.trial_until:
             until = time_windows.local(rule.trial_until)[:16]
-            why = joined(THEN, (why, Bilingual(f"the rule is on trial until {until}", f"规则试行到 {until}, 之后执行")))
+            why = joined(THEN, (why, Bilingual(f"the rule is on trial until {until}", f"规则试行到 {until}，之后执行")))
         return says, why
 
     def _unmet(self, tree: Tree) -> Iterator[Bilingual]:
@@ -218,7 +218,7 @@ class _Explainer:
     def _word(self, tree: Tree) -> Bilingual:
         if isinstance(tree, Not):
             plain = plainly(tree.part)
-            return Bilingual(f"excluded: {plain}", f"被排除: {plain.zh}")
+            return Bilingual(f"excluded: {plain}", f"被排除：{plain.zh}")
         if isinstance(tree, OneOf):
             judged = self._standing
             field = judged.rules.field(tree.field, judged.facts, judged.message, judged.at)
@@ -228,11 +228,11 @@ class _Explainer:
             if tree.field == "template" and judged.misfit is not None:
                 misfit = judged.misfit
                 return Bilingual(
-                    f"template is {field}, not {values} ({misfit})", f"模板是{found}, 不是{values.zh}({misfit.zh})"
+                    f"template is {field}, not {values} ({misfit})", f"模板是{found}，不是{values.zh}（{misfit.zh}）"
                 )
-            return Bilingual(f"{tree.field} is {field}, not {values}", f"{FIELDS[tree.field]}是{found}, 不是{values.zh}")
+            return Bilingual(f"{tree.field} is {field}, not {values}", f"{FIELDS[tree.field]}是{found}，不是{values.zh}")
         plain = plainly(tree)
-        return Bilingual(f"not true: {plain}", f"不成立: {plain.zh}")
+        return Bilingual(f"not true: {plain}", f"不成立：{plain.zh}")
 
     def _seen(self, tree: Tree) -> Iterator[Bilingual]:
         """What of text and person a rule that objects has found."""
@@ -243,13 +243,13 @@ class _Explainer:
                 pages = pages_of(self._standing.message.content)
                 words = [one for one in leaf.vocabulary if any(page.says(one) for page in pages)]
                 found = ", ".join(words[:WORDS_SHOWN])
-                yield Bilingual(f"found: {found}", f"命中: {found}")
+                yield Bilingual(f"found: {found}", f"命中：{found}")
             elif isinstance(leaf, Test) and leaf.word in ("url", "contact"):
                 contacts = dict.fromkeys(
                     described(one, page) for page in pages_of(self._standing.message.content) for one in _contacts(leaf, page)
                 )
                 found = joined(COMMA, [*contacts][:WORDS_SHOWN])
-                yield Bilingual(f"found: {found}", f"命中: {found.zh}") if found else leaf.words
+                yield Bilingual(f"found: {found}", f"命中：{found.zh}") if found else leaf.words
             elif isinstance(leaf, Test) and leaf.scope == "path":
                 rules = self._standing.rules
                 as_then = isinstance(rules.paths, AssumedPath)
@@ -269,10 +269,10 @@ class _Explainer:
                 elif one.source == "doubtful" and self._standing.now < one.time + HOLD_S:
                     until = time_windows.local(one.time + HOLD_S)
                     english = f"{words} is held: a reply on {since} is doubtful, until somebody decides or {until}"
-                    yield Bilingual(english, f"{words.zh} 暂停: {since} 的回复存疑, 待人工判定, 至 {until}")
+                    yield Bilingual(english, f"{words.zh} 暂停：{since} 的回复存疑，待人工判定，至 {until}")
                 else:
                     yield Bilingual(
-                        f"refused {words} by {one.source} on {since}", f"{since} 起拒收{words.zh}({term(one.source).zh})"
+                        f"refused {words} by {one.source} on {since}", f"{since} 起拒收{words.zh}（{term(one.source).zh}）"
                     )
 
     def _counts(self, rule: Rule) -> Iterator[Bilingual]:
@@ -282,10 +282,10 @@ class _Explainer:
             if limit.share:
                 total = self._standing.whole(rule, place)
                 yield Bilingual(
-                    f"{used} of {total} ({limit.words}{whose})", f"{total} 条中占 {used} 条({limit.words.zh}{whose.zh})"
+                    f"{used} of {total} ({limit.words}{whose})", f"{total} 条中占 {used} 条（{limit.words.zh}{whose.zh}）"
                 )
             else:
-                yield Bilingual(f"{used} used of {limit.words}{whose}", f"已用 {used}, 上限: {limit.words.zh}{whose.zh}")
+                yield Bilingual(f"{used} used of {limit.words}{whose}", f"已用 {used}，上限：{limit.words.zh}{whose.zh}")
 
     def _whose(self, limit: Limit) -> Bilingual:
         """By what a limit counts a message that lacks a part of its key."""
@@ -295,8 +295,8 @@ class _Explainer:
         by = f"port {facts.sender.prefix}" if facts.sender.prefix else f"provider {facts.sender.provider}"
         zh = f"端口 {facts.sender.prefix}" if facts.sender.prefix else f"通道商 {facts.sender.provider}"
         if facts.textless:
-            return Bilingual(f" (no text that can be read: counted for {by})", f"(读不出内容, 按{zh}计)")
-        return Bilingual(f" (no signature: counted for {by})", f"(没有签名, 按{zh}计)")
+            return Bilingual(f" (no text that can be read: counted for {by})", f"（读不出内容，按{zh}计）")
+        return Bilingual(f" (no signature: counted for {by})", f"（没有签名，按{zh}计）")
 
 
 def _contacts(leaf: Test, page: TextAnalysis) -> list[Contact]:
@@ -317,7 +317,7 @@ def plainly(tree: Tree) -> Bilingual:
         return both(tree.words)
     if isinstance(tree, Not):
         inner = plainly(tree.part)
-        return Bilingual(f"not ({inner})", f"非({inner.zh})")
+        return Bilingual(f"not ({inner})", f"非（{inner.zh}）")
     parts = [plainly(part) for part in tree.parts]
     return joined(OR if isinstance(tree, AnyOf) else AND, (Bilingual(f"({one})", f"({one.zh})") for one in parts))
 

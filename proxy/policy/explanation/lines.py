@@ -52,30 +52,30 @@ def _english(explanation: Explanation) -> Iterator[str]:
 def _chinese(explanation: Explanation) -> Iterator[str]:
     found, classified = explanation.as_dict(), explanation.evidence.classified
     head = _zh(found["verdict"]) + (
-        f"({REASONS.get(found['reason'], found['reason'])}, 规则 {found['rule']})" if found["reason"] else ""
+        f"（{REASONS.get(found['reason'], found['reason'])}，规则 {found['rule']}）" if found["reason"] else ""
     )
-    yield f"{explanation.recipient}: {head}" + (f", {found['not_before']} 之前不行" if found["not_before"] else "")
+    yield f"{explanation.recipient}：{head}" + (f"，{found['not_before']} 之前不行" if found["not_before"] else "")
     yield f"  归属地    {_zh(explanation.province)} {_zh(explanation.city)}"
-    yield f"  类别      {_zh(found['category'])}(申报{_zh(found['declared'])}, 内容判定{_zh(found['classified'])})"
-    of = f"(广告主 {explanation.advertiser})" if explanation.advertiser else ""
-    yield f"  文本      签名 {found['signature'] or '无'}{of}, 退订关键字 {found['keyword'] or '无'}"
+    yield f"  类别      {_zh(found['category'])}（申报{_zh(found['declared'])}，内容判定{_zh(found['classified'])}）"
+    of = f"（广告主 {explanation.advertiser}）" if explanation.advertiser else ""
+    yield f"  文本      签名 {found['signature'] or '无'}{of}，退订关键字 {found['keyword'] or '无'}"
     if explanation.industry:
-        yield f"  行业      {_zh(explanation.industry)}: 内容看不出细分类别, 按广告主的行业算"
+        yield f"  行业      {_zh(explanation.industry)}：内容看不出细分类别，按广告主的行业算"
     if (explanation.filing, explanation.licence) != ("none", "none"):
-        yield f"  报备      在该运营商、省份{_zh(explanation.filing)}; 广告主资质{_zh(explanation.licence)}"
-    yield f"  营销判定  {_zh(band_of(classified.band))}(得分 {classified.score}; {LIKELY} 分起很可能, {SURELY} 分起肯定)"
+        yield f"  报备      在该运营商、省份{_zh(explanation.filing)}；广告主资质{_zh(explanation.licence)}"
+    yield f"  营销判定  {_zh(band_of(classified.band))}（得分 {classified.score}；{LIKELY} 分起很可能，{SURELY} 分起肯定）"
     if classified.band.endswith(PADDED):
-        yield f"  验证码    夹带了别的内容: 申报为验证码的, 按营销处理(最多 {MOST} 分)"
+        yield f"  验证码    夹带了别的内容：申报为验证码的，按营销处理（最多 {MOST} 分）"
     yield from (f"  依据      {_feature(feature)}" for feature in explanation.evidence.features)
 
 
 def _feature(feature: Feature) -> str:
-    of = f"({_zh(feature.subcategory)})" if feature.subcategory else ""
+    of = f"（{_zh(feature.subcategory)}）" if feature.subcategory else ""
     what = feature.what.removesuffix(" is hidden") if feature.kind == "evasion" else feature.what
-    place = f", 第 {feature.at + 1} 字" if feature.at >= 0 else ""
+    place = f"，第 {feature.at + 1} 字" if feature.at >= 0 else ""
     written = "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in feature.written)
-    shown = f", 写作 {written}" if written not in ("", feature.what) else ""
-    return f"{FEATURES.get(feature.kind, feature.kind)} {feature.weight}{of}: {what}{place}{shown}"
+    shown = f"，写作 {written}" if written not in ("", feature.what) else ""
+    return f"{FEATURES.get(feature.kind, feature.kind)} {feature.weight}{of}：{what}{place}{shown}"
 
 
 def _parts(explanation: Explanation, language: str) -> Iterator[str]:
@@ -92,7 +92,7 @@ def _why(part: RulePart, language: str) -> str:
     return f"{reason_in_chinese(part.say)} | {why}" if part.change and part.say and language == "zh" else why
 
 
-PASSES = Bilingual("to pass: ", "要通过: ")
+PASSES = Bilingual("to pass: ", "要通过：")
 
 
 def _zh(word: str) -> str:

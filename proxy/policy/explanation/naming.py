@@ -90,7 +90,7 @@ def sender_words(number: int, look_up: LookUp) -> Bilingual:
     if known.advertiser:
         return _same(_full(known))
     if known.signature:
-        return Bilingual(f"【{known.signature}】 (not registered)", f"【{known.signature}】(未报备)")
+        return Bilingual(f"【{known.signature}】 (not registered)", f"【{known.signature}】（未报备）")
     return _unknown(number, known)
 
 
@@ -103,7 +103,7 @@ def about(refusal: OptOut, look_up: LookUp) -> Bilingual:
     """What a refusal covers."""
     scope, value = refusal.scope, refusal.value
     if is_erasure(refusal):
-        return Bilingual("all marketing: their data was erased at their request", "全部营销: 已按本人要求删除资料")
+        return Bilingual("all marketing: their data was erased at their request", "全部营销：已按本人要求删除资料")
     if scope in ("all", "global"):
         return Bilingual("all marketing", "全部营销")
     if scope == "category":
@@ -114,9 +114,9 @@ def about(refusal: OptOut, look_up: LookUp) -> Bilingual:
     known = _known(refusal, look_up)
     if not known.advertiser and not known.signature:
         unknown = _unknown(int(value, 16), known)
-        return Bilingual(f"{scope}, {unknown}", f"{kind}, {unknown.zh}")
+        return Bilingual(f"{scope}, {unknown}", f"{kind}，{unknown.zh}")
     if scope == "signature":
-        of = Bilingual(f" of {known.advertiser}", f"({known.advertiser})") if known.advertiser else Bilingual("", "")
+        of = Bilingual(f" of {known.advertiser}", f"（{known.advertiser}）") if known.advertiser else Bilingual("", "")
         return Bilingual(f"signature 【{known.signature}】{of}", f"签名【{known.signature}】{of.zh}")
     if known.advertiser:
         return Bilingual(f"advertiser {_full(known)}", f"广告主 {_full(known)}")
@@ -177,7 +177,7 @@ def _full(known: KnownSignature) -> str:
 
 
 def _unknown(number: int, known: KnownSignature) -> Bilingual:
-    return Bilingual(f"signature unknown ({number:012x}): {known.why}", f"签名未知({number:012x}): {known.why.zh}")
+    return Bilingual(f"signature unknown ({number:012x}): {known.why}", f"签名未知（{number:012x}）：{known.why.zh}")
 
 
 def _same(words: str) -> Bilingual:

@@ -12,8 +12,8 @@ from proxy.policy.loading.source import Node
 
 IN_RECORD = ""
 HINT = "a record keeps the provider, not its account: use provider"
-CHINESE = "从哪个账号(`system_id`)进来"
-MEND = Bilingual("nothing in the message: the rule is about the account it comes from", "短信本身改不了: 规则针对发送账号")
+CHINESE = "从哪个账号（`system_id`）进来"
+MEND = Bilingual("nothing in the message: the rule is about the account it comes from", "短信本身改不了：规则针对发送账号")
 SHAPE = some(NAME)
 
 

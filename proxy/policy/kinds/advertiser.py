@@ -12,8 +12,8 @@ from proxy.policy.loading.schema_parts import some, suggested
 from proxy.policy.loading.source import Node
 
 IN_RECORD = "signature"
-CHINESE = "签名背后的公司(按报备表); `none` 没有签名"
-MEND = Bilingual("nothing in the message: the rule is about the advertiser", "短信本身改不了: 规则针对广告主")
+CHINESE = "签名背后的公司（按报备表）；`none` 没有签名"
+MEND = Bilingual("nothing in the message: the rule is about the advertiser", "短信本身改不了：规则针对广告主")
 SHAPE = some(suggested(("none",)))
 
 

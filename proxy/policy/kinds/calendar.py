@@ -15,7 +15,7 @@ from proxy.policy.registries.holidays import WORDS
 
 IN_RECORD = "time"
 KEYS = ("day", "holiday", "before", "after")
-CHINESE = "按节假日表: 节假日、上班日、调休上班的周末、休息日, 或节日名; 可以只管其中几点前后"
+CHINESE = "按节假日表：节假日、上班日、调休上班的周末、休息日，或节日名；可以只管其中几点前后"
 MEND = Bilingual("send on another day, or at another hour of it", "换一天或换一个时段发送")
 SHAPE = either(some(suggested(WORDS)), mapping(KEYS, {"day": some(NAME), "holiday": TRUTH, "before": CLOCK, "after": CLOCK}))
 

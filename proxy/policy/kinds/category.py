@@ -12,7 +12,7 @@ from proxy.policy.loading.schema_parts import among, some
 from proxy.policy.loading.source import Node
 
 IN_RECORD = "category"
-CHINESE = "最终类别: 验证码 `otp`、通知 `notice`、营销 `marketing`; 取申报和内容判定里更严的一个, 把广告报成通知没有用"
+CHINESE = "最终类别：验证码 `otp`、通知 `notice`、营销 `marketing`；取申报和内容判定里更严的一个，把广告报成通知没有用"
 MEND = NOTHING
 SHAPE = some(among(CATEGORY_WORDS))
 

@@ -17,8 +17,8 @@ from proxy.policy.text.category import BANDS
 IN_RECORD = ""
 HINT = "a record keeps the effective category: use category"
 KEYS = ("marketing",)
-CHINESE = "内容本身像什么; 没有证据算通知。`{marketing: likely}` 问有多像营销: 肯定、很可能、几乎不像"
-MEND = Bilingual("take out what makes it read as it does (see what was found)", "去掉让内容这样判定的字词(见命中的字词)")
+CHINESE = "内容本身像什么；没有证据算通知。`{marketing: likely}` 问有多像营销：肯定、很可能、几乎不像"
+MEND = Bilingual("take out what makes it read as it does (see what was found)", "去掉让内容这样判定的字词（见命中的字词）")
 SHAPE = either(some(among(CATEGORY_WORDS)), mapping(KEYS, {"marketing": some(among(BANDS))}))
 
 

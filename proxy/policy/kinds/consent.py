@@ -21,10 +21,10 @@ from proxy.policy.registries.registry import Registry
 
 IN_RECORD = "person"
 WORDS = (*CONSENT_STATES, "asked")
-CHINESE = "号码对该广告主的同意状态: 已同意、没有、过期、撤销、证明没审; `asked` 已经问过"
+CHINESE = "号码对该广告主的同意状态：已同意、没有、过期、撤销、证明没审；`asked` 已经问过"
 MEND = Bilingual(
     "get this person's consent, with a proof that was looked at (registries/consents.csv, gate106 consent import)",
-    "先取得该号码的同意, 证明经过审核(登记在同意表, 或由 gate106 consent import 导入)",
+    "先取得该号码的同意，证明经过审核（登记在同意表，或由 gate106 consent import 导入）",
 )
 SHAPE = some(among(WORDS))
 

@@ -16,12 +16,12 @@ from proxy.policy.registries import registered_contacts
 
 IN_RECORD = ""
 CHINESE = (
-    "文中联系方式: 指定的、`outside` 之外的、`registered` 没登记的(电话、微信、QQ、公众号、小程序、抖音、淘口令、邮箱都算)、"
-    "`kind` 某些种类的; `none`、`present` 只管电话"
+    "文中联系方式：指定的、`outside` 之外的、`registered` 没登记的（电话、微信、QQ、公众号、小程序、抖音、淘口令、邮箱都算）、"
+    "`kind` 某些种类的；`none`、`present` 只管电话"
 )
 MEND = Bilingual(
     "use only contacts that the rule allows, or have them registered (registries/contacts.csv)",
-    "只用规则允许的联系方式, 或先登记在联系方式表",
+    "只用规则允许的联系方式，或先登记在联系方式表",
 )
 SHAPE = registered_contacts.SHAPES["contact"]
 

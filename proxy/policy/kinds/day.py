@@ -16,7 +16,7 @@ _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _GROUPS = {"weekdays": range(5), "weekend": range(5, 7)}
 _THURSDAY = 3  # 1970-01-01
 KEYS = ("from", "to")
-CHINESE = "星期几、工作日、周末、日期或日期段(含首尾)"
+CHINESE = "星期几、工作日、周末、日期或日期段（含首尾）"
 MEND = Bilingual("send on another day", "换一天发送")
 SHAPE = some(either(among((*_WEEKDAYS, *_GROUPS)), DATE, mapping(KEYS, {"from": DATE, "to": DATE}, needs=KEYS)))
 

@@ -25,14 +25,14 @@ PORTS_MAX, ANSWERS_MAX = 65_536, 131_072
 """Kept at most: ports with extensions, which providers choose; answers, of some 200 bytes each."""
 KEYS = ("licence", "letter", "port")
 CHINESE = (
-    "签名在该运营商、省份的报备状态: 报备中 `pending`、已报备 `filed`、被驳回 `refused`、待复审 `review-due`、已到期 `expired`、"
-    "该处没有报备 `missing`、没有登记 `none`。`{licence: …}` 广告主的许可证: 有效 `valid`、到期 `expired`、未生效 `pending`、没有登记 `none`。"
-    "`{letter: …}` 他用签名的授权书: 已登记 `registered`、缺 `missing`、不需要 `none`。"
-    "`{port: …}` 端口实名: 自己 `own`、别家 `other`、过期 `expired`、只登记了同端口的其他子端口 `missing`、没有登记 `none`"
+    "签名在该运营商、省份的报备状态：报备中 `pending`、已报备 `filed`、被驳回 `refused`、待复审 `review-due`、已到期 `expired`、"
+    "该处没有报备 `missing`、没有登记 `none`。`{licence: …}` 广告主的许可证：有效 `valid`、到期 `expired`、未生效 `pending`、没有登记 `none`。"
+    "`{letter: …}` 他用签名的授权书：已登记 `registered`、缺 `missing`、不需要 `none`。"
+    "`{port: …}` 端口实名：自己 `own`、别家 `other`、过期 `expired`、只登记了同端口的其他子端口 `missing`、没有登记 `none`"
 )
 MEND = Bilingual(
     "have the signature filed, the licence renewed or the port registered, and enter it (filings.csv, licences.csv, ports.csv)",
-    "办理签名报备、换证或端口实名, 并登记在签名报备、广告主资质和端口表",
+    "办理签名报备、换证或端口实名，并登记在签名报备、广告主资质和端口表",
 )
 SHAPE = either(
     some(among(FILING_WORDS)),

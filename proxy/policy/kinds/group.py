@@ -13,7 +13,7 @@ from proxy.policy.loading.source import Node
 
 IN_RECORD = "signature"
 CHINESE = "签名背后公司所属的集团"
-MEND = Bilingual("nothing in the message: the rule is about the advertiser's group", "短信本身改不了: 规则针对广告主所属集团")
+MEND = Bilingual("nothing in the message: the rule is about the advertiser's group", "短信本身改不了：规则针对广告主所属集团")
 SHAPE = some(suggested(("none",)))
 
 

@@ -16,9 +16,9 @@ from proxy.policy.text.text_analysis import TextAnalysis, asking, at_tail, missi
 
 IN_RECORD = ""
 WORDS = ("missing", "present", "tail")
-CHINESE = "退订方式: `missing` 没有、`present` 有、`tail` 在末尾; 其他文字: 末尾正是它"
+CHINESE = "退订方式：`missing` 没有、`present` 有、`tail` 在末尾；其他文字：末尾正是它"
 MEND = Bilingual(
-    "say at the end of the text how to opt out (拒收请回复R), as the rule asks", "按规则要求在末尾写明退订方式(拒收请回复R)"
+    "say at the end of the text how to opt out (拒收请回复R), as the rule asks", "按规则要求在末尾写明退订方式（拒收请回复R）"
 )
 SHAPE = some(either(among(WORDS), TEXT))
 

@@ -14,7 +14,7 @@ from proxy.policy.registries.registry import BINARY
 
 IN_RECORD = ""
 HINT = "a record keeps ports as a whole, not their prefixes: count with key: [recipient, port], or by provider"
-CHINESE = "主叫号码的开头; `binary` 端口登记为可发二进制数据"
+CHINESE = "主叫号码的开头；`binary` 端口登记为可发二进制数据"
 MEND = Bilingual("send from another port", "换一个端口发送")
 SHAPE = some(NAME)
 

@@ -16,8 +16,8 @@ from proxy.policy.registries.people import speaks_of
 
 IN_RECORD = "person"
 WORDS = ("against", "none")
-CHINESE = "号码登记了此时不收这类短信; `none` 没登记"
-MEND = Bilingual("leave this person out, or send when they want such messages", "不发给该号码, 或在其愿意接收的时间发送")
+CHINESE = "号码登记了此时不收这类短信；`none` 没登记"
+MEND = Bilingual("leave this person out, or send when they want such messages", "不发给该号码，或在其愿意接收的时间发送")
 SHAPE = some(among(WORDS))
 
 

@@ -11,8 +11,8 @@ from proxy.policy.loading.schema_parts import NAME, some
 from proxy.policy.loading.source import Node
 
 IN_RECORD = "provider"
-CHINESE = "由哪家通道商发来(设置里的名字)"
-MEND = Bilingual("nothing in the message: the rule is about the provider", "短信本身改不了: 规则针对通道商")
+CHINESE = "由哪家通道商发来（设置里的名字）"
+MEND = Bilingual("nothing in the message: the rule is about the provider", "短信本身改不了：规则针对通道商")
 SHAPE = some(NAME)
 
 

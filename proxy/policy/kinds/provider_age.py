@@ -15,9 +15,9 @@ from proxy.policy.loading.source import Node
 IN_RECORD = ""
 HINT = "a record keeps the provider, not its age then: leave recipient out of the key"
 KEYS = ("below", "above")
-CHINESE = "通道商入网不满或已满多久; 没写 `since` 算老的"
+CHINESE = "通道商入网不满或已满多久；没写 `since` 算老的"
 MEND = Bilingual(
-    "nothing in the message: the rule is about how long the provider has been here", "短信本身改不了: 规则针对通道商的入网时间"
+    "nothing in the message: the rule is about how long the provider has been here", "短信本身改不了：规则针对通道商的入网时间"
 )
 SHAPE = one_of(KEYS, DURATION)
 

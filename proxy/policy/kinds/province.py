@@ -16,7 +16,7 @@ from proxy.policy.registries.registry import PortRow
 
 IN_RECORD = "person"
 WORDS = (*PROVINCE_CODES, UNKNOWN, "port")
-CHINESE = "号码归属省份(前七位); 北京市、110000、beijing 都认。`unknown` 查不到; `port` 号码在端口登记的省份内"
+CHINESE = "号码归属省份（前七位）；北京市、110000、beijing 都认。`unknown` 查不到；`port` 号码在端口登记的省份内"
 MEND = Bilingual("leave out people who live there", "不发给归属地在那里的号码")
 SHAPE = some(suggested(WORDS))
 

@@ -14,7 +14,7 @@ from proxy.policy.loading.schema_parts import NAME, some
 from proxy.policy.loading.source import Node
 
 IN_RECORD = "person"
-CHINESE = "号码在名单上(见 `lists:`)"
+CHINESE = "号码在名单上（见 `lists:`）"
 MEND = Bilingual("leave this person out", "不发给该号码")
 SHAPE = some(NAME)
 

@@ -20,11 +20,11 @@ from proxy.policy.reply_paths import ADVERTISEMENTS_MAX, STATES, UNPROVEN, WORDS
 IN_RECORD = ""
 HINT = "a record keeps the port, not what was known of its reply path then: leave recipient out of the key"
 CHINESE = (
-    "发送端口的退订通路: 已验证 `proven`、无回复 `silent`、拨测不通 `dead`、发满多少条仍未验证 `{unproven: {after: 10000}}`"
+    "发送端口的退订通路：已验证 `proven`、无回复 `silent`、拨测不通 `dead`、发满多少条仍未验证 `{unproven: {after: 10000}}`"
 )
 MEND = Bilingual(
     "nothing in the message: replies to its port do not reach the carrier; have the port mended, then prove it with a probe",
-    "短信本身改不了: 发往该端口的回复收不到; 修好端口后做一次退订拨测",
+    "短信本身改不了：发往该端口的回复收不到；修好端口后做一次退订拨测",
 )
 BARE = tuple(state for state in STATES if state != UNPROVEN)
 _UNPROVEN = mapping(

@@ -20,10 +20,10 @@ WORDS = {
     "today": Bilingual("later today", "今天晚些时候"),
     "later": Bilingual("on a later day", "明天或以后"),
 }
-CHINESE = "定时下发: 明天及以后 `later`、今天晚些时候 `today`、立即 `none`"
+CHINESE = "定时下发：明天及以后 `later`、今天晚些时候 `today`、立即 `none`"
 MEND = Bilingual(
     "ask for delivery at another time, or submit it on the day it is to be delivered",
-    "改变要求的下发时间, 或在要下发的当天再提交",
+    "改变要求的下发时间，或在要下发的当天再提交",
 )
 SHAPE = some(among(WORDS))
 

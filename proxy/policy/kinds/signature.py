@@ -13,9 +13,9 @@ from proxy.policy.text.folding import normal_signature
 from proxy.policy.text.text_analysis import several
 
 IN_RECORD = "signature"
-CHINESE = "签名是【…】, 在开头或末尾。`none` 没有; `several` 多于一个"
+CHINESE = "签名是【…】，在开头或末尾。`none` 没有；`several` 多于一个"
 MEND = Bilingual(
-    "begin the text with one 【signature】 of which the rule does not speak", "开头写一个规则不限制的【签名】, 且只写一个"
+    "begin the text with one 【signature】 of which the rule does not speak", "开头写一个规则不限制的【签名】，且只写一个"
 )
 SHAPE = some(suggested(("none", "several")))
 

@@ -13,8 +13,8 @@ from proxy.policy.text.category import SUBCATEGORIES
 
 IN_RECORD = "subcategory"
 WORDS = (*SUBCATEGORIES[1:], "none")
-CHINESE = "细分类别: 贷款、房产、医美、博彩、荐股、招聘、催收、烟酒、游戏、征求同意; `none` 都不是"
-MEND = Bilingual("take out what speaks of the subject (see what was found)", "去掉涉及该类的字词(见命中的字词)")
+CHINESE = "细分类别：贷款、房产、医美、博彩、荐股、招聘、催收、烟酒、游戏、征求同意；`none` 都不是"
+MEND = Bilingual("take out what speaks of the subject (see what was found)", "去掉涉及该类的字词（见命中的字词）")
 SHAPE = some(among(WORDS))
 
 

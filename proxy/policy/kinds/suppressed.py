@@ -35,12 +35,12 @@ LIKELY = ("likely",)
 _USUAL = frozenset(("signature", "advertiser", "platform"))
 KEYS = ("scope", "source", "max_age", "match", "similarity", "marketing")
 CHINESE = (
-    "号码拒收这类短信(回复退订或名单), 只对营销成立; 可限定范围、来源、多久以内; `match` 说按什么认出换了名义的同一家; "
+    "号码拒收这类短信（回复退订或名单），只对营销成立；可限定范围、来源、多久以内；`match` 说按什么认出换了名义的同一家；"
     "`marketing: likely` 管报成别的类别、内容却很可能是营销又写着怎样退订的"
 )
 MEND = Bilingual(
     "leave this person out: only they can take their refusal back (START, 取消退订)",
-    "不发给该号码: 只有本人能恢复(回复 START 或 取消退订)",
+    "不发给该号码：只有本人能恢复（回复 START 或 取消退订）",
 )
 SHAPE = either(
     {"const": True},

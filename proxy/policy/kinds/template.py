@@ -14,10 +14,10 @@ from proxy.policy.loading.source import Node
 IN_RECORD = ""
 HINT = "a record keeps the text's fingerprint: count with key: [recipient, template], or by signature"
 WORDS = ("matched", "mismatched", "unregistered")
-CHINESE = "是不是报备的模板: 模板名; `matched` 是其中之一; `mismatched` 签名有模板但都对不上; `unregistered` 签名没有模板"
+CHINESE = "是不是报备的模板：模板名；`matched` 是其中之一；`mismatched` 签名有模板但都对不上；`unregistered` 签名没有模板"
 MEND = Bilingual(
     "send the text as it is registered, or have it registered (registries/templates.csv)",
-    "按报备的模板发送, 或先报备模板(登记在模板表)",
+    "按报备的模板发送，或先报备模板（登记在模板表）",
 )
 SHAPE = some(suggested(WORDS))
 

@@ -15,7 +15,7 @@ STATES = ("readable", "unreadable", "binary", "compressed", "wap-push", "empty")
 CHINESE = "文本可读、读不出、二进制、压缩、WAP 推送、空"
 MEND = Bilingual(
     "send a text that can be read: GSM 7-bit, Latin-1 or UCS-2, not compressed, without controls that change its order",
-    "发送可读的文本(GSM 7位、Latin-1 或 UCS-2, 不压缩, 不含改变显示顺序的控制符)",
+    "发送可读的文本（GSM 7位、Latin-1 或 UCS-2，不压缩，不含改变显示顺序的控制符）",
 )
 SHAPE = some(among(STATES))
 

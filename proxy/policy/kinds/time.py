@@ -14,7 +14,7 @@ from proxy.policy.loading.source import Node
 
 IN_RECORD = "time"
 KEYS = ("between", "zone")
-CHINESE = "时段; 含开始、不含结束, 可以跨零点; `zone` 换时区"
+CHINESE = "时段；含开始、不含结束，可以跨零点；`zone` 换时区"
 MEND = Bilingual("send at another time of day", "换一个时段发送")
 SHAPE = either(some(SPAN), mapping(KEYS, {"between": some(SPAN), "zone": NAME}, needs=KEYS))
 

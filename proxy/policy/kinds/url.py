@@ -12,10 +12,10 @@ from proxy.policy.loading.source import Node
 from proxy.policy.registries import registered_contacts
 
 IN_RECORD = ""
-CHINESE = "文中链接: 指定域名、`outside` 之外的、`registered` 没登记的、`none` 没有、`present` 有"
+CHINESE = "文中链接：指定域名、`outside` 之外的、`registered` 没登记的、`none` 没有、`present` 有"
 MEND = Bilingual(
     "use only links that the rule allows, or have them registered (registries/contacts.csv)",
-    "只用规则允许的链接, 或先登记在联系方式表",
+    "只用规则允许的链接，或先登记在联系方式表",
 )
 SHAPE = registered_contacts.SHAPES["url"]
 

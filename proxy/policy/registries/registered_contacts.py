@@ -173,7 +173,7 @@ def _test_of_kinds(kinds: frozenset[str]) -> Test:
     shown = (
         any_of(one for one in ALL_KINDS if one in kinds) if len(kinds) < len(ALL_KINDS) else Bilingual("any kind", "任何种类")
     )
-    words = Bilingual(f"a contact of kind {shown}", f"文中有联系方式: {shown.zh}")
+    words = Bilingual(f"a contact of kind {shown}", f"文中有联系方式：{shown.zh}")
     return Test(
         "text",
         lambda page: not kinds.isdisjoint(found_contacts.kinds_named(page)),

@@ -31,9 +31,9 @@ JOINING_WORDS = frozenset("和与及或转接号是为")
 _HOLE = "□"  # stands for a variable where the filed contacts are read
 IS_OFFER = Bilingual(
     "is an advertisement, and the template is not filed as marketing (registries/templates.csv, column category)",
-    "是广告内容, 而该模板未按营销类报备(模板表的类别列)",
+    "是广告内容，而该模板未按营销类报备（模板表的类别列）",
 )
-GOES_ON = Bilingual("the text goes on behind the end of the template", "模板已结束, 后面还有内容")
+GOES_ON = Bilingual("the text goes on behind the end of the template", "模板已结束，后面还有内容")
 
 
 def plain(text: str) -> str:
@@ -198,7 +198,7 @@ class FiledTemplate:
         if is_last and end + len(part) < len(text) and one.least <= len(value) <= one.most and one.fits(value):
             return Obstacle(end + len(part), None, text[end + len(part) :], GOES_ON)
         words = one.words
-        return Obstacle(start, one, value, Bilingual(f"is not what was filed: {words}", f"与报备的不符: 应为{words.zh}"))
+        return Obstacle(start, one, value, Bilingual(f"is not what was filed: {words}", f"与报备的不符：应为{words.zh}"))
 
     def _differs(self, text: str, number: int, at: int, behind: Variable | None) -> Obstacle:
         """A fixed part is not there."""

@@ -183,10 +183,10 @@ TYPES: Mapping[str, VariableType] = {
         _is_phone, _run(f"0-9+()转尾号末四位{re.escape(_MASK)}-"), 3, 24, Bilingual("a telephone number", "电话号码")
     ),
     "order": VariableType(
-        _is_order, _run("0-9a-z_#-"), 1, 40, Bilingual("an order number: letters and digits", "单号(字母和数字)"), may_carry=True
+        _is_order, _run("0-9a-z_#-"), 1, 40, Bilingual("an order number: letters and digits", "单号（字母和数字）"), may_carry=True
     ),
     "name": VariableType(
-        _is_name, None, 1, LETTERS_MAX, Bilingual("a name, without digits", "名称(不含数字)"), by_digits=False, may_carry=True
+        _is_name, None, 1, LETTERS_MAX, Bilingual("a name, without digits", "名称（不含数字）"), by_digits=False, may_carry=True
     ),
     "text": VariableType(_is_anything, None, 1, LETTERS_LONGEST, Bilingual("text", "文字"), may_carry=True),
     "untyped": VariableType(_is_anything, None, 1, LETTERS_MAX, Bilingual("characters", "字符"), may_carry=True),
@@ -236,7 +236,7 @@ class Variable(NamedTuple):
         if self.kind in ("date", "time", "datetime", "money", "phone", "minutes"):
             return words
         if self.kind in ("order", "name"):
-            return Bilingual(f"{words}, at most {self.most} characters", f"{words.zh}, 最多 {self.most} 个字")
+            return Bilingual(f"{words}, at most {self.most} characters", f"{words.zh}，最多 {self.most} 个字")
         span = f"{self.least}" if self.least == self.most else f"{self.least} to {self.most}"
         span_zh = span if self.least == self.most else f"{self.least} 至 {self.most}"
         return Bilingual(f"{span} {words}", f"{span_zh} 位{words.zh}")

@@ -276,5 +276,5 @@ class Templates:
 
 NOT_REGISTERED = Bilingual(
     "is neither masked nor registered for the advertiser, the provider or everybody (registries/contacts.csv)",
-    "既没有打码, 也没有登记给该广告主、通道商或所有人(联系方式表)",
+    "既没有打码，也没有登记给该广告主、通道商或所有人（联系方式表）",
 )

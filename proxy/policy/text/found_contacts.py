@@ -105,7 +105,7 @@ def described(contact: Contact, page: TextAnalysis) -> Bilingual:
     kind = Bilingual("", "") if contact.kind in ("phone", "link") else Bilingual(f"{contact.kind} ", term(contact.kind).zh)
     if written.lower() in ("", value):
         return Bilingual(f"{kind}{value}", f"{kind.zh}{value}")
-    return Bilingual(f"{kind}{value} (written {written})", f"{kind.zh}{value}(原文: {written})")
+    return Bilingual(f"{kind}{value} (written {written})", f"{kind.zh}{value}（原文：{written}）")
 
 
 def as_written(contact: Contact, page: TextAnalysis) -> str:

@@ -537,8 +537,8 @@ def test_a_refusal_is_told_by_name_registered_or_as_its_message_had_it_and_else_
     told_of = found.as_dict(whole_number=False)
     first, second, third, _, last = told_of["events"]
     assert [one["value"] for one in (first, second, third)] == [registered.value, written_later.value, gone.value]
-    assert (first["advertiser"], first["signature"], second["about_zh"]) == ("甲公司", "甲店", "广告主【乙店】(未报备)")
-    assert third["about_zh"] == f"广告主, 签名未知({gone.value}): 该短信已不在保存的日志里"
+    assert (first["advertiser"], first["signature"], second["about_zh"]) == ("甲公司", "甲店", "广告主【乙店】（未报备）")
+    assert third["about_zh"] == f"广告主，签名未知（{gone.value}）：该短信已不在保存的日志里"
     assert last["lifted"][0]["about_zh"] == "广告主 甲公司【甲店】"
     assert [one["signature"] for one in told_of["in_force"]] == ["乙店", ""]
 

@@ -14,7 +14,7 @@ import openpyxl
 import pytest
 
 from proxy.policy import time_windows
-from tests.console.world import AD, Browser, World
+from tests.console.world import AD, Browser, World, hidden
 from tests.e2e.gate import SHANGHAI
 
 Open = Callable[..., Browser]
@@ -60,8 +60,8 @@ def test_a_batch_is_checked_then_filed_and_not_twice(world: World, browser: Open
     twice = row(world, "A2", "138****0201", days=40)
     files = batch(row(world, "A1", HANA), twice, twice)
     before = world.ask("chen", "complaint.list")["cases"]
-    here.post("/complaints/import", files=files, why="batch of November", check="yes")
-    assert "将立案 2 件，另有 0 件此前已有。没有导入。第 4 行与本文件第 3 行相同。" in here.get("/complaints").text
+    seen = here.post("/complaints/preview", files=files)
+    assert "将立案 2 件，另有 0 件此前已有。第 4 行与本文件第 3 行相同。" in seen.text
     assert world.ask("chen", "complaint.list")["cases"] == before
     here.post("/complaints/import", files=files, why="batch of November")
     here.post("/complaints/import", files=files, why="batch of November")
@@ -108,6 +108,18 @@ def test_a_batch_with_bad_rows_names_them_and_files_nothing(world: World, browse
     assert "12321-batch.csv 第 3 行：" in answer.text
     assert "12321-batch.csv 第 4 行：" in answer.text
     assert newest(world)["id"] == before
+
+
+def test_a_column_that_is_not_known_stops_a_batch_until_it_is_dropped(world: World, browser: Open) -> None:
+    here, before = browser("chen"), newest(world)["id"]
+    files = {"file": ("12321.csv", f"序号,{HEADS},分派部门\n1,{row(world, 'U1', '138****0777')},市场部\n".encode())}
+    seen = here.post("/complaints/preview", files=files).text
+    assert "不读取无法识别的列：“分派部门”" in seen
+    lost = here.post("/complaints/import", files=files, why="x", seen=hidden(seen, "seen"))
+    assert (lost.status_code, "无法识别“分派部门”列" in lost.text) == (409, True)
+    assert newest(world)["id"] == before
+    done = here.post("/complaints/import", files=files, why="x", seen=hidden(seen, "seen"), drop="yes", unknown="分派部门")
+    assert (done.status_code, newest(world)["reference"]) == (303, "U1")
 
 
 def test_a_case_gets_its_message_with_why_and_the_whole_number_needs_a_reason(world: World, browser: Open, case: Any) -> None:

@@ -172,9 +172,10 @@ def test_marketing_stops_at_the_request_and_another_person_confirms_in_the_brows
     shown = lin.get("/optouts", to=anna).text
     assert ("全部营销（按本人要求删除后长期有效）" in shown, "没有退订" in shown) == (True, False)
     assert world.send("jia", anna, AD) == 0x420
-    (found, *_) = re.findall(r'href="/find/message/([^"]+)"', lin.part("/find/found", to=anna).text)
-    told = lin.part(f"/find/message/{found.replace('%3A', ':')}/told").text
-    assert told.count("全部营销: 已按本人要求删除资料") == 2, "by the rule, and beside what was known of them"
+    found = re.findall(r'href="/find/message/([^"]+)"', lin.part("/find/found", to=anna).text)
+    told, oldest = (lin.part(f"/find/message/{one.replace('%3A', ':')}/told").text for one in (found[0], found[-1]))
+    assert ("当时收过的短信不再列出" in told, "当时收过的短信不再列出" in oldest) == (False, True)
+    assert told.count("全部营销：已按本人要求删除资料") == 2, "by the rule, and beside what was known of them"
     assert "1970" not in told + str(list(suppress._refusals(world.ask("lin", "suppress.show", to=anna))))
 
 
@@ -207,14 +208,14 @@ def test_the_receipt_says_in_chinese_what_is_gone_and_what_stays() -> None:
     }  # fmt: skip
     drawn = texts(evidence_pdf._receipt(request, 2e9))
     assert any("登记为不接收营销短信" in one for one in drawn)
-    assert "经第二人复核, 已于 2001-09-09 09:47:40 删除." in drawn
+    assert "经第二人复核，已于 2001-09-09 09:47:40 删除。" in drawn
     assert {"拒收记录", "日志", "至少保存6个月", "2033-05-18 11:33:20", "长期"} <= set(drawn)
     alone = texts(evidence_pdf._receipt(request | {"who": "chen (uid 1, pid 2)"}, 2e9))
-    assert "已于 2001-09-09 09:47:40 删除." in alone, "where the settings list nobody there is no second person"
+    assert "已于 2001-09-09 09:47:40 删除。" in alone, "where the settings list nobody there is no second person"
     waits = {name: one for name, one in request.items() if name not in ("gone", "stays")} | {"state": "proposed"}
     assert not any("已删除" in one for one in texts(evidence_pdf._receipt(waits, 2e9))), "nothing is, yet"
     refused = waits | {"state": "rejected", "decision": "不是机主"}
-    assert any("决定不予删除: 不是机主" in one for one in texts(evidence_pdf._receipt(refused, 2e9)))
+    assert any("决定不予删除：不是机主" in one for one in texts(evidence_pdf._receipt(refused, 2e9)))
 
 
 def test_complaints_stay_from_their_decision_on_and_the_answer_as_it_was_sent() -> None:
@@ -224,8 +225,8 @@ def test_complaints_stay_from_their_decision_on_and_the_answer_as_it_was_sent() 
     desk.book.answer(1, f"{PERSON} 答复.pdf", "0" * 64, NOON + DAY_S, "li", "x")
     decided, waits, file = subjects._cases_stay([*desk.book.all()], later)
     assert [one["until"] for one in (decided, waits, file)] == [NOON + KEEP_S, later + KEEP_S, NOON + DAY_S + KEEP_S]
-    assert (decided["what_zh"], waits["what_zh"][:9]) == ("1 件投诉及其认定, 只留可显示的几位号码", "1 件待认定的投诉")
-    assert file["what_zh"].endswith(": 138****0500 答复.pdf")
+    assert (decided["what_zh"], waits["what_zh"][:9]) == ("1 件投诉及其认定，只留可显示的几位号码", "1 件待认定的投诉")
+    assert file["what_zh"].endswith("：138****0500 答复.pdf")
     assert [*subjects._cases_stay([], later)] == []
 
 

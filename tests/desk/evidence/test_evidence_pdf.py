@@ -87,7 +87,7 @@ def test_reasons_are_called_what_the_rules_page_calls_them() -> None:
 
 def test_a_letter_says_in_chinese_what_was_measured_and_what_follows() -> None:
     drawn = texts(evidence_pdf._letter(PENALTY, [], 1e9))
-    assert {"事实: 有效投诉 5 件", "限速至原速率的 50%"} <= set(drawn)
+    assert {"事实：有效投诉 5 件", "限速至原速率的 50%"} <= set(drawn)
     assert any("期限 7 天" in one for one in drawn), drawn
     drawn += texts(evidence_pdf._letter(PENALTY | {"state": "proposed", "since": 0.0}, [], 1e9))
     assert any(one.endswith("期限 7 天") for one in drawn), "before it is in force, too"
@@ -95,9 +95,9 @@ def test_a_letter_says_in_chinese_what_was_measured_and_what_follows() -> None:
 
 
 def test_a_letter_names_no_basis_that_nobody_has_entered() -> None:
-    assert "依据: 合同" in texts(evidence_pdf._letter(PENALTY, [], 1e9))
+    assert "依据：合同" in texts(evidence_pdf._letter(PENALTY, [], 1e9))
     drawn = texts(evidence_pdf._letter(PENALTY | {"basis": ""}, [], 1e9))
-    assert "依据: 未写明" in drawn
+    assert "依据：未写明" in drawn
     assert not any("合同" in one or "规定" in one for one in drawn)
 
 
@@ -105,7 +105,7 @@ def test_what_a_person_measured_nothing_for_has_their_reason() -> None:
     drawn = texts(
         evidence_pdf._letter(PENALTY | {"trigger": "", "figure": "", "figure_zh": "", "events": [{"why": "函"}]}, [], 1e9)
     )
-    assert "理由: 函" in drawn
+    assert "理由：函" in drawn
 
 
 def test_whom_the_person_refused_stands_on_paper_by_name_and_a_strangers_markup_is_text() -> None:
@@ -114,7 +114,7 @@ def test_whom_the_person_refused_stands_on_paper_by_name_and_a_strangers_markup_
         "scope": "advertiser",
         "value": "0" * 12,
         "about": "advertiser 【<b>乙店】 (not registered)",
-        "about_zh": "广告主【<b>乙店】(未报备)",
+        "about_zh": "广告主【<b>乙店】（未报备）",
     }
     before = {"scope": "advertiser", "value": "0" * 12}
     person = {"refusals": [written | {"source": "reply", "since": at}], "received": [], "refused_later": [before | {"at": at}]}
@@ -123,7 +123,7 @@ def test_whom_the_person_refused_stands_on_paper_by_name_and_a_strangers_markup_
             {"message": MESSAGE | {"person": person}, "proof": PROOF, "masked": True, "consents": [], "rules": []}
         )
     )
-    assert "广告主【<b>乙店】(未报备) advertiser 【<b>乙店】 (not registered) (回复退订 reply, 2026-11-11 10:00:00)" in drawn
+    assert "广告主【<b>乙店】（未报备） advertiser 【<b>乙店】 (not registered)（回复退订 reply，2026-11-11 10:00:00）" in drawn
     assert f"2026-11-11 10:00:00 广告主 advertiser {'0' * 12}" in drawn, "a pack of an earlier gate"
 
 
@@ -137,7 +137,7 @@ def test_the_pages_of_a_pack_say_in_chinese_what_became_of_the_message() -> None
         "还没有公布 nothing was published",
     ):
         assert line in drawn
-    assert "全部营销 all (回复退订 reply, 2026-11-11 10:00:00)" in drawn
+    assert "全部营销 all（回复退订 reply，2026-11-11 10:00:00）" in drawn
 
 
 def test_the_pages_of_a_pack_say_who_sent_it_what_was_found_in_it_and_each_rule_with_its_count() -> None:
@@ -154,7 +154,7 @@ def test_the_pages_of_a_pack_say_who_sent_it_what_was_found_in_it_and_each_rule_
             "basis": "办法",
             "says": "未超限",
             "says_en": "is within",
-            "why": "已用 1, 上限: 同一号码每天 3 条",
+            "why": "已用 1，上限：同一号码每天 3 条",
         },
         {"rule": "night", "say": "夜里不发", "basis": "", "says": "关闭", "says_en": "off", "why": "规则已关闭"},
         {"rule": "loans", "say": "贷款", "basis": "", "says": "关闭", "says_en": "off", "why": "规则已关闭"},
@@ -166,12 +166,12 @@ def test_the_pages_of_a_pack_say_who_sent_it_what_was_found_in_it_and_each_rule_
         "上海 上海",
         "青禾会员",
         "青禾公司",
-        "营销 marketing (申报 declared: 通知 notice; 内容判定 classified: 营销 marketing, 得分 score 9)",
-        "营销用语 满300减50 (4)",
+        "营销 marketing（申报 declared：通知 notice；内容判定 classified：营销 marketing，得分 score 9）",
+        "营销用语 满300减50（4）",
         "放行 allow",
-        "拒绝: 文本含 代开发票",
-        "未超限: 已用 1, 上限: 同一号码每天 3 条",
-        "已关闭 off: night, loans",
+        "拒绝：文本含 代开发票",
+        "未超限：已用 1，上限：同一号码每天 3 条",
+        "已关闭 off：night, loans",
     ):
         assert line in drawn, drawn
     assert "夜里不发" not in drawn, "what was switched off had no part in it"
@@ -182,12 +182,12 @@ def test_the_pages_of_a_pack_say_who_sent_it_what_was_found_in_it_and_each_rule_
 @pytest.mark.parametrize(
     ("state", "events", "begins"),
     [
-        ("lifted", [{"time": 2e9, "what": "lifted", "who": "wang", "why": "申诉成立"}], "本处罚已于 2033-05-18 11:33:20 解除: 申诉成立"),
+        ("lifted", [{"time": 2e9, "what": "lifted", "who": "wang", "why": "申诉成立"}], "本处罚已于 2033-05-18 11:33:20 解除：申诉成立"),
         ("over", [{"time": 2e9, "what": "over", "who": "", "why": ""}], "本处罚已于 2033-05-18 11:33:20 到期"),
-        ("raised", [{"time": 2e9, "what": "raised", "who": "wang", "why": "penalty-9"}], "本处罚已于 2033-05-18 11:33:20 由更重的处罚取代: 处罚 9"),
-        ("rejected", [{"time": 2e9, "what": "rejected", "who": "wang", "why": "x"}], "未获批准, 从未生效"),
-        ("withdrawn", [{"time": 2e9, "what": "withdrawn", "who": "li", "why": "x"}], "已撤回, 从未生效"),
-        ("lapsed", [{"time": 2e9, "what": "lapsed", "who": "", "why": ""}], "逾期未批, 从未生效"),
+        ("raised", [{"time": 2e9, "what": "raised", "who": "wang", "why": "penalty-9"}], "本处罚已于 2033-05-18 11:33:20 由更重的处罚取代：处罚 9"),
+        ("rejected", [{"time": 2e9, "what": "rejected", "who": "wang", "why": "x"}], "未获批准，从未生效"),
+        ("withdrawn", [{"time": 2e9, "what": "withdrawn", "who": "li", "why": "x"}], "已撤回，从未生效"),
+        ("lapsed", [{"time": 2e9, "what": "lapsed", "who": "", "why": ""}], "逾期未批，从未生效"),
     ],
 )  # fmt: skip
 def test_a_letter_about_what_holds_no_longer_says_so_first(state: str, events: list[dict[str, Any]], begins: str) -> None:
@@ -207,7 +207,7 @@ def test_a_letter_that_nobody_has_approved_is_a_draft_and_one_about_an_advertise
         evidence_pdf._letter(PENALTY | {"state": "proposed", "provider": "", "by": "advertiser", "value": "某公司"}, [], 1e9)
     )
     assert drawn[0].startswith("草稿")
-    assert {"致: 某公司", "范围: 广告主 某公司, 不限通道商", "广告主 某公司"} <= set(drawn)
+    assert {"致：某公司", "范围：广告主 某公司，不限通道商", "广告主 某公司"} <= set(drawn)
 
 
 @pytest.mark.parametrize("word", ["x" * 300, "很" * 300, "https://example.invalid/" + "a1-" * 90, "【" * 80])
@@ -239,7 +239,7 @@ def test_what_proves_a_consent_by_reply_and_what_ended_it_stand_beside_its_diges
         "SHA-256 ab",
         "“Y” 2025-11-11 10:00:00",
         "1069001",
-        "4711, 2025-11-11 09:00:00: 同意请回Y",
-        "2025-11-12 08:00:00 (退订 opt-out)",
+        "4711，2025-11-11 09:00:00：同意请回Y",
+        "2025-11-12 08:00:00（退订 opt-out）",
     ):
         assert words in drawn

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from proxy.desk.backtest.result_text import iso
 from proxy.desk.explain.message_explanation import Inquiry
 from proxy.desk.explain.message_explanation_text import as_dict
-from proxy.desk.explain.message_lookup import FoundMessage
+from proxy.desk.explain.message_lookup import EVERY, FoundMessage
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import delivers, gate_events, messages, operator_actions
+from proxy.journal.records.consents import ConsentChange
 from proxy.journal.write_ahead_log import OsDisk, read
 from proxy.model.message import Category, Outcome, hash48
 from proxy.model.recipient import OptOut
@@ -115,7 +117,7 @@ def test_todays_rules_are_asked_with_what_was_known_then(desk: Desk) -> None:
     assert (told["verdict"], told["then"]["verdict"], told["today"]["verdict"]) == ("reject", "reject", "allow")
     assert why(told["today"], "cap") == "3 used of 4 per day for each recipient"
     words = desk.asked(name, "--lang", "zh").stdout
-    assert "拒绝 recipient-cap (cap)" in words
+    assert "拒绝 这个号码收够了（cap）" in words
     assert "今天的规则" in words
     assert "放在当时" in words
     folder = desk.folder / "tried"
@@ -214,11 +216,32 @@ def test_whom_the_person_refused_is_told_by_name_or_why_it_is_not_known(desk: De
         "advertiser 甲公司【甲店】", "advertiser 【乙 店】 (not registered)",
         f"advertiser, signature unknown ({unknown.value}): its message is no longer in the journal",
     ]  # fmt: skip
-    assert [one["about_zh"] for one in person["refused_later"]] == ["广告主【测试】(未报备)"]
+    assert [one["about_zh"] for one in person["refused_later"]] == ["广告主【测试】（未报备）"]
     words = desk.asked("c0ffee", "--lang", "zh").stdout
-    assert "当时已拒收 广告主 甲公司【甲店】 (reply, " in words
-    assert f"当时已拒收 广告主, 签名未知({unknown.value}): 该短信已不在保存的日志里 (reply, " in words
-    assert "之后拒收 广告主【测试】(未报备) (" in words
+    assert "当时已拒收 广告主 甲公司【甲店】（回复退订，" in words
+    assert f"当时已拒收 广告主，签名未知（{unknown.value}）：该短信已不在保存的日志里（回复退订，" in words
+    assert "之后拒收 广告主【测试】（未报备） · " in words
+
+
+def test_a_message_names_what_the_record_held_and_nothing_once_the_person_is_erased(desk: Desk) -> None:
+    desk.sends(answer=b"1")
+    desk.harness.now += 3 * 86_400
+    desk.sends(answer=b"2")
+    desk.harness.now += 700
+    for _ in range(2 * EVERY):  # what is older than these is rebuilt, not judged again
+        desk.noted()
+    name = desk.sends(answer=b"3")
+    held = record.entries(desk.harness.store.held(SHANGHAI))[:-1]
+    assert [one["at"] for one in desk.told(name)["person"]["received"]] == [iso(one.time) for one in held]
+    assert len(held) == 1, "the record forgets what no cap counts"
+    desk.writes(messages.PERSON, pack(ConsentChange(desk.harness.now + 60, SHANGHAI + 1, "erased", "li", "asked for it")))
+    assert desk.told(name)["person"]["erased"] is None, "somebody else was"
+    desk.writes(messages.PERSON, pack(ConsentChange(desk.harness.now + 60, SHANGHAI, "erased", "li", "asked for it")))
+    person = desk.told(name)["person"]
+    assert (person["received"], person["erased"]) == ([], iso(desk.harness.now + 60))
+    words = desk.asked(name, "--lang", "zh").stdout
+    assert "已按本人要求删除" in words
+    assert "当时计数的短信" not in words
 
 
 def test_what_the_carrier_refused_and_what_came_again_is_told(desk: Desk) -> None:

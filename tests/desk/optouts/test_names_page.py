@@ -16,7 +16,7 @@ Open = Callable[..., Browser]
 KIM = SHANGHAI.format(77)
 YI = f"{hash48('<I>乙店'):012x}"
 NAMED = {
-    "zh": ("广告主 甲公司【甲店】", "广告主【&lt;i&gt;乙店】(未报备)"),
+    "zh": ("广告主 甲公司【甲店】", "广告主【&lt;i&gt;乙店】（未报备）"),
     "en": ("advertiser 甲公司【甲店】", "advertiser 【&lt;i&gt;乙店】 (not registered)"),
 }
 
@@ -72,7 +72,7 @@ def test_where_no_program_can_look_the_page_has_the_hash_and_the_reason(
     monkeypatch.setattr(world.asking, "run", cannot)
     text = here.get("/optouts", to=KIM).text
     assert NAMED["zh"][0] in text, "the gate itself knows its registry"
-    assert f"广告主, 签名未知({YI}): 没有查找日志" in text
+    assert f"广告主，签名未知（{YI}）：没有查找日志" in text
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

@@ -131,7 +131,7 @@ def test_a_rate_goes_up_the_ladder_and_each_step_is_asked_for_once(desk: Desk) -
     desk.complains(NOON, "jia", 1)
     (asked,) = desk.due(NOON + 60)
     assert asked.figure == "3 valid complaints in 10,000 messages since 2026-11-01 00:00:00: 300.00 in a million"
-    assert asked.figure.zh == "自 2026-11-01 00:00:00 起 10,000 条短信中有效投诉 3 件: 百万分之 300.00"
+    assert asked.figure.zh == "自 2026-11-01 00:00:00 起 10,000 条短信中有效投诉 3 件：百万分之 300.00"
     assert desk.proposed(NOON + 60) == [("jia", "warn")]
     assert desk.proposed(NOON + 120) == []
     desk.complains(NOON + DAY, "jia", 2)
@@ -224,7 +224,7 @@ def test_ports_whose_replies_do_not_arrive_ask_for_a_penalty_while_marketing_goe
     assert asked.figure == (
         "replies to 1 registered port prefixes do not arrive (1069001 dead); 1,000 marketing messages since 2026-11-11 00:00:00"
     )
-    assert asked.figure.zh == "1 个登记端口的退订通路不通 (1069001 不通); 自 2026-11-11 00:00:00 起营销短信 1,000 条"
+    assert asked.figure.zh == "1 个登记端口的退订通路不通（1069001 不通）；自 2026-11-11 00:00:00 起营销短信 1,000 条"
     desk.paths["jia"]["1069003"] = "silent"
     assert [one.step.then for one in desk.due(NOON)] == ["suspend-marketing"]
     desk.paths["jia"] = {"1069001": "proven", "1069003": "proven"}

@@ -49,9 +49,9 @@ def told(rules: Path, content: bytes | str, *more: str, name: str = "campaign.cs
 def test_a_person_of_whom_nothing_is_to_be_said_is_a_count_in_words_too(rules: Path) -> None:
     done = ask(rules, f"text,to\n{FINE},13800250777\n{FINE},13800210500\n{FINE},13800100500\n", "--from", "10690001")
     assert done.exception is None or isinstance(done.exception, SystemExit)
-    assert "号码 3 个: 放行 1; " in done.stdout
-    assert "not-permitted 1" in done.stdout
-    assert "region-ban 1 (138****0500)" in done.stdout
+    assert "号码 3 个：放行 1；" in done.stdout
+    assert "不得发送给该号码 1" in done.stdout
+    assert "该省号码不得接收 1（138****0500）" in done.stdout
     assert "138****0777" not in done.stdout
 
 
@@ -95,23 +95,23 @@ def test_the_answer_in_chinese(rules: Path) -> None:
     done = ask(rules, f"text,to\n{FINE},13800250500\n{BAD},\n", "--from", "10690001", "--lang", "zh")
     assert done.exit_code == 1
     assert done.stdout.splitlines() == [
-        "第 2 行: 放行: 【甲店】双11券 拒收请回复R",
-        "  拒绝 该省号码不得接收 (ban), 归属地 北京: 北京不发",
-        "    要通过: 不发给归属地在那里的号码",
-        "  取决于号码: refused, minors, cap",
-        "  号码 1 个: 放行 1",
-        "第 3 行: 拒绝: 【甲店】代开发票 电139****5678",
-        "  拒绝 没有退订方式或位置不对 (tail)",
-        "    要通过: 按规则要求在末尾写明退订方式(拒收请回复R)",
-        "  拒绝 禁发词 (words)",
-        "    要通过: 去掉命中的字词",
-        "  拒绝 该省号码不得接收 (ban), 归属地 北京: 北京不发",
-        "    要通过: 不发给归属地在那里的号码",
-        "  取决于号码: refused, minors, cap",
-        "refused(不得发送给该号码)要看: 号码拒收这类短信",
-        "minors(不得发送给该号码)要看: 号码在名单 保护号码 上",
-        "cap(这个号码收够了)要看: 同一号码每天 2 条",
-        "共 2 条文案, 1 条无论发给谁都会被拒。号码收过什么、是否回复过退订, 这里不知道。",
+        "第 2 行：放行：【甲店】双11券 拒收请回复R",
+        "  拒绝 该省号码不得接收（ban），归属地 北京：北京不发",
+        "    要通过：不发给归属地在那里的号码",
+        "  取决于号码：refused, minors, cap",
+        "  号码 1 个：放行 1",
+        "第 3 行：拒绝：【甲店】代开发票 电139****5678",
+        "  拒绝 没有退订方式或位置不对（tail）",
+        "    要通过：按规则要求在末尾写明退订方式（拒收请回复R）",
+        "  拒绝 禁发词（words）",
+        "    要通过：去掉命中的字词",
+        "  拒绝 该省号码不得接收（ban），归属地 北京：北京不发",
+        "    要通过：不发给归属地在那里的号码",
+        "  取决于号码：refused, minors, cap",
+        "refused（不得发送给该号码）要看：号码拒收这类短信",
+        "minors（不得发送给该号码）要看：号码在名单 保护号码 上",
+        "cap（这个号码收够了）要看：同一号码每天 2 条",
+        "共 2 条文案，1 条无论发给谁都会被拒。号码收过什么、是否回复过退订，这里不知道。",
     ]
 
 
@@ -184,4 +184,4 @@ def test_a_text_that_is_no_template_is_told_which_variable_did_not_fit(rules: Pa
     (objection,) = one["objections"]
     assert "template 'due': {date} '11月41日' is not what was filed: a date" in objection["change"]
     done = ask(rules, "【甲店】请于11月41日前还款100元\n", "--from", "10690001", "--lang", "zh", name="campaign.txt")
-    assert "模板“due”: {date} “11月41日” 与报备的不符: 应为日期" in done.stdout
+    assert "模板“due”：{date} “11月41日” 与报备的不符：应为日期" in done.stdout

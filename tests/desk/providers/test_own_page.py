@@ -89,9 +89,9 @@ def test_its_changes_say_what_they_count_and_its_only_port_is_filled_in(browser:
 
 def test_a_pager_has_a_total_unless_the_day_was_read_in_part() -> None:
     reasons = [{"reason": "keyword", "count": 2, "deferred": 1}, {"reason": "region-ban", "count": 4, "deferred": 0}]
-    answer = {"read_until": 5.0, "until": 5.0, "reasons": reasons}
+    answer = {"since": 5.0, "read_from": 5.0, "reasons": reasons}
     assert [own_page._total(answer, reason) for reason in ("", "keyword")] == [7, 3]
-    assert own_page._total({**answer, "read_until": 4.0}, "") is None
+    assert own_page._total({**answer, "read_from": 6.0}, "") is None
 
 
 def test_a_day_that_is_none_is_told_so(browser: Open) -> None:
@@ -114,7 +114,7 @@ def test_it_sees_its_refusals_by_reason_and_takes_them_as_a_file(browser: Open) 
         message,
         "营销",
         "该省号码不得接收",
-        "该类短信不得发往该地区, 请去掉该地区的号码",
+        "该类短信不得发往该地区，请去掉该地区的号码",
     )
     assert here.get("/own/refusals.csv", day="yesterday").status_code == 409
 
@@ -131,14 +131,18 @@ def test_a_day_that_takes_too_long_is_read_in_part_and_says_until_when(
     assert (told["0"]["read_until"], told["600"]["read_until"]) == (at + 3600, at + 86_400)
     whole = json.loads(run("provider", "list-refusals", "jia", "--json", "--config", world.gate.config).stdout)
     assert told["600"] == whole, "in spans as at once"
-    answer = {**whole, "read_until": at + 3600}
+    done = run(
+        "provider", "list-refusals", "jia", "--within", "0", "--order", "newest", "--json", "--config", world.gate.config
+    )
+    answer: dict[str, Any] = json.loads(done.stdout)
+    assert (answer["read_from"], answer["read_until"]) == (at + 23 * 3600, at + 86_400)
 
     async def in_part(*_: Any, **__: Any) -> dict[str, Any]:
         return answer
 
     monkeypatch.setattr(world.asking, "own", in_part)
     text = re.sub("<[^>]*>", "", browser("jia").part("/own/refusals").text)
-    assert f"以下只统计到 {time_windows.local(at + 3600)[:16]}" in text
+    assert f"以下只统计 {time_windows.local(at + 23 * 3600)[:16]} 以后的" in text
 
 
 def test_nobody_reads_on_for_who_has_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,13 +172,14 @@ def test_nobody_reads_on_for_who_has_left(world: World, monkeypatch: pytest.Monk
     assert (answer.status_code, [one.returncode for one in begun]) == (503, [-signal.SIGKILL])
 
 
-def test_older_refusals_come_first_and_the_pager_says_so(world: World, browser: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_newer_refusals_come_first_and_the_pager_says_so(world: World, browser: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     world.send("jia", CLARA, AD)
     monkeypatch.setattr(own_page, "LIMIT", 1)
     here = browser("jia")
     first, second = (re.sub(r"<[^>]*>", " ", here.part("/own/refusals", skip=skip).text) for skip in ("0", "1"))
-    assert first.index("‹ 较早") < first.index("1–1") < first.index("较晚 ›")
-    assert f"{CLARA[:3]}****{CLARA[-4:]}" in second, "the later one"
+    assert first.index("‹ 较新") < first.index("1–1") < first.index("较早 ›")
+    later = f"{CLARA[:3]}****{CLARA[-4:]}"
+    assert (later in first, later in second) == (True, False)
 
 
 def test_it_checks_a_text_before_it_sends_it(browser: Open) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import openpyxl
 
 from proxy.desk.reports import month_files, month_pdf
-from proxy.desk.reports.cell_suppression import columns_together, hidden_in_column
+from proxy.desk.reports.cell_suppression import hidden_cells, hidden_in_column
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT, SPEEDS, UNREAD, DayReport, ReportedOutcome
 from proxy.desk.reports.month_report import HIDDEN, DeskFacts, MonthReport, Table, as_dict, notes_of, shown, texts
 from proxy.i18n.phrases import in_language
@@ -164,10 +164,13 @@ def test_reasons_of_each_provider_add_up_and_no_small_one_follows_from_the_other
             assert not others or not [name for name in apart if of_reason.get(name) == HIDDEN], (seed, apart)
 
 
-def test_two_small_reasons_of_one_provider_take_a_larger_one_with_them() -> None:
-    assert columns_together({"jia": {"a": 3, "b": 4, "c": 12, "d": 900}}, (), 10) == {"a", "b", "c"}
-    assert columns_together({"jia": {"a": 40, "b": 0}, "yi": {"a": 50, "b": 90}}, (), 10) == frozenset()
-    assert columns_together({"jia": {"a": 40, "b": 30}, "yi": {"a": 9, "b": 90}}, (), 10) == {"a", "b"}
+def test_a_small_reason_of_a_provider_takes_the_cheapest_rectangle_with_it() -> None:
+    rows = {"jia": {"a": 3, "b": 20, "c": 900}, "yi": {"a": 30, "b": 50, "c": 800}, "bing": {"a": 700, "b": 600, "c": 0}}
+    assert hidden_cells(rows, (), 10) == {("jia", "a"), ("jia", "b"), ("yi", "a"), ("yi", "b")}
+    assert hidden_cells(rows, (), 10, ("b",)) == {("jia", "a"), ("jia", "c"), ("yi", "a"), ("yi", "c")}
+    assert hidden_cells(rows, (), 1) == frozenset()
+    two = {"jia": {"a": 3, "b": 4, "c": 50}, "yi": {"a": 40, "b": 40, "c": 40}}
+    assert ("jia", "c") in hidden_cells(two, (), 10), "7 of a provider is small, too"
 
 
 def test_without_a_month_before_nothing_is_compared_and_known_rates_are_shown() -> None:

@@ -69,6 +69,8 @@ def test_rules_are_told_in_words_with_what_they_did(desk: Open, two: World) -> N
     assert "号码归属省份是北京" in page
     assert "rules.yaml" in page
     one = here.get("/rules/rule/beijing-ban").text
+    folded = r'<details class="card"><summary><h2>原文</h2></summary>.*<dd>beijing-ban</dd>.*id: beijing-ban.*</details>'
+    assert re.search(folded, one, re.DOTALL), "its id and text are folded"
     assert re.search(r"北京</td>.*?<td class=\"number\">\d+</td>", one, re.DOTALL)
     assert "没有测试提到这条规则" in one
     assert "- id: beijing-ban\n" in one
@@ -151,7 +153,7 @@ def test_what_a_check_objects_to_is_ticked_in_the_form_before_it_is_proposed(des
     revision = re.search(r"base=(\w{16})", here.get("/proposal").text)
     assert revision is not None
     assert desk("lin").post("/proposal/approve", revision=revision[1]).headers["location"] == "/rules"
-    title = "北京归属地号码, 每个号码每天最多收3条营销短信"
+    title = "北京归属地号码，每个号码每天最多收3条营销短信"
     listed = [f"<b>{title}</b>" in here.get("/rules", mode=mode).text for mode in ("enforce", "idle")]
     assert listed == [False, True], "in force, but without effect"
     assert re.search(f'{title} <span class="badge ">不起作用<', desk("jia").get("/own/rules").text)
@@ -312,7 +314,7 @@ def test_a_ban_from_next_week_is_the_same_to_its_author_approver_and_provider(de
     assert re.search(f"到 {soon} 只剩 2 小时 3[23] 分钟，试行短于所选的 24 小时", shorter), shorter
     assert "影子试行" in shorter
 
-    said = f"{week} 起, 上海归属地号码不得接收营销短信(贷款)"
+    said = f"{week} 起，上海归属地号码不得接收营销短信（贷款）"
     given = drafted(chen, {**form, "since": week.replace(" ", "T"), "subcategory": "loan"})
     assert (said in given["text"], f'trial: {{until: "{week}"}}' in given["text"], "active:" in given["text"]) == (
         True,
@@ -474,7 +476,7 @@ def test_several_changes_of_rules_and_registries_are_one_proposal(desk: Open) ->
     page = html.unescape(
         chen.post("/drafts/write", **form, kind="quiet", quiet_from="22：00", quiet_to="7:00", then="defer").text
     )
-    assert "在 22:00 到次日 07:00 不收营销短信, 顺延到 07:00" in page
+    assert "在 22:00 到次日 07:00 不收营销短信，顺延到 07:00" in page
     file = "registries/advertisers.csv"
     table = chen.get("/tables/one", file=file).text
     row = {"base": base, "file": file, "text": "advertiser,licence,group,domains,phones,platform,shops,industry\n", "do": "add"}

@@ -175,7 +175,7 @@ def test_a_rule_decides_from_the_date_that_its_sentence_says(
     hours = {"count": "1", "quiet_from": "12:00", "quiet_to": "11:59"}
     form = {**FORMS[kind], **hours, "since": since, "trial": trial, "until": "2027-01-31T00:00"}
     one = rule_wizard.read_form(form, ["北京"], rule_wizard.ORDER, NOW)
-    assert rule_wizard.sentence(one).startswith(f"{decides} 起至 2027-01-31 00:00 止, 北京")
+    assert rule_wizard.sentence(one).startswith(f"{decides} 起至 2027-01-31 00:00 止，北京")
     assert rule_wizard.shorter_s(one, NOW) == shorter_s
     (tmp_path / "desk.yaml").write_text(rule_wizard.with_rule("", rule_wizard.rule_of(one, "it"), []))
     bench = Bench(load_all(tmp_path).rules)
@@ -193,7 +193,7 @@ def test_a_rule_decides_from_the_date_that_its_sentence_says(
 @pytest.mark.parametrize("subcategory", SUBCATEGORIES[1:])
 def test_the_sentence_names_the_sub_category(kind: str, subcategory: str) -> None:
     one = rule_wizard.read_form({**FORMS[kind], "subcategory": subcategory}, ["北京"], rule_wizard.ORDER, NOW)
-    assert f"营销短信({WORDS[subcategory]})" in rule_wizard.sentence(one)
+    assert f"营销短信（{WORDS[subcategory]}）" in rule_wizard.sentence(one)
     assert f"subcategory: {subcategory}" in "".join(rule_wizard.rule_of(one, "it"))
 
 
@@ -227,7 +227,7 @@ def shipped_with(form: dict[str, str]) -> tuple[str, Bench]:
 def test_two_categories_share_a_cap_in_the_dates_of_a_campaign() -> None:
     form = {"kind": "cap", "count": "1", "subcategory": "loan game", "campaign": "双11"}
     said, bench = shipped_with(form)
-    assert said == "双11期间, 同一号码每天合计最多收1条营销短信(贷款、游戏)"
+    assert said == "双11期间，同一号码每天合计最多收1条营销短信（贷款、游戏）"
     loan, game = "【测试】贷款额度已批, 低息借款 拒收请回复R", "【测试】传奇游戏上线送元宝 拒收请回复R"
     assert bench.says(loan, at="2027-11-11 10:00") == "allow"
     assert bench.says(game, at="2027-11-11 11:00") == "reject it"
@@ -240,14 +240,14 @@ def test_two_categories_share_a_cap_in_the_dates_of_a_campaign() -> None:
 def test_what_comes_at_night_is_put_off_to_the_hour_that_is_said() -> None:
     hours = {"quiet_from": "21：00", "quiet_to": "8:00", "then": "defer", "defer_until": "８：30"}
     said, bench = shipped_with({"kind": "quiet", "category": "marketing notice", **hours})
-    assert said == "所有号码在 21:00 到次日 08:00 不收营销短信、通知短信, 顺延到 08:30"
+    assert said == "所有号码在 21:00 到次日 08:00 不收营销短信、通知短信，顺延到 08:30"
     verdict = bench.send(at="2026-11-11 22:00")
     assert (verdict.outcome.word, verdict.breaches[0].not_before) == ("defer", moment("2026-11-12 08:30")[0])
 
 
 def test_quiet_hours_of_a_holiday_are_no_other_day_s() -> None:
     said, bench = shipped_with({"kind": "quiet", "days": "国庆", "quiet_from": "00:00", "quiet_to": "10:00", "then": "defer"})
-    assert said == "所有号码在国庆的 00:00 到 10:00 不收营销短信, 顺延到 10:00"
+    assert said == "所有号码在国庆的 00:00 到 10:00 不收营销短信，顺延到 10:00"
     verdict = bench.send(at="2026-10-02 09:00")
     assert (verdict.outcome.word, verdict.breaches[0].not_before) == ("defer", moment("2026-10-02 10:00")[0])
     assert bench.says(at="2026-10-02 10:00") == bench.says(at="2026-10-12 09:00") == "allow"
@@ -257,7 +257,7 @@ def test_names_are_ticked_or_typed_and_an_hour_to_defer_to_defers() -> None:
     def words(**form: str) -> str:
         return rule_wizard.sentence(rule_wizard.read_form(form, [], rule_wizard.ORDER, NOW, ["双11"], ["国庆"]))
 
-    assert words(places="天津市， 河北", subjects="贷款，房产") == "天津、河北归属地号码不得接收营销短信(贷款、房产)"
+    assert words(places="天津市， 河北", subjects="贷款，房产") == "天津、河北归属地号码不得接收营销短信（贷款、房产）"
     assert words(kind="cap", count="1", campaign="双11", subjects="贷款 游戏", subcategory="loan").count("贷款") == 1
     assert words(kind="quiet", days=" 国庆 ", quiet_from="0:00", quiet_to="10:00", defer_until="10：00").endswith(
         "顺延到 10:00"

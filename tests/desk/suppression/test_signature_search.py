@@ -100,9 +100,9 @@ def test_what_the_gate_knew_by_a_hash_is_told_by_name_and_the_rest_is_left_as_it
         "甲店",
         "advertiser 【甲店】 (not registered)",
     )
-    assert second["about_zh"] == f"广告主, 签名未知({NOBODY:012x}): 该短信已不在保存的日志里"
+    assert second["about_zh"] == f"广告主，签名未知（{NOBODY:012x}）：该短信已不在保存的日志里"
     assert others == told["refusals"][2:]
-    assert named["received"][0]["about_zh"] == "【乙 店】(未报备)"
+    assert named["received"][0]["about_zh"] == "【乙 店】（未报备）"
 
 
 class Named(Case):

@@ -146,7 +146,7 @@ def test_earlier_days_stand_there_in_words(world: World, browser: Open, monkeypa
     assert "今日还没有归档" not in text
     one = one | {"days": []}
     text = re.sub("<[^>]*>", " ", browser("wu").part("/today/compared").text)
-    assert "已归档到 2024-10-04 14:00。启动十分钟后归档一次" in text
+    assert "已归档到 2024-10-04 14:00。只归档已过完的整小时：启动十分钟后一次" in text
 
 
 def test_before_the_first_hour_is_in_a_table_nothing_is_compared(browser: Open) -> None:

@@ -78,7 +78,7 @@ def test_explain_counts_what_the_person_had(make: Callable[..., Any]) -> None:
     told = explain(message, bench.people[13800250500], bench.rules, AT, NOTHING).as_dict()
     assert told["rules"][0] | {"say": ""} == {
         "rule": "cap", "say": "", "basis": "", "mode": "enforce", "says": "refuses", "why": "2 used of 2 per day for each recipient",
-        "change": told["rules"][0]["change"], "says_zh": "拒绝", "why_zh": "已用 2, 上限: 同一号码每天 2 条",
+        "change": told["rules"][0]["change"], "says_zh": "拒绝", "why_zh": "已用 2，上限：同一号码每天 2 条",
         "change_zh": told["rules"][0]["change_zh"],
     }  # fmt: skip
     assert told["rules"][0]["change"]
@@ -100,16 +100,16 @@ def change(bench: Any, rule: str, *, at: float = AT, text: str = AD, category: C
 
 
 CHANGES = [
-    ("when: {text: [代开发票, 六合彩]}", "【测试】代 开发票 拒收请回复R", "found: 代开发票", "命中: 代开发票", "去掉命中的字词"),
-    ("when: {url: {outside: [example.com]}}", "【测试】看 t.cn/a 拒收请回复R", "found: t.cn", "命中: t.cn", "只用规则允许的链接, 或先登记在联系方式表"),
-    ("when: {contact: {outside: ['4008001234']}}", "【测试】电13800138000", "found: 13800138000", "命中: 13800138000", "只用规则允许的联系方式, 或先登记在联系方式表"),
-    ("when: {text_state: readable, not: {notice: tail}}", "【测试】上新", "all its conditions hold", "条件全部成立", "按规则要求在末尾写明退订方式(拒收请回复R)"),
-    ("when: {time: 21:00-08:00}", "【测试】上新", "all its conditions hold", "条件全部成立", "换一个时段发送; 或 2026-11-12 08:00:00 起再发"),
+    ("when: {text: [代开发票, 六合彩]}", "【测试】代 开发票 拒收请回复R", "found: 代开发票", "命中：代开发票", "去掉命中的字词"),
+    ("when: {url: {outside: [example.com]}}", "【测试】看 t.cn/a 拒收请回复R", "found: t.cn", "命中：t.cn", "只用规则允许的链接，或先登记在联系方式表"),
+    ("when: {contact: {outside: ['4008001234']}}", "【测试】电13800138000", "found: 13800138000", "命中：13800138000", "只用规则允许的联系方式，或先登记在联系方式表"),
+    ("when: {text_state: readable, not: {notice: tail}}", "【测试】上新", "all its conditions hold", "条件全部成立", "按规则要求在末尾写明退订方式（拒收请回复R）"),
+    ("when: {time: 21:00-08:00}", "【测试】上新", "all its conditions hold", "条件全部成立", "换一个时段发送；或 2026-11-12 08:00:00 起再发"),
     ("when: {category: marketing}", "【测试】上新", "all its conditions hold", "条件全部成立", "发送方没有可改之处"),
     ("when: {recipient_in: vip}", "【测试】上新", "the recipient is on vip", "号码在名单 vip 上", "不发给该号码"),
-    ("when: {suppressed: true}", "【测试】上新", "refused signature 【测试】 by reply on 2026-11-01 00:00:00", "2026-11-01 00:00:00 起拒收签名【测试】(回复退订)", "不发给该号码: 只有本人能恢复(回复 START 或 取消退订)"),
-    ("limit: {count: 1, per: day, key: [recipient]}", "【测试】上新", "1 used of 1 per day for each recipient", "已用 1, 上限: 同一号码每天 1 条", "2026-11-12 00:00:00 起再发(届时额度空出)"),
-    ("limit: {count: 1, per: 24h, key: [provider]}", "【测试】上新", "1 used of 1 per 1d for each provider", "已用 1, 上限: 同一通道商任意 24 小时内 1 条", "2026-11-12 10:00:00 起再发(届时额度空出)"),
+    ("when: {suppressed: true}", "【测试】上新", "refused signature 【测试】 by reply on 2026-11-01 00:00:00", "2026-11-01 00:00:00 起拒收签名【测试】（回复退订）", "不发给该号码：只有本人能恢复（回复 START 或 取消退订）"),
+    ("limit: {count: 1, per: day, key: [recipient]}", "【测试】上新", "1 used of 1 per day for each recipient", "已用 1，上限：同一号码每天 1 条", "2026-11-12 00:00:00 起再发（届时额度空出）"),
+    ("limit: {count: 1, per: 24h, key: [provider]}", "【测试】上新", "1 used of 1 per 1d for each provider", "已用 1，上限：同一通道商任意 24 小时内 1 条", "2026-11-12 10:00:00 起再发（届时额度空出）"),
 ]  # fmt: skip
 
 
@@ -135,10 +135,10 @@ def test_what_a_doubtful_reply_holds_is_told_with_its_end_and_is_a_refusal_after
     held = change(bench, "it", text="【测试】上新", at=time_windows.moment("2026-11-07 23:59:59")[0])
     until = "a reply on 2026-11-01 00:00:00 is doubtful, until somebody decides or 2026-11-08 00:00:00"
     assert held.why == f"signature 【测试】 is held: {until}"
-    assert held.why.zh == "签名【测试】 暂停: 2026-11-01 00:00:00 的回复存疑, 待人工判定, 至 2026-11-08 00:00:00"
+    assert held.why.zh == "签名【测试】 暂停：2026-11-01 00:00:00 的回复存疑，待人工判定，至 2026-11-08 00:00:00"
     later = change(bench, "it", text="【测试】上新", at=time_windows.moment("2026-11-08 00:00")[0])
     assert later.why == "refused signature 【测试】 by doubtful on 2026-11-01 00:00:00"
-    assert later.why.zh == "2026-11-01 00:00:00 起拒收签名【测试】(存疑回复)"
+    assert later.why.zh == "2026-11-01 00:00:00 起拒收签名【测试】（存疑回复）"
 
 
 def test_who_answers_for_the_signature_is_told_where_it_is_registered(make: Callable[..., Any]) -> None:
@@ -146,7 +146,7 @@ def test_who_answers_for_the_signature_is_told_where_it_is_registered(make: Call
     told = told_of(bench, "【青禾会员】上新")
     assert told.as_dict()["advertiser"] == "青禾公司"
     assert "signature 青禾会员 of 青禾公司, opt-out" in as_text(told)
-    assert "签名 青禾会员(广告主 青禾公司), 退订" in as_text(told, "zh")
+    assert "签名 青禾会员（广告主 青禾公司），退订" in as_text(told, "zh")
     unknown = told_of(bench, "【无名】上新")
     assert unknown.as_dict()["advertiser"] is None
     assert "signature 无名, opt-out" in as_text(unknown)
@@ -167,6 +167,7 @@ def test_a_renamed_sender_is_told_in_both_languages(make: Callable[..., Any]) ->
         "{count: 2, per: 2h, key: [recipient]}",
         "{count: 2, per: 30m, key: [provider]}",
         "{count: 1, per: 10m, key: [provider], burst: 3}",
+        "[{count: 2, per: 2h, key: [recipient]}, {count: 2, per: day, key: [recipient]}]",
     ],
 )
 @pytest.mark.parametrize("gaps", [(0, 0), (0, 600), (59, 1700), (1, 7100)])
@@ -181,6 +182,7 @@ def test_the_moment_at_which_there_is_room_again_is_true_to_the_second(
     told = change(bench, "it", at=now).change
     if not told:
         return  # the first has left the window already
+    assert told.count("send it from ") == 1, "of several limits the last to have room is told"
     again = time_windows.moment(told.split("from ")[1].split(" on,")[0])[0]
     assert bench.says(at=again - 1) == "reject it"
     assert bench.says(at=again) == "allow"
@@ -192,16 +194,16 @@ def test_whoever_reads_chinese_gets_chinese_and_whoever_does_not_gets_english(ma
     ).rules
     told = explain_text(rules, "13800100500", "10690001", "【测试】优惠券t.cn 拒收请回复R", "jia", Category.MARKETING, AT)
     assert as_text(told, "zh").splitlines() == [
-        "138****0500: 拒绝(该省号码不得接收, 规则 ban)",
+        "138****0500：拒绝（该省号码不得接收，规则 ban）",
         "  归属地    北京 北京",
-        "  类别      营销(申报营销, 内容判定营销)",
-        "  文本      签名 测试, 退订关键字 R",
-        "  营销判定  肯定(得分 9; 4 分起很可能, 6 分起肯定)",
-        "  依据      营销用语 4: 优惠券, 第 5 字",
-        "  依据      链接 4: t.cn",
-        "  依据      退订方式 1: R",
+        "  类别      营销（申报营销，内容判定营销）",
+        "  文本      签名 测试，退订关键字 R",
+        "  营销判定  肯定（得分 9；4 分起很可能，6 分起肯定）",
+        "  依据      营销用语 4：优惠券，第 5 字",
+        "  依据      链接 4：t.cn",
+        "  依据      退订方式 1：R",
         "  拒绝           ban: 北京不发 | 条件全部成立",
-        "                 要通过: 不发给归属地在那里的号码",
+        "                 要通过：不发给归属地在那里的号码",
     ]
     assert as_text(told, "en").splitlines()[-2:] == [
         "  refuses        ban: all its conditions hold",
@@ -280,11 +282,11 @@ FILED = "- {id: filed, when: {template: mismatched}, then: reject, reason: templ
 @pytest.mark.parametrize(
     ("text", "english", "chinese"),
     [
-        ("您的验证码是48，5分钟内有效", "template 'otp': {code:4-8 digits} '**' is not what was filed: 4 to 8 digits", "模板“otp”: {code:4-8 digits} “**” 与报备的不符: 应为4 至 8 位数字"),
-        ("张三您好，快件加微信abc123已到", "template 'parcel': {order} '加微信abc***' is not what was filed", "模板“parcel”: {order}"),
+        ("您的验证码是48，5分钟内有效", "template 'otp': {code:4-8 digits} '**' is not what was filed: 4 to 8 digits", "模板“otp”：{code:4-8 digits} “**” 与报备的不符：应为4 至 8 位数字"),
+        ("张三您好，快件加微信abc123已到", "template 'parcel': {order} '加微信abc***' is not what was filed", "模板“parcel”：{order}"),
         ("李四您好，快件13800138000已到", "template 'parcel': {order} '***********' is a contact that was not filed", "是未报备的联系方式"),
         ("您好", "template 'jia-only': the template is registered for provider jia", "该模板报备给通道商 jia"),
-        ("您的验证码是4829，5分钟内有效！领券", "template 'otp': at '!领券' the text goes on behind the end of the template", "模板已结束, 后面还有内容"),
+        ("您的验证码是4829，5分钟内有效！领券", "template 'otp': at '!领券' the text goes on behind the end of the template", "模板已结束，后面还有内容"),
     ],
 )  # fmt: skip
 def test_a_text_that_is_no_template_says_which_variable_did_not_fit(

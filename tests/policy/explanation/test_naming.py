@@ -42,16 +42,16 @@ def refused(scope: str, value: str | int = "") -> OptOut:
         (refused("provider", "jia"), "provider jia", "通道商 jia"),
         (refused("advertiser", JIA), "advertiser 甲公司【甲 店】", "广告主 甲公司【甲 店】"),
         (refused("advertiser", "甲公司"), "advertiser 甲公司", "广告主 甲公司"),
-        (refused("advertiser", YI), "advertiser 【乙 店】 (not registered)", "广告主【乙 店】(未报备)"),
-        (refused("signature", JIA), "signature 【甲 店】 of 甲公司", "签名【甲 店】(甲公司)"),
-        (refused("signature", "甲店"), "signature 【甲店】 of 甲公司", "签名【甲店】(甲公司)"),
+        (refused("advertiser", YI), "advertiser 【乙 店】 (not registered)", "广告主【乙 店】（未报备）"),
+        (refused("signature", JIA), "signature 【甲 店】 of 甲公司", "签名【甲 店】（甲公司）"),
+        (refused("signature", "甲店"), "signature 【甲店】 of 甲公司", "签名【甲店】（甲公司）"),
         (refused("signature", "乙店"), "signature 【乙店】", "签名【乙店】"),
         (
             refused("advertiser", GONE_ONE),
             f"advertiser, signature unknown ({GONE_ONE:012x}): its message is no longer in the journal",
-            f"广告主, 签名未知({GONE_ONE:012x}): 该短信已不在保存的日志里",
+            f"广告主，签名未知（{GONE_ONE:012x}）：该短信已不在保存的日志里",
         ),
-        (ERASED, "all marketing: their data was erased at their request", "全部营销: 已按本人要求删除资料"),
+        (ERASED, "all marketing: their data was erased at their request", "全部营销：已按本人要求删除资料"),
     ],
 )
 def test_a_refusal_is_told_by_name_in_both_languages(refusal: OptOut, english: str, chinese: str) -> None:
@@ -69,7 +69,7 @@ def test_programs_get_the_names_beside_the_words() -> None:
 def test_a_hash_is_shown_only_with_the_reason_why_nothing_else_is() -> None:
     said = sender_words(YI, knows_none(NOT_ASKED))
     assert (str(said), said.zh) == (
-        f"signature unknown ({YI:012x}): the journal was not searched", f"签名未知({YI:012x}): 没有查找日志",
+        f"signature unknown ({YI:012x}): the journal was not searched", f"签名未知（{YI:012x}）：没有查找日志",
     )  # fmt: skip
 
 

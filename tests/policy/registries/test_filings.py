@@ -57,7 +57,7 @@ def test_explain_says_that_the_industry_decided(make: Make) -> None:
     told = explain_text(rules, NANJING, "10690001", SOFT, "jia", Category.MARKETING, moment("2026-11-11 10:00")[0])
     assert told.as_dict()["industry"] == "estate"
     assert told.as_dict()["licence_state"] == "expired"
-    assert "  行业      房产: 内容看不出细分类别, 按广告主的行业算" in as_text(told, "zh")
+    assert "  行业      房产：内容看不出细分类别，按广告主的行业算" in as_text(told, "zh")
     assert "licences of the advertiser: expired" in as_text(told, "en")
 
 

@@ -113,7 +113,7 @@ def test_a_shop_that_has_no_registered_signature_is_known_by_its_name_and_by_its
     verdict = bench.send("【新名】上新 m.doujia.example/1 拒收请回复R")
     assert verdict.rule == "renamed"
     assert verdict.breaches[0].evidence == "domain m.doujia.example is of 豆荚店, a shop of 青集平台"
-    assert verdict.breaches[0].evidence.zh == "链接 m.doujia.example 是 豆荚店(青集平台 的店铺) 的"  # type: ignore[attr-defined]
+    assert verdict.breaches[0].evidence.zh == "链接 m.doujia.example 是 豆荚店（青集平台 的店铺） 的"  # type: ignore[attr-defined]
     assert gets(bench, "新名")
 
 

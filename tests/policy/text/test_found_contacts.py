@@ -106,8 +106,8 @@ def test_what_is_read_is_described_by_kind_normal_form_and_as_written() -> None:
     ]
     assert [one.zh for one in words] == [
         "微信qinghe_88",
-        "13900138000(原文: １３９．００１３．８０００)",
-        "qinghe.com(原文: QINGHE点com)",
+        "13900138000（原文：１３９．００１３．８０００）",
+        "qinghe.com（原文：QINGHE点com）",
     ]
     squeezed = page_of("加.微.信：qing🍀88he")
     assert str(described(found_contacts(squeezed)[0], squeezed)) == "wechat qing88he (written qing🍀88he)"
