@@ -21,9 +21,10 @@ functions. While nodes of two versions run side by side each finds its own; a li
     tell(stream, told; journal, most, sequence, record…)
                                             appends those to the log that are not in it yet; answers the last sequence that is
 
-A version is the server's time in 10 µs since 2023, or one more than the version before where that is later: one key never gets
-the same version twice. A record that became empty stays for a minute as a bare version, so that even a clock that goes back a
-little does not give out a version again while a node may still hold it. Records have 48 bits for it: until 2112.
+A version is the server's time (or a gate's: records.py) in 10 µs since 2023, or one more than the version before where that is
+later: one key never gets the same version twice. A record that became empty stays for a minute as a bare version, so that even a
+clock that goes back a little does not give out a version again while a node may still hold it. Records have 48 bits for it: until
+2112.
 """
 
 from __future__ import annotations

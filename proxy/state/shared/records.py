@@ -1,14 +1,14 @@
 """Loads and swaps recipients' records in the shared store.
 
 A turn's records are loaded with a GET each, and swapped with a SET each that names what was loaded (IFEQ): a write to each server has all
-of its records, whatever their slots. A function of the server (lua_library.py) would take four times as long for a record.
+of its records, whatever their slots.
 
 In: recipients, versions, records. Out: the same; the recipients for whom the store could not be asked. Never: a call repeated that may have
 been carried out, a cancelled call, this node's copy (state/stores/valkey.py); a number in a key: it has a keyed hash, and without the
 secret a reader of the store learns no number.
 
-A server before Valkey 8.1 does not know IFEQ: it gets a call of the function for each record instead. A key that is on another server,
-because its slot moves, is asked for there (servers.py).
+A server before Valkey 8.1 does not know IFEQ: it gets a call of a function for each record (lua_library.py), and takes longer.
+A key that is on another server, because its slot moves, is asked for there (servers.py).
 """
 
 from __future__ import annotations
