@@ -27,6 +27,7 @@ def titles(say: Tongue) -> dict[str, str]:
         "overview": say("gate106 总览", "gate106 Overview"),
         "compliance": say("gate106 合规", "gate106 Compliance"),
         "provider": say("gate106 通道商", "gate106 Provider"),
+        "journal": say("gate106 日志", "gate106 Journal"),
     }
 
 
@@ -34,17 +35,23 @@ def uid(say: Tongue, name: str) -> str:
     return f"gate106-{say.value}-{name}"
 
 
-def start(say: Tongue, name: str, says: str, variables: Iterable[dashboard.QueryVariable]) -> dashboard.Dashboard:
+def blank(say: Tongue, name: str, says: str) -> dashboard.Dashboard:
+    """A board with nothing but its links to the others."""
     board = dashboard.Dashboard(titles(say)[name]).uid(uid(say, name)).description(says).tags(["gate106", say.value])
-    board.time("now-1h", "now").timezone(ZONE).refresh("30s").readonly().tooltip(models.DashboardCursorSync.CROSSHAIR)
+    board.timezone(ZONE).readonly().tooltip(models.DashboardCursorSync.CROSSHAIR)
+    for other, title in titles(say).items():
+        if other != name:
+            board.link(_link(title, uid(say, other)))
+    return board.link(_link(say("English", "中文"), uid(say.other, name)))
+
+
+def start(say: Tongue, name: str, says: str, variables: Iterable[dashboard.QueryVariable]) -> dashboard.Dashboard:
+    """A board that asks Prometheus."""
+    board = blank(say, name, says).time("now-1h", "now").refresh("30s")
     board.with_variable(dashboard.DatasourceVariable("datasource").label(say("数据源", "data source")).type("prometheus"))
     board.with_variable(variable("instance", say("网关", "gate"), 'label_values(up{job="gate106"}, instance)'))
     for one in variables:
         board.with_variable(one)
-    for other, title in titles(say).items():
-        if other != name:
-            board.link(_link(title, uid(say, other)))
-    board.link(_link(say("English", "中文"), uid(say.other, name)))
     board.annotation(
         _mark(say("规则集生效", "rules put into force"), "blue", "gate106_rules_info unless gate106_rules_info offset 2m")
     )

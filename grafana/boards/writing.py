@@ -11,12 +11,13 @@ from pathlib import Path
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from grafana.boards.compliance import compliance
+from grafana.boards.journal import journal
 from grafana.boards.overview import overview
 from grafana.boards.provider import provider
 from grafana.boards.words import Tongue
 
 FOLDER = Path(__file__).parent.parent / "dashboards"
-BOARDS = {"overview": overview, "compliance": compliance, "provider": provider}
+BOARDS = {"overview": overview, "compliance": compliance, "provider": provider, "journal": journal}
 
 
 def text_of(name: str, say: Tongue) -> str:

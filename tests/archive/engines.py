@@ -26,6 +26,8 @@ SQL = Path(__file__).parents[2] / "docs" / "sql"
 VIEWS = ("files", "rows", "advertisers")
 DAY = "2025-11-11"
 """That nodes of tests live in."""
+PERIODS = (("2025-11-01", DAY), (DAY, "2025-11-12"), ("2025-11-12", "2025-11-12"))
+"""First and last days of which questions are asked anew."""
 
 
 def statements(path: Path, shelf: Shelf | None, person: int = 0) -> list[str]:
@@ -58,11 +60,22 @@ def duck(shelf: Shelf) -> duckdb.DuckDBPyConnection:
     return engine
 
 
-def answers(engine: duckdb.DuckDBPyConnection, shelf: Shelf, person: int) -> dict[str, list[dict[str, Any]]]:
+def of_days(statement: str, first: str, last: str) -> str:
+    """The same of other days; what is about one day, of the last one."""
+    statement = re.sub(r"(BETWEEN|>=) '2025-11-01'( AND '2025-11-30')?", f"BETWEEN '{first}' AND '{last}'", statement)
+    return statement.replace(f"= '{DAY}'", f"= '{last}'")
+
+
+Answers = dict[str, list[dict[str, Any]]]
+
+
+def answers(engine: duckdb.DuckDBPyConnection, shelf: Shelf, person: int, days: tuple[str, str] | None = None) -> Answers:
     """Of all questions of the guide."""
     found = {}
     for path in questions():
         (one,) = statements(path, shelf, person)
+        if days is not None:
+            one = of_days(one, *days)
         said = engine.execute(one)
         names = [column[0] for column in said.description or ()]
         found[path.stem] = [dict(zip(names, row, strict=True)) for row in said.fetchall()]

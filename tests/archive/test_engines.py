@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from grafana.boards.journal import columns, statement
 from proxy.archive import manifest
 from tests.archive import engines
 from tests.archive.engines import SQL, answers, duck, questions, two_nodes
@@ -40,6 +41,20 @@ def test_all_nodes_are_read_as_one_and_every_question_has_an_answer(nodes: tuple
     assert [(one["port"], one["refusals"]) for one in found["opt-outs"]] == [("1069001", 1)]
     assert next((one["sent_by"], one["soonest_ms"]) for one in found["opt-out-effect"]) == ("jia", 60_000)
     assert {one["delivered"] for one in found["receipts"]} == {1}
+
+
+def test_the_journal_s_board_knows_the_columns_of_every_answer(nodes: tuple[Shelf, int]) -> None:
+    shelf, person = nodes
+    found = answers(duck(shelf), shelf, person)
+    assert {name: columns(statement(name)) for name in found} == {name: list(told[0]) for name, told in found.items()}
+
+
+def test_the_questions_of_other_days_have_other_answers(nodes: tuple[Shelf, int]) -> None:
+    shelf, person = nodes
+    engine = duck(shelf)
+    found = [answers(engine, shelf, person, days) for days in engines.PERIODS]
+    same = {name for name in found[0] if all(one[name] == found[0][name] for one in found)}
+    assert same == {"coverage", "person"}
 
 
 def test_a_file_that_no_manifest_names_is_not_read_and_a_table_that_is_missing_is_a_hole(tmp_path: Path) -> None:

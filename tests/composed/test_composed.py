@@ -80,7 +80,7 @@ def test_what_provisioning_names_is_what_compose_mounts_and_calls_so() -> None:
     assert mounts["/etc/grafana/provisioning"] == "./grafana/provisioning"
     for provider in yaml.safe_load((TOP / "grafana/provisioning/dashboards/gate106.yml").read_text())["providers"]:
         folder = re.sub("^/etc/gate106/dashboards", mounts["/etc/gate106/dashboards"], provider["options"]["path"])
-        assert len(list((TOP / folder).glob("*.json"))) == 3
+        assert len(list((TOP / folder).glob("*.json"))) == 4
     (source,) = yaml.safe_load((TOP / "grafana/provisioning/datasources/prometheus.yml").read_text())["datasources"]
     port = services["prometheus"]["ports"][0].rpartition(":")[2]
     assert source["url"] == f"http://prometheus:{port}"

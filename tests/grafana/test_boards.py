@@ -17,6 +17,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.parser import text_string_to_metric_families
 
 from grafana.boards.frame import titles, uid
+from grafana.boards.journal import EXAMPLES, QUESTIONS
 from grafana.boards.words import Tongue
 from grafana.boards.writing import BOARDS, files
 from grafana.trial.asking import board, panels
@@ -24,6 +25,8 @@ from grafana.trial.staging import Everything
 
 HOUSE = Path(__file__).parent.parent.parent / "grafana"
 EACH = [(name, say) for name in BOARDS for say in Tongue]
+SOURCES = dict.fromkeys(BOARDS, ("prometheus", "datasource")) | {"journal": ("grafana-clickhouse-datasource", "clickhouse")}
+"""The kind of data source that each board asks, and the variable that chooses it."""
 CHINESE = re.compile("[一-鿿]")
 METRIC = re.compile(r"\b(?:\w+:)?(?:gate106|process)_\w+(?::\w+)?\b")
 RULES = {path.name: yaml.safe_load(path.read_text()) for path in sorted((HOUSE / "prometheus" / "rules").glob("*.yml"))}
@@ -37,12 +40,13 @@ RECORDED = {
 ALERTS = [rule for file in RULES.values() for group in file["groups"] for rule in group["rules"] if "alert" in rule]
 
 both = pytest.mark.parametrize(("name", "say"), EACH, ids=lambda value: value if isinstance(value, str) else value.value)
+of_metrics = pytest.mark.parametrize(("name", "say"), [one for one in EACH if SOURCES[one[0]][0] == "prometheus"])
 
 
 def queries(of: dict[str, Any]) -> list[str]:
-    asked = [target["expr"] for panel in panels(of) for target in panel["targets"]]
+    asked = [target.get("expr") or target["rawSql"] for panel in panels(of) for target in panel["targets"]]
     asked += [variable["query"]["query"] for variable in of["templating"]["list"] if variable["type"] == "query"]
-    return asked + [mark["expr"] for mark in of["annotations"]["list"]]
+    return asked + [mark["expr"] for mark in of["annotations"].get("list", [])]
 
 
 def named(expr: str) -> set[str]:
@@ -93,7 +97,8 @@ def test_every_panel_says_what_it_shows_in_which_unit(name: str, say: Tongue) ->
         assert panel["title"]
         assert panel["description"].endswith((".", "。")), panel["title"]
         assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
-        assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+        kind, chosen = SOURCES[name]
+        assert panel["datasource"] == {"type": kind, "uid": f"${{{chosen}}}"}
         assert panel["targets"]
         seen.add(panel["id"])
     assert len(seen) == len(panels(board(name, say.value)))
@@ -129,10 +134,10 @@ def test_every_variable_is_used_and_none_is_missing(name: str, say: Tongue) -> N
     of = board(name, say.value)
     variables = {variable["name"] for variable in of["templating"]["list"]}
     used = {match for expr in queries(of) for match in re.findall(r"\$\{?(\w+)", expr) if not match.startswith("__")}
-    assert used | {"datasource"} == variables
+    assert used | {SOURCES[name][1]} == variables
 
 
-@both
+@of_metrics
 def test_every_query_is_of_the_gates_that_were_chosen(name: str, say: Tongue) -> None:
     for panel in panels(board(name, say.value)):
         for target in panel["targets"]:
@@ -171,3 +176,32 @@ def test_thresholds_rise(name: str, say: Tongue) -> None:
         values = [step["value"] for step in steps]
         assert values[:1] in ([], [None])
         assert all(low < high for low, high in pairwise(values[1:]))
+
+
+def test_the_journal_s_board_asks_every_question_of_the_guide_that_is_not_about_files() -> None:
+    asked = queries(board("journal", "zh"))
+    guide = {path.stem: path.read_text("utf-8") for path in QUESTIONS.glob("*.sql") if path.stem != "coverage"}
+    for example, instead in EXAMPLES.items():
+        assert any(example in said for said in guide.values()), f"no statement has {example}"
+        asked = [sql.replace(instead, example) for sql in asked]
+    bare = ["\n".join(line for line in said.splitlines() if not line.startswith("--")) for said in guide.values()]
+    assert sorted(re.sub(">= '2026-11-01'", "BETWEEN '2026-11-01' AND '2026-11-30'", sql) for sql in bare) == sorted(asked)
+
+
+def test_the_journal_s_board_has_no_example_of_the_guide_left_and_a_heading_for_each_column() -> None:
+    for panel in panels(board("journal", "zh")):
+        (target,) = panel["targets"]
+        assert not re.search(r"'20\d\d-|上新|甲店|\d{10}", target["rawSql"].replace("281474976710656", "")), panel["title"]
+        assert (target["format"], target["editorType"], target["datasource"]) == (1, "sql", panel["datasource"])
+        headings = [one["properties"][0]["value"] for one in panel["fieldConfig"]["overrides"]]
+        assert headings
+        assert all(CHINESE.search(heading) for heading in headings)
+
+
+def test_a_Grafana_without_the_plugin_of_ClickHouse_is_given_Prometheus_only() -> None:
+    folder = HOUSE / "provisioning" / "datasources"
+    kinds = {path.name: [one["type"] for one in yaml.safe_load(path.read_text())["datasources"]] for path in folder.iterdir()}
+    assert {name: kind for name, kind in kinds.items() if name.endswith((".yml", ".yaml"))} == {
+        "prometheus.yml": ["prometheus"]
+    }
+    assert kinds["clickhouse.yml.example"] == ["grafana-clickhouse-datasource"]

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import pytest
 from rich.console import Console
 
-from grafana.boards.writing import BOARDS
 from grafana.trial.asking import board, choices, fill, first, panels
 from grafana.trial.prometheus import Series
+from grafana.trial.recording import NAMES
 from grafana.trial.staging import Staged, staged
 from proxy.sim import scenario
 from proxy.sim.gate_process import CHINA
@@ -136,7 +136,7 @@ def test_every_panel_of_a_provider_shows_one_of_the_demo(stage: Staged) -> None:
     assert {key for key, moves in seen.items() if not moves} == {key for key in STILL if key[0] == "provider"}
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("name", NAMES)
 def test_where_everything_happens_every_panel_shows_it(stage: Staged, name: str) -> None:
     chosen = opened(stage, name) | {"instance": stage.everything}
     if name == "provider":
@@ -145,7 +145,7 @@ def test_where_everything_happens_every_panel_shows_it(stage: Staged, name: str)
         assert answer.moves, f"{answer.key} shows nothing"
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("name", NAMES)
 def test_several_gates_at_once_and_marks_on_the_time_line_are_understood(stage: Staged, name: str) -> None:
     of, window = board(name, "en"), stage.window
     chosen = opened(stage, name) | {"instance": [stage.gate, stage.everything]}
@@ -156,7 +156,7 @@ def test_several_gates_at_once_and_marks_on_the_time_line_are_understood(stage: 
         assert stage.prometheus.over(fill(mark["expr"], chosen, window), window.start, window.end, 1)
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_figure_is_one_number(stage: Staged, name: str) -> None:
     """Two series would be two figures side by side."""
     for answer in answers(stage, name, opened(stage, name)):

@@ -32,6 +32,8 @@ ENGINE = ReplacingMergeTree
 PARTITION BY day
 ORDER BY (person, time_ms, source, sequence, place)
 TTL day + INTERVAL 190 DAY;
+-- Events pass through here and are not kept: each view of it sees all that the topic brings.
+CREATE TABLE IF NOT EXISTS stream_events (event String) ENGINE = Null;
 -- Tombstones: in a journal, from a record to a record, nothing of a person counts but what they refused.
 CREATE TABLE IF NOT EXISTS erasures (person UInt64, source String, first UInt64, last UInt64)
 ENGINE = ReplacingMergeTree

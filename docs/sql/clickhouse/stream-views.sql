@@ -26,14 +26,14 @@ SELECT
     JSONExtractString(one, 'message_id') AS message_id,
     JSONExtractString(one, 'state') AS state,
     toDate(fromUnixTimestamp64Milli(time_ms, 'Asia/Shanghai')) AS day
-FROM (SELECT event, arrayJoin(JSONExtractArrayRaw(event, 'data', 'rows')) AS one FROM stream_queue);
+FROM (SELECT event, arrayJoin(JSONExtractArrayRaw(event, 'data', 'rows')) AS one FROM stream_events);
 CREATE MATERIALIZED VIEW IF NOT EXISTS stream_erasures TO erasures AS
 SELECT
     toUInt64OrZero(JSONExtractString(event, 'data', 'tombstone', 'person')) AS person,
     JSONExtractString(event, 'source') AS source,
     JSONExtractUInt(event, 'data', 'tombstone', 'first') AS first,
     JSONExtractUInt(event, 'data', 'tombstone', 'last') AS last
-FROM stream_queue
+FROM stream_events
 WHERE JSONHas(event, 'data', 'tombstone');
 -- What was erased is gone from this view at once: only what the person refused stays, without its text.
 CREATE OR REPLACE VIEW journal AS
