@@ -54,16 +54,19 @@ def swap_arguments(items: Sequence[Item]) -> tuple[bytes, list[bytes]]:
     return b"".join([b"1" if has_no_facts(data) else b"0" for data in records]), records
 
 
-def has_no_facts(data: bytes) -> bool:
+@cython.ccall
+def has_no_facts(data: bytes) -> cython.bint:
     """Whether a record has entries alone, and so expires."""
     return len(data) == EMPTY_BYTES + data[6] * 32
 
 
-def version_of(row: bytes | None) -> int:
+@cython.ccall
+def version_of(row: bytes | None) -> cython.ulonglong:
     """The version of a row of a store; 0 for nothing and for a bare version."""
     return _version(row) if row is not None and len(row) > EMPTY_BYTES else 0
 
 
+@cython.ccall
 def successor(data: bytes, row: bytes | None, now: cython.ulonglong) -> bytes:
     """The record as it is stored in place of a row: with the version ``now``, or one more than the row's where that is later."""
     version: cython.ulonglong = now

@@ -50,13 +50,21 @@ class RecordKeys:
     @cython.nonecheck(False)
     def located(self, persons: Iterable[int]) -> tuple[list[bytes], list[int]]:
         """The key of each recipient, and the part of each. Raises OverflowError for a number that is none."""
-        heads, parts, digest, even = self._heads, len(self._heads), self._hash.digest, self.form > 1
-        try:
-            hashes = [digest(person.to_bytes(6, "big")) for person in persons]
-        except OverflowError:
-            raise OverflowError("a number is no person's") from None
-        places = [(hashed[0] << 8 | hashed[1] if even else hashed[0]) % parts for hashed in hashes]
-        return [heads[part] + hashed for part, hashed in zip(places, hashes, strict=True)], places
+        heads, digest, even = self._heads, self._hash.digest, self.form > 1
+        count: cython.Py_ssize_t = len(heads)
+        part: cython.Py_ssize_t
+        hashed: bytes
+        names: list[bytes] = []
+        parts: list[int] = []
+        for person in persons:
+            try:
+                hashed = digest(person.to_bytes(6, "big"))
+            except OverflowError:
+                raise OverflowError("a number is no person's") from None
+            part = (hashed[0] << 8 | hashed[1] if even else hashed[0]) % count
+            names.append(heads[part] + hashed)
+            parts.append(part)
+        return names, parts
 
     def name(self, person: int) -> bytes:
         return self.names((person,))[0]
