@@ -23,8 +23,6 @@ def pack_row(first: int, second: int, third: int, fourth: int, fifth: int, sixth
 
 def pack_pdu(command_id: int, status: int, sequence: int, body: bytes, begin: int = 0) -> bytes:
     """A PDU: its header (SMPP 3.4 §3.2), and the octets of ``body`` from ``begin`` on."""
-    if not 0 <= begin <= len(body):
-        raise ValueError("beyond the data")
     return _HEADER(16 + len(body) - begin, command_id, status, sequence) + body[begin:]
 
 
@@ -34,9 +32,7 @@ def join(pieces: list[bytes]) -> bytes:
 
 
 def join_numbered(pdus: list[bytes], sequence: int) -> bytes:
-    """The PDUs, one behind the other, with sequence numbers from ``sequence`` on. ValueError for one without a whole header."""
-    if any(len(pdu) < 16 for pdu in pdus):
-        raise ValueError("a PDU without a whole header")
+    """The PDUs, each with a whole header, one behind the other, with sequence numbers from ``sequence`` on."""
     return b"".join([pdu[:12] + number.to_bytes(4, "big") + pdu[16:] for number, pdu in enumerate(pdus, sequence)])
 
 

@@ -120,6 +120,9 @@ def number_all(requests: list[Request], now: float, waiting: SequenceWindow, seq
     """The PDUs with the numbers after ``sequence``; adds the requests to ``waiting``."""
     data: bytes
     datas: list[bytes] = [request.data for request in requests]
+    for data in datas:
+        if len(data) < 16:
+            raise ValueError("a request without a whole header")
     numbered: bytes = join_numbered(datas, sequence + 1)
     sent_s: object = now  # as an object: all requests share it
     response: object = RESPONSE
