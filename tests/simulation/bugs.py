@@ -469,7 +469,7 @@ def handed_before_synced(world: World) -> None:
 def receipt_overtakes_the_answer(world: World) -> None:
     """Delivers do not wait behind what providers are told."""
     relay = world.relay
-    cast("Any", relay).when_synced = lambda sequence, do: relay.commit.outbox.appendleft((sequence, None, do))
+    cast("Any", relay).when_synced = lambda sequence, do: relay.commit.outbox.appendleft((sequence, do))
 
 
 def lost_bind_forgotten(world: World) -> None:
