@@ -126,7 +126,9 @@ def test_a_rolling_update_under_load_loses_nothing_that_was_answered(
             pod.terminate(lambda: more(20))  # while preStop passes, who is bound goes on
             pod.start()
         more(60)
-        until(lambda: any(RECIPIENT_CAP in client.capped for client in clients), "the cap refuses a message of the last gate", 60)
+        until(
+            lambda: any(RECIPIENT_CAP in client.capped for client in clients), "the cap refuses a message of the last gate", 60
+        )
     finally:
         for client in clients:
             client.over.set()
