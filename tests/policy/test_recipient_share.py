@@ -29,10 +29,10 @@ from tests.policy.conftest import AD, Bench, Make, Write
 AT = "2026-11-11 10:00"
 NOON = time_windows.moment("2026-11-11 12:00")[0]
 FIRST = 13_800_000_000
-IN_A_ROW = range(FIRST, FIRST + 100_000)
+IN_A_ROW = range(FIRST, FIRST + 25_000)
 """Numbers as a carrier hands them out."""
-SPREAD = range(13_000_000_000, 19_900_700_000, 69_007)
-"""100,000 numbers, over all segments."""
+SPREAD = range(13_000_000_000, 19_900_700_000, 276_028)
+"""25,000 numbers, over all segments."""
 SIGMAS = 4.5
 """A share drawn at random is farther off once in 150,000 times; ids and numbers here are fixed."""
 PERCENTS = ("0.1%", "1%", "10%", "12.5%", "33.3333%", "50%", "99.9%")
