@@ -15,7 +15,7 @@ from proxy.model.message import Category, Content, Counters, Message, Outcome, S
 from proxy.model.number import Number, masked_repr, recipient_of
 from proxy.model.recipient import HOLD_S, Recipient
 from proxy.policy import time_windows
-from proxy.policy.condition import All, AnyOf, Not, OneOf, RecipientTest, Test, Tree
+from proxy.policy.condition import All, AnyOf, Leaf, Not, OneOf, RecipientTest, Test, Tree, leaves
 from proxy.policy.evaluation_plan import Rule
 from proxy.policy.explanation.condition_results import ConditionResults, suggestion_for
 from proxy.policy.explanation.history import NOTHING, Past
@@ -255,7 +255,7 @@ class _Explainer:
                 )
             return Bilingual(f"{tree.field} is {field}, not {values}", f"{FIELDS[tree.field]}是{found}，不是{values.zh}")
         plain = plainly(tree)
-        if isinstance(tree, RecipientTest) and not self._with_record:
+        if not self._with_record and any(map(_of_record, leaves(tree))):
             return Bilingual(f"not looked at: {plain}", f"未查：{plain.zh}")
         return Bilingual(f"not true: {plain}", f"不成立：{plain.zh}")
 
@@ -338,6 +338,11 @@ def _contacts(leaf: Test, page: TextAnalysis) -> list[Contact]:
     return [next((each for each in every if each.key == one), Contact(kind, one)) for one in known]
 
 
+def _of_record(leaf: Leaf) -> bool:
+    """Whether a condition looks into what is known of the person, not into lists of the rules or the message."""
+    return isinstance(leaf, RecipientTest) and leaf.numbers is None and leaf.word in RECORD_WORDS
+
+
 def plainly(tree: Tree) -> Bilingual:
     """A condition in words."""
     if isinstance(tree, (OneOf, Test, RecipientTest)):
@@ -352,10 +357,11 @@ def plainly(tree: Tree) -> Bilingual:
 NOTHING_MORE = Bilingual("", "")
 OFF, WAITS, IDLE = Bilingual("off", "关闭"), Bilingual("waits", "待全文"), Bilingual("does not apply", "不适用")
 EXEMPTS, WITHIN, SPARED = Bilingual("exempts", "豁免"), Bilingual("is within", "未超限"), Bilingual("is spared", "被豁免")
+RECORD_WORDS = frozenset({"suppressed", "consent", "preferences"})
 UNCOUNTED = Bilingual("not counted", "未计用量")
 WITHOUT_RECORD = Bilingual(
-    "What this person received and refused, and what is used of limits, is not counted.",
-    "不计此人收过和退订过的短信，也不计已用的额度。",
+    "What this person received, refused and consented to, and what is used of limits, is not counted.",
+    "不计此人收过和退订过的短信、给过的同意，也不计已用的额度。",
 )
 """What stands beside an explanation without a record."""
 ALL_HOLD = Bilingual("all its conditions hold", "条件全部成立")

@@ -202,7 +202,7 @@ def test_whoever_reads_chinese_gets_chinese_and_whoever_does_not_gets_english(ma
         "  依据      营销用语 4：优惠券，第 5 字",
         "  依据      链接 4：t.cn",
         "  依据      退订方式 1：R",
-        "  不计此人收过和退订过的短信，也不计已用的额度。",
+        "  不计此人收过和退订过的短信、给过的同意，也不计已用的额度。",
         "  拒绝           ban: 北京不发 | 条件全部成立",
         "                 要通过：不发给归属地在那里的号码",
     ]
@@ -217,6 +217,7 @@ def test_without_a_record_nothing_of_it_is_stated(make: Callable[..., Any]) -> N
         """
 - {id: cap, limit: {count: 3, per: day, key: [recipient]}, then: reject, reason: recipient-cap}
 - {id: refused, when: {suppressed: true}, then: reject, reason: suppressed}
+- {id: either, when: {any: [{suppressed: true}, {category: otp, province: 上海}]}, then: reject, reason: suppressed}
 """
     )
     told = as_text(explain_text(bench.rules, "13800100500", "10690001", "你好", "jia", None, AT), "zh")
