@@ -6,12 +6,14 @@ A turn costs nearly as much for one submit as for five: each one reads and write
 syncs it. At 5,000 submits a second the loop would run three turns a submit. A short sleep lets the kernel gather what arrives meanwhile, and
 the next turn processes it together. It must be the loop that sleeps: libuv's timers count milliseconds, and epoll wakes at the first octet.
 
+Where submits gather for a batch anyway (relay/batch_window.py), the loop sleeps until its time.
+
     phase      the loop sleeps   until                        then
     ALONE      no                GLANCE_S                     PROBED, if submits arrive at LEAST_PER_S or more; else ALONE again
     PROBED     no                TRIAL_S                      after ALONE: TRIED
-                                                              after SLEEPING: SLEEPING; or REFUSED, if submits arrived faster in this phase
-    TRIED      yes               TRIAL_S                      SLEEPING; or REFUSED, if submits arrived faster in the phase before: after
-                                                              GLANCE_S already, where that is clear by then
+                                                              after SLEEPING: SLEEPING; or REFUSED, if they arrived faster in this phase, twice
+    TRIED      yes               TRIAL_S                      SLEEPING; or REFUSED, if they arrived faster in the phase before, twice:
+                                                              after GLANCE_S each, where that is clear by then
     SLEEPING   yes               PROBE_S                      PROBED
     REFUSED    no                HOLD_S, doubled each time    TRIED
 
@@ -64,17 +66,26 @@ class Sleeps:
         self._arrived_s = 0.0  # when the last submits arrived
         self._compared: tuple[int, float] | None = None  # submits and seconds of the phase to compare with
         self._hold_s = HOLD_S
+        self._doubted = False  # whether the comparison is made a second time
         self._woke_s = 0.0
         self._large_s = 0.0  # when the last large turn ended
         self.flooded = False
         """Whether a large turn has just ended."""
+        self.gather_s = 0.0
+        """So long submits gather for a batch, at most."""
+
+    @property
+    def small_turn(self) -> float:
+        """With fewer submits a turn is small."""
+        return SMALL_TURN * max(1.0, self.gather_s / PERIOD_S)
 
     def loaded(self, now_s: float) -> bool:
         """Whether submits arrive at LEAST_PER_S or more."""
         return self.phase is not Phase.ALONE and now_s - self._arrived_s <= GAP_S
 
-    def after_turn(self, submits: int, now_s: float) -> float:
-        """How long the loop sleeps, 0: not at all. Must be called for each turn; if it returns more than 0, then ``woke``."""
+    def after_turn(self, submits: int, now_s: float, gathers_for_s: float = 0.0) -> float:
+        """How long the loop sleeps, 0: not at all. Must be called for each turn; if it returns more than 0, then ``woke``.
+        ``gathers_for_s``: for so long submits that have arrived wait for more."""
         if submits:
             if now_s - self._arrived_s > GAP_S:
                 self._begin(Phase.ALONE, now_s, GLANCE_S)
@@ -82,13 +93,13 @@ class Sleeps:
             self._submits += submits
         if now_s >= self._until_s:
             self._end_phase(now_s)
-        if submits >= SMALL_TURN:
+        if submits >= self.small_turn:
             self._large_s = now_s
         self.flooded = now_s < self._large_s + FLOOD_S
         if self.flooded or not (self.phase is Phase.SLEEPING or self.phase is Phase.TRIED):
             return 0.0
-        sleep_s = self._woke_s + PERIOD_S - now_s
-        if LEAST_S <= sleep_s <= PERIOD_S:
+        sleep_s = max(self._woke_s + PERIOD_S - now_s, gathers_for_s)
+        if LEAST_S <= sleep_s <= max(PERIOD_S, self.gather_s):
             return sleep_s
         self._woke_s = now_s
         return 0.0
@@ -111,11 +122,16 @@ class Sleeps:
             self._compared = ended
             self._begin(Phase.TRIED, now_s, GLANCE_S)
         elif _is_faster(compared, ended) if phase is Phase.TRIED else _is_faster(ended, compared):
+            self._doubted = not self._doubted
+            if self._doubted:  # what was held up elsewhere and comes in a burst looks alike: once
+                self._begin(phase, now_s, now_s - self._begun_s)
+                return
             self._begin(Phase.REFUSED, now_s, self._hold_s)
             self._hold_s = min(2 * self._hold_s, HOLD_MAX_S)
         elif phase is Phase.TRIED and ended[1] < TRIAL_S:
             self._until_s = self._begun_s + TRIAL_S
         else:
+            self._doubted = False
             self._begin(Phase.SLEEPING, now_s, PROBE_S)
             self._hold_s = HOLD_S
 
@@ -150,13 +166,14 @@ class TurnEnd:
         is_work_due: Callable[[], bool],
         answer_waits: Callable[[], bool],
         wake: Callable[[], None],
+        gathers_for: Callable[[], float] = lambda: 0.0,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """``is_work_due``: whether there is work that a sleep would delay. ``answer_waits``: whether an answer waits for a sync. ``wake``: asks
-        for a turn."""
+        for a turn. ``gathers_for``: how long submits that have arrived wait for more, in seconds."""
         self._syncer, self._is_work_due, self._answer_waits, self._wake = syncer, is_work_due, answer_waits, wake
-        self._monotonic, self._sleep = monotonic, sleep
+        self._gathers_for, self._monotonic, self._sleep = gathers_for, monotonic, sleep
         self._submits = 0
         self.sleeps = Sleeps()
 
@@ -168,13 +185,13 @@ class TurnEnd:
     def turn_begins(self, submits: int) -> None:
         """A turn begins; ``submits``: how many it judges."""
         self._submits = submits
-        self._syncer.turn_begins(submits < SMALL_TURN and not self.sleeps.flooded)
+        self._syncer.turn_begins(submits < self.sleeps.small_turn and not self.sleeps.flooded)
 
     def turn_ended(self) -> None:
         """The turn's output is written."""
         if self._syncer.sync_behind_turn() and self._answer_waits():
             self._wake()
-        sleep_s = self.sleeps.after_turn(self._submits, self._monotonic())
+        sleep_s = self.sleeps.after_turn(self._submits, self._monotonic(), self._gathers_for())
         self._submits = 0
         if sleep_s and not self._is_work_due():
             self._syncer.begin_before_sleep()

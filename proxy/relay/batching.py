@@ -73,6 +73,8 @@ class Batching:
         """Changes that the store did not take: applied again at the next tick, or before the next submit to that recipient."""
         self.window = BatchWindow()
         self._met = bytearray(MET_BITS >> 3)
+        self._beginning = False
+        """Whether ``begin`` runs: what ends meanwhile is written in the same turn."""
 
     def begin(self, now: float) -> None:
         """Judges everything that has arrived; with a store that waits, starts to."""
@@ -85,7 +87,11 @@ class Batching:
             if batches:
                 if self.store.waits:
                     self.window.begin(batches, now)
-                self._spawn(self._judge_batches(batches, now))
+                self._beginning = True
+                try:
+                    self._spawn(self._judge_batches(batches, now))
+                finally:
+                    self._beginning = False
 
     @cython.boundscheck(False)
     @cython.wraparound(False)
@@ -247,7 +253,8 @@ class Batching:
         for changes, submits in self.window.end(people):
             self.changes[:0] = changes
             self.submits[:0] = submits
-        self._wake()
+        if not self._beginning:
+            self._wake()
 
     async def _load_judge_swap(self, batches: dict[int, RecipientBatch], now: float) -> dict[int, RecipientBatch]:
         """One load and one swap. Returns the batches whose swap was refused, with their reservations given back."""

@@ -1,21 +1,16 @@
-"""Drives the relay on the event loop: turns, batches, timers.
+"""Drives the relay on the event loop: turns, timers.
 
-Batches wait here for a store; timers end the wait for parts of long messages, and for a provider's rate. Never: a decision about a message.
+Timers end the wait for parts of long messages, for a provider's rate, and for more submits. Never: a decision about a message.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any
-
-import structlog
+from collections.abc import Callable
 
 from proxy.model.counters import GateCounters
 from proxy.relay.deliver import DeliverRelay
 from proxy.relay.pending_submit import gate_seconds
 from proxy.relay.submit import Relay
-
-log = structlog.get_logger()
 
 TIMER_S = 0.001  # the loop's timers count whole milliseconds: one that is early causes a useless turn
 
@@ -97,30 +92,3 @@ class DueTimer:
         self._set_s, self._timer = 0.0, None
         self._due(time.monotonic())
         self.set()
-
-
-class Batches:
-    """Tasks of the relay's batches that wait for the store, while other messages pass."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._waiting: set[asyncio.Task[None]] = set()
-
-    def spawn(self, batch: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(batch)
-        self._waiting.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._waiting.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a batch failed: a fault of gate106, please report it", exc_info=error)
-
-
-def run_to_end(batch: Coroutine[Any, Any, None]) -> None:
-    """Runs a batch to its end at once; for the embedded store, which never waits."""
-    try:
-        batch.send(None)
-    except StopIteration:
-        return
-    raise RuntimeError("the embedded store waited for something")

@@ -48,12 +48,13 @@ from proxy.relay.optout_reply import ReplyHandler
 from proxy.relay.submit import Relay
 from proxy.runtime.background import Background
 from proxy.runtime.extras import lacking
+from proxy.server.batches import Batches, run_to_end
 from proxy.server.checkpoints import Checkpoints, JournalReader
 from proxy.server.control_plane import ControlPlane
 from proxy.server.health import Health
 from proxy.server.maintenance import Maintenance, watch_rules
 from proxy.server.recovery import recover
-from proxy.server.relay_task import Batches, RelayTask, run_to_end
+from proxy.server.relay_task import RelayTask
 from proxy.server.reload import Reload, optout_settings_of, part_bounds_of
 from proxy.server.restarted_processes import Auditor, ConsoleProcess, FollowerCopier, Streamer
 from proxy.state.mailbox.mailbox import Bounds
@@ -98,7 +99,9 @@ class GateProcess:
             raise
         self.chunked_imports = ChunkedImports(self.store.position.open_from, self.recovered.found.last_sequence)
         self.syncer = Syncer(loop, self.journal, self._synced, busy=lambda: self.turns.coming)
-        self.turn_end = TurnEnd(self.syncer, self._is_work_due, lambda: bool(self.relay.commit.outbox), self.turns.wake)
+        self.turn_end = TurnEnd(
+            self.syncer, self._is_work_due, lambda: bool(self.relay.commit.outbox), self.turns.wake, self._gathers_for
+        )
         self.turns.ended = self.turn_end.turn_ended
         self.control_plane = ControlPlane(
             settings.control, self.relay, self.store, self.journal, self._sync, self.providers, self.carrier_accounts, self.reload,
@@ -114,7 +117,7 @@ class GateProcess:
         self.reply_handler.inbox = self.control_plane.inbox
         self.replication = self._build_replication() if settings.shared is not None else None
         if settings.shared is not None:
-            self.relay.batching.window.gather_s = settings.shared.gather_ms / 1000
+            self.relay.batching.window.gather_s = self.turn_end.sleeps.gather_s = settings.shared.gather_ms / 1000
         if self.store.multipart_exchange is not None:
             life = settings.node << 48 | time.time_ns() // 1_000_000
             self.relay.share(self.store.multipart_exchange, life, time.time, time.monotonic)
@@ -156,7 +159,9 @@ class GateProcess:
             journal=journal,
             routes=routes_between(self.carrier_accounts),
             tally=tally,
-            spawn=Batches(self.loop).spawn if self.store.waits else run_to_end,
+            spawn=Batches(self.loop, cast("ValkeyStore", self.store).read_answers, lambda: self.turn_end.sleeps.flooded).spawn
+            if self.store.waits
+            else run_to_end,
             wake=self.turns.wake,
             sync=self._sync,
             on_judge_error=settings.on_judge_error,
@@ -353,6 +358,11 @@ class GateProcess:
     def _is_work_due(self) -> bool:
         """Whether the next turn is scheduled, or a store's answer is awaited."""
         return self.turns.coming or bool(self.relay.batching.window.busy)
+
+    def _gathers_for(self) -> float:
+        """How long submits still gather for a batch, in seconds."""
+        until = self.relay.batch_wait_until
+        return until - time.time() if until else 0.0
 
     def _synced(self, sequence: int) -> None:
         self.turns.wake()

@@ -185,8 +185,15 @@ class Turn:
         self.now_s = 100.0
         self.told: list[str] = []
         self.syncs = self.coming = self.waits = False
+        self.gathers_for = 0.0
         self.end = TurnEnd(
-            self, lambda: self.coming, lambda: self.waits, lambda: self.told.append("wake"), lambda: self.now_s, self.sleep
+            self,
+            lambda: self.coming,
+            lambda: self.waits,
+            lambda: self.told.append("wake"),
+            lambda: self.gathers_for,
+            lambda: self.now_s,
+            self.sleep,
         )
 
     def turn_begins(self, small: bool) -> None:
@@ -234,3 +241,18 @@ def test_an_answer_that_waited_for_the_sync_gets_a_turn_at_once():
     assert turn.turn() == ["small", "wake"]
     turn.syncs = False
     assert turn.turn() == ["small"], "that answer waits for the thread"
+
+
+def test_while_submits_gather_for_a_batch_the_loop_sleeps_until_its_time():
+    turn = Turn()
+    turn.end.sleeps.gather_s = 0.005
+    while "sleep" not in turn.turn():
+        assert turn.now_s < 101.0
+    turn.gathers_for = 0.004
+    begun_s = turn.now_s + 0.000_2
+    assert turn.turn() == ["small", "begin", "sleep"]
+    assert turn.now_s == pytest.approx(begun_s + 0.004)
+    turn.gathers_for = 0.0
+    assert turn.turn(4 * SMALL_TURN) == ["small", "begin", "sleep"], "in 5 ms many arrive"
+    assert turn.now_s - begun_s < 0.006
+    assert turn.turn(5 * SMALL_TURN) == ["large"]

@@ -18,7 +18,7 @@ from proxy.relay.account_access import Access
 from proxy.relay.batch_window import BATCH_UNDER_LOAD
 from proxy.relay.effects.replay import replay
 from proxy.relay.pending_submit import PendingSubmit
-from proxy.server.relay_task import run_to_end
+from proxy.server.batches import run_to_end
 from proxy.state import open_store
 from proxy.wire import Frame, submit_sm, submit_sm_resp
 from tests.harness import BEIJING, SHANGHAI, Bind, Harness

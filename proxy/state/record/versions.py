@@ -51,4 +51,25 @@ def exchanges(items: list[Item], version: cython.ulonglong, *, whatever: bool = 
 def swap_arguments(items: Sequence[Item]) -> tuple[bytes, list[bytes]]:
     """The arguments of a swap: a flag for each record ("1": it has no facts and expires), and the records with their versions in front."""
     records = [splice(data, 0, 6, pack_u48(version), b"") for _, version, data in items]
-    return b"".join([b"1" if len(data) == EMPTY_BYTES + data[6] * 32 else b"0" for data in records]), records
+    return b"".join([b"1" if has_no_facts(data) else b"0" for data in records]), records
+
+
+@cython.ccall
+def has_no_facts(data: bytes) -> cython.bint:
+    """Whether a record has entries alone, and so expires."""
+    return len(data) == EMPTY_BYTES + data[6] * 32
+
+
+@cython.ccall
+def version_of(row: bytes | None) -> cython.ulonglong:
+    """The version of a row of a store; 0 for nothing and for a bare version."""
+    return _version(row) if row is not None and len(row) > EMPTY_BYTES else 0
+
+
+@cython.ccall
+def successor(data: bytes, row: bytes | None, now: cython.ulonglong) -> bytes:
+    """The record as it is stored in place of a row: with the version ``now``, or one more than the row's where that is later."""
+    version: cython.ulonglong = now
+    if row is not None and len(row) >= EMPTY_BYTES:
+        version = max(version, _version(row) + 1)
+    return splice(data, 0, 6, pack_u48(version), b"")

@@ -16,16 +16,19 @@ So a timer that fires late reads the socket once more before the connection is c
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
+import cython
 import hiredis
 
 LATE_S = 0.05
 """A timer that fires later than this shows that the process itself was suspended."""
+READ_BYTES = 64 * 1024
 PENDING_MAX = 10_000
 """Pending calls on one connection: more than a gate has recipients in judgment at once, so only a fault reaches it."""
 _MOVED = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "UNKILLABLE", "BUSY")
@@ -33,6 +36,16 @@ _MOVED = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "LOADING", "MAS
 _REDIRECTION = re.compile(r"(ASK|MOVED) (\d+) (.*):(\d+)")
 
 Word = bytes | str | int
+Words = tuple[Word, ...]
+"""A command."""
+
+
+class ServerAddress(NamedTuple):
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class StoreDown(OSError):
@@ -63,23 +76,64 @@ class StoreRefused(Exception):
     """The server refused the command."""
 
 
-class ServerAddress(NamedTuple):
-    host: str
-    port: int
+class Answers:
+    """The answers to a turn's commands, which go to several servers: the last server wakes the caller, once."""
 
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+    def __init__(self, count: int, servers: int) -> None:
+        self.rows: list[Any] = [None] * count
+        self.failures: dict[int, Exception] = {}
+        """Of the commands that failed, by their places."""
+        self._left = servers
+        self.complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def server_done(self) -> None:
+        self._left -= 1
+        if not self._left and not self.complete.done():  # else the caller was cancelled
+            self.complete.set_result(None)
 
 
-class PipelineResult(NamedTuple):
-    """The replies to several commands, in order."""
+class Portion:
+    """One server's portion of the answers, in place of a future."""
 
-    rows: list[Any]
-    failures: dict[int, Exception]
-    """Of those that failed, by their place among the rows."""
+    def __init__(self, answers: Answers, places: list[int]) -> None:
+        self._answers, self._places = answers, places
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, rows: list[Any]) -> None:
+        found = self._answers.rows
+        for place, row in zip(self._places, rows, strict=True):
+            if isinstance(row, Exception):
+                self._answers.failures[place] = row
+            else:
+                found[place] = row
+        self._answers.server_done()
+
+    def set_exception(self, why: Exception) -> None:
+        self._answers.failures |= dict.fromkeys(self._places, why)
+        self._answers.server_done()
+
+    def exception(self) -> None:
+        """Nothing is to be marked as retrieved."""
 
 
-def command(words: tuple[Word, ...]) -> bytes:
+_SIZE_LINES = [b"\r\n$%d\r\n" % size for size in range(1024)]
+
+
+@cython.ccall
+def size_line(word: bytes) -> bytes:
+    """What stands in front of a word in a command, the end of the word before included."""
+    size = len(word)
+    return _SIZE_LINES[size] if size < 1024 else b"\r\n$%d\r\n" % size
+
+
+def bulk(word: bytes) -> bytes:
+    """A word of a command, without its end."""
+    return size_line(word) + word
+
+
+def command(words: Words) -> bytes:
     """The octets of a command (RESP: an array of bulk strings)."""
     packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type] # a tuple of any length
     return packed
@@ -97,37 +151,48 @@ class Connection(asyncio.Protocol):
         """Whether it was checked and has the gate's functions (servers.py)."""
         self.crosses_slots = False
         """Whether a function may use keys of several slots in one call (lua_library.py)."""
+        self.fileno = -1
+        """Of the socket, where ``read_now`` can read it: without TLS, until the connection ends."""
         self._deadline_s, self._lost = deadline_s, lost
-        self._reader = hiredis.Reader()
-        self._pending: deque[tuple[asyncio.Future[Any], float, int]] = (
+        self._reader = hiredis.Reader(replyError=self._failure)
+        self._pending: deque[tuple[asyncio.Future[Any] | Portion, float, int]] = (
             deque()
-        )  # …, and how many replies; 0: one that is no PipelineResult
-        self._replies = PipelineResult([], {})
+        )  # …, and how many replies; 0: one, no list
+        self._rows: list[Any] = []  # of the oldest call, if it is a pipeline
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
 
     # -- calls
 
+    @property
+    def awaits(self) -> bool:
+        """Whether a call has no answer yet."""
+        return bool(self._pending)
+
     def call(self, *words: Word) -> asyncio.Future[Any]:
         """Sends a command; the future has its answer (bytes, an int, a list, None), or StoreDown or StoreRefused."""
-        return self._send(command(words), 0)
+        return self.send(command(words))
 
-    def get_each(self, names: Sequence[bytes]) -> asyncio.Future[Any]:
-        """Sends a GET for each name, of any slots of the server, in one write; the future has PipelineResult, or StoreDown."""
-        return self._send(b"".join([b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(name), name) for name in names]), len(names))
-
-    def _send(self, commands: bytes, replies: int) -> asyncio.Future[Any]:
+    def send(self, packed: bytes) -> asyncio.Future[Any]:
+        """``call`` with a command that is packed already."""
         answer: asyncio.Future[Any] = self._loop.create_future()
+        self._send(packed, answer, 0)
+        return answer
+
+    def pipeline(self, calls: Sequence[bytes], answer: Portion) -> None:
+        """Sends packed commands, about keys of any slots of the server, in one write."""
+        self._send(b"".join(calls), answer, len(calls))
+
+    def _send(self, commands: bytes, answer: asyncio.Future[Any] | Portion, replies: int) -> None:
         if not self.up or self._transport is None or len(self._pending) >= PENDING_MAX:
             set_failure(answer, StoreDown(0, f"no connection to {self.address}"))
-            return answer
+            return
         due_s = self._loop.time() + self._deadline_s
         self._pending.append((answer, due_s, replies))
         if self._timer is None:
             self._timer = self._loop.call_at(due_s, self._check_deadline, due_s, False)
         self._transport.write(commands)
-        return answer
 
     def _check_deadline(self, due_s: float, again: bool) -> None:
         """Ends the connection if the oldest call is overdue. ``again``: the socket has been read since the last check."""
@@ -146,7 +211,7 @@ class Connection(asyncio.Protocol):
         """Closes the connection; all pending calls fail with StoreDown."""
         if not self.up:
             return
-        self.up, self.why = False, why
+        self.up, self.why, self.fileno = False, why, -1
         if self._timer is not None:
             self._timer.cancel()
         if self._transport is not None:
@@ -161,23 +226,30 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by descent
+        if transport.get_extra_info("sslcontext") is None:
+            self.fileno = transport.get_extra_info("socket").fileno()
+
+    def read_now(self) -> None:
+        """Reads what the server has answered, before the loop does."""
+        try:
+            data = os.read(self.fileno, READ_BYTES)
+        except OSError:  # nothing there; or the connection is lost, which the loop will tell
+            return
+        if data:
+            self.data_received(data)
 
     def data_received(self, data: bytes) -> None:
-        reader = self._reader
+        reader, rows = self._reader, self._rows
         try:
             reader.feed(data)
             while (reply := reader.gets()) is not False:
                 answer, _, replies = self._pending[0]
-                if isinstance(reply, hiredis.ReplyError):
-                    reply = self._failure(str(reply))
                 if replies:
-                    rows, failures = self._replies
-                    if isinstance(reply, Exception):
-                        failures[len(rows)], reply = reply, None
                     rows.append(reply)
                     if len(rows) < replies:
                         continue
-                    reply, self._replies = self._replies, PipelineResult([], {})
+                    reply = rows
+                    rows = self._rows = []
                 self._pending.popleft()
                 if answer.done():  # the caller was cancelled
                     continue
@@ -200,7 +272,7 @@ class Connection(asyncio.Protocol):
         self.end(f"{self.address} closed the connection" + (f": {exc}" if exc else ""))
 
 
-def set_failure(answer: asyncio.Future[Any], why: Exception) -> None:
+def set_failure(answer: asyncio.Future[Any] | Portion, why: Exception) -> None:
     """Fails a future. Its caller may have been cancelled, or may have stopped after another error."""
     answer.set_exception(why)
     answer.exception()  # marks it as retrieved, else asyncio logs it

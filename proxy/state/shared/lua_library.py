@@ -5,13 +5,12 @@ functions. While nodes of two versions run side by side each finds its own; a li
 (``FUNCTION DELETE``).
 
     swap(keys; seconds, flags, record…)     stores each record whose first six bytes are the stored version; "1" or "0" for each
-    across_swap(seconds, flags, key…, record…)
-                                            likewise, with keys of any slots of a server in a cluster; "m" for a key of another server
     both(keys; seconds, seconds of sheets, sizes, flags, record…)
                                             likewise for groups of so many keys, each stored whole or not at all; flag 2: a sheet
     shares, places, portions                lease_functions.py
     across_shares, …(count, key…, argument…)
-                                            likewise, with keys of any slots; if one is of another server its number, and nothing is done
+                                            likewise, with keys of any slots; if one is of another server its number, and nothing is done;
+                                            0 without arguments
     hold(key; owner, milliseconds)          gives the key to the owner for so long, unless somebody else has it: then answers who
     report(key; revision, word)             appends the word where the stored text begins with the revision; "1" or "0"
     linger(key…; milliseconds)              keeps those keys for so long at least; "0" where one is missing
@@ -22,9 +21,10 @@ functions. While nodes of two versions run side by side each finds its own; a li
     tell(stream, told; journal, most, sequence, record…)
                                             appends those to the log that are not in it yet; answers the last sequence that is
 
-A version is the server's time in 10 µs since 2023, or one more than the version before where that is later: one key never gets
-the same version twice. A record that became empty stays for a minute as a bare version, so that even a clock that goes back a
-little does not give out a version again while a node may still hold it. Records have 48 bits for it: until 2112.
+A version is the server's time (or a gate's: records.py) in 10 µs since 2023, or one more than the version before where that is
+later: one key never gets the same version twice. A record that became empty stays for a minute as a bare version, so that even a
+clock that goes back a little does not give out a version again while a node may still hold it. Records have 48 bits for it: until
+2112.
 """
 
 from __future__ import annotations
@@ -66,7 +66,6 @@ local function store(key, held, new, following, seconds)
   end
 end
 """
-"""How both libraries handle a record."""
 _SOURCE = (
     _RECORDS
     + """
@@ -175,46 +174,20 @@ redis.register_function{function_name = 'g106_confirm_NAME', callback = confirm_
 """
     + lease_functions.SOURCE
 )
-_ACROSS = (
-    _RECORDS
-    + """
-local function swap_NAME(_, args)
-  local now, seconds, flags, told = clock_version(), args[1], args[2], {}
-  for i = 1, #flags do
-    local key, new = args[i + 2], args[i + 2 + #flags]
-    local held = redis.pcall('GETRANGE', key, 0, 7)
-    if type(held) == 'table' then
-      told[i] = 'm'
-    elseif stands(held, new) then
-      store(key, held, new, now, string.byte(flags, i) == 49 and seconds)
-      told[i] = '1'
-    else
-      told[i] = '0'
-    end
-  end
-  return table.concat(told)
-end
-
-local function register(name, callback)
-  redis.register_function{function_name = name, callback = callback, flags = {'allow-cross-slot-keys'}}
-end
-
-local function register_leases(name, run)
-  register(name, function(_, args)
+_ACROSS = """
+local function register_across(name, run)
+  local function callback(_, args)
     local count, keys, rest = tonumber(args[1]), {}, {}
     for i = 1, count do
       keys[i] = args[i + 1]
       if type(redis.pcall('GETRANGE', keys[i], 0, 0)) == 'table' then return i end
     end
     for i = count + 2, #args do rest[#rest + 1] = args[i] end
-    return run(keys, rest)
-  end)
+    return #rest == 0 and 0 or run(keys, rest)
+  end
+  redis.register_function{function_name = name, callback = callback, flags = {'allow-cross-slot-keys'}}
 end
-
-register('g106_across_swap_NAME', swap_NAME)
-"""
-    + lease_functions.SOURCE.replace("redis.register_function('g106_", "register_leases('g106_across_")
-)
+""" + lease_functions.SOURCE.replace("redis.register_function('g106_", "register_across('g106_across_")
 VERSION, VERSION_ACROSS = (sha256(source.encode()).hexdigest()[:8] for source in (_SOURCE, _ACROSS))
 LIBRARY, LIBRARY_ACROSS = f"g106_{VERSION}", f"g106_across_{VERSION_ACROSS}"
 SOURCE = f"#!lua name={LIBRARY}" + _SOURCE.replace("NAME", VERSION)
@@ -225,6 +198,6 @@ LINGER, CONFIRM, DECIDE = (f"g106_{word}_{VERSION}" for word in ("linger", "conf
 SHARES, PLACES, PORTIONS = (f"g106_{word}_{VERSION}" for word in ("shares", "places", "portions"))
 ACROSS = {
     name: f"g106_across_{word}_{VERSION_ACROSS}"
-    for name, word in ((SWAP, "swap"), (SHARES, "shares"), (PLACES, "places"), (PORTIONS, "portions"))
+    for name, word in ((SHARES, "shares"), (PLACES, "places"), (PORTIONS, "portions"))
 }
 """The function for keys of any slots in place of one for keys of a slot."""

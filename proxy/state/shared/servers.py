@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 from binascii import crc_hqx
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -30,6 +31,8 @@ from proxy.state.shared.connection import (
     StoreDown,
     StoreRefused,
     Word,
+    Words,
+    command,
     connect,
     set_failure,
 )
@@ -113,16 +116,13 @@ class Servers:
             self._start_mapping()
             raise
 
-    def calls(
-        self, parts: Sequence[int], most: int, *, by_server: bool = False
-    ) -> Iterator[tuple[Connection | None, Sequence[int]]]:
-        """Splits keys, by the part of each, into calls of at most ``most``: (server, None if it is out of reach; their places among all).
-        ``by_server``: also where a function may only use keys of one part."""
+    def calls(self, parts: Sequence[int], most: int) -> Iterator[tuple[Connection | None, Sequence[int]]]:
+        """Splits keys, by the part of each, into calls of at most ``most``: (server, None if it is out of reach; their places among all)."""
         at, groups = self.at, dict[Connection | int | None, list[int]]()
         if self.cluster:
             for place, part in enumerate(parts):
                 server = at[part]
-                together = by_server or server is None or server.crosses_slots
+                together = server is None or server.crosses_slots
                 groups.setdefault(server if together else part, []).append(place)
         for places in groups.values() if self.cluster else (range(len(parts)),):
             for begin in range(0, len(places), most):
@@ -140,24 +140,25 @@ class Servers:
         following.add_done_callback(lambda done: done.cancelled() or done.exception())  # its caller may have stopped
         return following
 
-    async def _call_one(self, server: Connection, words: tuple[Word, ...]) -> Any:
+    async def _call_one(self, server: Connection, words: Words) -> Any:
         (answer,) = await self.each(server, [words])
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    async def each(self, server: Connection, calls: Sequence[tuple[Word, ...]]) -> list[Any]:
+    async def each(self, server: Connection, calls: Sequence[Words]) -> list[Any]:
         """The answer, or exception, of each call; where its key is on another server, that server's."""
-        return await self.follow(calls, await gather_results([server.call(*words) for words in calls]))
+        packed = [command(words) for words in calls]
+        return await self.follow(packed, await gather_results([server.send(one) for one in packed]))
 
-    async def follow(self, calls: Sequence[tuple[Word, ...]], answers: Sequence[Any]) -> list[Any]:
+    async def follow(self, calls: Sequence[bytes], answers: Sequence[Any]) -> list[Any]:
         """``answers``, with those of the named servers in place of redirections. It follows once, and waits for no new connection."""
         found, again = list(answers), list[tuple[int, asyncio.Future[Any]]]()
         for place, answer in enumerate(answers):
             if isinstance(answer, Redirected) and (server := self._named_server(answer)) is not None:
                 if answer.asking:
                     server.call("ASKING")  # for the next call alone
-                again.append((place, server.call(*calls[place])))
+                again.append((place, server.send(calls[place])))
         if again:
             for (place, _), answer in zip(again, await gather_results([call for _, call in again]), strict=True):
                 found[place] = answer
@@ -176,6 +177,20 @@ class Servers:
             self._moved([part])
             self._start_mapping()
         return server
+
+    def read_answers(self, wait_ms: int) -> bool:
+        """Waits until a server answers, and reads that, before the loop does. False: no call is pending that could be read so, or none was
+        answered in that time."""
+        asked = {server.fileno: server for server in self._made.values() if server.awaits and server.fileno >= 0}
+        if not asked:
+            return False
+        poll = select.poll()
+        for fileno in asked:
+            poll.register(fileno, select.POLLIN)
+        ready = poll.poll(wait_ms)
+        for fileno, _ in ready:
+            asked[fileno].read_now()
+        return bool(ready)
 
     def doubt(self, part: int, why: str) -> None:
         """A call about this part failed: it counts as unreachable until its server has answered again."""

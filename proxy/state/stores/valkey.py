@@ -53,7 +53,7 @@ from proxy.state.shared.connection import Connection, Redirected, ServerAddress,
 from proxy.state.shared.gate_messages import GateMessages
 from proxy.state.shared.lease_requests import Leases
 from proxy.state.shared.log import NODES, Place, SharedLog, place_text
-from proxy.state.shared.lua_library import ACROSS, HOLD, SOURCE, SOURCE_ACROSS, SWAP
+from proxy.state.shared.lua_library import ACROSS, HOLD, SHARES, SOURCE, SOURCE_ACROSS
 from proxy.state.shared.multipart_exchange import MultipartExchange
 from proxy.state.shared.records import RecordKeys, Records
 from proxy.state.shared.servers import Servers, gather_results, locate
@@ -124,7 +124,7 @@ class ValkeyStore(GateMessages, SqliteStore):
         self._exchanging = asyncio.Lock()
         self._heads: list[bytes] = []
         self._keys = RecordKeys(self._secret, self._heads, form=FORM)
-        self._records = Records(self._servers, self._keys, self._doubt)
+        self._records = Records(self._servers, self._keys, self._doubt, now)
         since = int(now() - START_S)
         if cut_off := self._meta.get("cut_off", ""):  # the process died amid it
             since = min(int(cut_off), since)
@@ -316,6 +316,10 @@ class ValkeyStore(GateMessages, SqliteStore):
 
     # -- the store
 
+    def read_answers(self, wait_ms: int) -> bool:
+        """See Servers.read_answers."""
+        return self._servers.read_answers(wait_ms)
+
     async def load(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         found, cut_off = await self._records.load(tuple(keys))
         self._write_behind.complete(found)
@@ -438,6 +442,7 @@ class ValkeyStore(GateMessages, SqliteStore):
         if parts:
             await self._claim_node_number(connection, parts[0])
         connection.crosses_slots = await self._may_cross_slots(connection, parts)
+        self._records.compares = True
         self._write_behind.reached()
         log.info("store connected", server=str(connection.address), parts=len(parts))
 
@@ -450,14 +455,14 @@ class ValkeyStore(GateMessages, SqliteStore):
                 raise
 
     async def _may_cross_slots(self, connection: Connection, parts: list[int]) -> bool:
-        """Whether this server of a cluster takes one call about several parts: tried with a swap that no version fits."""
+        """Whether this server of a cluster takes one call about several parts: tried with a call without arguments."""
         parts = [part for part, at in enumerate(self._servers.at) if at is connection or part in parts]
         if not self._servers.cluster or connection.crosses_slots or len(parts) < 2:
             return connection.crosses_slots
         names = [self._heads[part] + b":born" for part in (parts[0], parts[-1])]
         try:
             await self._load_library(connection, SOURCE_ACROSS)
-            return bool(await connection.call("FCALL", ACROSS[SWAP], 0, 1, "00", *names, *2 * [b"\xff" * 8]) == b"00")
+            return bool(await connection.call("FCALL", ACROSS[SHARES], 0, 2, *names) == 0)
         except StoreRefused as error:
             log.info("store takes a call for each part", server=str(connection.address), why=str(error))
             return False

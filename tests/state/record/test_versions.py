@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from proxy.state.record.versions import ABSENT, by_person, exchanges, swap_arguments
+from proxy.state.record.versions import ABSENT, by_person, exchanges, has_no_facts, successor, swap_arguments, version_of
 
 PERSONS = st.integers(0, (1 << 40) - 1)
 VERSIONS = st.integers(0, (1 << 47))
@@ -43,6 +43,18 @@ def test_a_swap_has_a_flag_and_a_record_for_each(items: list[tuple[int, int, byt
     flags, records = swap_arguments(items)
     assert records == [version.to_bytes(6, "big") + record[6:] for _, version, record in items]
     assert [flag == ord("1") for flag in flags] == [len(record) == 7 + 32 * record[6] for _, _, record in items]
+    assert [has_no_facts(record) for _, _, record in items] == [flag == ord("1") for flag in flags]
+
+
+@given(RECORDS | st.just(bytes(7)), st.none() | st.binary(max_size=80), VERSIONS)
+def test_a_successor_has_a_later_version_than_what_it_replaces(record: bytes, row: bytes | None, now: int):
+    assume(row is None or row[:6] != bytes([255]) * 6)  # the last one, of the year 2112
+    new = successor(record, row, now)
+    version = int.from_bytes(new[:6], "big")
+    assert new[6:] == record[6:]
+    assert version == now or (row is not None and version == int.from_bytes(row[:6], "big") + 1 > now)
+    assert row is None or len(row) < 7 or version > int.from_bytes(row[:6], "big")
+    assert version_of(row) == by_person([1], [row])[1][0]
 
 
 @pytest.mark.parametrize("size", range(6))

@@ -1,4 +1,4 @@
-"""A turn's records cost one call at each primary of a cluster, and a key that has moved costs its own part alone."""
+"""A turn's records cost two writes to each primary of a cluster, and a key that has moved costs its own part alone."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from itertools import count
 from typing import Any
 
 import pytest
+import uvloop
 
 from proxy.model.message import Category
 from proxy.model.recipient import Entry, OptOut
+from proxy.server.batches import Batches
 from proxy.state import open_store
 from proxy.state.record import record
 from proxy.state.record.merging import NODE_SHIFT
-from proxy.state.shared.lua_library import SOURCE_ACROSS
+from proxy.state.shared import records
+from proxy.state.shared.connection import Connection
 from proxy.state.shared.servers import slot_of
 from proxy.state.stores import valkey as engine
 from tests.needs import needs
-from tests.valkey import SECRET, Cluster
+from tests.valkey import SECRET, Cluster, Valkey
 
 pytestmark = needs("valkey")
 PERSONS = range(13_800_240_000, 13_800_240_060)
@@ -42,7 +45,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> None:
 
 
 @asynccontextmanager
-async def opened(cluster: Cluster, node: int = 1) -> AsyncIterator[Any]:
+async def opened(cluster: Cluster | Valkey, node: int = 1) -> AsyncIterator[Any]:
     store = open_store(cluster.url, secret=SECRET, node=node, deadline_s=10.0)
     await store.open()
     await until(lambda: store.unwritten == 0)
@@ -72,34 +75,123 @@ async def turn(store: Any, data: bytes) -> None:
     assert await store.swap([(person, found[person][0], data) for person in PERSONS]) == [True] * len(PERSONS)
 
 
-def test_a_turn_is_one_swap_at_each_primary_whatever_the_parts(cluster: Cluster) -> None:
+REFUSED_AGAIN = record.opt_out(REFUSED, OptOut("all", "", 1_764_000_001, "reply", 0))
+
+
+def test_a_turn_is_two_writes_to_each_primary_whatever_the_parts(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
         async with opened(cluster) as store:
             assert len({store._keys.part(person) for person in PERSONS}) > 3
             await turn(store, REFUSED)
             cluster.cli("config", "resetstat")
-            await turn(store, record.opt_out(REFUSED, OptOut("all", "", 1_764_000_001, "reply", 0)))
-            assert (calls(cluster)["cmdstat_fcall"], calls(cluster)["cmdstat_get"]) == (3, len(PERSONS))
+            pipeline, sent = Connection.pipeline, list[int]()
+
+            def count_calls(at: Connection, calls: Sequence[bytes], answer: Any) -> None:
+                sent.append(len(calls))
+                pipeline(at, calls, answer)
+
+            monkeypatch.setattr(Connection, "pipeline", count_calls)
+            await turn(store, REFUSED_AGAIN)
+            assert (len(sent), sum(sent)) == (6, 2 * len(PERSONS))
+            assert (calls(cluster)["cmdstat_set"], calls(cluster)["cmdstat_get"]) == (len(PERSONS), len(PERSONS))
+            assert "cmdstat_fcall" not in calls(cluster)
 
     asyncio.run(within(run()))
 
 
-def test_a_server_that_allows_no_call_across_slots_gets_one_for_each_part(
+def test_a_server_that_compares_no_values_gets_a_function_for_each_record(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It knows no such flag, and refuses the library."""
-    monkeypatch.setattr(engine, "SOURCE_ACROSS", SOURCE_ACROSS.replace("'allow-cross-slot-keys'", "'allow-it-all'"))
-    cluster.cli("function", "flush")
+    """A Valkey before 8.1 answers a syntax error to the option. From then on it is not asked so."""
+    monkeypatch.setattr(records, "IF_EQUAL", b"IFLIKE")
+
+    async def run() -> None:
+        async with opened(cluster) as store:
+            await turn(store, REFUSED)  # of persons who had no record
+            assert store._records.compares
+            cluster.cli("config", "resetstat")
+            for data in (REFUSED_AGAIN, REFUSED):
+                await turn(store, data)
+                assert {found[7:] for _, found in (await store.load(PERSONS)).values()} == {data[7:]}
+            assert calls(cluster)["cmdstat_fcall"] == 2 * len(PERSONS)
+            assert calls(cluster)["cmdstat_set"] == 3 * len(PERSONS), "the refused ones, and those of functions"
+            assert (store.up, store.unwritten) == (True, 0)
+
+    asyncio.run(within(run()))
+
+
+def test_nodes_that_compare_and_nodes_that_call_a_function_see_each_other(cluster: Cluster) -> None:
+    """As while gates go to this version one by one: of two changes of one record the second one fails, whoever makes it."""
+
+    async def run() -> None:
+        async with opened(cluster) as one, opened(cluster, 2) as two:
+            two._records.compares = False
+            person = PERSONS[0]
+            for first, second in ((one, two), (two, one)):
+                for data in (REFUSED, REFUSED_AGAIN, record.EMPTY):
+                    found = {store: (await store.load([person]))[person][0] for store in (one, two)}
+                    assert await first.swap([(person, found[first], data)]) == [True]
+                    assert await second.swap([(person, found[second], REFUSED)]) == [False]
+                    assert (await second.load([person]))[person][1][7:] == data[7:]
+
+    asyncio.run(within(run()))
+
+
+def test_a_version_that_was_not_loaded_last_is_refused_unasked(cluster: Cluster) -> None:
+    """Another task of this node has loaded the record since: what it saw is newer."""
+
+    async def run() -> None:
+        async with opened(cluster) as one, opened(cluster, 2) as two:
+            (person, *_), times = PERSONS, count(1_764_000_002)
+            versions = []
+            for store in (one, two, one):
+                versions.append((await store.load([person]))[person][0])
+                data = record.opt_out(REFUSED, OptOut("all", "", next(times), "reply", 0))
+                assert await store.swap([(person, versions[-1], data)]) == [True]
+            assert versions == sorted(set(versions))
+            await one.load([person])
+            cluster.cli("config", "resetstat")
+            assert await one.swap([(person, version, REFUSED) for version in versions]) == [False] * 3
+            assert "cmdstat_set" not in calls(cluster)
+
+    asyncio.run(within(run()))
+
+
+def test_records_forgotten_before_their_swap_are_judged_again(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "ROWS_MAX", 10)
 
     async def run() -> None:
         async with opened(cluster) as store:
             await turn(store, REFUSED)
-            cluster.cli("config", "resetstat")
-            await turn(store, record.opt_out(REFUSED, OptOut("all", "", 1_764_000_001, "reply", 0)))
-            assert calls(cluster)["cmdstat_fcall"] == len({store._keys.part(person) for person in PERSONS})
-            assert all(data[7:] != REFUSED[7:] for _, data in (await store.load(PERSONS)).values())
+            found = await store.load(PERSONS[:20])
+            await store.load(PERSONS[20:40])
+            await store.load(PERSONS[40:])
+            items = [(person, version, REFUSED_AGAIN) for person, (version, _) in found.items()]
+            assert await store.swap(items) == [False] * 20
+            found = await store.load(PERSONS[:20])
+            assert await store.swap([(person, found[person][0], REFUSED_AGAIN) for person in found]) == [True] * 20
 
     asyncio.run(within(run()))
+
+
+def test_the_servers_file_has_what_was_swapped(tmp_path: Any) -> None:
+    """Records with facts have no expiry: the server writes such a change to its file, and to replicas, with the comparison."""
+    server = Valkey(tmp_path)
+
+    async def run() -> None:
+        async with opened(server) as store:
+            for data in (REFUSED, record.EMPTY, REFUSED, REFUSED_AGAIN):
+                await turn(store, data)
+            before = await store.load(PERSONS)
+        server.kill()
+        server.start()
+        async with opened(server, 2) as store:
+            assert await store.load(PERSONS) == before
+
+    try:
+        asyncio.run(within(run()))
+    finally:
+        server.kill()
 
 
 def test_a_key_that_has_moved_is_asked_for_where_it_is_and_its_part_checked_there(cluster: Cluster) -> None:
@@ -127,15 +219,13 @@ def test_a_key_that_has_moved_is_asked_for_where_it_is_and_its_part_checked_ther
     asyncio.run(within(run()))
 
 
-@pytest.mark.parametrize("across", [True, False], ids=["a call for all parts", "a call for each part"])
+@pytest.mark.parametrize("option", [b"IFEQ", b"IFLIKE"], ids=["servers that compare", "servers with functions alone"])
 def test_while_a_slot_moves_all_nodes_go_on_with_its_records(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, across: bool
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, option: bytes
 ) -> None:
     """Of records that are at the new server, still at the old one, or new; and no node falls back to its copy."""
     first, other = cluster.nodes[:2]
-    if not across:
-        monkeypatch.setattr(engine, "SOURCE_ACROSS", SOURCE_ACROSS.replace("'allow-cross-slot-keys'", "'allow-it-all'"))
-        cluster.cli("function", "flush")
+    monkeypatch.setattr(records, "IF_EQUAL", option)
 
     async def run() -> None:
         async with opened(cluster) as one, opened(cluster, 2) as two:
@@ -255,3 +345,24 @@ def test_a_bounded_copy_drops_old_records_without_facts_and_the_store_keeps_them
         store.close()
 
     asyncio.run(within(run()))
+
+
+def test_a_batch_in_the_gates_loop_ends_before_the_loop_goes_on(cluster: Cluster):
+    async def conversation() -> None:
+        async with opened(cluster) as store:
+            said: list[Any] = []
+
+            async def batch() -> None:
+                said.append(await store.load(PERSONS))
+                said.append(await store.swap([(person, said[0][person][0], REFUSED) for person in PERSONS]))
+                said.append(await store.load(PERSONS))
+
+            Batches(asyncio.get_running_loop(), lambda wait_ms: store.read_answers(10_000), lambda: False, lambda: 0.0).spawn(
+                batch()
+            )
+            before, taken, after = said
+            assert {data for _, data in before.values()} == {record.EMPTY}
+            assert taken == [True] * len(PERSONS)
+            assert {data[8:] for _, data in after.values()} == {REFUSED[8:]}
+
+    uvloop.run(within(conversation()))
