@@ -21,7 +21,7 @@ from proxy.model.message import Category, Outcome
 from proxy.model.number import mask
 from proxy.model.recipient import EntryState
 from proxy.policy.explanation.explain import Explanation
-from proxy.policy.explanation.lines import as_text
+from proxy.policy.explanation.lines import as_text, titled
 from proxy.policy.explanation.naming import about, fields
 from proxy.policy.time_windows import local
 from proxy.relay.effects.record_changes import Effect
@@ -90,13 +90,14 @@ def as_lines(found: Inquiry, node: int, now: float, language: str, *, whole: boo
     rule = _reported(found)
     reason = f" {submit.reason}" + (f" ({rule})" if rule else "") if submit.reason else ""
     reason_zh = (
-        f" {labels.REASONS.get(submit.reason, submit.reason)}" + (f"（{rule}）" if rule else "") if submit.reason else ""
+        f" {labels.REASONS.get(submit.reason, submit.reason)}" + (f"（{titled(rule, found.then)}）" if rule else "") if submit.reason else ""
     )
+    account_zh = " " if submit.account == submit.provider else f"（{submit.account}）"
     yield f"{put('message', '短信')} {node}:{found.target.sequence}{put(', ', '，')}{_exactly(submit.time)}"
     person = _person_of(submit, whole=whole) or "?"
     yield put(
         f"  {submit.provider} ({submit.account}) from {submit.port} to {person}: {_word(submit)}{reason}",
-        f"  {submit.provider}（{submit.account}）从 {submit.port} 发往 {person}：{WORDS[_word(submit)]}{reason_zh}",
+        f"  {submit.provider}{account_zh}从 {submit.port} 发往 {person}：{WORDS[_word(submit)]}{reason_zh}",
     )
     if text := _text(found, now):
         yield f"  {put('text', '文案')}      {text}"
@@ -129,7 +130,7 @@ def as_lines(found: Inquiry, node: int, now: float, language: str, *, whole: boo
 
 def _beside(found: Inquiry, put: Callable[[str, str], str]) -> Iterator[str]:
     for one in found.evidence:
-        yield f"  {put('rests on', '依据')}  {one.rule}{put(': ', '：')}{one.words}"
+        yield f"  {put('rests on', '依据')}  {put(f"{one.rule}: ", f"{titled(one.rule, found.then)}：")}{one.words}"
     for answer in found.answers:
         status = f", {answer.status:#x}" if answer.status else ""
         words = put(EFFECTS[Effect(answer.effect)], labels.ANSWERS[_effect(answer)])

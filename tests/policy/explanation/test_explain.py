@@ -194,7 +194,7 @@ def test_whoever_reads_chinese_gets_chinese_and_whoever_does_not_gets_english(ma
     ).rules
     told = explain_text(rules, "13800100500", "10690001", "【测试】优惠券t.cn 拒收请回复R", "jia", Category.MARKETING, AT)
     assert as_text(told, "zh").splitlines() == [
-        "138****0500：拒绝（该省号码不得接收，规则 ban）",
+        "138****0500：拒绝（该省号码不得接收，规则：北京不发）",
         "  归属地    北京 北京",
         "  类别      营销（申报营销，内容判定营销）",
         "  文本      签名 测试，退订关键字 R",
@@ -202,7 +202,7 @@ def test_whoever_reads_chinese_gets_chinese_and_whoever_does_not_gets_english(ma
         "  依据      营销用语 4：优惠券，第 5 字",
         "  依据      链接 4：t.cn",
         "  依据      退订方式 1：R",
-        "  拒绝           ban: 北京不发 | 条件全部成立",
+        "  拒绝           北京不发：条件全部成立",
         "                 要通过：不发给归属地在那里的号码",
     ]
     assert as_text(told, "en").splitlines()[-2:] == [
