@@ -13,7 +13,9 @@ from proxy.desk.backtest.environment import Senders
 from proxy.desk.explain import message_explanation_text
 from proxy.desk.explain.message_explanation import Inquiry, inquire
 from proxy.desk.explain.message_lookup import FOUND_MAX, PLACE, FoundMessage, find_messages
+from proxy.desk.revisions.comparison import made_by
 from proxy.desk.suppression.signature_search import JournalSignatures
+from proxy.i18n.labels import without_account
 from proxy.journal.disk import OsDisk
 from proxy.operations.client import CannotAsk, ask
 from proxy.operations.files.journal_access import disk_of, gates_of, reading, record_access
@@ -21,6 +23,7 @@ from proxy.operations.terminal import fail, format_time, note, print_answer, set
 from proxy.policy.loading.load_rules import load
 from proxy.policy.loading.problem import RulesError
 from proxy.policy.ruleset import RuleSet
+from proxy.state.lists.desk_records import EVENTS_MAX
 from proxy.state.revision_store import RevisionStore
 
 JSON = "json"
@@ -40,7 +43,8 @@ def explain_message(
         record_access(settings, control, "explain --message", place, why=why, unmasked=True)
     now = time.time()
     told = message_explanation_text.as_dict(found, settings.node, now, whole=whole)
-    lines = message_explanation_text.as_lines(found, settings.node, now, answer, whole=whole)
+    sets = {} if answer == JSON else _sets(settings, control, {found.verdict.revision, found.today_revision})
+    lines = message_explanation_text.as_lines(found, settings.node, now, answer, whole=whole, sets=sets)
     print_answer(told, answer == JSON, lines)
 
 
@@ -110,6 +114,19 @@ def _in_force(settings: Settings, control: Path | None) -> Path | None:
         return None
     kept = (RevisionStore(one.revisions.folder, one.revisions.keep) for one in every_worker(settings))
     return next((one.path(revision) for one in kept if one.has(revision)), None)
+
+
+def _sets(settings: Settings, control: Path | None, revisions: Iterable[str]) -> dict[str, str]:
+    """Sets of rules by when, by whom and for what they were made, as pages name them; only those that a running gate knows."""
+    try:
+        events = ask(control or settings.control, "rules.history", last=EVENTS_MAX)["events"]
+    except CannotAsk:
+        return {}
+    made = {one: event for one in revisions if (event := made_by(events, one))}
+    return {
+        one: " · ".join(filter(None, (format_time(event["time"]), without_account(event["who"]), event["why"])))
+        for one, event in made.items()
+    }
 
 
 def _loaded(folder: Path, settings: Settings) -> RuleSet:
