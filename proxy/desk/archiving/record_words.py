@@ -96,7 +96,10 @@ _TOKEN = re.compile(
     r"""b(?P<bytes>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|"""
     r"""(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|<(?P<of>[A-Z]\w*)\.(?P<member>\w+): -?\d+>|(?P<opens>\b[A-Z]\w*)\("""
     r"""|\b(?P<field>[a-z_]+)=(?P<moment>(?:\d{10}(?:\.\d+)?|0(?:\.0)?)(?=[,)]))?|<(?P<octets>\d+)>|\b(?P<bare>True|False|None)\b"""
+    r"""|(?P<mark>,?\)|\(|, )"""
 )
+_MARKS = {"(": "（", ")": "）", ",)": "）", ", ": "，"}
+"""Marks between fields."""
 _ASKED = re.compile(r"(?<!\S)([a-z]+)=(\S+)")
 _NAMES: Mapping[str, str] = {**FIELDS, "to": "号码", "verdict": "判定"}
 _HIDDEN = "（长 {}，不显示）"
@@ -104,7 +107,7 @@ _HEAD = re.compile(r"(\d+) ([a-z-]+) (.*)", re.DOTALL)
 
 
 def in_chinese(text: str) -> str:
-    """``4711 operated Operated(time=…, who=…)`` → ``4711 操作 (时间=2026-11-11 10:00:00, 经办人=…)``."""
+    """``4711 operated Operated(time=…, who=…)`` → ``4711 操作 （时间=2026-11-11 10:00:00，经办人=…）``."""
     head = _HEAD.fullmatch(text)
     if head is None or head[2] not in KINDS:
         return text
@@ -130,8 +133,8 @@ def in_chinese(text: str) -> str:
             return _WORDS.get(word, word)
         if found["bare"]:
             return {"True": "是", "False": "否", "None": "无"}[found["bare"]]
-        if found["opens"]:
-            return "("
+        if found["opens"] or found["mark"]:
+            return _MARKS.get(found[0], "（")
         if found["octets"]:
             return _HIDDEN.format(found["octets"])
         field = found["field"]

@@ -105,6 +105,7 @@ CHANGES = [
     ("when: {contact: {outside: ['4008001234']}}", "【测试】电13800138000", "found: 13800138000", "命中：13800138000", "只用规则允许的联系方式，或先登记在联系方式表"),
     ("when: {text_state: readable, not: {notice: tail}}", "【测试】上新", "all its conditions hold", "条件全部成立", "按规则要求在末尾写明退订方式（拒收请回复R）"),
     ("when: {time: 21:00-08:00}", "【测试】上新", "all its conditions hold", "条件全部成立", "换一个时段发送；或 2026-11-12 08:00:00 起再发"),
+    ("when: {any: [{time: 21:00-08:00}, {calendar: workday}]}", "【测试】上新", "all its conditions hold", "条件全部成立", "换一天或换一个时段发送；或 2026-11-14 08:00:00 起再发"),
     ("when: {category: marketing}", "【测试】上新", "all its conditions hold", "条件全部成立", "发送方没有可改之处"),
     ("when: {recipient_in: vip}", "【测试】上新", "the recipient is on vip", "号码在名单 vip 上", "不发给该号码"),
     ("when: {suppressed: true}", "【测试】上新", "refused signature 【测试】 by reply on 2026-11-01 00:00:00", "2026-11-01 00:00:00 起拒收签名【测试】（回复退订）", "不发给该号码：只有本人能恢复（回复 START 或 取消退订）"),
