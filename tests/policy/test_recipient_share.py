@@ -292,7 +292,7 @@ def test_explain_says_so_of_a_rule_that_does_not_object_too(make: Make) -> None:
     (part,) = explain_text(rules, str(within), "10690001", AD, "jia", None, NOON).as_dict()["rules"]
     assert part["says"] == "is within"
     assert (
-        part["why"] == "limit: 2 per day for each recipient; the recipient is within the 25% for whom the rule is enforced"
+        part["why"] == "0 used of 2 per day for each recipient; the recipient is within the 25% for whom the rule is enforced"
     )
 
 

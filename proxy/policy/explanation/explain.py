@@ -128,9 +128,8 @@ class Explanation:
 
 
 def explain(
-    message: Message, recipient: Recipient, rules: RuleSet, now: float, counters: Counters, look_up: LookUp = NOT_SEARCHED,
-    *, counted: bool = True,
-) -> Explanation:  # fmt: skip
+    message: Message, recipient: Recipient, rules: RuleSet, now: float, counters: Counters, look_up: LookUp = NOT_SEARCHED
+) -> Explanation:
     """The verdict on a message and each rule's part in it. ``look_up``: of signatures that neither the registry nor the message knows."""
     verdict = judge(message, recipient, rules, now, counters)
     province, city = rules.regions.of(message.recipient)
@@ -139,7 +138,7 @@ def explain(
     if facts.signature:
         names[facts.signature_hash] = signature_written(facts.signature, message.content.text)
     known = by_registry(rules.registry, by_names(names, look_up))
-    explainer = _Explainer(ConditionResults(message, recipient, rules, now, counters, verdict), known, counted=counted)
+    explainer = _Explainer(ConditionResults(message, recipient, rules, now, counters, verdict), known)
     registry, at, found = rules.registry, max(now, message.content.scheduled or 0.0), evidence(rules.reader, message.content)
     industry = registry.industry_of(facts.signature_hash)
     carrier = registry.carrier_of(message.sender.port, message.recipient) if registry.filings.names_carriers else ""
@@ -166,16 +165,14 @@ def explain_text(
     provider was taken on."""
     content = Content(text, "readable" if text else "empty", b"")
     message = Message(Sender.of(provider, provider, sender, "", category, since), recipient_of(to), content)
-    return explain(message, Past(), rules, at, NOTHING, counted=False)
+    return explain(message, Past(), rules, at, NOTHING)
 
 
 class _Explainer:
     """One message, asked about rule by rule."""
 
-    def __init__(self, standing: ConditionResults, look_up: LookUp, *, counted: bool) -> None:
+    def __init__(self, standing: ConditionResults, look_up: LookUp) -> None:
         self._standing, self._look_up = standing, look_up
-        self._counted = counted
-        """Whether what was sent before the message is known: else it is not told as 0."""
 
     def part(self, rule: Rule) -> RulePart:
         says, why = self._statement(rule)
@@ -288,8 +285,7 @@ class _Explainer:
                     f"{used} of {total} ({limit.words}{whose})", f"{total} 条中占 {used} 条（{limit.words.zh}{whose.zh}）"
                 )
             else:
-                count = Bilingual(f"{used} used of ", f"已用 {used}，上限：") if self._counted else Bilingual("limit: ", "上限：")
-                yield Bilingual(f"{count}{limit.words}{whose}", f"{count.zh}{limit.words.zh}{whose.zh}")
+                yield Bilingual(f"{used} used of {limit.words}{whose}", f"已用 {used}，上限：{limit.words.zh}{whose.zh}")
 
     def _whose(self, limit: Limit) -> Bilingual:
         """By what a limit counts a message that lacks a part of its key."""

@@ -54,7 +54,7 @@ def test_explain_says_each_rules_part(make: Callable[..., Any]) -> None:
     }  # fmt: skip
     assert [(part["rule"], part["says"], part["why"]) for part in found["rules"]] == [
         ("ban", "refuses", "all its conditions hold"),
-        ("cap", "is within", "limit: 3 per day for each recipient"),
+        ("cap", "is within", "0 used of 3 per day for each recipient"),
         ("trial", "would refuse", "found: 优惠券"),
         ("gone", "off", "the rule is switched off"),
         ("night", "does not apply", "excluded: time is 08:00-21:00"),
