@@ -93,7 +93,9 @@ def as_lines(
     rule = _reported(found)
     reason = f" {submit.reason}" + (f" ({rule})" if rule else "") if submit.reason else ""
     reason_zh = (
-        f" {labels.REASONS.get(submit.reason, submit.reason)}" + (f"（{titled(rule, found.then)}）" if rule else "") if submit.reason else ""
+        f" {labels.REASONS.get(submit.reason, submit.reason)}" + (f"（{titled(rule, found.then)}）" if rule else "")
+        if submit.reason
+        else ""
     )
     account_zh = " " if submit.account == submit.provider else f"（{submit.account}）"
     yield f"{put('message', '短信')} {node}:{found.target.sequence}{put(', ', '，')}{_exactly(submit.time)}"
@@ -125,7 +127,10 @@ def as_lines(
     if found.today is not None:
         yield ""
         same = found.today_revision == submit.revision
-        head = put(f"today's rules, revision {found.today_revision}", f"今天的规则，版本 {sets.get(found.today_revision, found.today_revision)}")
+        head = put(
+            f"today's rules, revision {found.today_revision}",
+            f"今天的规则，版本 {sets.get(found.today_revision, found.today_revision)}",
+        )
         yield head + (put(": the same", "：相同") if same else put(", at that moment:", "，放在当时："))
         if not same:
             yield from _indented(found.today, language)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from proxy.archive.segment_index import shared_index
 from proxy.config import Settings, every_worker
@@ -13,10 +14,10 @@ from proxy.desk.backtest.environment import Senders
 from proxy.desk.explain import message_explanation_text
 from proxy.desk.explain.message_explanation import Inquiry, inquire
 from proxy.desk.explain.message_lookup import FOUND_MAX, PLACE, FoundMessage, find_messages
-from proxy.desk.revisions.comparison import made_by
 from proxy.desk.suppression.signature_search import JournalSignatures
 from proxy.i18n.labels import without_account
 from proxy.journal.disk import OsDisk
+from proxy.journal.records.revisions import MADE
 from proxy.operations.client import CannotAsk, ask
 from proxy.operations.files.journal_access import disk_of, gates_of, reading, record_access
 from proxy.operations.terminal import fail, format_time, note, print_answer, settings_of, store_of
@@ -43,7 +44,7 @@ def explain_message(
         record_access(settings, control, "explain --message", place, why=why, unmasked=True)
     now = time.time()
     told = message_explanation_text.as_dict(found, settings.node, now, whole=whole)
-    sets = {} if answer == JSON else _sets(settings, control, {found.verdict.revision, found.today_revision})
+    sets = _sets(settings, control) if answer == "zh" else {}
     lines = message_explanation_text.as_lines(found, settings.node, now, answer, whole=whole, sets=sets)
     print_answer(told, answer == JSON, lines)
 
@@ -116,16 +117,22 @@ def _in_force(settings: Settings, control: Path | None) -> Path | None:
     return next((one.path(revision) for one in kept if one.has(revision)), None)
 
 
-def _sets(settings: Settings, control: Path | None, revisions: Iterable[str]) -> dict[str, str]:
-    """Sets of rules by when, by whom and for what they were made, as pages name them; only those that a running gate knows."""
+def _sets(settings: Settings, control: Path | None) -> dict[str, str]:
     try:
-        events = ask(control or settings.control, "rules.history", last=EVENTS_MAX)["events"]
+        return sets_in_chinese(ask(control or settings.control, "rules.history", last=EVENTS_MAX)["events"])
     except CannotAsk:
         return {}
-    made = {one: event for one in revisions if (event := made_by(events, one))}
+
+
+def sets_in_chinese(events: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Sets of rules by when, by whom and for what they were made, as pages name them. ``events``: the newest first."""
+    whose = {"first start": "网关", "start": "网关"}
     return {
-        one: " · ".join(filter(None, (format_time(event["time"]), without_account(event["who"]), event["why"])))
-        for one, event in made.items()
+        one["revision"]: " · ".join(
+            filter(None, (format_time(one["time"]), whose.get(one["how"], without_account(one["who"])), one["why"]))
+        )
+        for one in reversed(events)
+        if one["event"] in MADE
     }
 
 

@@ -52,7 +52,9 @@ def _english(explanation: Explanation) -> Iterator[str]:
 def _chinese(explanation: Explanation) -> Iterator[str]:
     found, classified = explanation.as_dict(), explanation.evidence.classified
     head = _zh(found["verdict"]) + (
-        f"（{REASONS.get(found['reason'], found['reason'])}，规则：{titled(found['rule'] or '', explanation)}）" if found["reason"] else ""
+        f"（{REASONS.get(found['reason'], found['reason'])}，规则：{titled(found['rule'] or '', explanation)}）"
+        if found["reason"]
+        else ""
     )
     yield f"{explanation.recipient}：{head}" + (f"，{found['not_before']} 之前不行" if found["not_before"] else "")
     yield f"  归属地    {_zh(explanation.province)} {_zh(explanation.city)}"
