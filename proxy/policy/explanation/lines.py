@@ -83,7 +83,7 @@ def _feature(feature: Feature) -> str:
 def _parts(explanation: Explanation, language: str) -> Iterator[str]:
     """Rules that object first."""
     for part in sorted(explanation.parts, key=lambda part: not part.change):
-        told = f"{part.rule}: {part.why}" if language == "en" else f"{_title(part)}：{in_language(part.why, language)}"
+        told = f"{part.rule}: {part.why}" if language == "en" else f"{_title(part)} | {in_language(part.why, language)}"
         yield f"  {_padded(in_language(part.says, language))} {told}"
         if part.change:
             yield f"  {' ' * LABEL_WIDE} {in_language(PASSES, language)}{in_language(part.change, language)}"

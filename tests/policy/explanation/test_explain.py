@@ -203,7 +203,7 @@ def test_whoever_reads_chinese_gets_chinese_and_whoever_does_not_gets_english(ma
         "  依据      营销用语 4：优惠券，第 5 字",
         "  依据      链接 4：t.cn",
         "  依据      退订方式 1：R",
-        "  拒绝           北京不发：条件全部成立",
+        "  拒绝           北京不发 | 条件全部成立",
         "                 要通过：不发给归属地在那里的号码",
     ]
     assert as_text(told, "en").splitlines()[-2:] == [
