@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-SHARE = 0.25
+SHARE = 0.1
 FEWEST = 10
 USUAL = 100
 """Hypothesis' own number for a test that names none."""

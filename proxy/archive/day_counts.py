@@ -6,15 +6,19 @@ they stopped, which stays after an erasure. Never: a person; a record in no tabl
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from proxy.archive.coverage import determine_coverage
+from proxy.archive.manifest import Manifest
 from proxy.archive.parquet import engine
 from proxy.archive.pending_segments import ArchiveSources, gather_sources
 from proxy.archive.query import Query
+from proxy.journal.scan import segment_name
+from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 
 DAY_S = 86_400.0
 OPTOUTS = "optouts"
@@ -37,11 +41,11 @@ class ComparedDays(NamedTuple):
     """Up to when every node's records are in tables; 0 where there are none."""
 
 
-def compared_days(archive: Path, begins: Sequence[float]) -> ComparedDays:
-    """``begins``: of one day, and of the days it is compared with. It ends where a node's tables of the first day end. Raises ManifestError,
-    OSError, duckdb.Error."""
+def compared_days(archive: Path, begins: Sequence[float], journals: Sequence[Path] = ()) -> ComparedDays:
+    """``begins``: of one day, and of the days it is compared with. It ends where a node's tables of the first day end, or later where its
+    journal, one of ``journals``, went on later. Raises ManifestError, OSError, duckdb.Error."""
     sources = gather_sources(archive, (), Query(since=min(begins), until=begins[0] + DAY_S))
-    ends = [max(one.until_ms for one in manifest.tables) / 1000 for _, manifest in sources.manifests if manifest.tables]
+    ends = [_complete_until(manifest, journals) for _, manifest in sources.manifests if manifest.tables]
     if not ends or (seconds := min(ends) - begins[0]) < 0:
         return ComparedDays(0.0, [], min(ends, default=0.0))
     seconds = min(seconds, DAY_S)
@@ -51,6 +55,16 @@ def compared_days(archive: Path, begins: Sequence[float]) -> ComparedDays:
         [_counts(sources, one, one + seconds) if first < one + seconds else DayCounts(one, None, {}) for one in begins],
         min(ends),
     )
+
+
+def _complete_until(manifest: Manifest, journals: Sequence[Path]) -> float:
+    """Until when the tables have all that a node wrote: the next segment begins there."""
+    for folder in journals:
+        with contextlib.suppress(OSError, SegmentFault), (folder / segment_name(manifest.last + 1)).open("rb") as file:
+            header = unpack_header(file.read(HEADER_BYTES))
+            if header.identity.hex() == manifest.identity:
+                return header.created_ms / 1000
+    return max(one.until_ms for one in manifest.tables) / 1000
 
 
 def _counts(sources: ArchiveSources, since: float, until: float) -> DayCounts:

@@ -188,7 +188,9 @@ def split_records(records: bytes) -> list[tuple[int, bytes]]:
     return found
 
 
-def close_group(previous: bytes, records: bytes, last: int, count: int, synced: int, time_ms: int) -> tuple[bytes, bytes]:
+def close_group(
+    previous: bytes, records: bytes | memoryview, last: int, count: int, synced: int, time_ms: int
+) -> tuple[bytes, bytes]:
     """(the GROUP record, its digest) for the ``count`` packed records that end with sequence ``last``."""
     claim = _CLAIM.pack(synced, count, time_ms)
     digest = quartered_digest(previous, records, claim)

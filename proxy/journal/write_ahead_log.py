@@ -52,7 +52,7 @@ from proxy.journal.segment import (
     seal_group,
     split_records,
 )
-from proxy.native.journal_buffer import join_records
+from proxy.native.journal_buffer import RecordBuffer
 
 __all__ = [
     "TornTail", "Disk", "Journal", "JournalDamaged", "JournalDown", "JournalError", "JournalNewer", "JournalSealed", "OsDisk",
@@ -96,7 +96,7 @@ class Journal:
         self.chain = scan.chain
         self.written = scan.last
         self._claim = scan.safe
-        self._buffer: list[bytes] = []  # packed records, one or more in each
+        self._buffer = RecordBuffer()  # the records of the next group
         self._next = self.written
         self._unsynced: deque[tuple[int, str, int, bytes, float]] = deque()  # last sequence, segment, offset, bytes, when
         self._unsynced_bytes = 0
@@ -163,16 +163,13 @@ class Journal:
     def append(self, kind: int, body: bytes) -> int:
         """Buffers one record for the next ``write``; returns its sequence."""
         self._next = sequence = self._next + 1
-        self._buffer.append(pack_record(sequence, kind, body))
+        self._buffer.add(pack_record(sequence, kind, body))
         return sequence
 
     def extend(self, kind: int, bodies: Iterable[list[bytes]]) -> int:
         """``append`` for many bodies, each a list of pieces whose first is empty; returns the sequence of the first, the others follow."""
         first = self._next + 1
-        records, count = join_records(first, kind, bodies)
-        if count:
-            self._buffer.append(records)
-            self._next += count
+        self._next += self._buffer.extend(first, kind, bodies)
         return first
 
     def write(self, now: float) -> None:
@@ -188,6 +185,7 @@ class Journal:
     def _write(self, now: float) -> None:
         time_ms = int(now * 1000)
         last, count = self._next, self._next - self.written
+        buffer, size, records, data = self._buffer, len(self._buffer), b"", b""
         try:
             if self.held:
                 raise OSError(0, self.held)
@@ -195,22 +193,22 @@ class Journal:
                 raise OSError(0, "the disk does not sync")
             if not self._segment or self._full(time_ms):
                 self._roll(time_ms)
-            records = b"".join(self._buffer)
-            if self._sealer is not None and records:
-                records = seal_group(self._sealer, self.chain, records, last, count, self.durable, time_ms)
-            closing, chain = close_group(self.chain, records, last, count, self.durable, time_ms)
-            data = records + closing
+            if self._sealer is not None and buffer:
+                records = buffer.taken()
+                buffer.add(seal_group(self._sealer, self.chain, records, last, count, self.durable, time_ms))
+            closing, chain = close_group(self.chain, buffer.view(), last, count, self.durable, time_ms)
+            buffer.add(closing)
+            data = buffer.taken()  # copied once
             self.disk.append(self._segment, self._size, data)
         except OSError as error:
-            dropped = split_records(b"".join(self._buffer))
-            self._buffer.clear()
+            dropped = split_records(records or (data or bytes(buffer))[:size])
+            buffer.clear()
             self._next = self.written
             raise JournalDown(f"journal {self.disk}: {error.strerror or error}", dropped) from error
         self._track_unsynced(last, self._size, data, now)
         self._size += len(data)
         self.written_bytes += len(data)
         self.chain, self.written, self._claim = chain, last, self.durable
-        self._buffer.clear()
 
     def _full(self, time_ms: int) -> bool:
         if self.written < self._first:  # a mark alone stands in it: the next segment would have its name

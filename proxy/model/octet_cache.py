@@ -24,12 +24,15 @@ class OctetCache:
     tags: bytearray
     """Some bits of each key's hash, which rule out nearly every other key without a look at it; 0: no entry."""
     mask: cython.ulonglong
+    added: cython.ulonglong
+    """How many entries were ever added."""
 
     def __init__(self, entries_max: int) -> None:
         """``entries_max``: a power of two, at least 4."""
         self.keys, self.values = [b""] * entries_max, [None] * entries_max
         self.tags = bytearray(entries_max)
         self.mask = entries_max - WAYS
+        self.added = 0
 
     def __len__(self) -> int:
         return len(self.tags) - self.tags.count(0)
@@ -60,6 +63,7 @@ class OctetCache:
     def put(self, key: bytes, hashed: cython.ulonglong, value: Any) -> None:
         """Adds an entry for octets that ``find`` does not find."""
         last: cython.Py_ssize_t = (hashed & self.mask) + _WAYS - 1
+        self.added += 1
         self._exchange(last - 1, last)
         self.keys[last - 1], self.values[last - 1], self.tags[last - 1] = key, value, hashed >> 56 | 1
 

@@ -9,11 +9,10 @@ Never: which rule objects, or to which recipient.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """Why a message was refused. ``status`` is the SMPP command_status of the response."""
 
     name: str

@@ -8,9 +8,12 @@ In: a number and its item. Out: the item; all items in the order of their number
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import cython
+
+from proxy.native.octet_runs import i64_of, set_i64
 
 _FREE = cython.declare(cython.longlong, -1)
 _PLACES_FIRST = cython.declare(cython.Py_ssize_t, 64)
@@ -22,8 +25,8 @@ _PLACES_KEPT = cython.declare(cython.Py_ssize_t, 4096)  # if the window is empty
 class SequenceWindow:
     """A map from sequence numbers to items; None is no item."""
 
-    _numbers: list[int]
-    """By place: the number that has it."""
+    _numbers: array[int]
+    """By place: the number that has it. In C, for an int object each would cost as much as the rest."""
     _items: list[Any]
     """By place."""
     _mask: cython.Py_ssize_t
@@ -36,7 +39,7 @@ class SequenceWindow:
         self.clear()
 
     def clear(self) -> None:
-        self._numbers, self._items = [_FREE] * _PLACES_FIRST, [None] * _PLACES_FIRST
+        self._numbers, self._items = array("q", [_FREE]) * _PLACES_FIRST, [None] * _PLACES_FIRST
         self._mask, self._used, self._displaced = _PLACES_FIRST - 1, 0, {}
 
     def __len__(self) -> int:
@@ -52,7 +55,7 @@ class SequenceWindow:
     def get(self, number: cython.longlong) -> Any:
         """The item; None if there is none."""
         place: cython.Py_ssize_t = number & self._mask
-        held: cython.longlong = self._numbers[place]
+        held: cython.longlong = i64_of(self._numbers, place)
         return self._items[place] if held == number else self._displaced.get(number)
 
     @cython.boundscheck(False)
@@ -64,14 +67,14 @@ class SequenceWindow:
         if 2 * self._used > self._mask:
             self._grow()
         place: cython.Py_ssize_t = number & self._mask
-        held: cython.longlong = self._numbers[place]
+        held: cython.longlong = i64_of(self._numbers, place)
         if held == _FREE:
             self._used += 1
         elif held != number:
             self._displaced[held] = self._items[place]
         if self._displaced:
             self._displaced.pop(number, None)
-        self._numbers[place] = number
+        set_i64(self._numbers, place, number)
         self._items[place] = item
 
     @cython.boundscheck(False)
@@ -81,11 +84,11 @@ class SequenceWindow:
     def take(self, number: cython.longlong) -> Any:
         """Removes and returns the item; None if there is none."""
         place: cython.Py_ssize_t = number & self._mask
-        held: cython.longlong = self._numbers[place]
+        held: cython.longlong = i64_of(self._numbers, place)
         if held != number:
             return self._displaced.pop(number, None)
         item = self._items[place]
-        self._numbers[place] = _FREE
+        set_i64(self._numbers, place, _FREE)
         self._items[place] = None
         self._used -= 1
         if self._used == 0 and self._mask >= _PLACES_KEPT and not self._displaced:
@@ -103,7 +106,7 @@ class SequenceWindow:
     def _grow(self) -> None:
         """Doubles the places: no two numbers in places then share one."""
         before = list(zip(self._numbers, self._items, strict=True))
-        self._numbers, self._items = [_FREE] * (2 * len(before)), [None] * (2 * len(before))
+        self._numbers, self._items = array("q", [_FREE]) * (2 * len(before)), [None] * (2 * len(before))
         self._mask = 2 * len(before) - 1
         for number, item in before:
             if number != _FREE:

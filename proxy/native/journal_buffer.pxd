@@ -15,6 +15,7 @@ cdef class RecordBuffer:
     cdef u64 sequence
     cdef int kind
 
+    cpdef clear(self)
     cdef int make_room(self, Py_ssize_t size) except -1
 
     cdef inline octet *more(self, Py_ssize_t size) except NULL:

@@ -8,39 +8,85 @@ from zlib import crc32
 
 _LENGTH_CRC = struct.Struct(">II")
 _SEQUENCE_KIND = struct.Struct(">QB")
+_HEAD = _LENGTH_CRC.size + _SEQUENCE_KIND.size
 
 
 class RecordBuffer:
-    """Bodies of records: each begins, gets its octets, and ends."""
+    """The records of a commit group, one behind the other, before they become a bytes object: each begins, gets its octets, and ends."""
 
     def __init__(self) -> None:
-        self.bodies: list[bytes] = []
-        self._body = bytearray()
+        self._octets = bytearray()
+        self._begun = self._sequence = self._kind = 0
+
+    def __len__(self) -> int:
+        return len(self._octets)
+
+    def __bytes__(self) -> bytes:
+        return bytes(self._octets)
+
+    def view(self) -> memoryview:
+        """All octets; it must be gone before more are added."""
+        return memoryview(bytes(self._octets))
+
+    def add(self, records: bytes) -> None:
+        """Adds packed records."""
+        self._octets += records
+
+    def extend(self, first: int, kind: int, bodies: Iterable[list[bytes]]) -> int:
+        """Adds records with these bodies, in pieces of which the first is empty, and with sequences from ``first`` on. Returns their number;
+        adds none if a body raises an exception."""
+        before = len(self)
+        self._sequence, self._kind = first, kind
+        try:
+            if isinstance(bodies, PackedBodies):
+                bodies.write(self)
+            else:
+                for pieces in bodies:
+                    self.begin()
+                    self._octets += b"".join(pieces)
+                    self.end()
+        except BaseException:
+            del self._octets[before:]
+            raise
+        return self._sequence - first
+
+    def taken(self) -> bytes:
+        """All octets; the buffer is empty afterwards."""
+        whole = bytes(self)
+        self.clear()
+        return whole
+
+    def clear(self) -> None:
+        self._octets.clear()
 
     def begin(self) -> None:
-        self._body = bytearray()
+        self._begun = len(self)
+        self._octets += bytes(_HEAD)
 
     def put_u8(self, value: int) -> None:
-        self._body.append(value)
+        self._octets.append(value)
 
     def put_u16(self, value: int) -> None:
-        self._body += value.to_bytes(2, "big")
+        self._octets += value.to_bytes(2, "big")
 
     def put_u32(self, value: int) -> None:
-        self._body += value.to_bytes(4, "big")
+        self._octets += value.to_bytes(4, "big")
 
     def put_u64(self, value: int) -> None:
-        self._body += value.to_bytes(8, "big")
+        self._octets += value.to_bytes(8, "big")
 
     def put(self, piece: bytes) -> None:
-        self._body += piece
+        self._octets += piece
 
     def put_after(self, place: int, piece: bytes) -> None:
         """Puts the octets of ``piece`` from ``place`` on."""
-        self._body += piece[place:]
+        self._octets += piece[place:]
 
     def end(self) -> None:
-        self.bodies.append(bytes(self._body))
+        body = self._begun + _HEAD
+        record = _SEQUENCE_KIND.pack(self._sequence, self._kind) + self._octets[body:]
+        self._octets[self._begun : body] = _LENGTH_CRC.pack(len(self) - body, crc32(record)) + record[: _SEQUENCE_KIND.size]
+        self._sequence += 1
 
 
 class PackedBodies:
@@ -51,16 +97,10 @@ class PackedBodies:
         raise NotImplementedError
 
     def __iter__(self) -> Iterator[list[bytes]]:
-        """Each body, in pieces as ``join_records`` takes them."""
-        buffer = RecordBuffer()
+        """Each body, in pieces as ``RecordBuffer.extend`` takes them."""
+        buffer, at = RecordBuffer(), 0
         self.write(buffer)
-        return iter([[b"", body] for body in buffer.bodies])
-
-
-def join_records(first: int, kind: int, bodies: Iterable[list[bytes]]) -> tuple[bytes, int]:
-    """The records with these bodies, in pieces of which the first is empty, and their number; their sequences begin with ``first``."""
-    records: list[bytes] = []
-    for sequence, pieces in enumerate(bodies, first):
-        record = b"".join((_SEQUENCE_KIND.pack(sequence, kind), *pieces))
-        records.append(_LENGTH_CRC.pack(len(record) - _SEQUENCE_KIND.size, crc32(record)) + record)
-    return b"".join(records), len(records)
+        records = bytes(buffer)
+        while at < len(records):
+            body, at = at + _HEAD, at + _HEAD + _LENGTH_CRC.unpack_from(records, at)[0]
+            yield [b"", records[body:at]]

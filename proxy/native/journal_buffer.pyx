@@ -4,10 +4,11 @@
 It is C because each record is put together in place, once: as joined bytes objects with zlib's checksum a record costs twice as much.
 Where it was not compiled, journal_buffer.py does the same.
 
-In: bodies in pieces, or objects that write their bodies themselves (PackedBodies). Out: the octets of all records.
+In: bodies in pieces, or objects that write their bodies themselves (PackedBodies). Out: the octets of all records of a commit group.
 """
 
 cimport cython
+from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdlib cimport free, realloc
 
@@ -107,10 +108,53 @@ cdef unsigned int _by_table(unsigned int crc, const octet *at, Py_ssize_t size) 
 
 @cython.final
 cdef class RecordBuffer:
-    """The records of one call, before they become a bytes object."""
+    def __cinit__(self):
+        self.make_room(HEAD)
 
     def __dealloc__(self):
         free(self.at)
+
+    def __len__(self):
+        return self.held
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.at, self.held, 1, flags)
+
+    def view(self):
+        return memoryview(self)
+
+    def add(self, bytes records):
+        self.put(records)
+
+    def extend(self, u64 first, int kind, bodies):
+        cdef Py_ssize_t before = self.held
+        cdef bytes piece
+        self.sequence, self.kind = first, kind
+        try:
+            if isinstance(bodies, PackedBodies):
+                (<PackedBodies>bodies).write(self)
+            else:
+                for pieces in bodies:
+                    self.begin()
+                    for piece in <list?>pieces:
+                        self.put(piece)
+                    self.end()
+        except:
+            self.held = before
+            raise
+        return self.sequence - first
+
+    def taken(self):
+        cdef bytes whole = PyBytes_FromStringAndSize(<const char *>self.at, self.held)
+        self.clear()
+        return whole
+
+    cpdef clear(self):
+        self.held = 0
+        if self.room > SCRATCH_MOST:
+            free(self.at)
+            self.at, self.room = NULL, 0
+            self.make_room(HEAD)
 
     cdef int make_room(self, Py_ssize_t size) except -1:
         cdef Py_ssize_t room = self.held + size
@@ -145,25 +189,3 @@ cdef class PackedBodies:
             size = HEAD + <Py_ssize_t>_u32_at(buffer.at + at)
             yield [b"", buffer.at[at + HEAD : at + size]]
             at += size
-
-
-cdef RecordBuffer _buffer = RecordBuffer()  # its room is kept between calls
-
-
-def join_records(u64 first, int kind, bodies):
-    global _buffer
-    cdef RecordBuffer buffer = _buffer
-    cdef bytes whole, piece
-    buffer.held, buffer.sequence, buffer.kind = 0, first, kind
-    if isinstance(bodies, PackedBodies):
-        (<PackedBodies>bodies).write(buffer)
-    else:
-        for pieces in bodies:
-            buffer.begin()
-            for piece in <list?>pieces:
-                buffer.put(piece)
-            buffer.end()
-    whole = PyBytes_FromStringAndSize(<const char *>buffer.at, buffer.held)
-    if buffer.room > SCRATCH_MOST:
-        _buffer = RecordBuffer()
-    return whole, buffer.sequence - first

@@ -62,6 +62,14 @@ cdef inline Py_ssize_t u16_of(array held, Py_ssize_t at) noexcept:
     return held.data.as_ushorts[at]
 
 
+cdef inline long long i64_of(array held, Py_ssize_t at) noexcept:
+    return held.data.as_longlongs[at]
+
+
+cdef inline void set_i64(array held, Py_ssize_t at, long long number) noexcept:
+    held.data.as_longlongs[at] = number
+
+
 cdef inline Py_ssize_t place_of(object one, object other, Py_ssize_t mask) noexcept:
     cdef u64 mixed = (<u64><PyObject *>one >> 4) * <u64>0x9E3779B97F4A7C15 ^ (<u64><PyObject *>other >> 4) * <u64>0xC2B2AE3D27D4EB4F
     return <Py_ssize_t>(mixed >> 32) & mask

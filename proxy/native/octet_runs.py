@@ -49,6 +49,16 @@ def u16_of(held: array[int], at: int) -> int:
     return held[at]
 
 
+def i64_of(held: array[int], at: int) -> int:
+    """An item of an array of 64-bit numbers."""
+    return held[at]
+
+
+def set_i64(held: array[int], at: int, number: int) -> None:
+    """Sets an item of such an array."""
+    held[at] = number
+
+
 def place_of(one: object, other: object, mask: int) -> int:
     """A place for two objects among a power of two, less one, of places."""
     return hash((id(one), id(other))) & mask

@@ -32,15 +32,46 @@ cpdef bytes pack_row(u64 first, u64 second, unsigned int third, unsigned int fou
     return packed
 
 
-cpdef bytes pack_pdu(unsigned int command_id, unsigned int status, unsigned int sequence, bytes body):
-    cdef bytes packed = PyBytes_FromStringAndSize(NULL, 16 + PyBytes_GET_SIZE(body))
-    cdef octet *to = <octet *>PyBytes_AS_STRING(packed)
-    _put_u32(to, <unsigned int>PyBytes_GET_SIZE(packed))
+cpdef bytes pack_pdu(unsigned int command_id, unsigned int status, unsigned int sequence, bytes body, Py_ssize_t begin=0):
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(body) - begin
+    cdef bytes packed
+    cdef octet *to
+    if not 0 <= begin <= PyBytes_GET_SIZE(body):
+        raise ValueError("beyond the data")
+    packed = PyBytes_FromStringAndSize(NULL, 16 + size)
+    to = <octet *>PyBytes_AS_STRING(packed)
+    _put_u32(to, <unsigned int>(16 + size))
     _put_u32(to + 4, command_id)
     _put_u32(to + 8, status)
     _put_u32(to + 12, sequence)
-    memcpy(to + 16, PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body))
+    memcpy(to + 16, PyBytes_AS_STRING(body) + begin, size)
     return packed
+
+
+cpdef bytes join(list pieces):
+    cdef Py_ssize_t size = 0
+    cdef bytes whole, piece
+    cdef octet *to
+    for piece in pieces:
+        size += len(piece)
+    whole = PyBytes_FromStringAndSize(NULL, size)
+    to = <octet *>PyBytes_AS_STRING(whole)
+    for piece in pieces:
+        memcpy(to, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece))
+        to += PyBytes_GET_SIZE(piece)
+    return whole
+
+
+cpdef bytes join_numbered(list pdus, unsigned int sequence):
+    cdef bytes whole = join(pdus), pdu
+    cdef octet *to = <octet *>PyBytes_AS_STRING(whole)
+    for pdu in pdus:
+        if PyBytes_GET_SIZE(pdu) < 16:
+            raise ValueError("a PDU without a whole header")
+        _put_u32(to + 12, sequence)
+        sequence += 1
+        to += PyBytes_GET_SIZE(pdu)
+    return whole
 
 
 cpdef bytes insert(bytes data, Py_ssize_t place, bytes piece, Py_ssize_t at, octet value):

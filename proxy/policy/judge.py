@@ -130,7 +130,7 @@ def _holds(tree: Any, message: Message, recipient: Recipient, facts: Facts, now:
     if isinstance(tree, RecipientTest):
         test = tree
         if test.numbers is not None:
-            return message.recipient in test.numbers
+            return test.lists(message.recipient)
     return ask_person(tree, message, recipient, facts, now)
 
 

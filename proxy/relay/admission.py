@@ -47,6 +47,7 @@ _VENDOR_FIRST = cython.declare(cython.uint, 0x400)
 _VENDOR_END = cython.declare(cython.uint, 0x500)
 _CONSENT_REQUEST = cython.declare(cython.uint, CONSENT_REQUEST)
 _MARKETING = Category.MARKETING  # an attribute of an enum costs more
+_MALFORMED = GATE_REASONS["malformed"]
 _ENTRIES_MAX = cython.declare(cython.Py_ssize_t, record.ENTRIES_MAX)
 _NO_TAKES: tuple[Take, ...] = ()
 ON_JUDGE_ERROR: Mapping[Category, Outcome] = {
@@ -219,9 +220,10 @@ class Admission:
     @cython.ccall
     def refuse(self, pending: PendingSubmit, reason: Reason) -> None:
         """Sets the reason and the status for the provider's answer."""
-        pending.reason = reason.name
-        if pending.reason != "malformed":  # then the status is that of the fault
-            pending.status = reason.status
+        fields: tuple[Any, ...] = cython.cast(tuple, reason)  # an attribute of a NamedTuple costs more
+        pending.reason = fields[0]
+        if reason is not _MALFORMED:  # then the status is that of the fault
+            pending.status = fields[1]
         if _VENDOR_FIRST <= pending.status < _VENDOR_END:
             if pending.bind is not self._bind:
                 self._bind, self._vendor = pending.bind, pending.bind.access.vendor_statuses

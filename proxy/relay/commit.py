@@ -10,6 +10,7 @@ What has already happened (an answer of the carrier, an officer's change) waits 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cython
 
@@ -107,8 +108,8 @@ class Commit:
         outbox, tally = self.outbox, self.tally
         if self.hold_answers or self.follower_first:
             self.hold_answers = False
-            outbox.append((journal.written, None, _nothing))  # all later items wait for this sync
-        outbox.extend(settled(accepted, self.in_flight))
+            outbox.append((journal.written, _nothing))  # all later items wait for this sync
+        answer_accepted(outbox, accepted, self.in_flight)
         allowed = self._written(decided, verdict, now)
         count_allowed(tally, allowed)
         put_all(allowed)
@@ -190,8 +191,9 @@ class Commit:
             self.admission.put_back(pending)
             self.admission.refuse(pending, GATE_REASONS["journal-down"])
             count(self.tally, pending)
+            pending.answer = refusal_body_of(pending)
         # Not behind answers that wait for a sync, perhaps for minutes
-        self.outbox.extendleft((0, pending, refusal_body_of(pending)) for pending in reversed(decided))
+        self.outbox.appendleft(decided)
         self.parts.settle(decided)
         self._unwritten_accepted.extend(accepted)
         self._unwritten.extend(change for change in changed if change.unwritten())
@@ -219,7 +221,7 @@ class Commit:
     @property
     def unanswered(self) -> int:
         """How many submits are judged and not answered yet."""
-        return len(self.decided) + len(self.in_flight) + len(self.outbox)
+        return len(self.decided) + len(self.in_flight) + self.outbox.unanswered
 
 
 @cython.nonecheck(False)
@@ -238,15 +240,20 @@ def add_accepted(
     return others
 
 
+@cython.nonecheck(False)
 @cython.ccall
-def settled(accepted: list[tuple[PendingSubmit, Frame]], in_flight: SequenceWindow) -> list[tuple[int, PendingSubmit, Frame]]:
-    """Accepted submits as items of the outbox; they are no longer in flight."""
+def answer_accepted(outbox: Any, accepted: list[tuple[PendingSubmit, Frame]], in_flight: SequenceWindow) -> None:
+    """Puts the answers of accepted submits into the outbox; they are no longer in flight."""
+    pair: tuple[PendingSubmit, Frame]
     pending: PendingSubmit
-    items: list[tuple[int, PendingSubmit, Frame]] = []
-    for pending, frame in accepted:
+    settled: list[PendingSubmit] = []
+    for pair in accepted:
+        pending = pair[0]
+        pending.answer, pending.safe_from = pair[1], pending.recorded
         in_flight.take(pending.recorded)
-        items.append((pending.recorded, pending, frame))
-    return items
+        settled.append(pending)
+    if settled:
+        outbox.append(settled)
 
 
 def _nothing() -> None:

@@ -50,6 +50,7 @@ from proxy.relay.submit import Relay
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.state.mailbox.mailbox import UNOWNED, Bounds, Mailbox
 from proxy.wire import Deliver, Frame, Malformed, deliver_sm_resp, read_deliver
+from proxy.wire.deliver import destination_end
 
 SAFE_WITHIN_S = 0.85
 """Together with the time between two ticks: one second, within which a carrier is answered (DESIGN §4)."""
@@ -163,7 +164,8 @@ class DeliverRelay:
         if link.carrier in self._by_text and deliver.looks_like_receipt:
             destination, routes = deliver.destination.encode("latin-1"), self.routes(link)
             route = routes.get(destination) or self.route(link, destination, routes)
-            self.receipt_batch(link).add(frame, deliver.source.encode("latin-1"), route, now)
+            end = destination_end(frame.data)
+            self.receipt_batch(link).add(frame, deliver.source.encode("latin-1"), end, route, now)
             return
         port = self._port(link, deliver.destination)
         if (recorded := self.on_probe(deliver, port, now)) is not None:

@@ -207,12 +207,12 @@ class ReceiptBatch:
         self._relay, self._ids = deliver_relay, deliver_relay.ids.get(link.carrier)
 
     @cython.ccall
-    def add(self, frame: Frame, source: bytes, route: Route, now: float) -> None:
-        """Adds a receipt; ``source``: the recipient as written in the PDU."""
+    def add(self, frame: Frame, source: bytes, end: cython.Py_ssize_t, route: Route, now: float) -> None:
+        """Adds a receipt; ``source``: the recipient as written in the PDU; ``end``: of the destination there."""
         data: bytes = frame.data
         if self._ids is not None:
             data = self._ids.receipt(data)
-        elif not _begins_with_id(data):
+        elif not _begins_with_id(data, end + 1 + _TEXT):
             data = allowed_receipt(data)
         self.items.append(new_item(now, RECEIPT, data, route.box))
         self.routes.append(route)
@@ -306,23 +306,17 @@ class ReceiptBodies(PackedBodies):
 
 
 _TEXT = cython.declare(cython.Py_ssize_t, 10)  # after the destination, where no time is given
+_ID = cython.declare(bytes, b"id:")
 _ID_MAX = cython.declare(cython.Py_ssize_t, MESSAGE_ID_MAX)
 
 
 @cython.cfunc
-def _begins_with_id(data: bytes) -> cython.bint:
-    """Whether the text of a receipt without times begins with a message id that SMPP has room for."""
+def _begins_with_id(data: bytes, text: cython.Py_ssize_t) -> cython.bint:
+    """Whether the text of a receipt without times, at ``text``, begins with a message id that SMPP has room for."""
     octets: cython.p_uchar = data
-    text: cython.Py_ssize_t = (
-        find_zero(data, find_zero(data, find_zero(data, 16, 22) + 3, len(data)) + 3, len(data)) + 1 + _TEXT
-    )
-    if (
-        octets[text - 7]
-        or octets[text - 6]
-        or octets[text - 1] < 5
-        or octets[text : text + 3] != b"id:"
-        or octets[text + 3] == 32
-    ):
+    if octets[text - 7] or octets[text - 6] or octets[text - 1] < 5 or not is_run(data, text, text + 3, _ID):
+        return False
+    if octets[text + 3] == 32:
         return False
     end: cython.Py_ssize_t = min(text + octets[text - 1], text + 4 + _ID_MAX)
     place: cython.Py_ssize_t
@@ -346,14 +340,15 @@ def receive_receipts(deliver_relay: DeliverHost, link: CarrierConnection, frames
             deliver_relay.deliver(link, frame, now)
             receipts = None  # later receipts may have to stay behind this deliver
             continue
+        octets: cython.p_uchar = data  # a slice of these is made without the objects of one of Python's
         service: cython.Py_ssize_t = find_zero(data, 16, 22) + 3
         source: cython.Py_ssize_t = find_zero(data, service, end)
         if route is None or not is_run(data, source + 3, end, port):  # a run of receipts mostly has one port
-            port = data[source + 3 : end]
+            port = octets[source + 3 : end]
             route = routes.get(port) or deliver_relay.route(link, port, routes)
         if receipts is None:
             receipts = deliver_relay.receipt_batch(link)
-        receipts.add(frame, data[service:source], route, now)
+        receipts.add(frame, octets[service:source], end, route, now)
 
 
 def sort_answers(answers: Sequence[tuple[Item, Frame]], due: set[str]) -> tuple[list[Item], list[tuple[Item, Frame]]]:

@@ -22,9 +22,9 @@ from proxy.model.recipient import Entry
 from proxy.relay.account_access import Access
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.wire import read_submit, refusal_body
-from proxy.wire.builders import submit_sm_resp
+from proxy.wire.builders import relayed_resp, submit_sm_resp
 from proxy.wire.carrier_answer import is_valid_submit_resp
-from proxy.wire.frame import Frame, body_of
+from proxy.wire.frame import Frame
 from proxy.wire.tables import VERSION_34
 
 
@@ -146,6 +146,22 @@ class LaneRoutes(Protocol):
 _NO_TAKES: tuple[Take, ...] = ()
 
 
+@cython.cclass
+class Multipart:
+    """A long message (multipart/assembler.py), as the answers to its parts see it."""
+
+    last: dict[int, PendingSubmit]
+    """The last attempt of each part."""
+    doubted: frozenset[PendingSubmit]
+    """Attempts that were reported as unknown to the provider, even if the carrier accepted later."""
+    held_bytes: cython.Py_ssize_t
+    """What it counts for while it is remembered."""
+
+    def forget_text(self, pending: PendingSubmit) -> None:
+        """A part was answered: keeps only what other parts need of its content."""
+        raise NotImplementedError
+
+
 @cython.freelist(1024)
 @cython.cclass
 class PendingSubmit:
@@ -184,6 +200,10 @@ class PendingSubmit:
     """The long message it is a part of, until its outcome is known (see ``release_part``)."""
     late: bool
     """Whether it is a part that arrived after its message was judged and before that verdict was written."""
+    answer: Any  # bytes | Frame
+    """Its answer while it is in the outbox: the body of the gate's own, or the carrier's frame."""
+    safe_from: cython.longlong
+    """The journal sequence that must be synced before that is sent."""
     gate_s: float
     """Seconds spent in the gate on the way to the carrier. Below 0, by its wait for other parts, until the part goes into its lane."""
     __weakref__: Any
@@ -214,8 +234,8 @@ def _begin(pending: PendingSubmit, bind: Any, sequence: cython.uint, data: bytes
     pending.arrived_s = pending.answered_s = arrived_s
     pending.message = pending.verdict = pending.lane = pending.adopted = pending.long = None
     pending.category = _MARKETING
-    pending.status = pending.recorded = pending.entry_id = pending.entry_time = 0
-    pending.reason, pending.packed, pending.takes = "", b"", _NO_TAKES
+    pending.status = pending.recorded = pending.entry_id = pending.entry_time = pending.safe_from = 0
+    pending.reason, pending.packed, pending.answer, pending.takes = "", b"", b"", _NO_TAKES
     pending.late, pending.gate_s = False, 0.0
 
 
@@ -269,11 +289,16 @@ class OtherRequest(PendingSubmit):
         raise NotImplementedError
 
 
-class Outbox(deque[tuple[int, PendingSubmit | None, bytes | Frame | Callable[[], None]]]):
+class Outbox(deque[list[PendingSubmit] | tuple[int, Callable[[], None]]]):
     """Answers for providers and carriers, in order, each with the journal sequence that must be synced first.
 
-    An item: (sequence, submit, body of the gate's answer or the carrier's frame), or (sequence, None, a function to call). There is one
-    queue for all, so that a receipt never overtakes the answer to its submit."""
+    An item: submits whose answers are known (``PendingSubmit.answer``, ``safe_from``), or (sequence, a function to call). There is one queue
+    for all, so that a receipt never overtakes the answer to its submit."""
+
+    @property
+    def unanswered(self) -> int:
+        """How many answers wait."""
+        return sum(len(item) if isinstance(item, list) else 1 for item in self)
 
     @cython.boundscheck(False)
     @cython.wraparound(False)
@@ -283,47 +308,61 @@ class Outbox(deque[tuple[int, PendingSubmit | None, bytes | Frame | Callable[[],
         answers: dict[Bind, list[bytes]] = {}
         of_bind: list[bytes] = []
         bind: Any = None
-        item: tuple[Any, ...]
-        what: Any
-        safe_from: cython.longlong
+        item: Any
+        do: tuple[Any, ...]
+        submits: list[PendingSubmit]
         pending: PendingSubmit
-        body: bytes
-        popleft = self.popleft
+        answer: Any
+        place: cython.Py_ssize_t
         while self:  # an answer may lead to more
             item = self[0]
-            safe_from = item[0]
-            if safe_from > synced:
-                break
-            popleft()
-            if item[1] is None:
+            if type(item) is tuple:
+                do = item
+                if do[0] > synced:
+                    break
+                self.popleft()
                 _send_answers(answers)
                 bind = None
-                what = item[2]
-                what()
+                do[1]()
                 continue
-            pending = item[1]
-            what = item[2]
-            body = body_of(what) if isinstance(what, Frame) else what
-            if pending.bind is not bind:  # a run of answers mostly has one bind
-                bind = pending.bind
-                if bind not in answers:
-                    answers[bind] = []
-                of_bind = answers[bind]
-            if type(pending) is PendingSubmit:
-                of_bind.append(submit_sm_resp(pending.sequence, pending.status, body))
-            else:
-                of_bind.append(pending.respond(pending.sequence, pending.status, body))
-            completed.append(pending)
-            if pending.long is not None:
-                release_part(pending)
+            self.popleft()
+            submits = item
+            for place in range(len(submits)):
+                pending = submits[place]
+                if pending.safe_from > synced:
+                    self.appendleft(submits[place:])
+                    _send_answers(answers)
+                    return
+                answer, pending.answer = pending.answer, None
+                if pending.bind is not bind:  # a run of answers mostly has one bind
+                    bind = pending.bind
+                    if bind not in answers:
+                        answers[bind] = []
+                    of_bind = answers[bind]
+                of_bind.append(_response(pending, answer))
+                completed.append(pending)
+                if pending.long is not None:
+                    release_part(pending)
         _send_answers(answers)
+
+
+@cython.cfunc
+def _response(pending: PendingSubmit, answer: Any) -> bytes:
+    """``answer``: as in ``PendingSubmit``."""
+    frame: Frame | None = answer if type(answer) is Frame else None
+    if type(pending) is not PendingSubmit:
+        response: bytes = pending.respond(pending.sequence, pending.status, answer if frame is None else frame.body)
+        return response
+    if frame is None:
+        return submit_sm_resp(pending.sequence, pending.status, answer)
+    return relayed_resp(pending.sequence, pending.status, frame.data)
 
 
 @cython.ccall
 def release_part(pending: PendingSubmit) -> None:
     """A part was answered: unless its outcome is unknown, it drops its message. (The message still refers to its parts; references in both
     directions would be freed by the garbage collector only.)"""
-    long = pending.long
+    long: Multipart | None = pending.long
     if long is not None and pending not in long.doubted:
         pending.long = None
         if long.held_bytes and not pending.status:  # the carrier has it: only its octets are remembered, for a minute
@@ -392,31 +431,43 @@ def count_allowed(tally: GateCounters, allowed: list[PendingSubmit]) -> None:
     by_signature: cython.bint = tally.apart.wanted
     pending: PendingSubmit
     verdict: Verdict | None
-    place: cython.Py_ssize_t
+    province: str = ""
+    unknown: cython.bint = False
+    codes: cython.Py_ssize_t = 0  # of this bind, by category
+    notices: cython.Py_ssize_t = 0
+    marketing: cython.Py_ssize_t = 0
     bind: Any = None
-    counts = [0, 0, 0]  # of this bind, by category
     for pending in allowed:
         verdict = pending.verdict
-        if by_signature or verdict is None or verdict.province == "unknown":
+        if verdict is not None and verdict.province is not province:  # a run of submits mostly has one province
+            province = verdict.province
+            unknown = province == "unknown"
+        if by_signature or verdict is None or unknown:
             count(tally, pending)
             continue
-        if pending.bind is not bind:  # a run of submits mostly has one bind
-            _count_of_bind(tally, bind, counts)
-            bind, counts = pending.bind, [0, 0, 0]
-        place = pending.category
-        counts[place] += 1
+        if pending.bind is not bind:  # and one bind
+            _count_of_bind(tally, bind, codes, notices, marketing)
+            bind, codes, notices, marketing = pending.bind, 0, 0, 0
+        if pending.category is _MARKETING:
+            marketing += 1
+        elif pending.category is _NOTICE:
+            notices += 1
+        else:
+            codes += 1
         if verdict.breaches:
             _count_breaches(tally, verdict)
-    _count_of_bind(tally, bind, counts)
+    _count_of_bind(tally, bind, codes, notices, marketing)
 
 
 @cython.cfunc
-def _count_of_bind(tally: GateCounters, bind: Any, counts: list[int]) -> None:
+def _count_of_bind(
+    tally: GateCounters, bind: Any, codes: cython.Py_ssize_t, notices: cython.Py_ssize_t, marketing: cython.Py_ssize_t
+) -> None:
     """Counts the allowed submits of one bind; None has none."""
     if bind is not None:
         access = bind.access
-        tally.segments[access.label] += sum(counts)
-        for labels, many in zip(access.allowed, counts, strict=True):
+        tally.segments[access.label] += codes + notices + marketing
+        for labels, many in zip(access.allowed, (codes, notices, marketing), strict=True):
             if many:
                 tally.submits[labels] += many
 
@@ -516,12 +567,13 @@ def answer_refused(outbox: Any, refused: list[PendingSubmit]) -> None:
     pending: PendingSubmit
     bind: Any = None
     wants_body: cython.bint = False
-    append = outbox.append
     for pending in refused:
         if pending.bind is not bind:  # a run of submits mostly has one bind
             bind = pending.bind
             wants_body = bind.access.detail
-        append((0, pending, refusal_body_of(pending) if wants_body else b""))
+        if wants_body:
+            pending.answer = refusal_body_of(pending)
+    outbox.append(refused)
 
 
 @cython.final
@@ -546,6 +598,7 @@ def count_advertised(tally: GateCounters, accepted: list[tuple[PendingSubmit, Fr
     sender: Sender
     pair: tuple[PendingSubmit, Frame]
     some: _Advertised
+    long: Multipart | None
     found: list[_Advertised] = []
     for pair in accepted:
         pending = pair[0]

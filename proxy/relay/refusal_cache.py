@@ -250,6 +250,7 @@ def _is_of(kept: CachedRefusal, message: Message) -> cython.bint:
 def _stands_until(cache: Any, steady: dict[int, bool], breaches: tuple[Breach, ...], until_s: cython.double) -> cython.double:
     """When these objections end, ``until_s`` at the latest; 0 if another message may end one before."""
     end_s: cython.double
+    second: cython.longlong
     fields: tuple[Any, ...]
     if not breaches:
         return 0
@@ -262,7 +263,11 @@ def _stands_until(cache: Any, steady: dict[int, bool], breaches: tuple[Breach, .
         if not stands:
             return 0
         if not_before is not None:
-            end_s = not_before
+            if type(not_before) is int:  # the end of a calendar period: Python's own conversion takes 250 instructions
+                second = not_before
+                end_s = second
+            else:
+                end_s = not_before
             until_s = min(until_s, end_s)
     return until_s
 
@@ -272,14 +277,19 @@ def _stands_until(cache: Any, steady: dict[int, bool], breaches: tuple[Breach, .
 def _put(people: dict[int, Of], kept: CachedRefusal) -> None:
     person: Any = kept.person
     known = people.setdefault(person, kept)
+    several: dict[Key, CachedRefusal]
+    other: CachedRefusal
     if known is kept:
         return
     if isinstance(known, dict):
-        known[kept.sender, kept.digest] = kept
-    elif known.sender is kept.sender and known.digest == kept.digest:
+        several = known
+        several[kept.sender, kept.digest] = kept
+        return
+    other = known
+    if other.sender is kept.sender and other.digest == kept.digest:
         people[person] = kept
     else:
-        people[person] = {(known.sender, known.digest): known, (kept.sender, kept.digest): kept}
+        people[person] = {(other.sender, other.digest): other, (kept.sender, kept.digest): kept}
 
 
 @cython.cfunc

@@ -312,7 +312,7 @@ class Relay:
             pending.long = None
         else:
             pending.status = answer.status
-            self.commit.outbox.append((pending.recorded, pending, answer.carrier_id))
+            self.answer(pending.recorded, pending, answer.carrier_id)
 
     # ------------------------------------------------------------------ submits that wait for their provider's rate
 
@@ -386,7 +386,7 @@ class Relay:
 
     def when_synced(self, sequence: int, do: Callable[[], None]) -> None:
         """Calls ``do`` once the journal is synced up to ``sequence`` (0: now), in the order of the outbox."""
-        self.commit.outbox.append((sequence, None, do))
+        self.commit.outbox.append((sequence, do))
 
     # ------------------------------------------------------------------ one turn
 
@@ -451,7 +451,8 @@ class Relay:
 
     def answer(self, sequence: int, pending: PendingSubmit, body: bytes) -> None:
         """Answers the provider once the journal is synced up to ``sequence``."""
-        self.commit.outbox.append((sequence, pending, body))
+        pending.safe_from, pending.answer = sequence, body
+        self.commit.outbox.append([pending])
 
     @property
     def rules(self) -> RuleSet:

@@ -68,6 +68,8 @@ class SubmitReader:
     cache: ContentCache
     _places: list[_Fields]
     """Of the frames that are read together."""
+    _added: cython.ulonglong
+    """Entries of the cache when they were looked for."""
     _sender: Sender | None
     _before: bytes
     """The last sender in this read, and a submit of it."""
@@ -75,7 +77,7 @@ class SubmitReader:
     def __init__(self, cache: ContentCache) -> None:
         self.cache = cache
         self._places = [_Fields() for _ in range(TOGETHER)]
-        self._before, self._sender = b"", None
+        self._before, self._sender, self._added = b"", None, 0
 
     @cython.boundscheck(False)
     @cython.wraparound(False)
@@ -162,6 +164,7 @@ class SubmitReader:
         """Finds the fields of the next frames, contents that are known, and digests of the others."""
         cache: ContentCache = self.cache
         many: cython.Py_ssize_t = min(len(frames) - first, _TOGETHER)
+        self._added = cache.added
         place: cython.Py_ssize_t
         fields: _Fields
         frame: Frame
@@ -205,7 +208,8 @@ class SubmitReader:
     def _read(self, data: bytes, fields: _Fields, now: float) -> None:
         """Reads a text that was not known when the read began."""
         begin: cython.Py_ssize_t = fields.end + 1
-        fields.content = self.cache.find(data, begin, len(data), fields.hashed)
+        if self.cache.added != self._added:
+            fields.content = self.cache.find(data, begin, len(data), fields.hashed)
         try:
             if fields.content is None:
                 fields.content = self.cache.read(data, begin, fields.hashed, now, fields.digest)

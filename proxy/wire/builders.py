@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 import cython
 
+from proxy.native.octet_runs import find_zero
 from proxy.native.octets import pack_pdu
 from proxy.wire.tables import (
     ADDITIONAL_STATUS_INFO_TEXT,
@@ -23,6 +24,7 @@ from proxy.wire.tables import (
     DELIVER_SM,
     DELIVER_SM_RESP,
     ENQUIRE_LINK,
+    HEADER_BYTES,
     RESPONSE,
     SUBMIT_SM,
     SUBMIT_SM_RESP,
@@ -32,6 +34,7 @@ from proxy.wire.tables import (
 
 _DELIVER_SM_RESP = cython.declare(cython.uint, DELIVER_SM_RESP)
 _SUBMIT_SM_RESP = cython.declare(cython.uint, SUBMIT_SM_RESP)
+_HEADER_BYTES = cython.declare(cython.Py_ssize_t, HEADER_BYTES)
 
 BIND_KINDS = {"receiver": BIND_RECEIVER, "transmitter": BIND_TRANSMITTER, "transceiver": BIND_TRANSCEIVER}
 
@@ -53,6 +56,14 @@ def submit_sm_resp(sequence: cython.uint, status: cython.uint, message_id: bytes
     if 0 not in message_id and (message_id or not status):
         message_id += b"\0"
     return pack_pdu(_SUBMIT_SM_RESP, status, sequence, message_id)
+
+
+@cython.ccall
+def relayed_resp(sequence: cython.uint, status: cython.uint, answer: bytes) -> bytes:
+    """``submit_sm_resp`` with the body of a carrier's answer, a whole PDU."""
+    if find_zero(answer, _HEADER_BYTES, len(answer)) < 0:
+        return submit_sm_resp(sequence, status, answer[_HEADER_BYTES:])
+    return pack_pdu(_SUBMIT_SM_RESP, status, sequence, answer, _HEADER_BYTES)
 
 
 def refusal_body(text: str) -> bytes:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import cython
 
+from proxy.native.octet_runs import find_zero
 from proxy.wire.fields import Body, read_fields, read_unsuccessful
 from proxy.wire.frame import Frame, Malformed, read_tlvs
 from proxy.wire.tables import (
@@ -34,6 +35,7 @@ from proxy.wire.tables import (
 )
 
 _SUBMIT_SM_RESP = cython.declare(cython.uint, SUBMIT_SM_RESP)
+_HEADER_BYTES = cython.declare(cython.Py_ssize_t, HEADER_BYTES)
 _MESSAGE_ID_BYTES_MAX = cython.declare(cython.Py_ssize_t, MESSAGE_ID_MAX + 1)  # with its NUL
 TLVS_BYTES_MAX = 1024
 """Octets of optional parameters in a response: those of the specification need about 300."""
@@ -53,11 +55,12 @@ def is_valid_submit_resp(frame: Frame) -> cython.bint:
     """A quick check for valid responses: a submit_sm_resp with an id and nothing else, or a status alone."""
     if frame.command_id != _SUBMIT_SM_RESP:
         return False
-    body: bytes = frame.data[16:]
-    size: cython.Py_ssize_t = len(body)
+    end: cython.Py_ssize_t = len(frame.data)
+    size: cython.Py_ssize_t = end - _HEADER_BYTES
+    first_nul: cython.Py_ssize_t = find_zero(frame.data, _HEADER_BYTES, end)
     if frame.command_status:
-        return size == 0 or body == b"\0"
-    return 0 < size <= _MESSAGE_ID_BYTES_MAX and body.find(0) == size - 1
+        return size == 0 or (size == 1 and first_nul == _HEADER_BYTES)
+    return 0 < size <= _MESSAGE_ID_BYTES_MAX and first_nul == end - 1
 
 
 def is_neutral_nack(frame: Frame) -> bool:

@@ -180,7 +180,8 @@ def plain_content(data: bytes, begin: cython.Py_ssize_t, digest: bytes) -> Conte
 @cython.cfunc
 def _known_part(reference: int, total: int, index: int) -> Part:
     fields = (reference, total, index)
-    part = _parts.get(fields)
+    known: dict[tuple[int, int, int], Part] = _parts
+    part = known.get(fields)
     if part is None:
         if len(_parts) >= _PARTS_MAX:
             _parts.clear()

@@ -88,16 +88,23 @@ class Deliver(NamedTuple):
 
 
 @cython.ccall
-def receipt_end(data: bytes) -> cython.Py_ssize_t:
-    """Where the destination of a receipt ends; -1 if esm_class says that it is no receipt, or if it cannot be read. The relay needs nothing
-    else of a receipt."""
-    octets: cython.p_uchar = data
-    size: cython.Py_ssize_t = len(data)
+def destination_end(data: bytes) -> cython.Py_ssize_t:
+    """Where the destination of a deliver_sm ends; -1 if that cannot be read."""
     place: cython.Py_ssize_t = find_zero(data, 16, 22)
     for _ in range(2):  # service_type, source_addr, destination_addr
         if place < 0:
             return -1
         place = find_zero(data, place + 3, place + 24)
+    return place
+
+
+@cython.ccall
+def receipt_end(data: bytes) -> cython.Py_ssize_t:
+    """``destination_end`` of a receipt; -1 if esm_class says that it is none, or if it cannot be read. The relay needs nothing else of a
+    receipt."""
+    octets: cython.p_uchar = data
+    size: cython.Py_ssize_t = len(data)
+    place: cython.Py_ssize_t = destination_end(data)
     if place < 0 or place + 1 >= size or (octets[place + 1] & _TYPE) not in (_RECEIPT, _INTERMEDIATE):
         return -1
     if not _is_plain_tail(octets, place + 1, size):

@@ -104,14 +104,6 @@ def _number_at(octets: cython.p_uchar, place: cython.Py_ssize_t) -> cython.uint:
     return octets[place] << 24 | octets[place + 1] << 16 | octets[place + 2] << 8 | octets[place + 3]
 
 
-@cython.ccall
-def body_of(frame: Frame) -> bytes:
-    """The octets after the header."""
-    octets: cython.p_uchar = frame.data
-    size: cython.Py_ssize_t = len(frame.data)
-    return octets[16:size]
-
-
 @cython.boundscheck(False)
 @cython.wraparound(False)
 @cython.nonecheck(False)

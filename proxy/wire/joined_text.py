@@ -15,6 +15,7 @@ import cython
 
 from proxy.model.message import Content
 from proxy.native.blake2 import digest_from
+from proxy.native.octets import join
 from proxy.native.text_units import plain_utf16
 from proxy.wire.charset import EMPTY, READABLE, displayed_text
 from proxy.wire.content import IS_UCS_2
@@ -37,12 +38,13 @@ def joined(parts: Sequence[Content | None]) -> Content:
     missing: cython.Py_ssize_t = 0
     scheduled = None
     extra: tuple[tuple[int, bytes], ...] = ()
-    digests = [_NUMBERS[len(parts)]]
+    numbers: list[bytes] = _NUMBERS
+    digests: list[bytes] = [numbers[len(parts)]]
     for part in parts:
         if part is None:
             missing += 1
         else:
-            digests.append(_NUMBERS[place])
+            digests.append(numbers[place])
             digests.append(part.digest)
             if part.scheduled is not None:
                 scheduled = part.scheduled if scheduled is None else max(scheduled, part.scheduled)
@@ -53,7 +55,7 @@ def joined(parts: Sequence[Content | None]) -> Content:
         raise ValueError("a long message without any part")
     text = None if missing else _plain_text(parts)
     text, state = _text(parts) if text is None else (text, READABLE)
-    return Content(text, state, digest_from(b"".join(digests), 0), None, scheduled, extra, None, not missing)
+    return Content(text, state, digest_from(join(digests), 0), None, scheduled, extra, None, not missing)
 
 
 @cython.cfunc
@@ -67,7 +69,7 @@ def _plain_text(parts: Sequence[Content | None]) -> str | None:
             return None
         coding = part.octets[0]
         pieces.append(part.octets[1])
-    octets = b"".join(pieces)
+    octets = join(pieces)
     return plain_utf16(octets, 0, len(octets)) if octets and len(octets) % 2 == 0 and IS_UCS_2[coding] else None
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import cython
 
 from proxy.model.sequence_window import SequenceWindow
+from proxy.native.octets import join_numbered
 from proxy.wire.frame import Frame, renumbered
 from proxy.wire.tables import GENERIC_NACK, RESPONSE, SEQUENCE_MAX
 
@@ -117,30 +118,22 @@ class OutstandingRequests:
 @cython.ccall
 def number_all(requests: list[Request], now: float, waiting: SequenceWindow, sequence: cython.longlong) -> bytes:
     """The PDUs with the numbers after ``sequence``; adds the requests to ``waiting``."""
-    datas: list[bytes] = []
     data: bytes
-    for request in requests:
-        data = request.data
+    datas: list[bytes] = [request.data for request in requests]
+    for data in datas:
         if len(data) < 16:
             raise ValueError("a request without a whole header")
-        datas.append(data)
-    numbered = bytearray(b"".join(datas))
-    octets: cython.p_char = numbered
-    place: cython.Py_ssize_t = 0
+    numbered: bytes = join_numbered(datas, sequence + 1)
     sent_s: object = now  # as an object: all requests share it
     response: object = RESPONSE
     command: cython.uint
     command_before: cython.uint = 0
-    for index, request in enumerate(requests):
-        data = datas[index]
+    place: cython.Py_ssize_t
+    for place in range(len(requests)):
+        data = datas[place]
         command = data[6] << 8 | data[7]
         if command != command_before:  # a run of requests mostly has one command_id
             command_before, response = command, RESPONSE | command
         sequence += 1
-        octets[place + 12] = sequence >> 24 & 0xFF
-        octets[place + 13] = sequence >> 16 & 0xFF
-        octets[place + 14] = sequence >> 8 & 0xFF
-        octets[place + 15] = sequence & 0xFF
-        waiting.put(sequence, (request, sent_s, response))
-        place += len(data)
-    return bytes(numbered)
+        waiting.put(sequence, (requests[place], sent_s, response))
+    return numbered

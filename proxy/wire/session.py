@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
+from proxy.native.octets import join
 from proxy.wire import builders
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed, sort_pdus
@@ -346,7 +347,7 @@ class Session:
         out = self._out
         if not out:
             return b""
-        joined = out[0] if len(out) == 1 else b"".join(out)
+        joined = out[0] if len(out) == 1 else join(out)
         self._out = []
         return joined
 

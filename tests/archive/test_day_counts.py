@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from proxy.archive.day_counts import DAY_S, OPTOUTS, compared_days
 from proxy.journal.encoding import pack
 from proxy.journal.records import delivers, messages
+from proxy.journal.scan import segment_name
 from proxy.model.recipient import OptOut
 from proxy.policy.time_windows import OFFSET_S
 from tests.archive.journals import Shelf, busy, nights, synced
@@ -44,6 +47,24 @@ def test_a_day_that_is_in_no_table_yet_is_not_compared(harness: Harness, shelf: 
     shelf.roll(harness.disk, harness.now)
     tomorrow = midnight(harness.now) + 2 * DAY_S
     assert compared_days(shelf.folder, [tomorrow, tomorrow - DAY_S])[:2] == (0.0, [])
+
+
+def test_a_day_after_whose_last_table_nothing_was_written_is_whole(harness: Harness, shelf: Shelf, tmp_path: Path) -> None:
+    """The gate was stopped in the afternoon and started the next morning."""
+    busy(harness, 2)
+    busy(harness, 1, start=22)
+    shelf.roll(harness.disk, harness.now)
+    (newest,) = max(shelf.rows("time_ms"))
+    day, behind = midnight(newest / 1000), segment_name(shelf.manifest().last + 1)
+    (tmp_path / "another").mkdir()
+    journal = tmp_path / "journal"
+    journal.mkdir()
+    assert compared_days(shelf.folder, [day], [journal]).seconds == newest / 1000 - day < DAY_S, "no journal says more"
+    (journal / behind).write_bytes(harness.disk.read(behind))
+    found = compared_days(shelf.folder, [day], [tmp_path / "another", journal])
+    assert (found.seconds, midnight(found.archived)) == (DAY_S, day + DAY_S)
+    (journal / behind).write_bytes(harness.disk.read(behind)[:20])
+    assert compared_days(shelf.folder, [day], [journal]).seconds < DAY_S, "a header that cannot be read says nothing"
 
 
 def test_a_refused_message_that_came_again_is_counted_each_time_as_the_daily_report_does(

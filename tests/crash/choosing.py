@@ -1,11 +1,12 @@
 """Choosing: which points a world dies of, from a seed.
 
-In: a point, or a seed alone. Out: a World that is ready to run. Never: chance that cannot be replayed.
+In: points, or a seed alone. Out: a World that is ready to run. Never: chance that cannot be replayed.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.crash.points import POINTS
@@ -21,11 +22,12 @@ AFTER_LOSS = ("cutting", "half-written")
 """After these a power loss may leave the tail untorn: then there is nothing to cut."""
 
 
-def one(folder: Path, point: str, seed: int, *, power: bool = False, follower: bool = False) -> World:
-    """A world that dies at this point, at an occurrence drawn from the seed."""
-    follower = follower or POINTS[point].follower
-    rng = random.Random(f"{seed} {point} {power}{' follower' if follower else ''}")
-    return World(folder, rng.getrandbits(32), _deaths(point, rng), power=power, follower=follower, clock=rng.random() < 1 / 2)
+def several(folder: Path, points: Sequence[str], seed: int, *, power: bool = False, follower: bool = False) -> World:
+    """A world that dies at each of these points, one life after the other; its last life looks for the losses of all."""
+    follower = follower or POINTS[points[0]].follower
+    rng = random.Random(f"{seed} {' '.join(points)} {power}{' follower' if follower else ''}")
+    deaths = [death for point in points for death in _deaths(point, rng)]
+    return World(folder, rng.getrandbits(32), deaths, power=power, follower=follower, clock=rng.random() < 1 / 2)
 
 
 def in_turn(folder: Path, seed: int) -> World:

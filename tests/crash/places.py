@@ -195,7 +195,8 @@ def part_answered(death: Death) -> None:
     def method(self: Outbox, synced: int, completed: list[PendingSubmit]) -> None:
         if death.gate is not None:
             flying = {id(one.long) for one in death.gate.relay.in_flight.values() if one.long is not None}
-            answered = {one.recorded for _, one, _ in self if one is not None and one.lane and id(one.long) in flying}
+            waiting = [one for item in self if isinstance(item, list) for one in item]
+            answered = {one.recorded for one in waiting if one.lane and id(one.long) in flying}
             if answered - seen:
                 death.occurs()
             seen.update(answered)

@@ -126,6 +126,9 @@ def test_a_rolling_update_under_load_loses_nothing_that_was_answered(
             pod.terminate(lambda: more(20))  # while preStop passes, who is bound goes on
             pod.start()
         more(60)
+        until(
+            lambda: any(RECIPIENT_CAP in client.capped for client in clients), "the cap refuses a message of the last gate", 60
+        )
     finally:
         for client in clients:
             client.over.set()
@@ -140,8 +143,6 @@ def test_a_rolling_update_under_load_loses_nothing_that_was_answered(
     assert not later & set(seen)
     assert {status for client in clients for status in client.answered.values()} <= {0, *LATER}
     assert all(len(client.without_answer) <= UPDATES and client.binds > UPDATES for client in clients)
-    capped = [status for client in clients for status in client.capped]
-    assert capped.count(0) <= 3
+    assert sum(client.capped.count(0) for client in clients) <= 3
     assert seen.count(CAPPED) <= 3
-    assert RECIPIENT_CAP in capped
     assert run("journal", "verify", "--config", pod.gate.config).returncode == 0

@@ -128,8 +128,8 @@ def test_heirs_of_what_is_so_made_are_freed_with_what_is_their_own() -> None:
 # ---------------------------------------------------------------------------------------------------------------- lives
 
 
-LIVES = int(os.environ.get("GATE106_LIVES", "10"))
-"""Worlds, and turns of each mix of texts, of which 30 are enough."""
+LIVES = int(os.environ.get("GATE106_LIVES", "5"))
+"""Worlds, and turns of each mix of texts, of which 30 are enough; a campaign has 600."""
 
 
 ASKED = 900, LIVES, min(LIVES, 30)

@@ -132,7 +132,7 @@ def test_journals_have_deliver_records_of_receipts(found: list[tuple[str, str, b
     host: Any = SimpleNamespace(ids={"bj": SimpleNamespace(receipt=lambda data: data)}, close=lambda receipts: None)
     receipts = ReceiptBatch(host, cast("Any", SimpleNamespace(carrier="bj")), now)
     for person, port, data in found:
-        receipts.add(Frame(5, 0, 1, data), person.encode("latin-1"), Route(port, "jia", DeliverQueue("jia")), now)
+        receipts.add(Frame(5, 0, 1, data), person.encode("latin-1"), -1, Route(port, "jia", DeliverQueue("jia")), now)
     written = receipts.written(now)
     assert written is not None
     assert [b"".join(pieces) for pieces in written[1]] == [

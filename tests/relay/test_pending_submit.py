@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from proxy.model.message import Category, Content, Message, Sender
 from proxy.model.sequence_window import SequenceWindow
 from proxy.net.lane import release_places
-from proxy.relay.commit import settled
-from proxy.relay.pending_submit import PendingSubmit, answer_times, gate_seconds, put_all, split_by_recipient
+from proxy.relay.commit import answer_accepted
+from proxy.relay.pending_submit import Outbox, PendingSubmit, answer_times, gate_seconds, put_all, split_by_recipient
 from proxy.wire import Frame, submit_sm, submit_sm_resp
 from tests.harness import SHANGHAI, Harness
 from tests.pdus import multi, multi_resp
@@ -132,7 +132,10 @@ def test_what_is_settled_is_in_flight_no_more() -> None:
     in_flight = SequenceWindow()
     for number, one in [(one.recorded, one) for one, _ in accepted[::2]] + [(1, "another")]:
         in_flight.put(number, one)
-    assert settled(accepted, in_flight) == [(one.recorded, one, answer) for one, answer in accepted]
+    outbox = Outbox()
+    answer_accepted(outbox, accepted, in_flight)
+    assert list(outbox) == [[one for one, _ in accepted]]
+    assert all((one.safe_from, one.answer) == (one.recorded, answer) for one, answer in accepted)
     assert in_flight.items() == [(1, "another")]
 
 

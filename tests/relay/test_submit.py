@@ -17,6 +17,7 @@ from proxy.policy.loading.load_rules import load
 from proxy.relay.account_access import Access
 from proxy.relay.batch_window import BATCH_UNDER_LOAD
 from proxy.relay.effects.replay import replay
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.server.relay_task import run_to_end
 from proxy.state import open_store
 from proxy.wire import Frame, submit_sm, submit_sm_resp
@@ -244,7 +245,7 @@ class Waits:
             for behind in more:
                 self.when(*behind)
 
-        self.outbox.append((sequence, None, do))
+        self.outbox.append((sequence, do))
 
 
 def test_what_waits_for_a_sync_is_let_out_in_order_with_what_that_leads_to(tmp_path: Path):
@@ -259,6 +260,23 @@ def test_what_waits_for_a_sync_is_let_out_in_order_with_what_that_leads_to(tmp_p
     assert len(waits.outbox) == 1
 
 
+def test_of_answers_of_one_turn_those_leave_whose_verdicts_are_synced(tmp_path: Path):
+    harness = Harness(tmp_path)
+    outbox, bind, completed = harness.relay.commit.outbox, harness.binds["jia"], list[PendingSubmit]()
+    submits = [PendingSubmit(cast("Any", bind), number, b"", 0.0) for number in (1, 2, 3)]
+    for one in submits:
+        one.safe_from, one.answer = one.sequence, Frame.of(submit_sm_resp(9, 0, b"id%d" % one.sequence))
+    outbox.append(submits)
+    sent: list[int] = []
+    outbox.append((3, lambda: sent.append(len(bind.told))))
+    outbox.release(2, completed)
+    assert [(one.sequence_number, one.body) for one in harness.told("jia")] == [(1, b"id1\0"), (2, b"id2\0")]
+    assert (completed, outbox.unanswered) == (submits[:2], 2)
+    outbox.release(3, completed)
+    assert (completed, len(outbox)) == (submits, 0)
+    assert sent == [1], "what stands behind answers is done when they are sent"
+
+
 @pytest.mark.parametrize("many", [1, 700, 2000])
 def test_of_what_is_let_out_nothing_is_lost_or_said_twice_though_one_of_it_fails(tmp_path: Path, many: int):
     waits = Waits(Harness(tmp_path))
@@ -268,7 +286,7 @@ def test_of_what_is_let_out_nothing_is_lost_or_said_twice_though_one_of_it_fails
 
     for number in range(many):
         waits.when(1, f"before {number}")
-    waits.outbox.append((1, None, fails))
+    waits.outbox.append((1, fails))
     waits.when(1, "behind")
     with pytest.raises(ZeroDivisionError):
         waits.outbox.release(1, [])

@@ -88,7 +88,7 @@ def test_verdicts_written_together_are_those_written_one_by_one(
     assert [b"".join(pieces) for pieces in VerdictBodies(NOW, pending, REVISION, KEEP_S)] == wanted
     journal = Journal(MemoryDisk(), 0)
     assert journal.extend(VERDICT, VerdictBodies(NOW, pending, REVISION, KEEP_S)) == 1
-    assert b"".join(journal._buffer) == b"".join([pack_record(place, VERDICT, body) for place, body in enumerate(wanted, 1)])
+    assert bytes(journal._buffer) == b"".join([pack_record(place, VERDICT, body) for place, body in enumerate(wanted, 1)])
 
 
 @given(st.lists(st.tuples(submits(), st.binary(max_size=70)), max_size=12), st.integers(1, 400))
@@ -115,4 +115,4 @@ def test_an_answer_that_no_record_can_hold_is_refused() -> None:
             ACCEPTED, AcceptedBodies(NOW, [(one, Frame.of(struct.pack(">IIII", 70_016, 0x80000004, 0, 7) + bytes(70_000)))])
         )
     assert journal.extend(VERDICT, [[b"", b"body"]]) == 1
-    assert b"".join(journal._buffer) == pack_record(1, VERDICT, b"body")
+    assert bytes(journal._buffer) == pack_record(1, VERDICT, b"body")

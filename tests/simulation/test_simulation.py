@@ -1,4 +1,4 @@
-"""Some eighty worlds, each from one seed; and seeded bugs (bugs.py), each of which must be found."""
+"""Some forty worlds, each from one seed; and seeded bugs (bugs.py), each of which must be found."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ from tests.simulation.nouns import Broken
 from tests.simulation.seen import seen
 from tests.simulation.world import World
 
-SEEDS = int(os.environ.get("GATE106_SEEDS", "60"))
+SEEDS = int(os.environ.get("GATE106_SEEDS", "30"))
 FIRST = int(os.environ.get("GATE106_FIRST_SEED", "1"))
-RUN = dict.fromkeys((*range(FIRST, FIRST + SEEDS), *(() if "GATE106_SEEDS" in os.environ else FIRST_FOUND.values())))
+RARE = (51, 57)
+"""Worlds in which half a list comes."""
+RUN = dict.fromkeys((*range(FIRST, FIRST + SEEDS), *(() if "GATE106_SEEDS" in os.environ else (*RARE, *FIRST_FOUND.values()))))
 """Also the seeds beyond the first that alone find a seeded bug; ``make campaign`` runs thousands."""
-LOOKED_AT = dict.fromkeys((*range(1, 61), *FIRST_FOUND.values()))
+LOOKED_AT = dict.fromkeys((*range(1, 31), *RARE, *FIRST_FOUND.values()))
 BUG_SEEDS = 300
 PROMISES = Path(__file__).parents[2] / "docs" / "promises.md"
 
@@ -78,19 +80,17 @@ def halves_are_characters(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(text._FOLD, 0xFFFD, "\ufffd")
 
 
-@pytest.mark.parametrize("bug", [controls_are_dropped, codings_are_believed, halves_are_characters])
-def test_a_reader_that_sees_less_than_a_handset_is_found(bug: Callable[[pytest.MonkeyPatch], None]) -> None:
+@pytest.mark.parametrize(("bug", "first"), [(controls_are_dropped, 4), (codings_are_believed, 2), (halves_are_characters, 5)])
+def test_a_reader_that_sees_less_than_a_handset_is_found(bug: Callable[[pytest.MonkeyPatch], None], first: int) -> None:
     """In a fresh interpreter: what is read, and what compiled code learns of characters, is kept as long as the process lives."""
-    code = (
-        f"import sys; from tests.simulation import test_simulation as here; sys.exit(not here._is_found(here.{bug.__name__}))"
-    )
+    code = f"import sys; from tests.simulation import test_simulation as here; sys.exit(not here._is_found(here.{bug.__name__}, {first}))"
     assert subprocess.run([sys.executable, "-c", code], cwd=PROMISES.parents[1], timeout=300, check=False).returncode == 0
 
 
-def _is_found(bug: Callable[[pytest.MonkeyPatch], None]) -> bool:
+def _is_found(bug: Callable[[pytest.MonkeyPatch], None], first: int) -> bool:
     with pytest.MonkeyPatch.context() as patch:
         bug(patch)
-        return any(_is_broken(seed) for seed in range(1, BUG_SEEDS + 1))
+        return any(_is_broken(seed) for seed in (first, *range(1, BUG_SEEDS + 1)))
 
 
 def _is_broken(seed: int) -> bool:

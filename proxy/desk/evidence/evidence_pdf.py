@@ -154,7 +154,10 @@ def _read(message: Mapping[str, Any]) -> Rows:
     if then is None:
         return [("类别 category", both(message["category"]))]
     declared, classified = both(then["declared"]), both(then["classified"])
-    found = (f"{FEATURES.get(one['kind'], one['kind'])} {one['what']}（{one['weight']}）" for one in then["features"])
+    found = (
+        f"{FEATURES.get(one['kind'], one['kind'])} {one.get('shown', one['what'])}（{one['weight']}）"
+        for one in then["features"]
+    )
     how = f"申报 declared：{declared}；内容判定 classified：{classified}，得分 score {then['marketing']['score']}"
     return [
         ("归属地 region", f"{then['province']} {then['city'] or ''}".rstrip()), ("签名 signature", then["signature"]),

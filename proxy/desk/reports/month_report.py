@@ -600,8 +600,16 @@ class TableInLanguage(NamedTuple):
 SINGLE = Bilingual("A single row: its counts are the totals of the summary.", "只有一行，其数见概况。")
 
 
-def _single(table: Table) -> Table:
-    """Without its row where that is the only one, and partly hidden: the total would say what is hidden."""
+FEW_ONLY = Bilingual(
+    "No provider's counts can be shown by themselves; by reason: see the table by reason.",
+    "各家通道商的条数都不单列；各原因的条数见“按原因”。",
+)
+
+
+def _reduced(table: Table) -> Table:
+    """Without its row where that is the only one, and partly hidden: the total would say what is hidden. Without rows that name nobody."""
+    if table.rows and all(row[0] is _FEW for row in table.rows):
+        return table._replace(rows=(), total=(), note=joined(Bilingual(" ", ""), filter(None, (table.note, FEW_ONLY))))
     rows = [row for row in table.rows if row[0] is not _TOGETHER]
     if len(rows) != 1 or HIDDEN not in rows[0]:
         return table
@@ -609,7 +617,7 @@ def _single(table: Table) -> Table:
 
 
 def shown(table: Table, language: str) -> TableInLanguage:
-    table = _single(table)
+    table = _reduced(table)
     numbers = [
         not any(isinstance(cell := row[place], str) and cell != HIDDEN for row in table.rows)
         for place in range(len(table.heads))

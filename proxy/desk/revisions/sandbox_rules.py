@@ -36,7 +36,7 @@ from proxy.desk.revisions.rule_text import (
 from proxy.model.message import Category
 from proxy.model.number import NotARecipient
 from proxy.policy import time_windows
-from proxy.policy.explanation.explain import explain_text
+from proxy.policy.explanation.explain import WITHOUT_RECORD, explain_text
 from proxy.policy.loading.check import check_loaded
 from proxy.policy.loading.load_rules import Loaded, load_all
 from proxy.policy.loading.problem import RulesError
@@ -119,7 +119,7 @@ class SandboxRules:
             }
             for part in explanation.parts
         ]  # fmt: skip
-        return {**explanation.as_dict(), "rules": rules, "at": at}
+        return {**explanation.as_dict(), "rules": rules, "at": at, "without": both_languages(WITHOUT_RECORD)}
 
     def differs(self, before: str, after: str, instead: Mapping[str, str]) -> list[dict[str, Any]]:
         """File by file: rules as lines, of anything else only how long it is."""

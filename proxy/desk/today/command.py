@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +38,9 @@ def today(config: Config = CONFIG, json: Json = False) -> None:
     Yesterday is compared with the day before and with the same day a week before, with the reasons that refused most.
 
     Counted is what is in the tables of the journal at rest: a gate adds to them once an hour."""
-    archive, now = places_of(config).archive.folder, time.time()
-    found, yesterday = _compared(archive, now), _compared(archive, now - DAY_S)
+    places, now = places_of(config, every=True), time.time()
+    archive, journals = places.archive.folder, [folder for folder, _ in places.journals]
+    found, yesterday = _compared(archive, now, journals), _compared(archive, now - DAY_S, journals)
     terminal.print_answer(
         _as_dict(found) | {"archived": found.archived, "yesterday": _as_dict(yesterday)},
         json,
@@ -52,7 +53,7 @@ def _as_dict(found: ComparedDays) -> dict[str, Any]:
     return {"until": until, "days": [one._asdict() for one in found.days]}
 
 
-def _compared(archive: Path, now: float) -> ComparedDays:
+def _compared(archive: Path, now: float, journals: Sequence[Path] = ()) -> ComparedDays:
     """The day of ``now`` beside those before it."""
     import duckdb
 
@@ -61,7 +62,7 @@ def _compared(archive: Path, now: float) -> ComparedDays:
 
     midnight = (now + OFFSET_S) // DAY_S * DAY_S - OFFSET_S
     try:
-        return compared_days(archive, [midnight - back * DAY_S for back in BACK_DAYS])
+        return compared_days(archive, [midnight - back * DAY_S for back in BACK_DAYS], journals)
     except (ManifestError, OSError, duckdb.Error) as error:
         terminal.fail(error)
 

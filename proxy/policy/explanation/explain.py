@@ -15,7 +15,7 @@ from proxy.model.message import Category, Content, Counters, Message, Outcome, S
 from proxy.model.number import Number, masked_repr, recipient_of
 from proxy.model.recipient import HOLD_S, Recipient
 from proxy.policy import time_windows
-from proxy.policy.condition import All, AnyOf, Not, OneOf, RecipientTest, Test, Tree
+from proxy.policy.condition import All, AnyOf, Leaf, Not, OneOf, RecipientTest, Test, Tree, leaves
 from proxy.policy.evaluation_plan import Rule
 from proxy.policy.explanation.condition_results import ConditionResults, suggestion_for
 from proxy.policy.explanation.history import NOTHING, Past
@@ -37,10 +37,11 @@ from proxy.policy.limit_counts import falls_back
 from proxy.policy.recipient_share import is_inside, percent, share_words
 from proxy.policy.registries.registered_contacts import Outside
 from proxy.policy.registries.registry import HASH
+from proxy.policy.registries.template_variables import digits_masked
 from proxy.policy.reply_paths import AssumedPath, path_of
 from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.category import LIKELY, PADDED, SURELY, band_of
-from proxy.policy.text.category_evidence import CategoryEvidence, evidence
+from proxy.policy.text.category_evidence import CategoryEvidence, Feature, evidence
 from proxy.policy.text.found_contacts import Contact, described, found_contacts, found_links
 from proxy.policy.text.text_analysis import TextAnalysis, pages_of
 
@@ -55,7 +56,7 @@ class RulePart:
     rule: str
     say: str
     mode: str
-    says: Bilingual  # refuses | would refuse | exempts | does not apply | is within | waits | off
+    says: Bilingual  # refuses | would refuse | exempts | does not apply | is within | not counted | waits | off
     why: Bilingual
     change: Bilingual
     """Of a rule that objects: what would have to change for it not to."""
@@ -93,6 +94,15 @@ class Explanation:
     filing: str = "none"
     licence: str = "none"
     """States of the signature's filing there and then, and of the advertiser's licences."""
+    with_record: bool = True
+    """Whether what the recipient received and refused, and what is used of limits, was looked at."""
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What was found in the text; without the digits of a code."""
+        if Category.OTP not in (self.verdict.facts.category, self.verdict.facts.declared):
+            return self.evidence.features
+        return tuple(one._replace(written=digits_masked(one.written)) for one in self.evidence.features)
 
     def as_dict(self) -> dict[str, Any]:
         """What ``gate106 explain --json`` prints."""
@@ -121,16 +131,24 @@ class Explanation:
                 "band": band_of(found.band), "score": found.score, "likely_from": LIKELY, "surely_from": SURELY,
                 "padded_code": found.band.endswith(PADDED),
             },
-            "features": [feature._asdict() for feature in self.evidence.features],
+            "features": [feature._asdict() | {"shown": feature.shown} for feature in self.features],
             "not_before": next(map(time_windows.local, filter(None, again)), None),
             "rules": [part.as_dict() for part in self.parts],
         }  # fmt: skip
 
 
 def explain(
-    message: Message, recipient: Recipient, rules: RuleSet, now: float, counters: Counters, look_up: LookUp = NOT_SEARCHED
+    message: Message,
+    recipient: Recipient,
+    rules: RuleSet,
+    now: float,
+    counters: Counters,
+    look_up: LookUp = NOT_SEARCHED,
+    *,
+    with_record: bool = True,
 ) -> Explanation:
-    """The verdict on a message and each rule's part in it. ``look_up``: of signatures that neither the registry nor the message knows."""
+    """The verdict on a message and each rule's part in it. ``look_up``: of signatures that neither the registry nor the message knows.
+    ``with_record``: whether ``recipient`` and ``counters`` are known; otherwise no counts are told."""
     verdict = judge(message, recipient, rules, now, counters)
     province, city = rules.regions.of(message.recipient)
     facts = verdict.facts
@@ -138,7 +156,7 @@ def explain(
     if facts.signature:
         names[facts.signature_hash] = signature_written(facts.signature, message.content.text)
     known = by_registry(rules.registry, by_names(names, look_up))
-    explainer = _Explainer(ConditionResults(message, recipient, rules, now, counters, verdict), known)
+    explainer = _Explainer(ConditionResults(message, recipient, rules, now, counters, verdict), known, with_record)
     registry, at, found = rules.registry, max(now, message.content.scheduled or 0.0), evidence(rules.reader, message.content)
     industry = registry.industry_of(facts.signature_hash)
     carrier = registry.carrier_of(message.sender.port, message.recipient) if registry.filings.names_carriers else ""
@@ -148,6 +166,7 @@ def explain(
         "" if HASH.fullmatch(owner := registry.advertiser_of(facts.signature_hash)) else owner,
         industry if industry == facts.subcategory != found.classified.subcategory else "",
         registry.filings.state_in(facts.signature, carrier, province, at), registry.licences_of(facts.signature_hash, at),
+        with_record,
     )  # fmt: skip
 
 
@@ -165,14 +184,14 @@ def explain_text(
     provider was taken on."""
     content = Content(text, "readable" if text else "empty", b"")
     message = Message(Sender.of(provider, provider, sender, "", category, since), recipient_of(to), content)
-    return explain(message, Past(), rules, at, NOTHING)
+    return explain(message, Past(), rules, at, NOTHING, with_record=False)
 
 
 class _Explainer:
     """One message, asked about rule by rule."""
 
-    def __init__(self, standing: ConditionResults, look_up: LookUp) -> None:
-        self._standing, self._look_up = standing, look_up
+    def __init__(self, standing: ConditionResults, look_up: LookUp, with_record: bool) -> None:
+        self._standing, self._look_up, self._with_record = standing, look_up, with_record
 
     def part(self, rule: Rule) -> RulePart:
         says, why = self._statement(rule)
@@ -199,7 +218,11 @@ class _Explainer:
         counts = joined(THEN, self._counts(rule))
         breach = self._standing.breached.get(rule.id)
         if breach is None:
-            return (WITHIN, counts) if counts else (SPARED, Bilingual("an exemption switches it off", "被豁免规则免除"))
+            return (
+                (WITHIN if self._with_record else UNCOUNTED, counts)
+                if counts
+                else (SPARED, Bilingual("an exemption switches it off", "被豁免规则免除"))
+            )
         says = (WOULD if breach.shadow else DOES)[breach.outcome]
         why = joined(THEN, (counts, *self._seen(rule.when), breach.evidence)) or ALL_HOLD
         if self._standing.at < rule.trial_until:
@@ -232,6 +255,8 @@ class _Explainer:
                 )
             return Bilingual(f"{tree.field} is {field}, not {values}", f"{FIELDS[tree.field]}是{found}，不是{values.zh}")
         plain = plainly(tree)
+        if not self._with_record and any(map(_of_record, leaves(tree))):
+            return Bilingual(f"not looked at: {plain}", f"未查：{plain.zh}")
         return Bilingual(f"not true: {plain}", f"不成立：{plain.zh}")
 
     def _seen(self, tree: Tree) -> Iterator[Bilingual]:
@@ -279,7 +304,9 @@ class _Explainer:
         for place, limit in enumerate(rule.limits):
             used = self._standing.used(rule, place)
             whose = self._whose(limit)
-            if limit.share:
+            if not self._with_record:
+                yield Bilingual(f"limit: {limit.words}{whose}", f"上限：{limit.words.zh}{whose.zh}")
+            elif limit.share:
                 total = self._standing.whole(rule, place)
                 yield Bilingual(
                     f"{used} of {total} ({limit.words}{whose})", f"{total} 条中占 {used} 条（{limit.words.zh}{whose.zh}）"
@@ -311,6 +338,11 @@ def _contacts(leaf: Test, page: TextAnalysis) -> list[Contact]:
     return [next((each for each in every if each.key == one), Contact(kind, one)) for one in known]
 
 
+def _of_record(leaf: Leaf) -> bool:
+    """Whether a condition looks into what is known of the person, not into lists of the rules or the message."""
+    return isinstance(leaf, RecipientTest) and leaf.numbers is None and leaf.word in RECORD_WORDS
+
+
 def plainly(tree: Tree) -> Bilingual:
     """A condition in words."""
     if isinstance(tree, (OneOf, Test, RecipientTest)):
@@ -325,6 +357,13 @@ def plainly(tree: Tree) -> Bilingual:
 NOTHING_MORE = Bilingual("", "")
 OFF, WAITS, IDLE = Bilingual("off", "关闭"), Bilingual("waits", "待全文"), Bilingual("does not apply", "不适用")
 EXEMPTS, WITHIN, SPARED = Bilingual("exempts", "豁免"), Bilingual("is within", "未超限"), Bilingual("is spared", "被豁免")
+RECORD_WORDS = frozenset({"suppressed", "consent", "preferences"})
+UNCOUNTED = Bilingual("not counted", "未计用量")
+WITHOUT_RECORD = Bilingual(
+    "What this person received, refused and consented to, and what is used of limits, is not counted.",
+    "不计此人收过和退订过的短信、给过的同意，也不计已用的额度。",
+)
+"""What stands beside an explanation without a record."""
 ALL_HOLD = Bilingual("all its conditions hold", "条件全部成立")
 DOES = {
     Outcome.REJECT: Bilingual("refuses", "拒绝"),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from proxy.i18n.labels import REASONS, reason_in_chinese
 from proxy.i18n.phrases import WORDS, Bilingual, in_language
 from proxy.model.redact import printable
-from proxy.policy.explanation.explain import Explanation, RulePart
+from proxy.policy.explanation.explain import WITHOUT_RECORD, Explanation, RulePart
 from proxy.policy.text.category import LIKELY, PADDED, SURELY, band_of
 from proxy.policy.text.category_evidence import Feature
 from proxy.policy.text.otp_codes import MOST
@@ -28,7 +28,8 @@ LABEL_WIDE = 14
 def as_text(explanation: Explanation, language: str = "en") -> str:
     """``language``: one of spoken.LANGUAGES."""
     lines = _chinese(explanation) if language == "zh" else _english(explanation)
-    return "\n".join(printable(line) for line in (*lines, *_parts(explanation, language)))
+    note = () if explanation.with_record else (f"  {in_language(WITHOUT_RECORD, language)}",)
+    return "\n".join(printable(line) for line in (*lines, *note, *_parts(explanation, language)))
 
 
 def _english(explanation: Explanation) -> Iterator[str]:
@@ -46,7 +47,7 @@ def _english(explanation: Explanation) -> Iterator[str]:
     yield f"  marketing {band_of(classified.band)} (score {classified.score}; likely from {LIKELY}, surely from {SURELY})"
     if classified.band.endswith(PADDED):
         yield f"  code      says more than codes do: declared one, it counts as marketing (at most {MOST} points)"
-    yield from (f"  found     {feature}" for feature in explanation.evidence.features)
+    yield from (f"  found     {feature}" for feature in explanation.features)
 
 
 def _chinese(explanation: Explanation) -> Iterator[str]:
@@ -57,7 +58,7 @@ def _chinese(explanation: Explanation) -> Iterator[str]:
         else ""
     )
     yield f"{explanation.recipient}：{head}" + (f"，{found['not_before']} 之前不行" if found["not_before"] else "")
-    yield f"  归属地    {_zh(explanation.province)} {_zh(explanation.city)}"
+    yield f"  归属地    {' '.join(dict.fromkeys((_zh(explanation.province), _zh(explanation.city))))}"
     yield f"  类别      {_zh(found['category'])}（申报{_zh(found['declared'])}，内容判定{_zh(found['classified'])}）"
     of = f"（广告主 {explanation.advertiser}）" if explanation.advertiser else ""
     yield f"  文本      签名 {found['signature'] or '无'}{of}，退订关键字 {found['keyword'] or '无'}"
@@ -68,16 +69,13 @@ def _chinese(explanation: Explanation) -> Iterator[str]:
     yield f"  营销判定  {_zh(band_of(classified.band))}（得分 {classified.score}；{LIKELY} 分起很可能，{SURELY} 分起肯定）"
     if classified.band.endswith(PADDED):
         yield f"  验证码    夹带了别的内容：申报为验证码的，按营销处理（最多 {MOST} 分）"
-    yield from (f"  依据      {_feature(feature)}" for feature in explanation.evidence.features)
+    yield from (f"  依据      {_feature(feature)}" for feature in explanation.features)
 
 
 def _feature(feature: Feature) -> str:
     of = f"（{_zh(feature.subcategory)}）" if feature.subcategory else ""
-    what = feature.what.removesuffix(" is hidden") if feature.kind == "evasion" else feature.what
     place = f"，第 {feature.at + 1} 字" if feature.at >= 0 else ""
-    written = "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in feature.written)
-    shown = f"，写作 {written}" if written not in ("", feature.what) else ""
-    return f"{FEATURES.get(feature.kind, feature.kind)} {feature.weight}{of}：{what}{place}{shown}"
+    return f"{FEATURES.get(feature.kind, feature.kind)} {feature.weight}{of}：{feature.shown}{place}"
 
 
 def _parts(explanation: Explanation, language: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ keeps both, so it need not keep the evidence. Never: on a message's way; another
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from proxy.model.message import Content
@@ -17,6 +18,8 @@ from proxy.policy.text_reader import Reader
 
 FEATURES_MAX = 200  # shown of one text; a text of 20 parts may hold more
 STRETCH_MAX = 60  # characters of what stands beside a code
+HIDDEN = " is hidden"
+_DIGITS = re.compile(r"\d+|\*+")
 
 
 class Feature(NamedTuple):
@@ -29,12 +32,17 @@ class Feature(NamedTuple):
     at: int  # first character in the text, from 0; -1 where it stands in no one place
     written: str  # as it stands in the text
 
+    @property
+    def shown(self) -> str:
+        """The word as it stands in the text, and what it is read as where more than its numbers differs."""
+        what = self.what.removesuffix(HIDDEN).strip("【】")
+        written = "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in self.written.strip("【】"))
+        return what if not written else written if _DIGITS.sub("0", written) == what else f"{written} → {what}"
+
     def __str__(self) -> str:
         place = f" at {self.at}" if self.at >= 0 else ""
-        written = "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in self.written)
-        shown = f", written {written}" if written not in ("", self.what) else ""
         of = f" ({self.subcategory})" if self.subcategory else ""
-        return f"{self.kind} {self.weight}{of}: {self.what}{place}{shown}"
+        return f"{self.kind} {self.weight}{of}: {self.shown}{place}"
 
 
 class CategoryEvidence(NamedTuple):
@@ -63,7 +71,7 @@ def evidence(reader: Reader, content: Content) -> CategoryEvidence:
         written = text[at : last + 1] if in_one_place else ""
         features.append(Feature(word.purpose, word.text, word.weight, word.subcategory, at, written))
         if place in hidden:
-            features.append(Feature("evasion", f"{word.text} is hidden", EVASION, "", at, written))
+            features.append(Feature("evasion", f"{word.text}{HIDDEN}", EVASION, "", at, written))
     inviting = bool(counted) and page.notice.found and is_inviting(scanner.total(counted))
     features += [Feature("link", domain, LINK + INVITING * inviting, "", -1, "") for domain in page.links[:1]]
     if page.notice.found:

@@ -29,7 +29,7 @@ from typing import Any
 import cython
 
 from proxy.model.message import Content, Message, Part, Take
-from proxy.relay.pending_submit import PendingSubmit
+from proxy.relay.pending_submit import Multipart, PendingSubmit
 from proxy.state.shared.multipart_record import SENT, Holder, Posted
 from proxy.wire import joined
 
@@ -66,14 +66,12 @@ Key = tuple[str, str, int, int, int]
 
 @cython.final
 @cython.cclass
-class LongMessage:
+class LongMessage(Multipart):
     """One long message: its parts, and the outcome of each."""
 
     key: tuple[str, str, int, int, int]
     contents: dict[int, Content]
     """By part number, from 1."""
-    last: dict[int, PendingSubmit]
-    """The last attempt of each part."""
     waiting: bool
     first_s: float
     last_s: float
@@ -87,8 +85,6 @@ class LongMessage:
     """Attempts that were not refused: the person has them, or may get them yet."""
     unknown: frozenset[PendingSubmit]
     """Those of them with unknown outcome."""
-    doubted: frozenset[PendingSubmit]
-    """Reported as unknown to the provider, even if the carrier accepted later."""
     instead: Any  # dict[PendingSubmit, PendingSubmit]
     """Attempts not decided yet, and the unknown one each stands in for."""
     before: Any  # dict[PendingSubmit, tuple[bytes, int | None]]
@@ -103,8 +99,6 @@ class LongMessage:
     """Of the rules that judged it."""
     settled: bool
     """Whether that is written."""
-    held_bytes: cython.Py_ssize_t
-    """What it counts for while it is remembered."""
     # where several gates share a store (shared.py); replaced, never changed, for nearly every message has none of it:
     again: Any  # Mapping[int, tuple[PendingSubmit, ...]]
     """By part: attempts whose outcome was unknown when they were sent again."""

@@ -19,7 +19,7 @@ from proxy.desk.api.operation_table import OFFERED
 from proxy.operations.declaration import Operation, Program
 from tests.console.world import token_of
 
-REQUESTS = int(os.environ.get("GATE106_REQUESTS", "3"))
+REQUESTS = int(os.environ.get("GATE106_REQUESTS", "2"))
 """For each operation; a program of the command line takes a second, so those get a sixth of it. `make campaign` makes sixty."""
 
 

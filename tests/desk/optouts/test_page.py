@@ -313,7 +313,10 @@ def test_a_list_in_chinese_is_shown_before_it_is_stored(world: World, browser: O
     said = html.unescape(refused.text)
     assert "没有其他错误时，预览中可勾选不读取" in said, "no tick stands here"
     several, _ = preview(here, "lists", ("多.csv", f"手机号,来源,截止日期,甲,乙\n{HAN},投诉,长期,x,y\n".encode()), why="12321")
-    assert re.findall('name="ignore" value="(.)"', several) == ["甲", "乙"], "one of them alone can be dropped"
+    assert re.findall('name="unknown" value="(.)"', several) == ["甲", "乙"]
+    assert 'name="drop" value="yes" required' in several, (
+        "no import without the tick: it would be refused, and the file chosen again"
+    )
     other = here.post(
         "/optouts/lists/import",
         files={"file": ("名单.csv", rows + b"13800210999,,,,,\n")},

@@ -319,3 +319,15 @@ def test_a_single_row_whose_total_would_tell_its_small_count_is_left_to_the_summ
     for name in ("by_provider", "by_category", "by_province", "by_reason"):
         table = shown(of_name(tables, name), "zh")
         assert (table.rows, table.total, table.note) == ([], [], "只有一行，其数见概况。"), name
+
+
+def test_reasons_of_providers_that_all_stand_together_are_left_to_the_table_by_reason() -> None:
+    sheet = DayReport(SINCE, UNTIL, records=1)
+    for provider, count in (("jia", 15), ("yi", 4), ("bing", 4)):
+        sheet.submits[ReportedOutcome(REFUSED, "region-ban", provider, "北京", "marketing")] = count
+        sheet.submits[ReportedOutcome(REFUSED, "keyword", provider, "北京", "marketing")] = 5
+    tables = MonthReport("2026-11", SINCE, UNTIL, sheet, {}, DayReport(0, 0)).tables()
+    table = of_name(tables, "by_provider_and_reason")
+    assert {str(row[0]) for row in table.rows} == {"providers with few"}
+    assert (shown(table, "zh").rows, shown(table, "zh").total) == ([], [])
+    assert shown(table, "zh").note.endswith("各家通道商的条数都不单列；各原因的条数见“按原因”。")

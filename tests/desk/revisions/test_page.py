@@ -74,6 +74,9 @@ def test_rules_are_told_in_words_with_what_they_did(desk: Open, two: World) -> N
     assert re.search(r"北京</td>.*?<td class=\"number\">\d+</td>", one, re.DOTALL)
     assert "没有测试提到这条规则" in one
     assert "- id: beijing-ban\n" in one
+    assert re.search('<td class="nowrap"><span title="[^"]+">网关</span></td>', one), (
+        "nobody wrote the rules that it began with"
+    )
     english = desk("wu", "en").get("/rules/rule/beijing-ban").text
     assert "province is 北京" in english
     assert "first start" not in english
@@ -213,7 +216,13 @@ def test_a_message_is_tried_under_the_draft_and_not_under_the_rules_in_force(des
     given = draft(here)
     given["text"] = given["text"].replace("北京}", "[北京, 上海]}")
     message = {"try_to": SHANGHAI.format(7), "try_from": "10690001", "try_text": AD, "try_at": "2026-11-26T12:00"}
-    assert 'badge reject">拒绝' in here.post("/drafts/try", **given, **message).text
+    refused = here.post("/drafts/try", **given, **message).text
+    assert 'badge reject">拒绝' in refused
+    assert ("不计此人收过和退订过的短信" in refused, "已用 " in refused) == (True, False), (
+        "this person's record is not looked at"
+    )
+    alone = here.post("/drafts/try", **given, **message | {"try_to": BEIJING.format(7)}).text
+    assert "<dd>北京</dd>" in alone, "a region that is its city is named once"
     assert 'badge allow">放行' in here.post("/drafts/try", base=given["base"], **message).text
     assert "没有完成" in here.post("/drafts/try", **given, **{**message, "try_to": "12"}).text
 

@@ -150,7 +150,7 @@ def test_earlier_days_stand_there_in_words(world: World, browser: Open, monkeypa
 
 
 def test_before_the_first_hour_is_in_a_table_nothing_is_compared(browser: Open) -> None:
-    assert "今日还没有归档的记录" in browser("wu").part("/today/compared").text
+    assert "今日和昨日都还没有归档的记录" in browser("wu").part("/today/compared").text
 
 
 def test_its_renewed_part_is_that_part_alone(browser: Open) -> None:

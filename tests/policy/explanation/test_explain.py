@@ -54,7 +54,7 @@ def test_explain_says_each_rules_part(make: Callable[..., Any]) -> None:
     }  # fmt: skip
     assert [(part["rule"], part["says"], part["why"]) for part in found["rules"]] == [
         ("ban", "refuses", "all its conditions hold"),
-        ("cap", "is within", "0 used of 3 per day for each recipient"),
+        ("cap", "not counted", "limit: 3 per day for each recipient"),
         ("trial", "would refuse", "found: 优惠券"),
         ("gone", "off", "the rule is switched off"),
         ("night", "does not apply", "excluded: time is 08:00-21:00"),
@@ -196,13 +196,14 @@ def test_whoever_reads_chinese_gets_chinese_and_whoever_does_not_gets_english(ma
     told = explain_text(rules, "13800100500", "10690001", "【测试】优惠券t.cn 拒收请回复R", "jia", Category.MARKETING, AT)
     assert as_text(told, "zh").splitlines() == [
         "138****0500：拒绝（该省号码不得接收，规则：北京不发）",
-        "  归属地    北京 北京",
+        "  归属地    北京",
         "  类别      营销（申报营销，内容判定营销）",
         "  文本      签名 测试，退订关键字 R",
         "  营销判定  肯定（得分 9；4 分起很可能，6 分起肯定）",
         "  依据      营销用语 4：优惠券，第 5 字",
         "  依据      链接 4：t.cn",
         "  依据      退订方式 1：R",
+        "  不计此人收过和退订过的短信、给过的同意，也不计已用的额度。",
         "  拒绝           北京不发 | 条件全部成立",
         "                 要通过：不发给归属地在那里的号码",
     ]
@@ -210,6 +211,31 @@ def test_whoever_reads_chinese_gets_chinese_and_whoever_does_not_gets_english(ma
         "  refuses        ban: all its conditions hold",
         "                 to pass: leave out people who live there",
     ]
+
+
+def test_without_a_record_nothing_of_it_is_stated(make: Callable[..., Any]) -> None:
+    bench = make(
+        """
+- {id: cap, limit: {count: 3, per: day, key: [recipient]}, then: reject, reason: recipient-cap}
+- {id: refused, when: {suppressed: true}, then: reject, reason: suppressed}
+- {id: either, when: {any: [{suppressed: true}, {category: otp, province: 上海}]}, then: reject, reason: suppressed}
+"""
+    )
+    told = as_text(explain_text(bench.rules, "13800100500", "10690001", "你好", "jia", None, AT), "zh")
+    assert ("不计此人收过和退订过的短信" in told, "已用 " in told, "未超限" in told, "不成立" in told) == (
+        True,
+        False,
+        False,
+        False,
+    )
+    asked = as_text(told_of(bench, "你好"), "zh")
+    assert ("不计此人收过和退订过的短信" in asked, "已用 0" in asked, "不成立" in asked) == (False, True, True)
+
+
+def test_no_digit_of_a_code_is_among_the_words_found(make: Callable[..., Any]) -> None:
+    bench = make("- {id: ban, when: {province: 北京}, then: reject, reason: region-ban}")
+    found = json.dumps(told_of(bench, "【测试】验证码482913元起", category=Category.OTP).as_dict(), ensure_ascii=False)
+    assert ("482913" in found, "******元起" in found) == (False, True)
 
 
 def test_every_word_of_when_and_every_closed_word_is_known_in_chinese(make: Callable[..., Any]) -> None:

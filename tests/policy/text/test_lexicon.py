@@ -456,7 +456,14 @@ def test_places_are_places_of_the_text(text: str) -> None:
 
 
 def test_a_feature_shows_what_cannot_be_seen() -> None:
-    assert str(Feature("ad", "优惠", 2, "", 3, "优\u200b惠")) == "ad 2: 优惠 at 3, written 优\\u200b惠"
+    assert str(Feature("ad", "优惠", 2, "", 3, "优\u200b惠")) == "ad 2: 优\\u200b惠 → 优惠 at 3"
+
+
+@pytest.mark.parametrize(
+    ("what", "written", "shown"), [("双0", "双11", "双11"), ("0万", "３０万", "３０万"), ("商城】", "商城】", "商城")]
+)
+def test_a_feature_shows_the_word_of_the_text(what: str, written: str, shown: str) -> None:
+    assert Feature("price", what, 2, "", 3, written).shown == shown
 
 
 def test_no_words_is_a_lexicon_too() -> None:

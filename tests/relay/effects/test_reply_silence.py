@@ -82,12 +82,12 @@ def test_a_dead_port_is_found_after_so_many_advertisements(rate, silences, adver
 # -- on simulated ports (silences.py has the long campaign)
 
 
-@pytest.mark.parametrize("seed", [1, 36])
-def test_no_live_port_of_five_hundred_port_weeks_is_called_silent_or_dead(seed: int) -> None:
-    ports = Ports(seed, rate=0.001, count=100)
+def test_no_live_port_of_five_hundred_port_weeks_is_called_silent_or_dead() -> None:
+    """silences.py has a campaign of 100,000."""
+    ports = Ports(36, rate=0.001, count=100)
     for _ in range(5):
         ports.pass_week()
-    print(f"seed {seed}: {ports.silent} of {5 * 100} port-weeks silent")
+    print(f"seed 36: {ports.silent} of {5 * 100} port-weeks silent")
     assert ports.book.rate(ports.now) > 0.0003, "there is a rate to be silent by"
     assert ports.silent == 0
 
