@@ -21,6 +21,7 @@ file there is used without registration. One line has both languages:
     {where:key}     a place in a file: limit, carriers[0].window
     {name:field}    an argument of a command, as forms call it, too: FIELDS
     {name:heading}  a column of a file, by its Chinese heading alone
+    {known:listed}  names with commas between them
     {words:spelt}   ``complaint 投诉, import 名单导入``: the Chinese spellings alone
     {line:line}     a number: a line's, a case's
     {why:written}   what somebody wrote as the reason, behind "case 3: "
@@ -94,7 +95,7 @@ SAID, ANY, NAMES, KEY, FIELD, LINE, ABOUT, EACH, COUNTS = (
     "each",
     "counts",
 )
-WRITTEN, HEADING, SPELT = "written", "heading", "spelt"
+WRITTEN, HEADING, SPELT, LISTED = "written", "heading", "spelt", "listed"
 _SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _QUOTES = "'\""
 _BETWEEN = re.compile("( or | and )")
@@ -108,6 +109,7 @@ FITS: Mapping[str, str] = {
     FIELD: _BARE,
     HEADING: _BARE,
     SPELT: ".+",
+    LISTED: ".+",
     LINE: r"\d+(?:,\d{3})*",
     ABOUT: f"{_ONE}(?: and {_ONE})*",
 }
@@ -265,6 +267,8 @@ class SentenceReader:
             return FIELDS.get(value, value), True
         if kind == SPELT:
             return "、".join(one.partition(" ")[2] or one for one in value.split(", ")), True
+        if kind == LISTED:
+            return value.replace(", ", "、"), True
         if kind == EACH:
             found = [self.line(one, depth + 1) for one in value.split("; ")]
             return "；".join(chinese for chinese, _ in found), all(known for _, known in found)

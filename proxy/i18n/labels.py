@@ -51,7 +51,7 @@ EVENTS: Mapping[str, str] = {
 }  # fmt: skip
 """What happened with a case, a penalty, a set of rules."""
 HOW: Mapping[str, str] = {
-    "first start": "首次启动", "start": "启动", "files": "目录改动", "reload": "重新读取", "command": "命令", "push": "提交",
+    "first start": "首次启动", "start": "启动", "files": "目录改动", "reload": "重新读取", "command": "控制台或命令", "push": "提交",
 }  # fmt: skip
 """How a set of rules came."""
 FATES: Mapping[str, str] = {

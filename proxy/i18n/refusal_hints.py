@@ -36,7 +36,7 @@ HINTS: Mapping[str, tuple[str, str]] = {
     "holiday-hours": ("节假日该时段不得发送", "not at this time on a holiday: send it later"),
     "provider-quota": ("通道配额已用完", "your quota is used up"),
     "probation": ("新通道观察期限制", "the limits for a new provider apply"),
-    "suspended": ("通道已被暂停，见处罚通知", "you are suspended: see your penalties"),
+    "suspended": ("通道或签名已被暂停，见处罚通知", "you or this signature are suspended: see your penalties"),
     "stopped": ("运营方已紧急停止此类发送", "the operator has stopped such messages for now"),
     "malformed": ("PDU 格式错误", "the PDU is malformed"),
     "port-not-owned": ("该端口不属于您", "this port is not yours"),

@@ -41,6 +41,15 @@ TEXTS = ("text", "words", "answered")
 """Fields that hold what a message or a reply said."""
 
 
+class _HiddenText(str):
+    """A text whose ``repr`` is its length; records that mask themselves show the same one."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"'<{len(self)}>'"
+
+
 def record_text(one: JournalRecord) -> str:
     """``4711 operated Operated(time=…, who=…)``; of another gate's record, that record as well."""
     if one.kind not in RECORDS:
@@ -58,7 +67,7 @@ def record_text(one: JournalRecord) -> str:
 def _shown(name: str, value: Any) -> Any:
     """The value of a field as it may be shown: numbers in words are masked, of a text is its length."""
     if isinstance(value, str):
-        return f"<{len(value)}>" if name in TEXTS else mask_numbers(value)
+        return _HiddenText(value) if name in TEXTS else mask_numbers(value)
     if hasattr(value, "_fields"):
         return value._make(_shown(field, one) for field, one in zip(value._fields, value, strict=True))
     if type(value) in (tuple, list):

@@ -30,7 +30,7 @@ class ReplyPath(NamedTuple):
         since = f" after {self.advertisements:,} advertisements" if self.state == UNPROVEN else ""
         zh = f"已发 {self.advertisements:,} 条营销短信" if self.state == UNPROVEN else ""
         return Bilingual(
-            f"the reply path of the port is {self.state}{since}", f"端口的退订通路{WORDS[self.state]}{zh and f', {zh}'}"
+            f"the reply path of the port is {self.state}{since}", f"端口的退订通路{WORDS[self.state]}{zh and f'，{zh}'}"
         )
 
 

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from proxy.i18n import columns
+from proxy.i18n.catalog import in_language
 from proxy.i18n.text import Bilingual
 from proxy.operations import terminal
 from tests.i18n.test_catalog import is_known
@@ -23,6 +24,24 @@ BY_WORD = {
     f"fixed text, line {ANYTHING}: {ANYTHING} has {ANYTHING}: if it stands for a value, write a variable ({{name:≤8}})",
 }
 """Made of parts that the source names elsewhere: tests/console/test_no_foreign_word.py prints them."""
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("jia and signature 青禾商城", "通道商 jia 的签名青禾商城"),
+        ("rule … 33 more added", "规则：另有 33 条新增"),
+        ("files … 1,004 more changed", "文件：另有 1,004 个修改"),
+        ("taken back: any advertiser, marketing", "已撤回：任何广告主、营销"),
+        ("unknown provider 'x' (one of jia, 甲店)", "无法识别的通道商“x”（可用：jia、甲店）"),
+        (
+            "consent.show: to see whole numbers takes the role auditor, and li is viewer: wang, zhao can give it (settings: people[].roles)",
+            "查看完整号码须有角色审计员，li 的角色是只读：可由 wang、zhao 授予（设置：people[].roles）",
+        ),
+    ],
+)
+def test_names_and_lists_are_joined_as_chinese_joins_them(english: str, chinese: str) -> None:
+    assert in_language(english, "zh") == chinese
 
 
 @pytest.mark.parametrize("room", sorted({path.relative_to(PROXY).parts[:2] for path in FILES}), ids="/".join)

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from proxy.policy.explanation.explain import plainly
+from proxy.policy.loading.load_rules import load
 from tests.printed import PROXY
 
 ASCII = re.compile(r"[\u4e00-\u9fa5”』】）]\s*[:;,!?(](?!//)|(?<![\w\s'\"}\])/])\s*[:;,!?] ?(?=[\u4e00-\u9fa5“])")
@@ -81,6 +83,14 @@ def test_catalogs_pages_and_shipped_rules() -> None:
         if found_in(text)
     }
     assert wrong == set()
+
+
+def test_conditions_and_limits_in_words() -> None:
+    """What the code joins."""
+    rules = load(PROXY.parent / "rules").rules
+    said = [plainly(rule.when).zh for rule in rules] + [limit.words.zh for rule in rules for limit in rule.limits]
+    assert any("（" in one for one in said)
+    assert [one for one in said if found_in(one) or re.search("[\u4e00-\u9fa5], ", one)] == []
 
 
 def test_what_is_looked_for_is_found() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.journal.encoding import RECORDS, pack
 from proxy.journal.record_text import DECLARING, record_text
-from proxy.journal.records import delivers, gate_events, messages, operator_actions
+from proxy.journal.records import delivers, doubtful_replies, gate_events, messages, operator_actions
 from proxy.journal.segment import JournalRecord
 from proxy.model.recipient import OptOut
 from tests.guide import kinds_table
@@ -38,6 +38,14 @@ def test_no_number_and_no_text_of_a_person_is_shown() -> None:
         for text in (record_text(JournalRecord(1, kind, body)), record_text(JournalRecord(1, messages.HEARD, heard))):
             assert str(MING) not in text
             assert "退订" not in text
+
+
+def test_of_a_text_its_length_is_shown() -> None:
+    doubtful = doubtful_replies.Doubtful(
+        NOON, MING, str(MING), "1069", "jia", "澳门发财", doubtful_replies.NO_CONTEXT, (), "x" * 45
+    )
+    shown = record_text(JournalRecord(1, messages.DOUBTFUL, pack(doubtful)))
+    assert ("text=<4>" in shown, "answered=<45>" in shown) == (True, True), shown
 
 
 def test_a_record_that_cannot_be_read_and_one_of_a_later_gate_are_shown_as_such() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from ast import literal_eval
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from proxy.i18n import labels
 from proxy.i18n.catalog import CLOSED, COUNTED, DIMENSIONS, in_language
@@ -86,13 +86,20 @@ MOMENTS = frozenset((
     "start",
 ))  # fmt: skip
 """Fields that are times, with those in ``_at``."""
+LAST_DAYS: Mapping[str, Collection[str]] = {
+    "cased": ("answer_by", "forward_by"), "consent-file": ("until", "due"), "consent-reply": ("until",),
+}  # fmt: skip
+"""Fields that are the midnight after the last day that counts, by kind: that day is shown, as on pages."""
 ENDLESS = ("until", "expiry", "before")
 """Whole seconds, 0 for none."""
 _TOKEN = re.compile(
     r"""b(?P<bytes>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|"""
     r"""(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|<(?P<of>[A-Z]\w*)\.(?P<member>\w+): -?\d+>|(?P<opens>\b[A-Z]\w*)\("""
     r"""|\b(?P<field>[a-z_]+)=(?P<moment>(?:\d{10}(?:\.\d+)?|0(?:\.0)?)(?=[,)]))?|<(?P<octets>\d+)>|\b(?P<bare>True|False|None)\b"""
+    r"""|(?P<mark>,?\)|\(|, )"""
 )
+_MARKS = {"(": "（", ")": "）", ",)": "）", ", ": "，"}
+"""Marks between fields."""
 _ASKED = re.compile(r"(?<!\S)([a-z]+)=(\S+)")
 _NAMES: Mapping[str, str] = {**FIELDS, "to": "号码", "verdict": "判定"}
 _HIDDEN = "（长 {}，不显示）"
@@ -100,7 +107,7 @@ _HEAD = re.compile(r"(\d+) ([a-z-]+) (.*)", re.DOTALL)
 
 
 def in_chinese(text: str) -> str:
-    """``4711 operated Operated(time=…, who=…)`` → ``4711 操作（时间=2026-11-11 10:00:00，经办人=…）``."""
+    """``4711 operated Operated(time=…, who=…)`` → ``4711 操作 （时间=2026-11-11 10:00:00，经办人=…）``."""
     head = _HEAD.fullmatch(text)
     if head is None or head[2] not in KINDS:
         return text
@@ -126,12 +133,14 @@ def in_chinese(text: str) -> str:
             return _WORDS.get(word, word)
         if found["bare"]:
             return {"True": "是", "False": "否", "None": "无"}[found["bare"]]
-        if found["opens"]:
-            return "("
+        if found["opens"] or found["mark"]:
+            return _MARKS.get(found[0], "（")
         if found["octets"]:
             return _HIDDEN.format(found["octets"])
         field = found["field"]
-        name, moment = FIELDS.get(field, field), found["moment"] or ""
+        name, moment = "记录" if (kind, field) == ("delivered", "numbers") else FIELDS.get(field, field), found["moment"] or ""
+        if field in LAST_DAYS.get(kind, ()) and float(moment or 0):
+            return f"{name}={local(float(moment) - 1)[:10]}"
         return f"{name}={_moment(moment, field) if field in MOMENTS or field.endswith('_at') else moment}"
 
     shown = _TOKEN.sub(put, rest)
@@ -153,7 +162,7 @@ def _quoted(field: str, word: str, told: Mapping[str, str]) -> str:
         return _WORDS.get(word, word)
     if field in ("changes", "details") or (field == "why" and told.get("what") in OURS):
         word = _ASKED.sub(_asked, in_language(word, "zh"))
-    return f"“{labels.reason_in_chinese(word) if field in ('why', 'figure') else word}”"
+    return f"“{labels.reason_in_chinese(word) if field in ('why', 'figure', 'who') else word}”"
 
 
 def _asked(found: re.Match[str]) -> str:

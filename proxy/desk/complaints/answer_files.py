@@ -77,9 +77,9 @@ def answers_of(events: Iterable[DeskEvent]) -> Iterator[tuple[float, str]]:
     return ((one.time, mask_numbers(found[1])) for one in events if one.what == ANSWERED and (found := _NOTED.match(one.why)))
 
 
-def without_digest(why: str) -> str:
+def without_digest(why: str, language: str = "en") -> str:
     """What an event of an answer says, for people: the file's name and the reason."""
-    return _NOTED.sub(r"\1: ", why, count=1)
+    return _NOTED.sub(r"\1：" if language == "zh" else r"\1: ", why, count=1)
 
 
 def _folder(archive: Path) -> Path:

@@ -44,7 +44,7 @@ from proxy.operations.declaration import Answer, Button, Lines, Operations, oper
 from proxy.operations.journal_writes import record_command
 from proxy.operations.parameters import Amount, Choice, Flag, Id, Integer, Reason, Recipient, Seconds, Text, Why
 from proxy.operations.schemas import SharedSchema, record_fields
-from proxy.operations.terminal import event_line, format_time, last_day, note, table_lines
+from proxy.operations.terminal import event_line, format_time, last_day, note, printed_language, table_lines
 from proxy.policy.registries.holidays import Holidays
 from proxy.policy.time_windows import DAY_S, OFFSET_S, local, month_span
 from proxy.state.record.packed_facts import SCOPES
@@ -156,7 +156,7 @@ def _whole(answer: Answer) -> Iterator[str]:
     )
     yield f"  clocks   {forwarded}; {answered}"
     for event in answer["events"]:
-        yield event_line({**event, "why": without_digest(event["why"])})
+        yield event_line({**event, "why": without_digest(event["why"], printed_language())})
 
 
 def _counts(answer: Answer) -> Iterator[str]:

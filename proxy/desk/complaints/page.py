@@ -128,7 +128,7 @@ def _why(request: PageRequest, event: Mapping[str, Any]) -> str:
     said = str(event["why"])
     if event["what"] == "matched":
         return RECORD.sub("", request.t.in_language(said))
-    return without_digest(said) if event["what"] == ANSWERED else said
+    return without_digest(said, request.lang) if event["what"] == ANSWERED else said
 
 
 @page.post("case/{id}/whole", wants=Permission.WHOLE, again=case)

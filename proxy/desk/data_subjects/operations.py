@@ -101,7 +101,7 @@ def _decided(answer: Answer) -> Iterator[str]:
 
 def subject_lines(answer: Mapping[str, Any]) -> Iterator[str]:
     to = answer["to"]
-    yield f"{to}: {answer['region']}"
+    yield Bilingual(f"{to}: {answer['region']}", f"{to}：{WORDS.get(answer['region'], answer['region'])}")
     for one in answer["received"]:
         yield f"{to}: a message on {format_time(one['at'])}: {one['category']} {one['subcategory']} of {_whom(one)}"
     for one in answer["refusals"]:

@@ -5,7 +5,7 @@ In: an Inquiry. Out: lines, a dictionary for JSON. Never: a whole number that wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -21,12 +21,13 @@ from proxy.model.message import Category, Outcome
 from proxy.model.number import mask
 from proxy.model.recipient import EntryState
 from proxy.policy.explanation.explain import Explanation
-from proxy.policy.explanation.lines import as_text
+from proxy.policy.explanation.lines import as_text, titled
 from proxy.policy.explanation.naming import about, fields
 from proxy.policy.time_windows import local
 from proxy.relay.effects.record_changes import Effect
 
 RECEIVED_SHOWN = 10
+NO_SETS: Mapping[str, str] = {}
 EFFECTS = {
     Effect.ACCEPTED: "accepted", Effect.TAKEN_BACK: "refused by the carrier, not counted", Effect.UNKNOWN: "no answer, counted",
     Effect.LATE_ACCEPTED: "accepted late", Effect.LATE_TAKEN_BACK: "refused late, not counted",
@@ -80,8 +81,10 @@ def as_dict(found: Inquiry, node: int, now: float, *, whole: bool = False) -> di
     }  # fmt: skip
 
 
-def as_lines(found: Inquiry, node: int, now: float, language: str, *, whole: bool = False) -> Iterator[str]:
-    """For people. ``whole``: with the whole number."""
+def as_lines(
+    found: Inquiry, node: int, now: float, language: str, *, whole: bool = False, sets: Mapping[str, str] = NO_SETS
+) -> Iterator[str]:
+    """For people. ``whole``: with the whole number. ``sets``: sets of rules in words, by revision."""
 
     def put(english: str, chinese: str) -> str:
         return chinese if language == "zh" else english
@@ -90,13 +93,16 @@ def as_lines(found: Inquiry, node: int, now: float, language: str, *, whole: boo
     rule = _reported(found)
     reason = f" {submit.reason}" + (f" ({rule})" if rule else "") if submit.reason else ""
     reason_zh = (
-        f" {labels.REASONS.get(submit.reason, submit.reason)}" + (f"（{rule}）" if rule else "") if submit.reason else ""
+        f" {labels.REASONS.get(submit.reason, submit.reason)}" + (f"（{titled(rule, found.then)}）" if rule else "")
+        if submit.reason
+        else ""
     )
+    account_zh = " " if submit.account == submit.provider else f"（{submit.account}）"
     yield f"{put('message', '短信')} {node}:{found.target.sequence}{put(', ', '，')}{_exactly(submit.time)}"
     person = _person_of(submit, whole=whole) or "?"
     yield put(
         f"  {submit.provider} ({submit.account}) from {submit.port} to {person}: {_word(submit)}{reason}",
-        f"  {submit.provider}（{submit.account}）从 {submit.port} 发往 {person}：{WORDS[_word(submit)]}{reason_zh}",
+        f"  {submit.provider}{account_zh}从 {submit.port} 发往 {person}：{WORDS[_word(submit)]}{reason_zh}",
     )
     if text := _text(found, now):
         yield f"  {put('text', '文案')}      {text}"
@@ -111,7 +117,7 @@ def as_lines(found: Inquiry, node: int, now: float, language: str, *, whole: boo
             f"未经规则判定，或当时的规则（{submit.revision or '无'}）没有保留：只有日志的记录",
         )
         return
-    yield put(f"then, by revision {submit.revision}:", f"当时，规则版本 {submit.revision}：")
+    yield put(f"then, by revision {submit.revision}:", f"当时，规则版本 {sets.get(submit.revision, submit.revision)}：")
     if not found.reproduced:
         yield put(
             "  note: judged again it comes out otherwise than it was decided (other settings, or a fault of gate106)",
@@ -121,7 +127,10 @@ def as_lines(found: Inquiry, node: int, now: float, language: str, *, whole: boo
     if found.today is not None:
         yield ""
         same = found.today_revision == submit.revision
-        head = put(f"today's rules, revision {found.today_revision}", f"今天的规则，版本 {found.today_revision}")
+        head = put(
+            f"today's rules, revision {found.today_revision}",
+            f"今天的规则，版本 {sets.get(found.today_revision, found.today_revision)}",
+        )
         yield head + (put(": the same", "：相同") if same else put(", at that moment:", "，放在当时："))
         if not same:
             yield from _indented(found.today, language)
@@ -129,7 +138,7 @@ def as_lines(found: Inquiry, node: int, now: float, language: str, *, whole: boo
 
 def _beside(found: Inquiry, put: Callable[[str, str], str]) -> Iterator[str]:
     for one in found.evidence:
-        yield f"  {put('rests on', '依据')}  {one.rule}{put(': ', '：')}{one.words}"
+        yield f"  {put('rests on', '依据')}  {put(one.rule + ': ', titled(one.rule, found.then) + '：')}{one.words}"
     for answer in found.answers:
         status = f", {answer.status:#x}" if answer.status else ""
         words = put(EFFECTS[Effect(answer.effect)], labels.ANSWERS[_effect(answer)])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from proxy.archive.segment_index import shared_index
 from proxy.config import Settings, every_worker
@@ -14,13 +15,16 @@ from proxy.desk.explain import message_explanation_text
 from proxy.desk.explain.message_explanation import Inquiry, inquire
 from proxy.desk.explain.message_lookup import FOUND_MAX, PLACE, FoundMessage, find_messages
 from proxy.desk.suppression.signature_search import JournalSignatures
+from proxy.i18n.labels import without_account
 from proxy.journal.disk import OsDisk
+from proxy.journal.records.revisions import MADE
 from proxy.operations.client import CannotAsk, ask
 from proxy.operations.files.journal_access import disk_of, gates_of, reading, record_access
 from proxy.operations.terminal import fail, format_time, note, print_answer, settings_of, store_of
 from proxy.policy.loading.load_rules import load
 from proxy.policy.loading.problem import RulesError
 from proxy.policy.ruleset import RuleSet
+from proxy.state.lists.desk_records import EVENTS_MAX
 from proxy.state.revision_store import RevisionStore
 
 JSON = "json"
@@ -40,7 +44,8 @@ def explain_message(
         record_access(settings, control, "explain --message", place, why=why, unmasked=True)
     now = time.time()
     told = message_explanation_text.as_dict(found, settings.node, now, whole=whole)
-    lines = message_explanation_text.as_lines(found, settings.node, now, answer, whole=whole)
+    sets = _sets(settings, control) if answer == "zh" else {}
+    lines = message_explanation_text.as_lines(found, settings.node, now, answer, whole=whole, sets=sets)
     print_answer(told, answer == JSON, lines)
 
 
@@ -110,6 +115,25 @@ def _in_force(settings: Settings, control: Path | None) -> Path | None:
         return None
     kept = (RevisionStore(one.revisions.folder, one.revisions.keep) for one in every_worker(settings))
     return next((one.path(revision) for one in kept if one.has(revision)), None)
+
+
+def _sets(settings: Settings, control: Path | None) -> dict[str, str]:
+    try:
+        return sets_in_chinese(ask(control or settings.control, "rules.history", last=EVENTS_MAX)["events"])
+    except CannotAsk:
+        return {}
+
+
+def sets_in_chinese(events: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Sets of rules by when, by whom and for what they were made, as pages name them. ``events``: the newest first."""
+    whose = {"first start": "网关", "start": "网关"}
+    return {
+        one["revision"]: " · ".join(
+            filter(None, (format_time(one["time"]), whose.get(one["how"], without_account(one["who"])), one["why"]))
+        )
+        for one in reversed(events)
+        if one["event"] in MADE
+    }
 
 
 def _loaded(folder: Path, settings: Settings) -> RuleSet:

@@ -180,7 +180,8 @@ def cells(one: Mapping[str, Any], language: str) -> list[str]:
     """A row of a file of refusals."""
     from proxy.model.redact import csv_cell, printable
 
-    told = {**one, "at": terminal.format_time(one["at"]), "status": f"0x{one['status']:03X}"}
+    part = {name: one[name] or 1 for name in ("part", "parts")}
+    told = {**one, **part, "at": terminal.format_time(one["at"]), "status": f"0x{one['status']:03X}"}
     if language == "zh":
         told |= {name: WORDS_ZH.get(one[name], one[name]) for name in ("category", "reason", "verdict")}
     return [csv_cell(printable(str(told[column]))) for column in COLUMNS]

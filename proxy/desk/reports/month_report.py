@@ -511,7 +511,7 @@ def _bearer(one: Mapping[str, Any]) -> Cell:
     """Whom a penalty is against: a provider, one of its signatures, …"""
     if not one.get("by"):
         return str(one["of"])
-    whose = f" ({one['provider']})" if one["provider"] else ""
+    whose = f" · {one['provider']}" if one["provider"] else ""
     return Bilingual(one["of"], f"{SCOPES[one['by']]} {one['value']}{whose}")
 
 

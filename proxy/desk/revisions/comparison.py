@@ -11,9 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from proxy.desk.revisions.rule_revisions import IN_FORCE
+from proxy.journal.records.revisions import MADE
 
-MADE = ("proposed", "accepted")
-"""Events by which a set is new."""
 CHANGE = re.compile(
     r"(?P<rule>rule )?(?P<name>.+?): (?P<how>added|changed|removed)(, (?P<lines>\S+ → \S+) lines|, enforced (?P<share>\S+ → \S+))?"
 )

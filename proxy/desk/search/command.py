@@ -189,7 +189,7 @@ def write_found(
                     format_time(hit.at), hit.name, number_of(hit, keys, unmasked, question), hit.provider, hit.port, word(hit.category),
                     hit.signature, shown(hit.text), word(hit.verdict), word(hit.reason),
                     hit.rules if titles is None else rules_in_chinese(hit.rules, hit.reason, titles),
-                    "; ".join(_fate(fate, word) for fate in hit.fates),
+                    ("；" if language == "zh" else "; ").join(_fate(fate, word) for fate in hit.fates),
                 )  # fmt: skip
                 yield [csv_cell(one) for one in cells]
 
@@ -373,7 +373,7 @@ def _fate(fate: HistoryEvent, word: Callable[[str], str] = str) -> str:
     said = state if word is not str and state.startswith(what) else f"{what} {state}"
     if fate.status:
         said += f" 0x{fate.status:02X}"
-    return f"{said}  {'id' if word is str else '编号'} {fate.message_id}" if fate.message_id else said
+    return f"{said}{'  id' if word is str else '，编号'} {fate.message_id}" if fate.message_id else said
 
 
 def coverage_lines(found: SearchResult, proved: list[str] | None) -> Iterator[str]:

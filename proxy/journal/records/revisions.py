@@ -12,6 +12,8 @@ from proxy.journal.encoding import OMITTED, Ms, record
 from proxy.journal.records.messages import REVISED
 
 EVENTS = ("accepted", "proposed", "vouched", "approved", "rejected", "rolled-back", "withdrawn", "kept-out")
+MADE = ("proposed", "accepted")
+"""Events that brought a new set."""
 
 
 @record(REVISED)

@@ -151,7 +151,13 @@ _KINDS = {
 
 
 def suggestion_for(standing: ConditionResults, rule: Rule, breach: Breach) -> Bilingual:
-    return joined(EITHER, dict.fromkeys(_options(standing, rule, breach))) or NO_WAY
+    found = dict.fromkeys(_options(standing, rule, breach))
+    return joined(EITHER, (one for one in found if not any(_covers(other, one) for other in found))) or NO_WAY
+
+
+def _covers(other: Bilingual, one: Bilingual) -> bool:
+    """Whether ``other`` offers what ``one`` does, and more: 换一天或换一个时段发送 and 换一天发送."""
+    return other != one and one.zh.removesuffix("发送") in other.zh
 
 
 def _options(standing: ConditionResults, rule: Rule, breach: Breach) -> Iterator[Bilingual]:

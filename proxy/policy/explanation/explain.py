@@ -267,8 +267,8 @@ class _Explainer:
             if isinstance(leaf, Test) and leaf.scope == "words":
                 pages = pages_of(self._standing.message.content)
                 words = [one for one in leaf.vocabulary if any(page.says(one) for page in pages)]
-                found = ", ".join(words[:WORDS_SHOWN])
-                yield Bilingual(f"found: {found}", f"命中：{found}")
+                found = joined(COMMA, words[:WORDS_SHOWN])
+                yield Bilingual(f"found: {found}", f"命中：{found.zh}")
             elif isinstance(leaf, Test) and leaf.word in ("url", "contact"):
                 contacts = dict.fromkeys(
                     described(one, page) for page in pages_of(self._standing.message.content) for one in _contacts(leaf, page)
@@ -351,7 +351,7 @@ def plainly(tree: Tree) -> Bilingual:
         inner = plainly(tree.part)
         return Bilingual(f"not ({inner})", f"非（{inner.zh}）")
     parts = [plainly(part) for part in tree.parts]
-    return joined(OR if isinstance(tree, AnyOf) else AND, (Bilingual(f"({one})", f"({one.zh})") for one in parts))
+    return joined(OR if isinstance(tree, AnyOf) else AND, (Bilingual(f"({one})", f"（{one.zh}）") for one in parts))
 
 
 NOTHING_MORE = Bilingual("", "")

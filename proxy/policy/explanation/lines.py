@@ -53,7 +53,9 @@ def _english(explanation: Explanation) -> Iterator[str]:
 def _chinese(explanation: Explanation) -> Iterator[str]:
     found, classified = explanation.as_dict(), explanation.evidence.classified
     head = _zh(found["verdict"]) + (
-        f"（{REASONS.get(found['reason'], found['reason'])}，规则 {found['rule']}）" if found["reason"] else ""
+        f"（{REASONS.get(found['reason'], found['reason'])}，规则：{titled(found['rule'] or '', explanation)}）"
+        if found["reason"]
+        else ""
     )
     yield f"{explanation.recipient}：{head}" + (f"，{found['not_before']} 之前不行" if found["not_before"] else "")
     yield f"  归属地    {' '.join(dict.fromkeys((_zh(explanation.province), _zh(explanation.city))))}"
@@ -79,15 +81,20 @@ def _feature(feature: Feature) -> str:
 def _parts(explanation: Explanation, language: str) -> Iterator[str]:
     """Rules that object first."""
     for part in sorted(explanation.parts, key=lambda part: not part.change):
-        yield f"  {_padded(in_language(part.says, language))} {part.rule}: {_why(part, language)}"
+        told = f"{part.rule}: {part.why}" if language == "en" else f"{_title(part)} | {in_language(part.why, language)}"
+        yield f"  {_padded(in_language(part.says, language))} {told}"
         if part.change:
             yield f"  {' ' * LABEL_WIDE} {in_language(PASSES, language)}{in_language(part.change, language)}"
 
 
-def _why(part: RulePart, language: str) -> str:
-    """With what the rule is for, where it objects and the reader is one of its authors."""
-    why = in_language(part.why, language)
-    return f"{reason_in_chinese(part.say)} | {why}" if part.change and part.say and language == "zh" else why
+def _title(part: RulePart) -> str:
+    """A rule by its title, as pages show it; its id where it has none."""
+    return reason_in_chinese(part.say) or part.rule
+
+
+def titled(rule: str, explanation: Explanation | None) -> str:
+    """The title of one of the rules that were explained; its id where it is none of them."""
+    return next((_title(part) for part in explanation.parts if part.rule == rule), rule) if explanation else rule
 
 
 PASSES = Bilingual("to pass: ", "要通过：")

@@ -123,7 +123,7 @@ def _description(refusal_filter: _RefusalFilter) -> Bilingual:
     if refusal_filter.likely:
         parts.append(OF_LIKELY)
     description = joined(THEN, parts)
-    return Bilingual(f" ({description})", f"({description.zh})") if description else NOTHING
+    return Bilingual(f" ({description})", f"（{description.zh}）") if description else NOTHING
 
 
 def _on_list(one: NumberList) -> Tree:

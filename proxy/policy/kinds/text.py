@@ -12,7 +12,7 @@ import re
 
 import re2
 
-from proxy.i18n.phrases import Bilingual
+from proxy.i18n.phrases import COMMA, Bilingual, joined
 from proxy.policy.condition import All, AnyOf, Test, Tree, never
 from proxy.policy.kinds import KindContext
 from proxy.policy.loading.schema_parts import NAME, TEXT, either, mapping, some
@@ -63,9 +63,9 @@ def _words(words: list[str], node: Node, rest: Rest) -> Test:
     for word in with_yield_points(vocabulary, rest):
         if not word.strip(SPLITTERS):
             raise node.fault("text: a word of nothing but spaces and marks would match every text")
-    some = ", ".join(words[:5])
+    some = joined(COMMA, words[:5])
     shown = some + (f" … ({len(words)} words)" if len(words) > 5 else "")
-    shown_zh = some + (f" 等{len(words)}个词之一" if len(words) > 5 else "")
+    shown_zh = some.zh + (f" 等{len(words)}个词之一" if len(words) > 5 else "")
     return Test(
         "words", never, Bilingual(f"text says {shown}", f"文中有 {shown_zh}"), "text", vocabulary=vocabulary, finds=True
     )

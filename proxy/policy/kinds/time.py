@@ -34,7 +34,7 @@ def condition(node: Node, context: KindContext) -> Tree:
     spans = [span_of(item, "time") for item in node.items()]
     text = as_written([one.replace("~", "-") for one in node.texts("time")])
     words = Bilingual(
-        f"time is {text}" + (f" in {zoned}" if zoned else ""), f"时刻在 {text.zh}" + (f"({zoned})" if zoned else "")
+        f"time is {text}" + (f" in {zoned}" if zoned else ""), f"时刻在 {text.zh}" + (f"（{zoned}）" if zoned else "")
     )
     test = time_windows.daily(spans, words, zone)
     return Test("time", test.holds, words, "time", time=test)

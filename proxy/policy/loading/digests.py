@@ -76,7 +76,8 @@ def _listed(what: str, before: Mapping[str, object], after: Mapping[str, object]
         for name in names[:SHOWN_MAX]:
             yield f"{what}{name[:NAME_MAX]}: {values(name)}"
         if len(names) > SHOWN_MAX:
-            yield f"{what or 'files '}… {len(names) - SHOWN_MAX:,} more {values(names[0]).partition(',')[0]}"
+            more = f"{len(names) - SHOWN_MAX:,} more {values(names[0]).partition(',')[0]}"
+            yield f"rule … {more}" if what else f"files … {more}"
 
 
 def _digest(data: bytes, rest: Rest = no_yield) -> bytes:

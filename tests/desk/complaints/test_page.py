@@ -220,7 +220,7 @@ def test_the_source_is_answered_with_a_file_of_ones_own_or_with_the_sheet_that_i
     assert sent.status_code == 303
     text = here.get(f"/complaints/case/{number}").text
     assert "已记为答复" in text
-    assert ("答复.pdf: again, by letter" in text, "sha256" in text) == (True, False)
+    assert ("答复.pdf：again, by letter" in text, "sha256" in text) == (True, False)
     assert re.search(r"已完成 20\d\d-\d\d-\d\d <span[^>]*>按期", text)
     opened = here.post(f"/complaints/case/{number}/answer/file", why="they ask again")
     assert (opened.content, quote("答复.pdf") in opened.headers["content-disposition"]) == (b"%PDF-1.7", True)

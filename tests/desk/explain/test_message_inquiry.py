@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from typer.testing import CliRunner, Result
 from proxy.desk.backtest.result_text import iso
 from proxy.desk.explain.message_explanation import Inquiry
 from proxy.desk.explain.message_explanation_text import as_dict
+from proxy.desk.explain.message_inquiry import sets_in_chinese
 from proxy.desk.explain.message_lookup import EVERY, FoundMessage
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import delivers, gate_events, messages, operator_actions
@@ -104,6 +106,20 @@ def test_a_refused_message_is_explained_by_the_counts_of_then(desk: Desk) -> Non
     assert str(SHANGHAI) not in json.dumps(told)
     assert told["text"] == "【测试】双11好礼, 满100减50, 电话139****5678 拒收请回复R"
     assert told["today"]["revision"] == told["revision"]
+
+
+def test_in_chinese_rules_have_titles_and_sets_are_named_by_when_and_by_whom(desk: Desk) -> None:
+    name = desk.sends()
+    said = desk.asked(name, "--lang", "zh").stdout
+    revision = desk.told(name)["revision"]
+    assert f"当时，规则版本 {revision}：" in said, "no gate answers"
+    assert not re.search(r"[a-z]: |jia（jia）", said), said
+    events = [
+        {"event": "approved", "revision": "b", "time": 1794447369.0, "who": "li", "how": "command", "why": ""},
+        {"event": "proposed", "revision": "b", "time": 1794447369.0, "who": "wang (uid 1000)", "how": "push", "why": "双11"},
+        {"event": "accepted", "revision": "a", "time": 1794447369.0, "who": "root (uid 0)", "how": "first start", "why": ""},
+    ]
+    assert sets_in_chinese(events) == {"b": "2026-11-12 09:36:09 · wang · 双11", "a": "2026-11-12 09:36:09 · 网关"}
 
 
 def test_todays_rules_are_asked_with_what_was_known_then(desk: Desk) -> None:

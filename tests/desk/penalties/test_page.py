@@ -73,7 +73,7 @@ def test_whoever_agrees_sees_whose_messages_it_is_about(world: World, browser: O
     signature = int(world.ask("chen", "penalty.propose", provider="yi", signature="甲店", **said)["id"])
     advertiser = int(world.ask("chen", "penalty.propose", advertiser="青禾贸易有限公司", **said)["id"])
     for number, whom, english in (
-        (signature, "签名 甲店 (yi)", "Approve suspend-all of signature 甲店 (yi)?"),
+        (signature, "签名 甲店 · yi", "Approve suspend-all of signature 甲店 · yi?"),
         (advertiser, "广告主 青禾贸易有限公司", "Approve suspend-all of advertiser 青禾贸易有限公司?"),
     ):
         for path in ("/penalties", f"/penalties/one/{number}"):

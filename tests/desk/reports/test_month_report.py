@@ -264,7 +264,7 @@ def test_a_penalty_of_one_signature_names_it_in_chinese() -> None:
         {"of": "jia and signature 青禾", "provider": "jia", "by": "signature", "value": "青禾"},
     )
     tables = month_of(1, desk=desk(penalties=[{**penalty, **whose}])).tables()
-    assert [texts(row, "zh")[1] for row in of_name(tables, "penalties").rows] == ["签名 青禾 (jia)"]
+    assert [texts(row, "zh")[1] for row in of_name(tables, "penalties").rows] == ["签名 青禾 · jia"]
 
 
 def test_it_is_written_in_chinese_and_english_and_a_name_stays_a_text() -> None:

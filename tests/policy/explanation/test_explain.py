@@ -105,6 +105,7 @@ CHANGES = [
     ("when: {contact: {outside: ['4008001234']}}", "【测试】电13800138000", "found: 13800138000", "命中：13800138000", "只用规则允许的联系方式，或先登记在联系方式表"),
     ("when: {text_state: readable, not: {notice: tail}}", "【测试】上新", "all its conditions hold", "条件全部成立", "按规则要求在末尾写明退订方式（拒收请回复R）"),
     ("when: {time: 21:00-08:00}", "【测试】上新", "all its conditions hold", "条件全部成立", "换一个时段发送；或 2026-11-12 08:00:00 起再发"),
+    ("when: {any: [{time: 21:00-08:00}, {calendar: workday}]}", "【测试】上新", "all its conditions hold", "条件全部成立", "换一天或换一个时段发送；或 2026-11-14 08:00:00 起再发"),
     ("when: {category: marketing}", "【测试】上新", "all its conditions hold", "条件全部成立", "发送方没有可改之处"),
     ("when: {recipient_in: vip}", "【测试】上新", "the recipient is on vip", "号码在名单 vip 上", "不发给该号码"),
     ("when: {suppressed: true}", "【测试】上新", "refused signature 【测试】 by reply on 2026-11-01 00:00:00", "2026-11-01 00:00:00 起拒收签名【测试】（回复退订）", "不发给该号码：只有本人能恢复（回复 START 或 取消退订）"),
@@ -194,7 +195,7 @@ def test_whoever_reads_chinese_gets_chinese_and_whoever_does_not_gets_english(ma
     ).rules
     told = explain_text(rules, "13800100500", "10690001", "【测试】优惠券t.cn 拒收请回复R", "jia", Category.MARKETING, AT)
     assert as_text(told, "zh").splitlines() == [
-        "138****0500：拒绝（该省号码不得接收，规则 ban）",
+        "138****0500：拒绝（该省号码不得接收，规则：北京不发）",
         "  归属地    北京",
         "  类别      营销（申报营销，内容判定营销）",
         "  文本      签名 测试，退订关键字 R",
@@ -203,7 +204,7 @@ def test_whoever_reads_chinese_gets_chinese_and_whoever_does_not_gets_english(ma
         "  依据      链接 4：t.cn",
         "  依据      退订方式 1：R",
         "  不计此人收过和退订过的短信、给过的同意，也不计已用的额度。",
-        "  拒绝           ban: 北京不发 | 条件全部成立",
+        "  拒绝           北京不发 | 条件全部成立",
         "                 要通过：不发给归属地在那里的号码",
     ]
     assert as_text(told, "en").splitlines()[-2:] == [
