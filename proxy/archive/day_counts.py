@@ -50,11 +50,10 @@ def compared_days(archive: Path, begins: Sequence[float], journals: Sequence[Pat
         return ComparedDays(0.0, [], min(ends, default=0.0))
     seconds = min(seconds, DAY_S)
     first = min(manifest.tables[0].since_ms for _, manifest in sources.manifests if manifest.tables) / 1000
-    return ComparedDays(
-        seconds,
-        [_counts(sources, one, one + seconds) if first < one + seconds else DayCounts(one, None, {}) for one in begins],
-        min(ends),
-    )
+    days = [_counts(sources, one, one + seconds) if first < one + seconds else DayCounts(one, None, {}) for one in begins]
+    if days[0].counts is None:  # the tables reach into the day, and have nothing of it
+        days[0] = DayCounts(begins[0], {}, {})
+    return ComparedDays(seconds, days, min(ends))
 
 
 def _complete_until(manifest: Manifest, journals: Sequence[Path]) -> float:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from starlette.responses import Response
 
@@ -124,6 +125,9 @@ def _seen(file: Path, words: Sequence[str] = ()) -> str:
     return "".join(hashlib.sha256(one).hexdigest() for one in digests)
 
 
+FILE_WORDS = {"messages": "短信", "complaints": "投诉", "report": "报告", "refusals": "被拒短信"}
+
+
 async def download_of(request: PageRequest, name: str, argv: Callable[[Path], Sequence[str]]) -> Response:
     """Runs a program that writes a file, and sends the file as a download. ``name``: the file name offered."""
     with tempfile.TemporaryDirectory(prefix="gate106-made-") as folder:
@@ -133,8 +137,18 @@ async def download_of(request: PageRequest, name: str, argv: Callable[[Path], Se
     return Response(
         data,
         media_type=TYPES.get(out.suffix, "application/octet-stream"),
-        headers={"Content-Disposition": f'attachment; filename="{safe_name(name)}"'},
+        headers=attachment(name, request.lang),
     )
+
+
+def attachment(name: str, language: str) -> dict[str, str]:
+    """The header that offers a file under this name, in Chinese where its first word is one of FILE_WORDS."""
+    named = safe_name(name)
+    word = re.split("[-.]", named, maxsplit=1)[0]
+    own = (
+        f"; filename*=UTF-8''{quote(FILE_WORDS[word] + named[len(word) :])}" if language == "zh" and word in FILE_WORDS else ""
+    )
+    return {"Content-Disposition": f'attachment; filename="{named}"{own}'}
 
 
 async def run_archive_program(request: PageRequest, *argv: str, fine: tuple[int, ...] = (0, 1)) -> Ran:

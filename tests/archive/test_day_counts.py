@@ -63,6 +63,9 @@ def test_a_day_after_whose_last_table_nothing_was_written_is_whole(harness: Harn
     (journal / behind).write_bytes(harness.disk.read(behind))
     found = compared_days(shelf.folder, [day], [tmp_path / "another", journal])
     assert (found.seconds, midnight(found.archived)) == (DAY_S, day + DAY_S)
+    today = compared_days(shelf.folder, [day + DAY_S, day], [journal])
+    assert 0 < today.seconds < DAY_S
+    assert today.days[0] == (day + DAY_S, {}, {}), "until the gate's start nothing came on this day"
     (journal / behind).write_bytes(harness.disk.read(behind)[:20])
     assert compared_days(shelf.folder, [day], [journal]).seconds < DAY_S, "a header that cannot be read says nothing"
 

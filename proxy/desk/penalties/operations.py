@@ -81,8 +81,8 @@ def _step(answer: Mapping[str, Any]) -> str:
 
 
 def _until(answer: Mapping[str, Any]) -> str:
-    """When a proposal lapses, or a penalty ends or ended; nothing for one that never came into force."""
-    return format_time(answer["ended"] or answer["until"]) if answer["since"] or answer["state"] == PROPOSED else "-"
+    """When a penalty ends or ended; nothing for one that is not in force and never was."""
+    return format_time(answer["ended"] or answer["until"]) if answer["since"] else "-"
 
 
 def _whole(answer: Answer) -> Iterator[str]:

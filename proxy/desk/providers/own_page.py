@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from proxy.console.forms import safe_name
+from proxy.console.forms import attachment
 from proxy.console.page import Page, PageRequest
 from proxy.desk.providers.command import cells, heads
 from proxy.desk.revisions.comparison import in_words
@@ -84,7 +84,7 @@ async def refusals_file(request: PageRequest) -> Response:
         answer = await request.own("/provider/refusals", **query)
         writer.writerows(cells(one, request.lang) for one in answer["refusals"])
         if answer["next"] is None:
-            head = {"Content-Disposition": f'attachment; filename="{safe_name(f"refusals-{day}.csv")}"'}
+            head = attachment(f"refusals-{day}.csv", request.lang)
             return Response(
                 f"\ufeff{file.getvalue()}", media_type="text/csv; charset=utf-8", headers=head
             )  # spreadsheets know UTF-8 by it

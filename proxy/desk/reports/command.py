@@ -179,7 +179,7 @@ def _month_lines(made: month_report.MonthReport, language: str) -> Iterator[str]
 
     yield in_language(month_report.title_of(made), language)
     yield from month_report.texts(month_report.notes_of(made), language)
-    for table in made.tables():
+    for table in map(month_report.reduced, made.tables()):
         rows = [month_report.texts(row, language) for row in ([*table.rows, table.total] if table.total else table.rows)]
         yield from ("", in_language(table.title, language))
         yield from table_lines(

@@ -16,7 +16,7 @@ from openpyxl.utils import get_column_letter
 
 from proxy.console.offline_charts import Column, columns, rendered
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT
-from proxy.desk.reports.month_report import NOTHING_HERE, Cell, MonthReport, Share, notes_of, shown, texts, title_of
+from proxy.desk.reports.month_report import NOTHING_HERE, Cell, MonthReport, Share, notes_of, reduced, shown, texts, title_of
 from proxy.i18n.phrases import in_language
 from proxy.model.redact import printable
 
@@ -58,7 +58,7 @@ def xlsx(month: MonthReport, language: str) -> bytes:
     lines = [[in_language(title_of(month), language)], *([in_language(note, language)] for note in notes_of(month))]
     _fill(first, lines, Font(bold=True))
     first.column_dimensions["A"].width = 100
-    for table in month.tables():
+    for table in map(reduced, month.tables()):
         sheet = book.create_sheet(in_language(table.title, language).replace("/", " ").replace(":", "")[:SHEET_TITLE_MAX])
         rows: list[Sequence[Cell]] = [texts(table.heads, language), *table.rows]
         rows += [table.total] if table.total else []

@@ -606,7 +606,7 @@ FEW_ONLY = Bilingual(
 )
 
 
-def _reduced(table: Table) -> Table:
+def reduced(table: Table) -> Table:
     """Without its row where that is the only one, and partly hidden: the total would say what is hidden. Without rows that name nobody."""
     if table.rows and all(row[0] is _FEW for row in table.rows):
         return table._replace(rows=(), total=(), note=joined(Bilingual(" ", ""), filter(None, (table.note, FEW_ONLY))))
@@ -617,7 +617,7 @@ def _reduced(table: Table) -> Table:
 
 
 def shown(table: Table, language: str) -> TableInLanguage:
-    table = _reduced(table)
+    table = reduced(table)
     numbers = [
         not any(isinstance(cell := row[place], str) and cell != HIDDEN for row in table.rows)
         for place in range(len(table.heads))
