@@ -136,7 +136,7 @@ def in_chinese(text: str) -> str:
         if found["opens"] or found["mark"]:
             return _MARKS.get(found[0], "（")
         if found["octets"]:
-            return _HIDDEN.format(found["octets"])
+            return f"（{found['octets']} 字节，不显示）"
         field = found["field"]
         name, moment = "记录" if (kind, field) == ("delivered", "numbers") else FIELDS.get(field, field), found["moment"] or ""
         if field in LAST_DAYS.get(kind, ()) and float(moment or 0):

@@ -51,7 +51,7 @@ def test_times_and_closed_words_are_put_and_what_somebody_wrote_is_kept() -> Non
     assert "说明=“号码=138****0500 起=2026-12-02 00:54:07 判定=拒绝”" in in_chinese(text)
     assert "条目=030b61，事件=号码换主" in in_chinese("11 told ExternalOptOut(key=b'\\x03\\x0ba', event='recycled')")
     assert in_chinese("9 cased Case(id=3, state='open', forwarded=0.0, decided=1794447369.254, source=<11>)") == (
-        "9 投诉 （编号=3，状态=待认定，转办时间=没有，判定时间=2026-11-12 09:36:09，来源=（长 11，不显示））"
+        "9 投诉 （编号=3，状态=待认定，转办时间=没有，判定时间=2026-11-12 09:36:09，来源=（11 字节，不显示））"
     )
     assert "转办期限=2026-11-19，答复期限=没有）" in in_chinese("9 cased Case(forward_by=1795104000.0, answer_by=0.0)")
     assert in_chinese("9 consent-file ConsentFile(batches=(Terms(given=1795104000, until=1795104000),))") == (
