@@ -78,23 +78,13 @@ DEAREST = (
 """Files of tests by the time they take, those of more than five seconds: begun first, so that in the end nobody waits for one of them."""
 GC_THRESHOLDS = (10_000, 20, 1_000)
 """A full collection follows each file of tests. Python's own thresholds ran one every 70,000 objects: 5 % of the processor time of all tests."""
-IN_MEMORY, IN_MEMORY_BYTES = Path("/dev/shm"), 4 << 30  # a tenth of the processor time was the file system's
 _WANTED = re.compile("Skipped: needs ([a-z0-9-]+): (.+)")
 _bytecode = pytest.StashKey[str]()
-
-
-def _hold_in_memory() -> None:
-    """Folders of tests lie in memory, where there is room and programs may be run from there; ``TMPDIR`` says otherwise."""
-    if "TMPDIR" not in os.environ and IN_MEMORY.is_dir() and os.access(IN_MEMORY, os.W_OK):
-        found = os.statvfs(IN_MEMORY)
-        if found.f_bavail * found.f_frsize > IN_MEMORY_BYTES and not found.f_flag & os.ST_NOEXEC:
-            os.environ["TMPDIR"] = tempfile.tempdir = str(IN_MEMORY)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Some hundred processes are started: the first compiles what they import, for all of them, and nowhere in the tree. Beside the
     environment it stays for the next run; a file that has changed is compiled again, as Python does."""
-    _hold_in_memory()
     compiled = True
     if "PYTHONPYCACHEPREFIX" not in os.environ:  # else somebody has said where; workers inherit the folder
         kept = Path(sys.prefix) / "bytecode"

@@ -37,8 +37,7 @@ def test_a_measurement_gives_every_figure_and_measuring_tools_can_read_it(tmp_pa
     assert run.lost == 0
     assert run.receipts > 0
     assert run.refused["0x400"] >= 0.3 * run.messages, "half of the recipients are in a banned province"
-    assert min(run.cpu_us, run.life_cpu_us, run.memory_mib, run.own_ms["p99"], found.start_s) > 0
-    assert 0 <= found.sync_ms["median"] <= found.sync_ms["worst"], "0.0 in memory"
+    assert min(run.cpu_us, run.life_cpu_us, run.memory_mib, run.own_ms["p99"], found.start_s, found.sync_ms["median"]) > 0
     assert found.rules == 100
     text = found.as_text()
     for line in (
