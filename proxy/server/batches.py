@@ -37,7 +37,7 @@ class Batches:
         is_flooded: Callable[[], bool],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``read_answers``: waits up to so many milliseconds for the store and reads what came; False: nothing did."""
+        """``read_answers``: waits up to so many milliseconds for the store and reads its answers; False: it answered nothing."""
         self._loop, self._read_answers, self._is_flooded, self._monotonic = loop, read_answers, is_flooded, monotonic
         self._slow_until_s, self._slow_s = 0.0, SLOW_S
         self._waiting: set[asyncio.Task[None]] = set()

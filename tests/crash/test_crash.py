@@ -112,7 +112,7 @@ def says(case: Case) -> str:
 
 
 AGAIN = 10
-"""Of so many cases the world of one is judged again; a campaign does it with all."""
+"""One in so many cases has its messages judged again; in a campaign all have."""
 reconciled = cache(reconcile)
 """Once for all cases of a world in which nothing is broken."""
 

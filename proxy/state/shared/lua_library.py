@@ -9,7 +9,7 @@ functions. While nodes of two versions run side by side each finds its own; a li
                                             likewise for groups of so many keys, each stored whole or not at all; flag 2: a sheet
     shares, places, portions                lease_functions.py
     across_shares, …(count, key…, argument…)
-                                            likewise, with keys of any slots; if one is of another server its number, and nothing is done;
+                                            likewise, with keys of any slots; the place of a key that another server has, and nothing is done;
                                             0 without arguments
     hold(key; owner, milliseconds)          gives the key to the owner for so long, unless somebody else has it: then answers who
     report(key; revision, word)             appends the word where the stored text begins with the revision; "1" or "0"
