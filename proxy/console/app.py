@@ -23,13 +23,11 @@ from starlette.types import ASGIApp
 from proxy.config import Console
 from proxy.console.forms import problem_text
 from proxy.console.gate_client import CannotAsk, GateClient
-from proxy.console.login import UNKNOWN_TOKEN, Login, gate_token, identify
-from proxy.console.login_pages import LoginPages, is_same
+from proxy.console.login import UNKNOWN_TOKEN, Login, LoginPages, LoginSession, Sessions, gate_token, identify, is_same
 from proxy.console.metric_sampling import Sampling
 from proxy.console.page import Page, PageRequest, PageRoute
 from proxy.console.render import FEATURES, PageTemplates
 from proxy.console.request_guard import FormRejected, RequestGuard, form_of
-from proxy.console.sessions import LoginSession, Sessions
 from proxy.console.translations import LANGUAGES, SHARED, Translator, language_of, load
 from proxy.operations.client import NobodyAnswers
 

@@ -20,13 +20,11 @@ from proxy.desk.archiving.retention_task import RetentionTask
 from proxy.desk.archiving.roller import Roller
 from proxy.desk.complaints.book import CaseBook
 from proxy.desk.complaints.operations import Complaints
-from proxy.desk.connections import links_operations as links
-from proxy.desk.connections.binds_operations import Binds
-from proxy.desk.connections.links_operations import Links
+from proxy.desk.connections import operations as links
+from proxy.desk.connections.operations import Binds, Links
 from proxy.desk.connections.trace_operations import Tracing
 from proxy.desk.consents.operations import ConsentOperations
-from proxy.desk.data_subjects.book import RecycledFeeds
-from proxy.desk.data_subjects.erasure_requests import ErasureRequests
+from proxy.desk.data_subjects.book import ErasureRequests, RecycledFeeds
 from proxy.desk.data_subjects.operations import DataSubjects
 from proxy.desk.data_subjects.recycled_operations import RecycledNumbers
 from proxy.desk.explain.operations import Explanations

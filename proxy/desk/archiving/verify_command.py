@@ -189,14 +189,11 @@ def _verify_tables(disks: Sequence[tuple[OsDisk, int | None]], archive: Path, ke
             keys = ArchiveKeys(keys_folder)
         except KeysError as error:
             note(f"{error}: what is wrong with a row that only tells a person cannot be named")
-    try:
-        journals: dict[str, Disk] = {}
-        for disk, node in disks:
-            with suppress(ManifestError):  # which is told as what it is
-                journals[identity_of(disk, archive, node)] = disk
-        return verification.verify_tables(archive, journals, keys)
-    except OSError as error:
-        fail(f"{error.filename or archive}: {error.strerror or error}")
+    journals: dict[str, Disk] = {}
+    for disk, node in disks:
+        with suppress(ManifestError):  # which is told as what it is
+            journals[identity_of(disk, archive, node)] = disk
+    return verification.verify_tables(archive, journals, keys)
 
 
 def _removed_records(accesses: ScanReport) -> str:
@@ -219,5 +216,3 @@ def _scan(folder: Path, ring: KeyRing) -> tuple[ScanReport, list[Removed]]:
         except FileNotFoundError as error:  # a running gate has just removed it
             if not left:
                 fail(f"{error.filename}: is gone while the journal is read (run it again)")
-        except OSError as error:
-            fail(f"{error.filename or folder}: {error.strerror or error}")

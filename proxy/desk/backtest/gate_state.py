@@ -10,8 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from proxy.desk.backtest.environment import FULL, SoleLane
-from proxy.desk.backtest.replaced_messages import ReplacedMessage, Replacements
-from proxy.desk.backtest.submit_case import NOT_STORED, Observer, RulesOf, SubmitCase, begins_message, part_of
+from proxy.desk.backtest.submit_case import (
+    NOT_STORED,
+    Observer,
+    ReplacedMessage,
+    Replacements,
+    RulesOf,
+    SubmitCase,
+    begins_message,
+    part_of,
+)
 from proxy.journal.encoding import unpack
 from proxy.journal.records import operator_actions
 from proxy.journal.records.answers import CarrierAnswer

@@ -23,8 +23,7 @@ from proxy.model.number import FIRST, Number
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
 from proxy.operations.declaration import Answer, Operations, operation
-from proxy.operations.gate_interface import Gate
-from proxy.operations.journal_writes import record_command
+from proxy.operations.gate_interface import Gate, record_command
 from proxy.operations.parameters import Amount, Flag, Integer, Reason, Recipient, Seconds, Text
 from proxy.wire import Frame, Malformed, read_fields
 from proxy.wire.content import content_of

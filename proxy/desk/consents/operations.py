@@ -14,8 +14,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from proxy.config.yaml_file import unknown
-from proxy.desk.consents.consent_text import batch_lines, batch_table, consent_lines, task_table, unenforced, withdrawal_lines
-from proxy.desk.consents.person_view import BATCH, WITHDRAWAL, batch_row, consents_of
+from proxy.desk.consents.consent_text import (
+    BATCH,
+    WITHDRAWAL,
+    batch_lines,
+    batch_row,
+    batch_table,
+    consent_lines,
+    consents_of,
+    task_table,
+    unenforced,
+    withdrawal_lines,
+)
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import consents, messages
 from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, Terms
@@ -25,8 +35,7 @@ from proxy.model.roles import Permission
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Operations, operation
-from proxy.operations.gate_interface import Gate
-from proxy.operations.journal_writes import change_recipient, record_command
+from proxy.operations.gate_interface import Gate, change_recipient, record_command
 from proxy.operations.number_chunks import put_in_force, receive_numbers
 from proxy.operations.parameters import Amount, Choice, Flag, Integer, List, Recipient, Rows, Text, To, Why, on_lines
 from proxy.policy.registries.table_words import ANY

@@ -13,10 +13,9 @@ from proxy.config.yaml_file import unknown
 from proxy.model.message import CATEGORY_WORDS, Order
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
-from proxy.operations.declaration import Answer, Operations, operation
+from proxy.operations.declaration import Answer, Operations, SharedSchema, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.parameters import Amount, Choice, Flag, List, Seconds, Text, Why
-from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, table_lines
 
 if TYPE_CHECKING:

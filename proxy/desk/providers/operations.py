@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
 from proxy.config.yaml_file import unknown
-from proxy.desk.connections import binds_operations as binds
+from proxy.desk.connections import operations as binds
 from proxy.desk.operator_orders import operations as orders
 from proxy.desk.penalties.hourly_counts import added
 from proxy.model.message import Order

@@ -16,10 +16,9 @@ from proxy.model.message import Sender
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
-from proxy.operations.declaration import Answer, Operations, operation
+from proxy.operations.declaration import Answer, Operations, SharedSchema, operation, record_fields
 from proxy.operations.gate_interface import Gate
 from proxy.operations.parameters import Choice, Flag, List, Seconds, Text, Why
-from proxy.operations.schemas import SharedSchema, record_fields
 from proxy.operations.terminal import format_time, table_lines
 from proxy.relay.effects.reply_paths import STATES, PathState
 

@@ -45,12 +45,12 @@ class Draft(NamedTuple):
 async def draft_of(request: PageRequest, base: str = "") -> Draft:
     """The draft of whoever asks, on the set a new one is based on."""
     base = base or await base_of(request)
-    return Draft(base, **await request.asking.sandbox.draft(base, request.who))
+    return Draft(base, **await request.asking.sandbox.ask("draft", revision=base, who=request.who))
 
 
 async def keep(request: PageRequest, base: str, files: Mapping[str, str | None]) -> Draft:
     """The draft with these files in it; None throws one away. CannotAsk."""
-    return Draft(base, **await request.asking.sandbox.keep_draft(base, request.who, files))
+    return Draft(base, **await request.asking.sandbox.ask("keep_draft", revision=base, who=request.who, files=files))
 
 
 async def keep_form(request: PageRequest, of: re.Pattern[str]) -> Draft:
