@@ -41,6 +41,6 @@ def console(
     config: Config = CONFIG,
 ) -> None:
     """Serve the console at `console.listen` of the settings. `gate106 serve` starts it by itself."""
-    from proxy.console import serving
+    from proxy.console import app
 
-    serving.serve(config, tied)
+    app.serve(config, tied)

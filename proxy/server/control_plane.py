@@ -15,9 +15,8 @@ import structlog
 from proxy.archive.pseudonym_key import PseudonymKey
 from proxy.cluster.replication import Replication
 from proxy.config import Person, Retention
+from proxy.desk.archiving.journal_tasks import RetentionTask, Roller
 from proxy.desk.archiving.operations import JournalOperations
-from proxy.desk.archiving.retention_task import RetentionTask
-from proxy.desk.archiving.roller import Roller
 from proxy.desk.complaints.book import CaseBook
 from proxy.desk.complaints.operations import Complaints
 from proxy.desk.connections import operations as links

@@ -14,7 +14,7 @@ from typing import Annotated, Any, NamedTuple
 
 import structlog
 
-from proxy.desk.archiving.retention_task import RetentionTask
+from proxy.desk.archiving.journal_tasks import RetentionTask
 from proxy.journal.encoding import pack
 from proxy.journal.erasure import CHANGES_MAX, Erasure, RedactedGroup
 from proxy.journal.records import messages, operator_actions

@@ -211,7 +211,6 @@ class Conditions:
         return case.journalled.reason != "late-breach" and not (early and len(batch) < part_of(case).total)
 
     def has(self, person: int, entry_id: int) -> bool:
-        """Whether a person's record has an entry."""
         return record.has(self._store.held(person), entry_id)
 
     # -- afterwards

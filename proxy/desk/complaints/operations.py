@@ -74,8 +74,6 @@ CaseId = Annotated[int, CASE_ID]
 
 
 class WithCases(WithOrders, Protocol):
-    """A gate that keeps complaint cases."""
-
     @property
     def cases(self) -> CaseBook: ...
 

@@ -34,7 +34,6 @@ WITHDRAWAL = SharedSchema("Withdrawal", Withdrawal)
 
 
 def batch_row(batch: ConsentBatch, numbers: int | None = None) -> dict[str, Any]:
-    """A batch as a mapping for answers."""
     return batch._asdict() | ({} if numbers is None else {"numbers": numbers})
 
 
@@ -108,7 +107,6 @@ def terms_line(one: Mapping[str, Any]) -> Bilingual:
 
 
 def batch_lines(answer: Answer) -> Iterator[str]:
-    """Batches that were changed."""
     for one in answer["batches"]:
         yield f"batch {one['number']}: {one['state']}, {_proof_of(one)}"
 
@@ -142,7 +140,6 @@ def unenforced(answer: Answer) -> Iterable[str]:
 
 
 def consent_lines(answer: Mapping[str, Any]) -> list[str]:
-    """A person's consents, for people."""
     lines = []
     for one in answer["consents"]:
         whose = f"{one['advertiser'] or 'any advertiser'}, {one['category'] or 'any category'}"

@@ -40,7 +40,7 @@ from proxy.state.record import record
 
 if TYPE_CHECKING:
     from proxy.archive.pseudonym_key import PseudonymKey
-    from proxy.desk.archiving.retention_task import RetentionTask
+    from proxy.desk.archiving.journal_tasks import RetentionTask
     from proxy.desk.data_subjects.book import ErasureRequests
     from proxy.policy.explanation.naming import LookUp
 
@@ -51,8 +51,6 @@ LINE_NUMBERS_MAX = 5_000
 
 
 class WithSubjects(WithCases, WithRecycled, Protocol):
-    """A gate with all that a data subject's rights concern."""
-
     @property
     def erasure_requests(self) -> ErasureRequests: ...
 

@@ -38,8 +38,6 @@ FeedId = Annotated[int, Id("Its number, as `gate106 recycled list` shows it.", k
 
 
 class WithRecycled(WithInbox, Protocol):
-    """A gate that keeps feeds of recycled numbers."""
-
     @property
     def recycled(self) -> RecycledFeeds: ...
 

@@ -236,7 +236,6 @@ def table_of(written: str) -> str:
 
 
 def headings(table: str, language: str) -> tuple[str, ...]:
-    """The headings of an export."""
     return tuple(chinese(table, column) if language == "zh" else column for column in COLUMNS[table])
 
 

@@ -22,9 +22,8 @@ from proxy.operations.terminal import CONFIG, Config, Control, Json
 if TYPE_CHECKING:
     from proxy.archive.text_outcomes import TextOutcomes
     from proxy.config import Settings
-    from proxy.desk.lexicon.journal_texts import Sources
     from proxy.desk.lexicon.rates import Rate
-    from proxy.desk.lexicon.word_candidates import ProposedWord, SeenText
+    from proxy.desk.lexicon.word_candidates import ProposedWord, SeenText, Sources
     from proxy.journal.records.complaints import Case
     from proxy.policy.ruleset import RuleSet
 
@@ -58,11 +57,11 @@ def propose(
 
     Advertisements: texts that were refused for their words, or as marketing and read like it, that complaints name, or that a clerk refused.
     Notices: what was delivered as a notice or a code. Nothing changes: a person decides (gate106 lexicon accept)."""
-    from proxy.desk.lexicon import journal_texts, word_candidates
+    from proxy.desk.lexicon import word_candidates
     from proxy.operations.files.row_files import write_table
 
     held = _journal_texts(config, since, rules)
-    found = word_candidates.proposals(held.texts, journal_texts.known_words(held.rules.lexicon), most, senders)
+    found = word_candidates.proposals(held.texts, word_candidates.known_words(held.rules.lexicon), most, senders)
     if out is not None:
         period = f"{terminal.format_time(held.since)[:10]} to {terminal.format_time(held.until)[:10]}"
         write_table(out, word_candidates.COLUMNS, word_candidates.rows_to_decide(found, period), "候选词 words")
@@ -89,7 +88,7 @@ def words(
     """List words of the lexicon in force with their hits and false hits in the gate's own journal, those with most false hits first.
 
     Hits and false hits as in gate106 lexicon propose: a word that is false too often can be rejected (lexicon/reviewed.csv)."""
-    from proxy.desk.lexicon.journal_texts import word_hits
+    from proxy.desk.lexicon.word_candidates import word_hits
 
     held = _journal_texts(config, since, rules)
     found = word_hits(held.texts, held.rules.reader)[:most]
@@ -117,7 +116,7 @@ class _JournalTexts(NamedTuple):
 def _journal_texts(config: Path, since: str, rules: Path | None) -> _JournalTexts:
     import time
 
-    from proxy.desk.lexicon.journal_texts import seen_texts
+    from proxy.desk.lexicon.word_candidates import seen_texts
 
     settings = terminal.settings_of(config)
     until = time.time()

@@ -47,14 +47,11 @@ ORDER = SharedSchema(
 
 
 class WithOrders(Gate, Protocol):
-    """A gate whose operators give orders."""
-
     @property
     def book(self) -> OrderBook: ...
 
 
 def order_row(order: Order) -> dict[str, Any]:
-    """An order as a mapping for answers."""
     from proxy.policy.operator_orders import EVERYTHING, TRIAL, words_of
 
     scope = {dimension: list(values) for dimension, values in order.scope if values}
@@ -98,7 +95,6 @@ def about(order: Mapping[str, Any]) -> str:
 
 
 def given(answer: Answer) -> Iterator[str]:
-    """An order that was given."""
     yield f"{answer['name']}: {about(answer)}, until {format_time(answer['until'])}"
 
 

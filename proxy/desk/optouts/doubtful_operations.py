@@ -85,8 +85,6 @@ Row = Annotated[int, ROW]
 
 
 class WithInbox(Gate, Protocol):
-    """A gate with an inbox of doubtful replies."""
-
     @property
     def inbox(self) -> Inbox: ...
 

@@ -44,7 +44,6 @@ PenaltyId = Annotated[int, PENALTY_ID]
 
 
 def penalty_row(one: Penalty) -> dict[str, Any]:
-    """A penalty as a mapping for answers."""
     return one._asdict() | {
         "name": one.name,
         "ended": one.ended,

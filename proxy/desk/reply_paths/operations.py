@@ -39,7 +39,6 @@ REPLY_PATH = SharedSchema(
 
 
 def path_row(prefix: str, provider: str, state: PathState) -> dict[str, Any]:
-    """A path, for programs and people."""
     row = state._asdict() | {"prefix": prefix, "provider": provider}
     row["expected"] = round(state.expected, 2)
     row["keywords"] = [
@@ -119,7 +118,6 @@ PROBE = SharedSchema(
 
 
 def probe_row(probe: Probe, provider: str) -> dict[str, Any]:
-    """A probe, for programs and people."""
     row = probe._asdict() | {"provider": provider}
     row["tries"] = [
         {

@@ -48,8 +48,6 @@ Earlier = Annotated[str, Text("To which set; else to the one before.", 16, REVIS
 
 
 class WithRevisions(Gate, Protocol):
-    """A gate that deploys sets of rules."""
-
     @property
     def rule_deployment(self) -> RuleDeployment: ...
 
