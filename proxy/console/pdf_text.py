@@ -1,4 +1,4 @@
-"""Sets text in the fonts that PDFs embed, and makes documents of it.
+"""Makes PDF documents of text set in embedded fonts.
 
 Two TrueType fonts, a subset of each per document (reportlab embeds no CFF outlines). FONT has Latin, marks and the 20,902 Chinese characters
 of Unicode 1.1; RARE has what the national table of 8,105 characters (2013) has beside them. A character of neither, such as an emoji, is

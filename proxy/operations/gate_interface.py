@@ -1,4 +1,4 @@
-"""Defines what operations read of the running gate, and journals what they do.
+"""Defines what operations read of the gate; journals their doing.
 
 Each feature adds what it alone needs. Never: an answer before its record.
 """

@@ -1,4 +1,4 @@
-"""Runs hourly work on the journal: removes old segments, rolls others into tables.
+"""Removes old segments of the journal, rolls others into tables, hourly.
 
 Removal, also on request. In: the ``retention`` settings, the journal's disk. Out: segments removed, with a record of it; sizes and ages for
 metrics. Never: a removal before its record is synced, or by a clock that has just jumped.

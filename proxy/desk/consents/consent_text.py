@@ -1,4 +1,4 @@
-"""Shows consents, with their proofs and ends: as rows of answers and as text."""
+"""Shows consents, their proofs and ends, as answers and as text."""
 
 from __future__ import annotations
 
@@ -118,11 +118,11 @@ def _proof_of(one: Mapping[str, Any]) -> str:
     if one["wording"]:
         return "its proof is the text of the request"
     if one["proof_by"]:
-        return f"its proof was brought later by {_name(one['proof_by'])}"
-    return f"its proof was brought by {_name(one['who'])} on {format_time(one['imported'])[:10]} with {one['file']}"
+        return f"its proof was brought later by {name_of(one['proof_by'])}"
+    return f"its proof was brought by {name_of(one['who'])} on {format_time(one['imported'])[:10]} with {one['file']}"
 
 
-def _name(who: str) -> str:
+def name_of(who: str) -> str:
     """Without the means: ``li (uid 1000)`` → ``li``."""
     return who.partition(" (")[0]
 

@@ -22,6 +22,7 @@ from proxy.desk.consents.consent_text import (
     batch_table,
     consent_lines,
     consents_of,
+    name_of,
     task_table,
     unenforced,
     withdrawal_lines,
@@ -65,11 +66,6 @@ _BATCH = Text("", 11, "[0-9]{1,11}")
 BATCHES = List("Which batches, by number.", _BATCH, BATCHES_A_FILE_MAX, 1, flag="-", metavar="BATCH…")
 WHOLE_BATCHES = List("Whole batches, instead of a person.", _BATCH, BATCHES_A_FILE_MAX, flag="-", metavar="[BATCH…]")
 CHANGED = {"batches": [BATCH]}
-
-
-def _name(who: str) -> str:
-    """The name without the means (``li (uid 1000)`` → ``li``)."""
-    return who.partition(" (")[0]
 
 
 def tasks_of(gate: Gate, provider: str = "") -> list[dict[str, Any]]:
@@ -277,7 +273,7 @@ class ConsentOperations(Operations, group="consent", help="Consents of people: b
                 raise CommandRefused(f"batch {batch.number} was taken back: import the file again where that was a mistake")
             if verdict == "accepted" and not batch.proof:
                 raise CommandRefused(f"batch {batch.number}: there is no proof to look at (gate106 consent prove)")
-            if verdict == "accepted" and call.strict and call.asker.name in (_name(batch.who), _name(batch.proof_by)):
+            if verdict == "accepted" and call.strict and call.asker.name in map(name_of, (batch.who, batch.proof_by)):
                 raise CommandRefused(
                     f"batch {batch.number} was brought by {call.asker.name}: somebody else must look at its proof"
                 )

@@ -1,4 +1,4 @@
-"""Keeps feeds of recycled numbers and requests to be erased until decided; pure.
+"""Keeps recycled numbers and requests to be erased until decided; pure.
 
 In: numbers with the moment since when they belong to another person, or a person's number; decisions, the time. Out: journal records, feeds and
 requests as they are; or Impossible. Never: the clock, a person's record (recycled_operations.py and operations.py change those).

@@ -6,7 +6,7 @@ day, a proposal. Never: a file of the gate written.
 
 from __future__ import annotations
 
-import contextlib
+from functools import partial
 from typing import Any
 from zlib import crc32
 
@@ -27,7 +27,6 @@ from proxy.state.revision_store import RULES_FILE
 page = Page("drafts", "/drafts", wants=Permission.ENTER, under="rules")
 
 SPANS = ("1h", "6h", "24h", "7d")
-WITH_PROPOSAL = "24h"
 PARTS_SHOWN = 60
 HOUR_S, DAY_S = 3600, 86_400
 EDITOR_WORDS = (
@@ -203,19 +202,7 @@ async def propose(request: PageRequest) -> Response:
 
 
 async def _proposed(request: PageRequest, draft: drafting.Draft, file: str, rule: str = "") -> Response:
-    """The draft goes to the gate, or the editor shows what is in the way."""
-    if problem := drafting.in_the_way(request, draft, await drafting.checked(request, draft)):
-        return await _editor(request, draft, file, rule, problem=problem, status=422)
-    try:
-        event = await drafting.push(request, draft)
-    except CannotAsk as error:
-        return await _editor(request, draft, file, rule, problem=str(error), status=409)
-    if event["proposed"]:
-        if request.form("backtest") and request.may(Permission.LOOK):
-            with contextlib.suppress(CannotAsk):  # another one runs: the page of the proposal can begin it
-                request.asking.jobs.start(request.who, event["revision"], None, WITH_PROPOSAL)
-        return request.go("/proposal", request.t("proposed"))
-    return request.go("/rules", request.t("in_force_now"))
+    return await drafting.propose(request, draft, partial(_editor, request, draft, file, rule), then="/rules")
 
 
 def _now(request: PageRequest) -> str:

@@ -12,6 +12,7 @@ import csv
 import io
 import re
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -161,16 +162,7 @@ async def signature(request: PageRequest) -> Response:
 
 
 async def _pushed(request: PageRequest, draft: drafting.Draft, file: str, before: str) -> Response:
-    """The draft as a proposal; else the file's page with what is in the way."""
-    if problem := drafting.in_the_way(request, draft, await drafting.checked(request, draft)):
-        return await _table(request, draft, file, before, problem=problem, status=422)
-    try:
-        event = await drafting.push(request, draft)
-    except CannotAsk as error:
-        return await _table(request, draft, file, before, problem=str(error), status=409)
-    if event["proposed"]:
-        return request.go("/proposal", request.t("proposed"))
-    return request.go("/tables", request.t("in_force_now"))
+    return await drafting.propose(request, draft, partial(_table, request, draft, file, before), then="/tables")
 
 
 @page.get("signature")

@@ -1,4 +1,4 @@
-"""Tracks probes of reply paths; declares records of probes and replies (kinds 54, 55).
+"""Declares records of reply paths (kinds 54, 55); tracks their probes.
 
 In: who probes which port, what became of each test message, replies of test numbers, the time. Out: Probes; whether a reply answers one.
 Never: a socket, a clock, a person's record: a reply to a probe is no opt-out, whatever its text.
