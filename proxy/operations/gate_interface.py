@@ -15,67 +15,14 @@ from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
 
 if TYPE_CHECKING:
-    from proxy.relay.account_access import Access
+    from proxy.net.carrier import CarrierAccount
+    from proxy.net.provider_link import ProviderLink
     from proxy.relay.effects.consents import ConsentImport
     from proxy.relay.effects.list_import import ChunkedImports, ListImport
     from proxy.relay.effects.record_changes import RecordChange
     from proxy.relay.effects.suppression import AccompanyingRecord
     from proxy.relay.submit import Relay
     from proxy.state.stores.sqlite import SqliteStore
-
-
-class BindLink(Protocol):
-    """A provider's bind, as operators see it."""
-
-    access: Access
-    number: int
-    kind: str
-    peer: str
-    since: float
-    unanswered: int
-    window: int
-    tps: float
-
-    @property
-    def waiting(self) -> int: ...
-    @property
-    def unread_bytes(self) -> int: ...
-    def kick(self) -> None: ...
-
-
-class LinkSession(Protocol):
-    window: int
-
-    @property
-    def bound(self) -> bool: ...
-
-
-class CarrierLinkView(Protocol):
-    """One connection to a carrier."""
-
-    slot: int
-    since: float
-
-    @property
-    def session(self) -> LinkSession: ...
-    @property
-    def in_flight(self) -> int: ...
-
-
-class CarrierAccountView(Protocol):
-    """One account at a carrier."""
-
-    drained: frozenset[int]
-    held: frozenset[int]
-    """Slots that are this process's."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def slots(self) -> int: ...
-    @property
-    def links(self) -> Sequence[CarrierLinkView]: ...
-    def kind_of(self, slot: int) -> str: ...
 
 
 class Gate(Protocol):
@@ -97,9 +44,9 @@ class Gate(Protocol):
     @property
     def store(self) -> SqliteStore: ...
     @property
-    def carrier_accounts(self) -> Sequence[CarrierAccountView]: ...
+    def carrier_accounts(self) -> Sequence[CarrierAccount]: ...
 
-    def binds(self) -> Iterable[BindLink]:
+    def binds(self) -> Iterable[ProviderLink]:
         """All binds, the oldest first."""
 
     def now(self) -> float:

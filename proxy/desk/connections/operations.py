@@ -7,7 +7,7 @@ A drained link stays so over restarts: it is an order, which proxy/net carries o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from proxy.config.yaml_file import unknown
 from proxy.desk.operator_orders.operations import LEAST_S, ORDER, OrderOperations, WithOrders, lifted
@@ -17,9 +17,12 @@ from proxy.model.message import Order
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
 from proxy.operations.declaration import Answer, Operations, SharedSchema, operation
-from proxy.operations.gate_interface import BindLink, CarrierAccountView
 from proxy.operations.parameters import Integer, Seconds, Text, Why
 from proxy.operations.terminal import format_time, table_lines
+
+if TYPE_CHECKING:
+    from proxy.net.carrier import CarrierAccount
+    from proxy.net.provider_link import ProviderLink
 
 LINK = SharedSchema(
     "Link", {"name": str, "carrier": str, "type": str, "state": str, "in_flight": int, "window": int, "since": float}
@@ -29,13 +32,13 @@ DRAIN_S, DRAIN_S_MAX = 86_400.0, 7 * 86_400.0
 """A drained link is enabled again after a day, unless a time is given."""
 
 
-def drained_slots(account: CarrierAccountView, given: Iterable[Order], now: float) -> frozenset[int]:
+def drained_slots(account: CarrierAccount, given: Iterable[Order], now: float) -> frozenset[int]:
     """The slots of an account that orders keep drained."""
     names = {name for order in given if order.in_force(now) for name in dict(order.scope).get("link", ())}
     return frozenset(slot for slot in range(1, account.slots + 1) if {account.name, f"{account.name}/{slot}"} & names)
 
 
-def _link_row(account: CarrierAccountView, slot: int) -> dict[str, Any]:
+def _link_row(account: CarrierAccount, slot: int) -> dict[str, Any]:
     link = next((link for link in account.links if link.slot == slot), None)
     up = link is not None and link.session.bound
     state = ("draining" if up else "drained") if slot in account.drained else "up" if up else "down"
@@ -115,7 +118,7 @@ BIND = SharedSchema(
 )  # fmt: skip
 
 
-def bind_row(bind: BindLink, suspended: Mapping[str, str]) -> dict[str, Any]:
+def bind_row(bind: ProviderLink, suspended: Mapping[str, str]) -> dict[str, Any]:
     provider = bind.access.provider.name
     return {
         "id": bind.number, "provider": provider, "account": bind.access.account.system_id, "type": bind.kind, "address": bind.peer,
