@@ -15,18 +15,15 @@ import structlog
 from proxy.archive.pseudonym_key import PseudonymKey
 from proxy.cluster.replication import Replication
 from proxy.config import Person, Retention
+from proxy.desk.archiving.journal_tasks import RetentionTask, Roller
 from proxy.desk.archiving.operations import JournalOperations
-from proxy.desk.archiving.retention_task import RetentionTask
-from proxy.desk.archiving.roller import Roller
 from proxy.desk.complaints.book import CaseBook
 from proxy.desk.complaints.operations import Complaints
-from proxy.desk.connections import links_operations as links
-from proxy.desk.connections.binds_operations import Binds
-from proxy.desk.connections.links_operations import Links
+from proxy.desk.connections import operations as links
+from proxy.desk.connections.operations import Binds, Links
 from proxy.desk.connections.trace_operations import Tracing
 from proxy.desk.consents.operations import ConsentOperations
-from proxy.desk.data_subjects.book import RecycledFeeds
-from proxy.desk.data_subjects.erasure_requests import ErasureRequests
+from proxy.desk.data_subjects.book import ErasureRequests, RecycledFeeds
 from proxy.desk.data_subjects.operations import DataSubjects
 from proxy.desk.data_subjects.recycled_operations import RecycledNumbers
 from proxy.desk.explain.operations import Explanations
@@ -58,8 +55,7 @@ from proxy.journal.write_ahead_log import Journal, JournalDown
 from proxy.net.authenticator import Authenticator
 from proxy.net.carrier import CarrierAccount
 from proxy.net.carrier_link import CarrierLink
-from proxy.net.link import Link
-from proxy.net.pdu_tap import OnPdu, Taps, WantsLink
+from proxy.net.pdu_tap import Taps
 from proxy.net.provider import Providers
 from proxy.net.provider_link import ProviderLink
 from proxy.operations.authorization import Authorization
@@ -147,7 +143,6 @@ class ControlPlane:
         self.reply_paths = ReplyPathMonitor(self, book)
         self.prober = probes.Prober(self, Probes(store.probes, self.write_all), self.proved)
         self.path_states = PathStates(self, book, self._apply_orders)
-        self._taps = Taps(providers.turns)
         self._recent_rules = of_the_last_minute(relay.tally)
         self._hits = Hits(relay.tally, self._rules_since)
         self._rates = MinuteCounts(relay.tally)
@@ -183,7 +178,7 @@ class ControlPlane:
             Stops(self),
             Suppressions(self),
             Suspensions(self),
-            Tracing(self, self),
+            Tracing(self, Taps(providers.turns).listen, self.links),
             WhoAmI(),
         )
         self._server = ControlServer(
@@ -294,12 +289,9 @@ class ControlPlane:
     def binds(self) -> Iterable[ProviderLink]:
         return sorted((link for links in self._providers.bound.values() for link in links), key=lambda link: link.number)
 
-    def watched(self) -> list[ProviderLink | CarrierLink]:
+    def links(self) -> list[ProviderLink | CarrierLink]:
         """Links that a trace may tap, unbound ones included."""
         return [*self._providers.links, *(link for account in self.carrier_accounts for link in account.links)]
-
-    def listen(self, links: Iterable[Link], on_pdu: OnPdu, wants: WantsLink | None = None) -> None:
-        self._taps.listen(links, on_pdu, wants)
 
     def now(self) -> float:
         return time.time()

@@ -23,7 +23,7 @@ from proxy.cluster.follower_protocol import refuse_fenced
 from proxy.cluster.forwarding import Forwarding
 from proxy.cluster.replication import Replication
 from proxy.config import Settings, Worker
-from proxy.desk.archiving.roller import Roller
+from proxy.desk.archiving.journal_tasks import Roller
 from proxy.desk.revisions.cluster_deployment import ClusterDeployment
 from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.journal.encoding import pack

@@ -6,7 +6,7 @@ In: the revision that the folder holds, people's pushes and decisions, the time.
 then noted here; or Impossible. Never: files, the clock, the rules themselves.
 
     folder changed ─▶ accepted ────────────────────────────────▶ in force          four eyes off
-                  └─▶ kept out, as it enforces much less (lost_rules.py), until the folder changes, or a user takes it
+                  └─▶ kept out, as it enforces much less (comparison.py), until the folder changes, or a user takes it
     folder changed ─▶ proposed ─▶ (vouched ─▶) approved ───────▶ in force          four eyes on
                                └▶ rejected ─▶ kept out until the folder changes, or a user takes it
     pushed by command ─▶ as above; the folder's set is kept out from then on, and is not the one that waits before
