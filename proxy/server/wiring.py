@@ -159,7 +159,12 @@ class GateProcess:
             journal=journal,
             routes=routes_between(self.carrier_accounts),
             tally=tally,
-            spawn=Batches(self.loop, cast("ValkeyStore", self.store).read_answers, lambda: self.turn_end.sleeps.flooded).spawn
+            spawn=Batches(
+                self.loop,
+                cast("ValkeyStore", self.store).read_answers,
+                lambda: self.turn_end.sleeps.flooded,
+                lambda: self.relay_task.answer_meanwhile(),  # noqa: PLW0108 # it is made later
+            ).spawn
             if self.store.waits
             else run_to_end,
             wake=self.turns.wake,
@@ -203,7 +208,9 @@ class GateProcess:
             self.ids.of,
         )
         self.providers.deliver_relay = self.deliver_relay
-        self.relay_task = RelayTask(self.loop, relay, self.deliver_relay, tally, self.turns.wake, self._look, self._turn_begins)
+        self.relay_task = RelayTask(
+            self.loop, relay, self.deliver_relay, tally, self.turns.wake, self._look, self._turn_begins, self.turns.flush
+        )
         self.turns.work = self.relay_task.turn
         box = settings.mailbox
         bounds = Bounds(box.hours * 3600, box.messages, box.megabytes << 20, box.total_megabytes << 20)
