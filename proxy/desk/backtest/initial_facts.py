@@ -25,7 +25,7 @@ from proxy.policy.registries.registry import HASH
 from proxy.relay.effects.list_import import key_of
 from proxy.state import StateError
 from proxy.state.counters.aggregates import Aggregates
-from proxy.state.lists.desk_records import Orders
+from proxy.state.lists.desk_records import DeskRecords
 from proxy.state.record import consent_requests, record
 from proxy.state.stores.sqlite import SqliteStore
 
@@ -34,7 +34,7 @@ def facts_as_of(path: Path, disk: Disk, moment: float) -> SqliteStore:
     """A store with the facts of that moment, and no counters. Raises StateError, OSError, JournalDamaged."""
     store = _copy(path)
     store.counters = Aggregates()
-    given, store.orders = store.orders, Orders()
+    given, store.orders = store.orders, DeskRecords()
     for number, body in given.held.items():
         if unpack(operator_actions.Ordered, body).order.since < moment:
             store.orders.put(number, body)

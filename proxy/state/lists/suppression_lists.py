@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -286,7 +286,7 @@ class SuppressionLists(ChangedRows):
         lows = chunk.by.get(number) if chunk is not None else None
         return b"" if lows is None else lows.serialize()
 
-    def restore(self, rows: Iterator[tuple[int, bytes]]) -> None:
+    def restore(self, rows: Iterable[tuple[int, bytes]]) -> None:
         """Restores the rows of a checkpoint. Raises ValueError if they are damaged."""
         chunks: list[tuple[int, int, bytes]] = []
         for row, data in rows:
