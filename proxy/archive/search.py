@@ -23,9 +23,16 @@ import duckdb
 import pyarrow as pa
 
 from proxy.archive import otp_texts, parquet, table_filters
-from proxy.archive.coverage import CandidateFile, CoverageReport, determine_coverage, retry_if_changed
+from proxy.archive.coverage import (
+    ArchiveSources,
+    CandidateFile,
+    CoverageReport,
+    LocalJournal,
+    determine_coverage,
+    gather_sources,
+    retry_if_changed,
+)
 from proxy.archive.parquet import engine
-from proxy.archive.pending_segments import ArchiveSources, LocalJournal, gather_sources
 from proxy.archive.query import LATER_S, LIMIT_MAX, Query
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.model.number import masked_repr

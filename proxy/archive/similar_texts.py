@@ -17,9 +17,15 @@ import duckdb
 import pyarrow as pa
 
 from proxy.archive.complaint_matching import alike
-from proxy.archive.coverage import CoverageReport, determine_coverage, retry_if_changed
+from proxy.archive.coverage import (
+    ArchiveSources,
+    CoverageReport,
+    LocalJournal,
+    determine_coverage,
+    gather_sources,
+    retry_if_changed,
+)
 from proxy.archive.parquet import engine
-from proxy.archive.pending_segments import ArchiveSources, LocalJournal, gather_sources
 from proxy.archive.query import Query
 from proxy.archive.secret_keys import ArchiveKeys
 

@@ -26,7 +26,7 @@ from proxy.relay.effects.list_import import key_of
 from proxy.state import StateError
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.lists.desk_records import DeskRecords
-from proxy.state.record import consent_requests, record
+from proxy.state.record import consent_facts, record
 from proxy.state.stores.sqlite import SqliteStore
 
 
@@ -63,7 +63,7 @@ def record_as_of(data: bytes, moment: float) -> bytes:
         if one.time >= moment:
             data = record.restore(data, one)
             if one.scope == "advertiser" and HASH.fullmatch(one.value):
-                data = consent_requests.without_texts(data, int(one.value, 16))
+                data = consent_facts.without_texts(data, int(one.value, 16))
     return data
 
 

@@ -24,8 +24,7 @@ from proxy.policy.registries.regions import PROVINCE_CODES, UNKNOWN, Regions
 from proxy.runtime import hardening
 
 if TYPE_CHECKING:
-    from proxy.archive.coverage import CoverageReport
-    from proxy.archive.pending_segments import LocalJournal
+    from proxy.archive.coverage import CoverageReport, LocalJournal
     from proxy.archive.query import Query
     from proxy.archive.search import Facets, HistoryEvent, Hit, SearchResult
     from proxy.archive.secret_keys import ArchiveKeys
@@ -245,7 +244,7 @@ def keys_of(places: ArchiveLocations) -> ArchiveKeys:
 
 def journals_of(places: ArchiveLocations) -> list[LocalJournal]:
     """With what this process has read of them before."""
-    from proxy.archive.pending_segments import LocalJournal
+    from proxy.archive.coverage import LocalJournal
     from proxy.archive.segment_index import shared_index
 
     disks = ((disk_of(folder, places.sealing), node) for folder, node in places.journals)

@@ -70,8 +70,8 @@ class JournalSignatures:
         import duckdb
 
         from proxy.archive import search
+        from proxy.archive.coverage import LocalJournal
         from proxy.archive.manifest import ManifestError
-        from proxy.archive.pending_segments import LocalJournal
         from proxy.archive.query import Query
         from proxy.archive.secret_keys import ArchiveKeys, KeysError, may_make_keys
         from proxy.archive.segment_index import shared_index

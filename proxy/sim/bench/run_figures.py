@@ -1,4 +1,4 @@
-"""Declares what a load generator is asked for, and the figures of a run.
+"""Declares what a load generator is asked for, and its figures.
 
 Each travels as one line of JSON between load_process.py and load_generator.py.
 """

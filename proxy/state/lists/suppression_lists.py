@@ -24,9 +24,8 @@ from pyroaring import BitMap
 from proxy.model.message import Category, Facts, Message
 from proxy.model.recipient import Consent, OptOut, Recipient, RefusedText
 from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK, BloomFilters
-from proxy.state.lists.bulk_import import BulkImport
 from proxy.state.lists.consent_lists import ConsentIndex
-from proxy.state.lists.desk_records import ChangedRows
+from proxy.state.lists.desk_records import BulkImport, ChangedRows
 from proxy.state.lists.erased_recipients import ErasedRecipients
 
 __all__ = [
