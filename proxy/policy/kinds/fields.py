@@ -1,6 +1,6 @@
-"""Conditions that compare one field of a message with words.
+"""Conditions that compare one field or the contacts of a message.
 
-One entry each of KINDS: its word is the field's name in RuleSet.field and in YAML.
+One entry each of KINDS: its word is the one in YAML, and for a field its name in RuleSet.field.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import Kind, KindContext
 from proxy.policy.loading.schema_parts import NAME, TEXT, Shape, among, some, suggested
 from proxy.policy.loading.source import Node
+from proxy.policy.registries import registered_contacts
 from proxy.policy.registries.registry import STATE_WORDS
 from proxy.policy.text.category import SUBCATEGORIES
 
@@ -31,6 +32,14 @@ def _kind(
         return OneOf(word, frozenset(values(node, context)))
 
     return Kind(word, condition, in_record, hint, Bilingual(f"{word}: {about}", about.zh), some(shape), mend)
+
+
+def _contacts(word: str, about: Bilingual, mend: Bilingual) -> Kind:
+    def condition(node: Node, context: KindContext) -> Tree:
+        return registered_contacts.condition(word, node, context.registry)
+
+    about = Bilingual(f"{word}: {about}", about.zh)
+    return Kind(word, condition, "", "", about, registered_contacts.SHAPES[word], mend)
 
 
 def _names(word: str) -> Values:
@@ -180,5 +189,34 @@ KINDS = (
             "发送可读的文本（GSM 7位、Latin-1 或 UCS-2，不压缩，不含改变显示顺序的控制符）",
         ),
         among(TEXT_STATES), _words("text_state", TEXT_STATES),
+    ),
+    _contacts(
+        "url",
+        Bilingual(
+            "Links in the text. url: none, present, some of these (url: [\"t.cn\"]), or {outside: [...]}: any that is not one of these; "
+            "{outside: registered}: any that is registered neither for the advertiser, nor for the provider, nor for everybody.",
+            "文中链接：指定域名、`outside` 之外的、`registered` 没登记的、`none` 没有、`present` 有",
+        ),
+        Bilingual(
+            "use only links that the rule allows, or have them registered (registries/contacts.csv)",
+            "只用规则允许的链接，或先登记在联系方式表",
+        ),
+    ),
+    _contacts(
+        "contact",
+        Bilingual(
+            "Telephone numbers in the text, and contacts of other kinds. contact: none and present mean telephone numbers. "
+            "contact: [\"4008001234\", \"wechat:qinghe88\"]: one of these. "
+            "{outside: [...]}: a telephone number, or a contact of a kind in the list, that is not one of these. "
+            "{kind: [wechat, qq]}: a contact of these kinds; any of them. "
+            "{outside: registered}: a contact of any kind but links that is registered neither for the advertiser (its signature, its "
+            "template), nor for the provider, nor for everybody.",
+            "文中联系方式：指定的、`outside` 之外的、`registered` 没登记的（电话、微信、QQ、公众号、小程序、抖音、淘口令、邮箱都算）、"
+            "`kind` 某些种类的；`none`、`present` 只管电话",
+        ),
+        Bilingual(
+            "use only contacts that the rule allows, or have them registered (registries/contacts.csv)",
+            "只用规则允许的联系方式，或先登记在联系方式表",
+        ),
     ),
 )  # fmt: skip
