@@ -117,14 +117,18 @@ class Coverage(Protocol):
 Answered = TypeVar("Answered", bound=Coverage)
 
 
-def retry_if_changed(stock: Callable[[], ArchiveSources], answer: Callable[[ArchiveSources], Answered]) -> Answered:
-    """Runs a query, again if tables were merged or removed meanwhile and something was missing. Raises what both callbacks raise."""
-    left = TRIES
+def answered(
+    archive: Path, journals: Iterable[LocalJournal], question: Query, answer: Callable[[ArchiveSources, CoverageReport], Answered], *,
+    thorough: bool = False, newest: int = 0,
+) -> Answered:  # fmt: skip
+    """Runs a query, again if tables were merged or removed meanwhile and something was missing. ``thorough``, ``newest``: as of
+    ``gather_sources``. Raises what that and the callback raise."""
+    journals, left = list(journals), TRIES
     while True:
         left -= 1
-        sources = stock()
+        sources = gather_sources(archive, journals, question, thorough=thorough, newest=newest)
         try:
-            found = answer(sources)
+            found = answer(sources, determine_coverage(sources, question))
         except (OSError, duckdb.Error):
             if left and not _unchanged(sources):
                 continue

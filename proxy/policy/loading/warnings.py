@@ -36,7 +36,7 @@ def find_warnings(
     tested = set(_wanted(test for _, test in tests))
     found = [*_idle_lists(rules, lists), *_requests_without_a_word(rules, folder), *_bans_without_unknown(rules, now)]
     found += _consents_to_anybody(rules, folder)
-    found += [*_doubtful_templates(rules, folder), *_templates_not_checked(rules)]
+    found += [*_untyped_templates(rules, folder), *_foreign_placeholders(rules, folder), *_templates_not_checked(rules)]
     if len(rules.rules) > RULES_MAX:
         last = rules.rules[-1]
         found.append(
@@ -113,19 +113,34 @@ def _requests_without_a_word(rules: RuleSet, folder: str) -> Iterator[Problem]:
             )  # fmt: skip
 
 
-def _doubtful_templates(rules: RuleSet, folder: str) -> Iterator[Problem]:
-    """Templates with variables that have no type, and templates with variables as other systems write them."""
-    rows, file = rules.registry.templates.rows, f"{folder}/registries/templates.csv"
-    untyped = [(row, words) for row in rows if (words := untyped_variables(row.text, row.allows))]
-    fixed = [(row, words) for row in rows if (words := placeholders(row.text))]
-    for doubtful, says, more in (
-        (untyped, f"may hold any text without a contact (write a type: {TYPES_SHOWN})", "variables without a type"),
-        (fixed, f"is compared as fixed text (a variable is written {EXAMPLE})", "fixed text that looks like a variable"),
-    ):
-        for row, words in doubtful[:DOUBTFUL_SHOWN]:
-            yield Problem(file, row.line, f"template '{row.name}': {' and '.join(words)} {says}")
-        for row, _ in doubtful[DOUBTFUL_SHOWN : DOUBTFUL_SHOWN + 1]:
-            yield Problem(file, row.line, f"{len(doubtful) - DOUBTFUL_SHOWN} more templates have {more}")
+def _untyped_templates(rules: RuleSet, folder: str) -> Iterator[Problem]:
+    """Templates with variables that have no type."""
+    file = f"{folder}/registries/templates.csv"
+    untyped = [(row, words) for row in rules.registry.templates.rows if (words := untyped_variables(row.text, row.allows))]
+    for row, words in untyped[:DOUBTFUL_SHOWN]:
+        what = " and ".join(words)
+        yield Problem(
+            file, row.line, f"template '{row.name}': {what} may hold any text without a contact (write a type: {TYPES_SHOWN})"
+        )
+    if len(untyped) > DOUBTFUL_SHOWN:
+        row = untyped[DOUBTFUL_SHOWN][0]
+        yield Problem(file, row.line, f"{len(untyped) - DOUBTFUL_SHOWN} more templates have variables without a type")
+
+
+def _foreign_placeholders(rules: RuleSet, folder: str) -> Iterator[Problem]:
+    """Templates with variables as other systems write them."""
+    file = f"{folder}/registries/templates.csv"
+    fixed = [(row, words) for row in rules.registry.templates.rows if (words := placeholders(row.text))]
+    for row, words in fixed[:DOUBTFUL_SHOWN]:
+        what = " and ".join(words)
+        yield Problem(
+            file, row.line, f"template '{row.name}': {what} is compared as fixed text (a variable is written {EXAMPLE})"
+        )
+    if len(fixed) > DOUBTFUL_SHOWN:
+        row = fixed[DOUBTFUL_SHOWN][0]
+        yield Problem(
+            file, row.line, f"{len(fixed) - DOUBTFUL_SHOWN} more templates have fixed text that looks like a variable"
+        )
 
 
 def _templates_not_checked(rules: RuleSet) -> Iterator[Problem]:
