@@ -40,8 +40,8 @@ LINE_BYTES_MAX = 1 << 24  # of one line, the findings of a second: some 80,000 m
 class RestartedProcess:
     """A command of the gate in a process of its own, which is restarted when it ends."""
 
-    what = ""
-    """What it is, in notes."""
+    note = ""
+    """For /readyz, while it does not stay up."""
     ended_event = ""
     nice = 0
     delay_s = 0.0
@@ -99,7 +99,7 @@ class RestartedProcess:
 
     def notes(self) -> list[str]:
         """For /readyz."""
-        return [f"{self.what}: it does not stay up: {self.failed}"] if self.down else []
+        return [self.note.format(failed=self.failed)] if self.down else []
 
     def gauges(self) -> dict[str, float]:
         """For ``operations.metrics.Gauges``."""
@@ -122,7 +122,7 @@ def _wait_for_end(process: subprocess.Popen[bytes]) -> bytes:
 class ConsoleProcess(RestartedProcess):
     """The console of the running gate."""
 
-    what = "console"
+    note = "console: it does not stay up: {failed}"
     ended_event = "console ended, and is restarted"
     nice = 10  # messages come first where both need a core
 
@@ -177,7 +177,7 @@ class FollowerCopier(LineProcess):
 class Auditor(LineProcess):
     """The opt-out audit of the running gate, which audits the journals of all workers."""
 
-    what = "audit of opt-outs"
+    note = "audit of opt-outs: it does not stay up: {failed}"
     ended_event = "opt-out audit ended, and is restarted"
     delay_s = AUDIT_DELAY_S
     hidden = ("GATE106_TOKEN", WORKER_VARIABLE)
@@ -216,7 +216,7 @@ class StreamStatus(NamedTuple):
 class Streamer(LineProcess):
     """Sends this worker's journal to the event stream."""
 
-    what = "event stream"
+    note = "event stream: it does not stay up: {failed}"
     ended_event = "event stream ended, and is restarted"
     delay_s = AUDIT_DELAY_S
 
@@ -254,4 +254,4 @@ class Streamer(LineProcess):
 
     def notes(self) -> list[str]:
         problem = self._told.problem
-        return super().notes() or ([f"{self.what}: {problem}"] if problem else [])
+        return super().notes() or ([f"event stream: {problem}"] if problem else [])

@@ -60,7 +60,7 @@ class Family(NamedTuple):
     """One metric, of one worker or of several."""
 
     name: str
-    text: str
+    about: str
     kind: str
     samples: dict[MetricKey, float]
 
@@ -106,6 +106,6 @@ class _Merged(Collector):
 
     def collect(self) -> Iterable[Metric]:
         for family in self._families.values():
-            metric = Metric(family.name, family.text, family.kind)
+            metric = Metric(family.name, family.about, family.kind)
             metric.samples = [Sample(key.sample, dict(key.labels), value) for key, value in family.samples.items()]
             yield metric

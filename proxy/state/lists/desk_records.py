@@ -9,6 +9,7 @@ Rows may be many, and a day touches few: a checkpoint writes those that have cha
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -173,12 +174,16 @@ KEY_BYTES = 8
 class IdempotencyKeys(Bodies):
     """The same request from a hotline or an app, sent again, has no effect. Bodies are kept by the digest of the idempotency key."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: OrderedDict[int, bytes] = OrderedDict()
+
     def remember(self, key: bytes, body: bytes) -> None:
         number = int.from_bytes(key[:KEY_BYTES], "big")
         self.held.pop(number, None)
         self.put(number, body)
         while len(self.held) > KEYS_MAX:
-            self.drop(next(iter(self.held)))
+            self._dirty.add(self.held.popitem(last=False)[0])
 
     def find(self, key: bytes) -> bytes | None:
         return self.held.get(int.from_bytes(key[:KEY_BYTES], "big"))
