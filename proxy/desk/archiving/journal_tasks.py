@@ -207,6 +207,9 @@ class Roller:
         elif failed:
             log.error("closed segments of the journal were not rolled into tables; it is tried again in an hour", error=failed)
 
+    def gauges(self) -> dict[str, Any]:
+        return {"journal_chain_ok": not self.altered, "journal_head": self.head}
+
     def notes(self) -> list[str]:
         """For /readyz."""
         if not self.failed:

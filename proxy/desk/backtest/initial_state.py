@@ -41,8 +41,8 @@ from proxy.relay.effects.record_changes import Effect
 from proxy.relay.effects.replay import Replayed, Replaying
 from proxy.state import StateError, open_store
 from proxy.state.counters.aggregates import Aggregates
-from proxy.state.lists.desk_records import Orders
-from proxy.state.record import consent_requests, record
+from proxy.state.lists.desk_records import DeskRecords
+from proxy.state.record import consent_facts, record
 from proxy.state.record.merging import NODE_SHIFT
 from proxy.state.record.record import EMPTY
 from proxy.state.record.record import Record as Person
@@ -160,7 +160,7 @@ def facts_as_of(path: Path, disk: Disk, moment: float) -> SqliteStore:
     """A store with the facts of that moment, and no counters. Raises StateError, OSError, JournalDamaged."""
     store = _copy(path)
     store.counters = Aggregates()
-    given, store.orders = store.orders, Orders()
+    given, store.orders = store.orders, DeskRecords()
     for number, body in given.held.items():
         if unpack(operator_actions.Ordered, body).order.since < moment:
             store.orders.put(number, body)
@@ -189,7 +189,7 @@ def record_as_of(data: bytes, moment: float) -> bytes:
         if one.time >= moment:
             data = record.restore(data, one)
             if one.scope == "advertiser" and HASH.fullmatch(one.value):
-                data = consent_requests.without_texts(data, int(one.value, 16))
+                data = consent_facts.without_texts(data, int(one.value, 16))
     return data
 
 

@@ -38,7 +38,7 @@ _NEVER = Revised(0.0, "", "", "", "", "", (), "", "", "", "")
 class RevisionHistory:
     def __init__(self, history: RuleHistory) -> None:
         self._history = history
-        self.events = [unpack(Revised, body) for _, body in history.rows()]
+        self.events = [unpack(Revised, body) for _, body in sorted(history.held.items())]
         """All that is remembered, the oldest first."""
 
     @property

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from proxy.operations.terminal import fail, refuse_settings
 
 if TYPE_CHECKING:
-    from proxy.archive.pending_segments import LocalJournal
+    from proxy.archive.coverage import LocalJournal
     from proxy.archive.secret_keys import ArchiveKeys
     from proxy.config import ArchiveLocations, Sealing, Settings
     from proxy.journal.disk import OsDisk
@@ -81,7 +81,7 @@ def keys_of(places: ArchiveLocations) -> ArchiveKeys:
 
 def journals_of(places: ArchiveLocations) -> list[LocalJournal]:
     """With what this process has read of them before. SealingError."""
-    from proxy.archive.pending_segments import LocalJournal
+    from proxy.archive.coverage import LocalJournal
     from proxy.archive.segment_index import shared_index
 
     disks = ((disk_of(folder, places.sealing), node) for folder, node in places.journals)
