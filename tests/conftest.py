@@ -23,7 +23,7 @@ import typer.testing
 import yaml
 
 from proxy.operations import terminal
-from tests import forked, json_keys
+from tests import databases, forked, json_keys
 from tests.examples import examples
 from tests.needs import missing
 
@@ -46,24 +46,7 @@ def _invoke_and_check(
 
 
 typer.testing.CliRunner.invoke = _invoke_and_check  # type: ignore[method-assign, assignment]
-_connect = duckdb.connect
-
-
-@functools.cache
-def _database(**config: Any) -> duckdb.DuckDBPyConnection:
-    made = _connect(config=config)
-    made.execute("SET enable_external_file_cache = false")  # tests damage files that it has read
-    return made
-
-
-def _connect_again(**how: Any) -> duckdb.DuckDBPyConnection:
-    """A connection of its own to a database that is open: opening one takes 25 ms of CPU time. Where something spills, or tables are made, it
-    is opened anew."""
-    config = how.get("config", {})
-    return _database(**config).cursor() if config.get("temp_directory") == "" else _connect(**how)
-
-
-duckdb.connect = _connect_again  # type: ignore[assignment]
+duckdb.connect = databases.shared  # type: ignore[assignment]
 hypothesis.settings.register_profile(
     "gate106", max_examples=examples(), deadline=None, print_blob=True
 )  # a shared machine is no stopwatch

@@ -245,9 +245,7 @@ def _made_beforehand() -> None:
     Regions.load().unknown_share()
     for features in {None, *map(tuple, FEATURES.values())}:
         _read_parameters(whole(features))
-    for record in encoding.RECORDS.values():
-        assert encoding._packers[record]
-        assert encoding._unpackers[record]
+    assert all((encoding._packers[record], encoding._unpackers[record]) for record in encoding.RECORDS.values())
     pdf_text.register()
     catalog.full_catalog()
     commands: Any = whole(None)

@@ -250,7 +250,7 @@ def test_a_sealed_journal_s_groups_come_unasked_lead_to_the_head_and_give_nothin
     assert "甲店".encode("utf-16-be") not in desk.proof.chain
     assert "甲店".encode() not in desk.proof.chain
     monkeypatch.setattr(checking, "is_signed", lambda *_: True)  # whoever alters it has the key
-    for at in range(randrange(7), len(desk.proof.chain), 7):  # each byte in time; test_every_byte_of_the_chain_counts has them all
+    for at in range(randrange(7), len(desk.proof.chain), 7):  # test_every_byte_of_the_chain_counts has them all
         desk.write(packed(desk.files | {CHAIN: flipped(desk.proof.chain, at)}, {}, desk.shelf.keys))
         assert desk.check(head=desk.head.digest).faults, at
 
