@@ -389,7 +389,7 @@ def test_a_gate_killed_between_giving_its_files_and_the_decision_leaves_nothing_
     one, other = harness.gates
     before = revision(one)
     (one.rules / "lists").mkdir()
-    (one.rules / "lists" / "words.txt").write_text("\n".join(words_of(50_000, 1)))
+    (one.rules / "lists" / "words.txt").write_text("\n".join(words_of(20_000, 1)))
     one.write_rules("rules:\n  - {id: words, when: {text: {file: lists/words.txt}}, then: reject, reason: keyword}\n")
     coming = f"g106:{{{tags_of(PARTS)[0].decode()}}}:coming"
     until(lambda: "2 reads;" in harness.server.cli("get", coming), one.said, 60)  # one waits for the other to have read it
