@@ -15,6 +15,7 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import hypothesis
 import pytest
 import typer.main
@@ -22,7 +23,7 @@ import typer.testing
 import yaml
 
 from proxy.operations import terminal
-from tests import forked, json_keys
+from tests import databases, forked, json_keys
 from tests.examples import examples
 from tests.needs import missing
 
@@ -45,6 +46,7 @@ def _invoke_and_check(
 
 
 typer.testing.CliRunner.invoke = _invoke_and_check  # type: ignore[method-assign, assignment]
+duckdb.connect = databases.shared  # type: ignore[assignment]
 hypothesis.settings.register_profile(
     "gate106", max_examples=examples(), deadline=None, print_blob=True
 )  # a shared machine is no stopwatch

@@ -2,7 +2,7 @@
 
 ``GATE106_EXAMPLES=4`` tries four times as many as a test names; ``make test`` tries SHARE of them, others each time.
 ``GATE106_COMPARED=150`` compares compiled functions with their Python versions on the seeds 0 to 149; ``make test`` takes COMPARED of them. A journal
-is torn off on twice as many.
+is torn off on twice as many, and gates decide about rules while everything fails on as many.
 """
 
 from __future__ import annotations

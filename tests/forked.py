@@ -227,6 +227,9 @@ def _made_beforehand() -> None:
     """What each process would make anew from the code alone: the tree of commands, the table of segments, the shipped lexicon (most of the
     CPU time of a start); and what is imported at need."""
     from proxy.__main__ import FEATURES, whole
+    from proxy.console import pdf_text
+    from proxy.i18n import catalog
+    from proxy.journal import encoding
     from proxy.policy.loading.folder import RulesFolder
     from proxy.policy.registries.regions import Regions
     from proxy.policy.text.lazy_regex import compile_all
@@ -242,17 +245,21 @@ def _made_beforehand() -> None:
     Regions.load().unknown_share()
     for features in {None, *map(tuple, FEATURES.values())}:
         _read_parameters(whole(features))
+    assert all((encoding._packers[record], encoding._unpackers[record]) for record in encoding.RECORDS.values())
+    pdf_text.register()
+    catalog.full_catalog()
     commands: Any = whole(None)
     with contextlib.suppress(typer.Exit, SystemExit):
         commands.main(["rules", "show-schema"], standalone_mode=False)
 
 
-def _read_parameters(command: Any) -> None:
-    """What typer makes of the declaration of each parameter when it is first read."""
-    for parameter in command.params:
+def _read_parameters(command: Any, above: Any = None) -> None:
+    """What typer makes of the declaration of each parameter when it is first read, --help among them."""
+    context = typer.Context(command, above, **command.context_settings)
+    for parameter in command.get_params(context):
         parameter.get_runtime_param()
     for below in getattr(command, "commands", {}).values():
-        _read_parameters(below)
+        _read_parameters(below, context)
 
 
 def _imports() -> None:

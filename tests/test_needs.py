@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 def run(folder: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """A run of one test that needs kannel and one that needs nothing, with our conftest, where no program is to be found."""
     (folder / "tests").mkdir()
-    for name in ("conftest.py", "examples.py", "forked.py", "json_keys.py", "needs.py"):
+    for name in ("conftest.py", "databases.py", "examples.py", "forked.py", "json_keys.py", "needs.py"):
         text = (HERE / name).read_text().replace('"/usr/sbin", "/sbin"', '"/nowhere"')
         (folder / "tests" / name).write_text(text)
     (folder / "tests" / "test_some.py").write_text(

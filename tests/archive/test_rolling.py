@@ -24,6 +24,7 @@ from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, read, verify
 from proxy.model.message import Category
 from proxy.runtime import atomic_files
+from tests import databases
 from tests.archive.journals import DAY, HOUR, Shelf, busy, nights, synced
 from tests.harness import NOON, SHANGHAI, Harness
 from tests.journal.memory_disk import MemoryDisk
@@ -141,6 +142,7 @@ def test_a_day_is_merged_a_range_of_persons_after_the_other(
         pieces = tables.batches(rows[hour * people : (hour + 1) * people], 0, shelf.keys)
         files += tables.write(folder / "hours" / f"{hour}.parquet", folder, pieces)
     monkeypatch.setattr(tables, "MERGE_ROWS", 5_000)
+    monkeypatch.setattr(duckdb, "connect", databases.anew)  # one that may spill
     (merged,) = tables.merge(folder / "days" / "x.parquet", folder, files)
     assert merged.rows == 3 * people
     found = duckdb.execute("SELECT person, sequence FROM read_parquet(?)", [str(folder / merged.name)]).fetchall()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +12,7 @@ from proxy.__main__ import whole
 from proxy.cli import chinese_help, settings
 from proxy.config import descriptions
 from proxy.i18n.catalog import Phrase, read
+from tests.e2e.gate import run
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
@@ -59,13 +58,7 @@ def test_both_wordings_of_a_usage_error_have_the_same_places() -> None:
 )
 def test_a_mistake_in_the_command_line_is_told_in_the_language_asked_for(words: list[str], english: str, chinese: str) -> None:
     def said(*more: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "proxy", *more, *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={"LC_ALL": "C.UTF-8"},
-        )
+        done = run(*more, *words, env={"LC_ALL": "C.UTF-8"})
         return done.stdout + done.stderr
 
     assert english in said()

@@ -49,16 +49,15 @@ def keep_secret(path: Path, text: str) -> Path:
     return path
 
 
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """One command of the gate, to its end."""
     words = [*map(str, arguments)]
+    env = env or _environment()
     if forked.WANTED:
-        done = forked.run(words, cwd=ROOT, env=_environment(), timeout=START_S)
+        done = forked.run(words, cwd=ROOT, env=env, timeout=START_S)
     else:
         command = [sys.executable, "-m", "proxy", *words]
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=START_S, check=False, env=_environment()
-        )
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=START_S, check=False, env=env)
     json_keys.check(words, done.stdout)
     return done
 

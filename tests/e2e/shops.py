@@ -34,6 +34,8 @@ SIGNATURES = "signature,advertiser\n青禾,青禾公司\n青禾会员,青禾公�
 """The others are not registered."""
 ADVERTISERS = "advertiser,licence,group\n青禾公司,,\n麦田公司,,\n"
 ZH = 8
+TOGETHER = 8
+"""People to whom everything is on its way at once: less than a provider's window."""
 
 
 def rules() -> str:
@@ -135,11 +137,33 @@ class Town:
 
     def reaches(self, person: str, gate: int = 0) -> dict[str, set[str]]:
         """Shops whose advertisements still pass, by provider, from ports of which nobody has replied to any."""
-        asked = [(port, shop) for port in (JIA + "777", YI + "777") for shop in SHOPS]
-        statuses = self.send_all([(person, Ad(shop, port)) for port, shop in asked], gate)
-        assert {*statuses} <= {0, NOT_PERMITTED}, statuses
-        passed = [one for one, status in zip(asked, statuses, strict=True) if status == 0]
-        return {OWNERS[prefix]: {shop for port, shop in passed if port.startswith(prefix)} for prefix in (JIA, YI)}
+        return self.reach([person], gate)[person]
+
+    def reach(self, people: Sequence[str], gate: int = 0) -> dict[str, dict[str, set[str]]]:
+        """The same of each of these people; what goes to some of them is on its way together."""
+        found: dict[str, dict[str, set[str]]] = {person: {} for person in people}
+        for prefix in (JIA, YI):
+            with Raw(self.gates[gate].port) as client:
+                assert client.bind(OWNERS[prefix]).status == 0
+                for first in range(0, len(people), TOGETHER):
+                    some = {person: {*SHOPS} for person in people[first : first + TOGETHER]}
+                    asked = {}
+                    for person, shop in itertools.product(some, SHOPS):
+                        number, ad = next(self._sequences), Ad(shop, prefix + "777")
+                        asked[number] = some[person], shop
+                        body = message(ad.port.encode(), person.encode(), ad.written.encode("utf-16-be"), data_coding=ZH)
+                        client.send(pdu(SUBMIT_SM, number, body))
+                    while asked:
+                        answer = client.next()
+                        assert answer is not None
+                        if answer.command != SUBMIT_SM | RESPONSE:
+                            continue  # replies that wait for this provider
+                        assert answer.status in (0, NOT_PERMITTED), answer
+                        passing, shop = asked.pop(answer.sequence)
+                        passing -= {shop} if answer.status else set()
+                    for person, passing in some.items():
+                        found[person][OWNERS[prefix]] = passing
+        return found
 
     def told(self, person: str) -> list[tuple[str, str]]:
         """Confirmations the carrier has got for a person: port and text."""

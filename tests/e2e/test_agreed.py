@@ -21,7 +21,7 @@ from proxy.journal.records import messages
 from proxy.journal.records.revisions import Revised
 from proxy.journal.write_ahead_log import OsDisk, read
 from proxy.net.authenticator import hash_password
-from proxy.state.shared.servers import tag_of
+from proxy.state.shared.servers import tags_of
 from proxy.state.stores.valkey import PARTS
 from tests.bench.reload import words_of
 from tests.e2e.carrier import Carrier
@@ -389,9 +389,9 @@ def test_a_gate_killed_between_giving_its_files_and_the_decision_leaves_nothing_
     one, other = harness.gates
     before = revision(one)
     (one.rules / "lists").mkdir()
-    (one.rules / "lists" / "words.txt").write_text("\n".join(words_of(50_000, 1)))
+    (one.rules / "lists" / "words.txt").write_text("\n".join(words_of(20_000, 1)))
     one.write_rules("rules:\n  - {id: words, when: {text: {file: lists/words.txt}}, then: reject, reason: keyword}\n")
-    coming = f"g106:{{{tag_of(0, PARTS).decode()}}}:coming"
+    coming = f"g106:{{{tags_of(PARTS)[0].decode()}}}:coming"
     until(lambda: "2 reads;" in harness.server.cli("get", coming), one.said, 60)  # one waits for the other to have read it
     new = harness.server.cli("get", coming).partition(";")[0]
     one.signal(signal.SIGKILL)
@@ -458,5 +458,5 @@ def test_over_a_cluster_what_was_decided_holds_though_the_primary_that_knew_it_d
 
 def primary_of(cluster: Cluster, part: int) -> Valkey:
     """Where a part of the store lies."""
-    born = f"g106:{{{tag_of(part, PARTS).decode()}}}:born"
+    born = f"g106:{{{tags_of(PARTS)[part].decode()}}}:born"
     return next(node for node in cluster.primaries() if not node.cli("get", born).startswith("MOVED"))

@@ -45,17 +45,19 @@ def test_h_is_help_with_an_example_of_every_command() -> None:
 
 
 def test_a_shell_completes_commands_and_options() -> None:
-    def completed(words: str) -> list[str]:
-        asked = {"_GATE106_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-        program = Path(sys.executable).with_name("gate106")
-        return subprocess.run(
-            [program], env=os.environ | asked, capture_output=True, text=True, timeout=60, check=True
-        ).stdout.split()
+    def asked(words: str) -> dict[str, str]:
+        return os.environ | {"_GATE106_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
 
-    assert completed("gate106 compl") == ["complaint"]
-    assert "--state" in completed("gate106 complaint list --st")
-    assert completed("gate106 complaint list --state w") == ["withdrawn"]
-    assert completed("gate106 check --lang ") == ["zh", "en"]
+    program = Path(sys.executable).with_name("gate106")
+    done = subprocess.run([program], env=asked("gate106 compl"), capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["complaint"]
+    for words, found in (
+        ("complaint list --st", ["--state"]),
+        ("complaint list --state w", ["withdrawn"]),
+        ("check --lang ", ["zh", "en"]),
+    ):
+        completed = CliRunner().invoke(app, [], env=asked(f"gate106 {words}"), prog_name="gate106")
+        assert completed.stdout.split() == found, words
 
 
 def test_sim_provider_prints_the_receipt_in_words(tmp_path: Path, carrier: Carrier) -> None:

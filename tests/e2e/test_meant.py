@@ -91,7 +91,8 @@ def played(town: Town, between: Callable[[Town], None], replied_at: int = -1) ->
     for one in CASES:
         town.reply(people[one.name], one.port, one.text, replied_at)
     between(town)
-    return {name: [town.reaches(person, gate) for gate in range(len(town.gates))] for name, person in people.items()}
+    reached = [town.reach([*people.values()], gate) for gate in range(len(town.gates))]
+    return {name: [at[person] for at in reached] for name, person in people.items()}
 
 
 def nothing(_: Town) -> None:

@@ -31,7 +31,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from proxy.state.shared.servers import slot_of, tag_of
+from proxy.state.shared.servers import slot_of, tags_of
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import Gate
 from tests.e2e.pdus import DELIVER_SM, ENQUIRE_LINK, ESME_ROK, RESPONSE, SUBMIT_SM, pdu
@@ -146,7 +146,7 @@ class Trial:
     def slots(self) -> tuple[float, float]:
         begun_s = time.monotonic()
         one, other, _ = self.cluster.primaries()
-        served = {slot_of(tag_of(part, PARTS)) for part in range(PARTS)} & self.cluster.serves(one)
+        served = {slot_of(tag) for tag in tags_of(PARTS)} & self.cluster.serves(one)
         for source, target in ((one, other), (other, one)):
             for slot in served:
                 self.cluster.begin_move(slot, source, target)

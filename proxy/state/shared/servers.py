@@ -15,7 +15,10 @@ import asyncio
 import contextlib
 import select
 from binascii import crc_hqx
+from bisect import bisect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import cache
+from itertools import count
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -45,13 +48,16 @@ AGAIN_S = (0.05, 1.0)
 DEFAULT_PORT = 6379
 
 
-def tag_of(part: int, parts: int) -> bytes:
-    """The hash tag of a part: the first number that falls into its share of the slots, so that parts spread evenly over a cluster."""
-    least, most = part * SLOTS // parts, (part + 1) * SLOTS // parts
-    number = 0
-    while not least <= slot_of(b"%d" % number) < most:
-        number += 1
-    return b"%d" % number
+@cache
+def tags_of(parts: int) -> tuple[bytes, ...]:
+    """The hash tag of each part: the first number that falls into its share of the slots, so that parts spread evenly over a cluster."""
+    ends, found = [(part + 1) * SLOTS // parts for part in range(parts)], dict[int, bytes]()
+    for number in count():
+        tag = b"%d" % number
+        found.setdefault(bisect(ends, slot_of(tag)), tag)
+        if len(found) == parts:
+            break
+    return tuple(found[part] for part in range(parts))
 
 
 def slot_of(tag: bytes) -> int:
@@ -92,7 +98,7 @@ class Servers:
 
     def divide(self, parts: int) -> None:
         """Sets the number of parts; only before ``open``."""
-        self.tags = [tag_of(part, parts) for part in range(parts)]
+        self.tags = tags_of(parts)
         self.at = [None] * parts
         self._part_of_slot = {slot_of(tag): part for part, tag in enumerate(self.tags)}
 

@@ -435,10 +435,16 @@ class ValkeyStore(GateMessages, SqliteStore):
         await self._load_library(connection, SOURCE)
         drawn = f"{self._form} {self._parts} {self._check} {os.urandom(8).hex()}"
         calls = [("SET", self._heads[part] + b":born", drawn, "NX", "GET") for part in parts]
-        for part, answer in zip(parts, await self._servers.each(connection, calls), strict=True):
-            if isinstance(answer, Exception):
-                raise answer
-            self._verify_part(part, answer.decode() if answer else drawn)
+        answers = await self._servers.each(connection, calls)
+        born: dict[str, str] = {}
+        try:
+            for part, answer in zip(parts, answers, strict=True):
+                if isinstance(answer, Exception):
+                    raise answer
+                born |= self._verify_part(part, answer.decode() if answer else drawn)
+        finally:
+            if born:
+                self._note(born)
         if parts:
             await self._claim_node_number(connection, parts[0])
         connection.crosses_slots = await self._may_cross_slots(connection, parts)
@@ -467,7 +473,8 @@ class ValkeyStore(GateMessages, SqliteStore):
             log.info("store takes a call for each part", server=str(connection.address), why=str(error))
             return False
 
-    def _verify_part(self, part: int, born: str) -> None:
+    def _verify_part(self, part: int, born: str) -> dict[str, str]:
+        """What is to be noted."""
         self._check_layout(born)
         if born.split(" ")[2] != self._check:
             raise StoreRefused("it was made with another secret: shared.secret must be the same on all nodes")
@@ -477,7 +484,8 @@ class ValkeyStore(GateMessages, SqliteStore):
         if known != born:
             self._write_behind.emptied(part)  # also at first use: the copy was an embedded store until now
             self._born[part] = born
-            self._note({f"born:{part}": born})
+            return {f"born:{part}": born}
+        return {}
 
     async def _claim_node_number(self, connection: Connection, part: int) -> None:
         """Claims the node's number in the first part of each server, where two nodes with the same number collide."""

@@ -10,6 +10,7 @@ from copy import copy
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
+from random import randrange
 from typing import Any
 
 import pytest
@@ -58,7 +59,11 @@ class Desk:
         self.write(packed(self.files, {"masked": False}, self.shelf.keys))
 
     def write(self, data: bytes) -> None:
-        self.path.write_bytes(data)
+        """In place: a file that is emptied before it is written goes to the disk at once."""
+        self.path.touch()
+        with self.path.open("r+b") as file:
+            file.write(data)
+            file.truncate()
 
     def parts(self) -> dict[str, bytes]:
         with zipfile.ZipFile(self.path) as made:
@@ -245,7 +250,7 @@ def test_a_sealed_journal_s_groups_come_unasked_lead_to_the_head_and_give_nothin
     assert "甲店".encode("utf-16-be") not in desk.proof.chain
     assert "甲店".encode() not in desk.proof.chain
     monkeypatch.setattr(checking, "is_signed", lambda *_: True)  # whoever alters it has the key
-    for at in range(len(desk.proof.chain)):
+    for at in range(randrange(7), len(desk.proof.chain), 7):  # test_every_byte_of_the_chain_counts has them all
         desk.write(packed(desk.files | {CHAIN: flipped(desk.proof.chain, at)}, {}, desk.shelf.keys))
         assert desk.check(head=desk.head.digest).faults, at
 

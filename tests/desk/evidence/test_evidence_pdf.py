@@ -213,7 +213,7 @@ def test_a_letter_that_nobody_has_approved_is_a_draft_and_one_about_an_advertise
 @pytest.mark.parametrize("word", ["x" * 300, "很" * 300, "https://example.invalid/" + "a1-" * 90, "【" * 80])
 def test_nothing_is_wider_than_its_column_and_what_is_higher_than_a_page_goes_on_on_the_next(word: str) -> None:
     case = dict.fromkeys(("id", "reference", "to", "port", "signature", "message"), word) | {"at": 1e9}
-    pages = evidence_pdf.letter(PENALTY | {"provider": word, "basis": word, "say": word, "trigger": word}, [case] * 40, 1e9)
+    pages = evidence_pdf.letter(PENALTY | {"provider": word, "basis": word, "say": word, "trigger": word}, [case] * 12, 1e9)
     assert pages.startswith(b"%PDF")
     rule = dict.fromkeys(("rule", "say", "basis", "says", "says_en", "why"), word * 20)
     said = {"message": MESSAGE | {"text": word * 20}, "proof": PROOF, "masked": True, "consents": [], "rules": [rule] * 3}

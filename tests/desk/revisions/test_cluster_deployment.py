@@ -33,6 +33,7 @@ from proxy.policy.text.lexicon import Lexicon
 from proxy.state.lists.desk_records import RuleHistory
 from proxy.state.shared.connection import StoreDown
 from proxy.state.shared.shared_rules import ABSENT, Coming, Held, Swapped
+from tests.examples import COMPARED_SEEDS
 from tests.simulation.world import the_rules
 
 PEOPLE = ("li", "wang", "zhao")
@@ -333,14 +334,14 @@ async def world(folder: Path, seed: int, patch: pytest.MonkeyPatch) -> None:
     assert decision(new.rule_deployment.revisions.now) == decision(unpack(Revised, server.body))
 
 
-@pytest.mark.parametrize("first", range(0, 30, 15))
+@pytest.mark.parametrize("seeds", COMPARED_SEEDS)
 def test_whatever_fails_all_gates_end_at_what_the_store_has(
-    tmp_path: Path, first: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, seeds: range, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asyncio, "to_thread", at_once)  # else the order were the threads' and not the seed's
     monkeypatch.setattr("proxy.cluster.agreement_exchange.SEEN_S", 0.0)
     monkeypatch.setattr("proxy.cluster.agreement_exchange.READ_S", 0.004)
-    for seed in range(first, first + 15):
+    for seed in seeds:
         try:
             asyncio.run(world(tmp_path / str(seed), seed, monkeypatch))
         except BaseException as error:
