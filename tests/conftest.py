@@ -23,6 +23,7 @@ import yaml
 
 from proxy.operations import terminal
 from tests import forked, json_keys
+from tests.at_once import pytest_addoption, pytest_runtestloop  # noqa: F401 # hooks
 from tests.examples import examples
 from tests.needs import missing
 
@@ -85,10 +86,8 @@ _bytecode = pytest.StashKey[str]()
 def pytest_configure(config: pytest.Config) -> None:
     """Some hundred processes are started: the first compiles what they import, for all of them, and nowhere in the tree. Beside the
     environment it stays for the next run; a file that has changed is compiled again, as Python does."""
-    compiled = True
     if "PYTHONPYCACHEPREFIX" not in os.environ:  # else somebody has said where; workers inherit the folder
         kept = Path(sys.prefix) / "bytecode"
-        compiled = kept.exists()
         try:
             kept.mkdir(exist_ok=True)
         except OSError:
@@ -101,17 +100,8 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     ):  # begun in a script's background: what we start could not be interrupted
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if not compiled and config.getoption("numprocesses", None):
-        # else all workers would compile the same files at the same time
-        collect = [sys.executable, "-m", "pytest", "--collect-only", "-qq", str(Path(__file__).parent)]
-        subprocess.run(collect, cwd=config.rootpath, stdout=subprocess.DEVNULL, check=False)
-    forked.ask_at(getattr(config, "workerinput", {}).get("requests", ""))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
-    """All workers ask one process for copies (forked.py)."""
-    node.workerinput["requests"] = forked.requests() if forked.WANTED else ""
+    if config.getoption("at_once") > 1 and forked.WANTED:
+        forked.ask_at(forked.requests())  # all processes ask one for copies (forked.py); it imports while tests are collected
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
