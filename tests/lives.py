@@ -19,7 +19,6 @@ from proxy.journal.write_ahead_log import read
 from tests.cost.workload import TURN, Road, submits
 from tests.simulation.world import World
 
-
 MIXES = ("receipts", "refused", "capped")
 """Receipts come of the standard mix's texts; who is capped in the end was sent the repeated ones before."""
 
