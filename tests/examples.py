@@ -21,7 +21,7 @@ def examples(named: int = USUAL) -> int:
     return max(min(named, FEWEST), round(named * FACTOR))
 
 
-COMPARED = int(os.environ.get("GATE106_COMPARED", "6"))
+COMPARED = int(os.environ.get("GATE106_COMPARED", "10"))
 SEEDS_A_TEST = 25
 COMPARED_SEEDS = [range(first, min(first + SEEDS_A_TEST, COMPARED)) for first in range(0, COMPARED, SEEDS_A_TEST)]
 """The seeds from 0 to COMPARED, so many for each test."""
