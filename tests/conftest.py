@@ -37,7 +37,7 @@ typer.testing._get_command = typer.main.get_command  # type: ignore[attr-defined
 # Nobody changes an automaton or a trie, and most sets of rules have the 4,500 shipped words and few of their own: 18 ms for each set.
 shard_of = functools.lru_cache(64)(keyword_prefilter._shard)
 trie_of = functools.lru_cache(64)(lambda words: word_trie.trie_of(dict(words), no_yield))
-keyword_prefilter._shard = lambda patterns: shard_of(tuple(patterns))
+keyword_prefilter._shard = lambda patterns: shard_of(tuple(patterns))._replace(patterns=patterns)
 scanner.trie_of = lambda places, rest: trie_of(tuple(places.items()))  # type: ignore[attr-defined]
 _invoke = typer.testing.CliRunner.invoke
 
