@@ -158,7 +158,7 @@ _EXECUTE = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[at
 _POPEN = subprocess.Popen
 COPIED = (
     "proxy", "proxy.console.fork_server", "proxy.desk.revisions.sandbox_rules",
-    "proxy.sim.bench.load_generator", "proxy.sim.bench.open_loop", "proxy.sim.bench.bare_relay", "tests.bench.baseline", "tests.bench.filled_store", "tests.bench.suppression_lists",
+    "proxy.sim.bench.load_generator", "proxy.sim.bench.bare_relay", "tests.bench.baseline", "tests.bench.filled_store", "tests.bench.suppression_lists",
 )  # fmt: skip
 """Programs that the gate itself starts: workers, consoles, queries of pages, hourly tables; and those of a measurement."""
 

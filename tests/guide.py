@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.config.descriptions import SettingDescription, settings
-from proxy.desk.api.openapi import document
+from proxy.desk.api.operation_table import document
 from proxy.journal import record_text  # noqa: F401 # it imports all modules that declare a kind
 from proxy.journal.encoding import RECORDS, declared_fields
 from proxy.journal.records import messages

@@ -26,7 +26,7 @@ NOT_FOR_PEOPLE = {
     "json_lines.py",
     "terminal.py",
     "table_rows.py",
-    "dispatch.py",
+    "routes.py",
     "page.py",
 }
 """What yields texts that are no printed lines (rules as YAML, paths, cells of pages), or prints both languages."""

@@ -216,7 +216,7 @@ class Node:
         """Somebody's request with an Idempotency-Key was dealt with."""
         body = pack(operator_actions.ExternalOptOut(self.now(), bytes([key]) * 16, bytes(16), self.store.node, "app", "app"))
         self.write(messages.TOLD, body)
-        self.store.idempotency_keys.put(bytes([key]) * 16, body)
+        self.store.idempotency_keys.remember(bytes([key]) * 16, body)
 
     def list_all(self) -> None:
         """A list with everybody on it."""

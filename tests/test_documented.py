@@ -25,7 +25,8 @@ from proxy.model.message import Category
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS
 from proxy.operations.metrics import COUNTERS, GAUGES, Gauges, exposition
 from proxy.policy import limit, penalty_rules, renamed_senders, time_windows
-from proxy.policy.kinds import consent, day, preferences, scheduled, suppressed, template, text_state, when_kinds
+from proxy.policy.kinds import consent, day, preferences, scheduled, suppressed, when_kinds
+from proxy.policy.kinds.fields import TEMPLATE_WORDS, TEXT_STATES
 from proxy.policy.loading import load_rules
 from proxy.policy.loading.check import STEP_KEYS, check
 from proxy.policy.loading.draft import MODES, RULE_KEYS
@@ -314,7 +315,7 @@ CLOSED = {
     "category": {one.word for one in Category},
     "classified": {*(one.word for one in Category), *BANDS},
     "subcategory": {*SUBCATEGORIES[1:], "none"},
-    "text_state": {*text_state.STATES},
+    "text_state": {*TEXT_STATES},
     "signature_state": {*registry.STATE_WORDS},
     "filing": {
         *filings.FILING_WORDS,
@@ -339,7 +340,7 @@ CLOSED = {
     "consent": {*consent.WORDS, *people.CONSENT_STATES},
     "preferences": {*preferences.WORDS},
     "scheduled": {*scheduled.WORDS},
-    "template": {*template.WORDS},
+    "template": {*TEMPLATE_WORDS},
     "time": {"between", "zone"},
     "day": {*day._WEEKDAYS, *day._GROUPS, "from", "to"},
     "province": {"unknown", "port"},

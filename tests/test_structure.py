@@ -74,7 +74,7 @@ FIELD_NAMES = {
     "crew": "pool", "front": "http",
     "nursery": "fork_server", "foresight": "prefetch", "workshop": "rule_sandbox", "guided": "rule_wizard", "worded": "rule_text",
     "house": "App", "visit": "Request", "way": "Route",
-    "ahead": "segment_index", "seam": "continuity", "steady": "atomic_files", "rests": "pending_segments", "heads": "signed_heads",
+    "ahead": "segment_index", "seam": "continuity", "steady": "atomic_files", "rests": "coverage", "heads": "signed_heads",
     "kin": "related_senders", "moments": "time_windows", "shards": "keyword_prefilter", "spread": "dict",
     "spoken": "phrases", "mending": "suggestions", "doubts": "warnings",
     "twins": "native", "hot": "one typed source", "compiled": "loader", "pure": "one typed source",

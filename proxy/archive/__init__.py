@@ -22,7 +22,7 @@ changed, a number in the clear, anything a running gate waits for (the archive i
     person_erasure.py               takes a person out of segments and tables
     search.py                answers a query (query.py); similar_texts.py, complaint_matching.py, provider_refusals.py: other questions
     otp_texts.py             which texts may be one-time passwords
-    coverage.py              how much of the journal an answer covers; pending_segments.py, unrolled_records.py: what is in no table yet;
+    coverage.py              what an answer is read from, and how much it covers; unrolled_records.py: what is in no table yet;
                              segment_index.py: where persons occur in it
     access_records.py        records who looked up a person
     stream/                 sends records to Kafka as events

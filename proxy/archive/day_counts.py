@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.archive.coverage import determine_coverage
+from proxy.archive.coverage import ArchiveSources, determine_coverage, gather_sources
 from proxy.archive.manifest import Manifest
 from proxy.archive.parquet import engine
-from proxy.archive.pending_segments import ArchiveSources, gather_sources
 from proxy.archive.query import Query
 from proxy.journal.scan import segment_name
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header

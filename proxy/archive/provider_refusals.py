@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from proxy.archive.coverage import determine_coverage
+from proxy.archive.coverage import LocalJournal, determine_coverage, gather_sources
 from proxy.archive.parquet import engine
-from proxy.archive.pending_segments import LocalJournal, gather_sources
 from proxy.archive.query import Query
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.i18n.refusal_hints import public_reason

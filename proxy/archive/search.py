@@ -23,9 +23,8 @@ import duckdb
 import pyarrow as pa
 
 from proxy.archive import otp_texts, parquet, table_filters
-from proxy.archive.coverage import CandidateFile, CoverageReport, determine_coverage, retry_if_changed
+from proxy.archive.coverage import ArchiveSources, CandidateFile, CoverageReport, LocalJournal, answered
 from proxy.archive.parquet import engine
-from proxy.archive.pending_segments import ArchiveSources, LocalJournal, gather_sources
 from proxy.archive.query import LATER_S, LIMIT_MAX, Query
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.model.number import masked_repr
@@ -118,37 +117,30 @@ def find(
 ) -> SearchResult:  # fmt: skip
     """``journals``: those available here. ``thorough``: uses neither filters nor indexes. ``province_of``: of a number, for facets and a query
     for a province. Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
-    at_hand = list(journals)
     newest = COUNTED_ROWS_MAX + 1 if facets or question.province else question.skip + question.limit + 1
-    return retry_if_changed(
-        lambda: gather_sources(archive, at_hand, question, thorough=thorough, newest=newest),
-        lambda sources: _found(sources, keys, question, now, province_of, facets=facets, thorough=thorough),
-    )
 
+    def found(sources: ArchiveSources, coverage: CoverageReport) -> SearchResult:
+        counted = None
+        with engine() as database:
+            run = _SearchRun(database, coverage.files, question, sources, keys, thorough=thorough)
+            if facets or question.province:
+                counted = run.count(province_of or (lambda _: ""))
+                if question.province and not counted.complete:
+                    note = f"of the matching records the newest {COUNTED_ROWS_MAX} were looked through for the province (narrow the time)"
+                    coverage = coverage._replace(missing=(*coverage.missing, note))
+            fits, others = run.for_person(keys.person(question.to)) if question.to else run.for_anybody()
+        if run.cut:
+            note = f"more than {PERSON_ROWS_MAX} records are about this person: of what else there is the newest were read (narrow the time)"
+            coverage = coverage._replace(missing=(*coverage.missing, note))
+        shown = run.shown(fits)
+        hits = _hits(shown, others, now)
+        events = _join(hits, others)
+        return SearchResult(
+            hits, len(fits) > question.skip + question.limit, events[-EVENTS_MAX:] if question.to else [], coverage, run.passed_over,
+            shown[-1]["time_ms"] / 1000 if shown else 0.0, counted if facets else None
+        )  # fmt: skip
 
-def _found(
-    sources: ArchiveSources, keys: ArchiveKeys, question: Query, now: float, province_of: ProvinceOf | None, *, facets: bool, thorough: bool
-) -> SearchResult:  # fmt: skip
-    coverage, counted = determine_coverage(sources, question), None
-    with engine() as database:
-        run = _SearchRun(database, coverage.files, question, sources, keys, thorough=thorough)
-        if facets or question.province:
-            counted = run.count(province_of or (lambda _: ""))
-            if question.province and not counted.complete:
-                note = f"of the matching records the newest {COUNTED_ROWS_MAX} were looked through for the province (narrow the time)"
-                coverage = coverage._replace(missing=(*coverage.missing, note))
-        fits, others = run.for_person(keys.person(question.to)) if question.to else run.for_anybody()
-    if run.cut:
-        note = f"more than {PERSON_ROWS_MAX} records are about this person: of what else there is the newest were read (narrow the time)"
-        coverage = coverage._replace(missing=(*coverage.missing, note))
-    shown = run.shown(fits)
-    hits = _hits(shown, others, now)
-    events = _join(hits, others)
-    reaches_to = shown[-1]["time_ms"] / 1000 if shown else 0.0
-    return SearchResult(
-        hits, len(fits) > question.skip + question.limit, events[-EVENTS_MAX:] if question.to else [], coverage, run.passed_over,
-        reaches_to, counted if facets else None
-    )  # fmt: skip
+    return answered(archive, journals, question, found, thorough=thorough, newest=newest)
 
 
 Rows = list[dict[str, Any]]

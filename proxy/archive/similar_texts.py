@@ -17,9 +17,8 @@ import duckdb
 import pyarrow as pa
 
 from proxy.archive.complaint_matching import alike
-from proxy.archive.coverage import CoverageReport, determine_coverage, retry_if_changed
+from proxy.archive.coverage import ArchiveSources, CoverageReport, LocalJournal, answered
 from proxy.archive.parquet import engine
-from proxy.archive.pending_segments import ArchiveSources, LocalJournal, gather_sources
 from proxy.archive.query import Query
 from proxy.archive.secret_keys import ArchiveKeys
 
@@ -54,40 +53,23 @@ def sweep(
 ) -> SweepResult:  # fmt: skip
     """``begins``: the text is the first part of a long message. Errors are those of ``finding.find``."""
     question = Query(since=since, until=until, text=text).checked()
-    everything = question._replace(text="")
     values = {"since": int(since * 1000), "until": int(until * 1000), "text": text, "signature": signature, "port": port}
 
-    def answer(sources: ArchiveSources) -> SweepResult:
-        return _swept(sources, everything, keys, text, values, persons=persons, begins=begins)
+    def swept(sources: ArchiveSources, coverage: CoverageReport) -> SweepResult:
+        with engine() as database:
+            database.register("tail", sources.table(keys))
+            _gather(database, [str(one.path) for one in coverage.files], values)
+            by_text = "SELECT text, bool_or(parts > 1) FROM near GROUP BY text LIMIT $most"
+            texts = database.execute(by_text, {"most": TEXTS_MAX + 1}).fetchall()
+            found_same = [one for one, is_part in texts[:TEXTS_MAX] if _same(text, one, begins=begins, is_part=is_part)]
+            same = pa.table({"text": pa.array(found_same, pa.string())})
+            database.register("same", same)
+            found = database.execute(_COUNTS).fetchall()
+            sealed = database.execute(_PERSONS, {"most": PERSONS_MAX}).fetchall() if persons else []
+        campaign = [Campaign(*row) for row in found]
+        return SweepResult(campaign, same.num_rows, len(texts) > TEXTS_MAX, coverage, sealed)
 
-    at_hand = list(journals)
-    return retry_if_changed(lambda: gather_sources(archive, at_hand, everything), answer)
-
-
-def _swept(
-    sources: ArchiveSources,
-    everything: Query,
-    keys: ArchiveKeys,
-    text: str,
-    values: dict[str, Any],
-    *,
-    persons: bool,
-    begins: bool,
-) -> SweepResult:
-    coverage = determine_coverage(sources, everything)
-    files = [str(one.path) for one in coverage.files]
-    with engine() as database:
-        database.register("tail", sources.table(keys))
-        _gather(database, files, values)
-        by_text = "SELECT text, bool_or(parts > 1) FROM near GROUP BY text LIMIT $most"
-        texts = database.execute(by_text, {"most": TEXTS_MAX + 1}).fetchall()
-        found_same = [one for one, is_part in texts[:TEXTS_MAX] if _same(text, one, begins=begins, is_part=is_part)]
-        same = pa.table({"text": pa.array(found_same, pa.string())})
-        database.register("same", same)
-        found = database.execute(_COUNTS).fetchall()
-        sealed = database.execute(_PERSONS, {"most": PERSONS_MAX}).fetchall() if persons else []
-    campaign = [Campaign(*row) for row in found]
-    return SweepResult(campaign, same.num_rows, len(texts) > TEXTS_MAX, coverage, sealed)
+    return answered(archive, journals, question._replace(text=""), swept)
 
 
 def _same(text: str, other: str, *, begins: bool, is_part: bool) -> bool:

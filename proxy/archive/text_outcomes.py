@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from proxy.archive.coverage import CoverageReport, determine_coverage, retry_if_changed
+from proxy.archive.coverage import ArchiveSources, CoverageReport, LocalJournal, answered
 from proxy.archive.parquet import engine
-from proxy.archive.pending_segments import ArchiveSources, LocalJournal, gather_sources
 from proxy.archive.query import Query
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.model.number import masked_repr
@@ -55,14 +54,10 @@ def text_outcomes(
     cases = pa.table(
         {"node": pa.array([one for one, _ in pairs], pa.uint16()), "sequence": pa.array([one for _, one in pairs], pa.uint64())}
     )
-    at_hand = list(journals)
-    return retry_if_changed(
-        lambda: gather_sources(archive, at_hand, question), lambda sources: _grouped(sources, question, keys, cases)
-    )
+    return answered(archive, journals, question, lambda sources, coverage: _grouped(sources, coverage, question, keys, cases))
 
 
-def _grouped(sources: ArchiveSources, question: Query, keys: ArchiveKeys, cases: Any) -> TextOutcomes:
-    coverage = determine_coverage(sources, question)
+def _grouped(sources: ArchiveSources, coverage: CoverageReport, question: Query, keys: ArchiveKeys, cases: Any) -> TextOutcomes:
     files = [str(one.path) for one in coverage.files]
     fits, values = question.fits()
     columns = "regexp_replace(text, '[0-9*]+', '0', 'g') AS text, signature, category, outcome, reason, rules <> '' AS judged, node, sequence"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proxy.operations.declaration import command
-from proxy.operations.terminal import CONFIG, Config, Json, as_json, fail, format_time, note, print_line, refuse_settings
+from proxy.operations.terminal import CONFIG, Config, Json, as_json, format_time, note, print_line, refuse_settings
 
 Copy = Annotated[Path, typer.Argument(help="A copy that `gate106 backup make` made.")]
 _WITHOUT_KEYS = "without them people who asked to be forgotten are not known again, and get marketing"
@@ -35,10 +35,7 @@ def make(
     from proxy.server import backup
 
     places = _places(config)
-    try:
-        found = backup.update(places, copy) if update else backup.make(places, copy)
-    except (backup.BackupError, OSError) as error:
-        fail(error)
+    found = backup.update(places, copy) if update else backup.make(places, copy)
     _tell(found, copy, json)
     if places.keys is not None and places.keys.exists():
         note(f"not in the copy: the keys in {places.keys} (archive.keys); keep them elsewhere: {_WITHOUT_KEYS}")
@@ -65,8 +62,6 @@ def restore(
         restored = backup.restore(copy, *nodes, tell=lacking.append)
     except SettingsError as error:
         refuse_settings(error)
-    except (backup.BackupError, OSError) as error:
-        fail(error)
     for one, found in restored:
         _tell(found, one, json)
     for erasure in lacking:
@@ -83,10 +78,7 @@ def check(copy: Copy, json: Json = False) -> None:
     """Prove that a copy is whole; neither settings nor a gate are needed."""
     from proxy.server import backup
 
-    try:
-        found = backup.check(copy)
-    except (backup.BackupError, OSError) as error:
-        fail(error)
+    found = backup.check(copy)
     _tell(found, copy, json)
 
 

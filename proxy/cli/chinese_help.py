@@ -73,7 +73,6 @@ def _usage_errors() -> Catalog:
 
 
 def use_chinese(command: Any) -> Any:
-    """The whole command line in Chinese."""
     usage_error: Any = typer.BadParameter.__mro__[1]  # click's own: typer does not name it
     usage_error.show = show_usage_error
     return put_chinese(command)

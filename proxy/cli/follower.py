@@ -26,10 +26,9 @@ def serve(
 ) -> None:
     """Follow gates: take their journals, states and tables into a folder on this machine, until SIGTERM."""
     from proxy.cluster.follower import FollowerFolder, FollowerServer
-    from proxy.cluster.follower_protocol import FollowerFault
     from proxy.config import is_loopback
     from proxy.model import log_setup
-    from proxy.net.tls import TlsError, for_listener
+    from proxy.net.tls import for_listener
     from proxy.runtime import hardening
 
     log_setup.configure_logging()
@@ -40,15 +39,12 @@ def serve(
     if not host or not port.isdecimal() or int(port) > 65535:
         fail(f"--listen must be host:port (10.0.0.2:3551), not {listen}")
     context = None
-    try:
-        if cert is not None and key is not None and client_ca is not None:
-            context = for_listener("--cert, --key, --client-ca", cert, key, client_ca)
-        elif cert or key or client_ca or not is_loopback(host):
-            fail("--cert, --key and --client-ca are needed: a journal does not travel in clear")
-        folder = FollowerFolder(copy)
-        listener = socket.create_server((host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except (FollowerFault, TlsError, OSError) as error:
-        fail(error)
+    if cert is not None and key is not None and client_ca is not None:
+        context = for_listener("--cert, --key, --client-ca", cert, key, client_ca)
+    elif cert or key or client_ca or not is_loopback(host):
+        fail("--cert, --key and --client-ca are needed: a journal does not travel in clear")
+    folder = FollowerFolder(copy)
+    listener = socket.create_server((host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     print_line(f"{copy}: follows at {host}:{listener.getsockname()[1]}")
     FollowerServer(folder, context).serve(listener)
 

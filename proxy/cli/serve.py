@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from proxy.operations.declaration import command
-from proxy.operations.terminal import CONFIG, Config, fail, warn
+from proxy.operations.terminal import CONFIG, Config, warn
 
 
 @command("serve", example="gate106 serve --config gate106.yaml")
@@ -41,9 +41,6 @@ def console(
     config: Config = CONFIG,
 ) -> None:
     """Serve the console at `console.listen` of the settings. `gate106 serve` starts it by itself."""
-    from proxy.console import serving
+    from proxy.console import app
 
-    try:
-        serving.serve(config, tied)
-    except serving.CannotServe as error:
-        fail(error)
+    app.serve(config, tied)

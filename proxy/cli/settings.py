@@ -94,9 +94,6 @@ def token(file: Annotated[Path, typer.Argument(help="The file the token is writt
     from proxy.operations.http_auth import hash_token, new_token
 
     made = new_token()
-    try:
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-            out.write(f"{made}\n")
-    except OSError as error:
-        fail(f"{file}: {error.strerror or error}")
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.write(f"{made}\n")
     print_line(hash_token(made))

@@ -3,11 +3,10 @@
 In: the file's path, the environment, files of secrets. Out: ``Settings``, complete and checked, or a ``SettingsError`` with every
 fault. Never: a password in a repr or an error, an unknown key that is ignored, a setting that is read but has no effect.
 
-    values.py, peers.py   every setting, declared      reader.py        reads the whole file
-    setting_kinds.py      how each kind is read        cross_checks.py  checks that involve several rows
-    mapping_reader.py     one mapping, key by key      locations.py     what other processes may read of the file
-    descriptions.py       the settings, for people     worker.py        the settings of one worker
-    yaml_file.py          YAML as plain values with lines
+    values.py, peers.py   every setting, declared      reader.py        reads and checks the whole file
+    setting_kinds.py      how each kind is read        locations.py     what other processes may read of the file
+    mapping_reader.py     one mapping, key by key      worker.py        the settings of one worker
+    descriptions.py       the settings, for people     yaml_file.py     YAML as plain values with lines
 
     SettingsError    str() = "gate106.yaml:14: carriers[0]: unknown key 'windw' (did you mean 'window'?)"
 """

@@ -1,6 +1,6 @@
 """Declares the settings of carriers, providers, people and tokens (values.py says how).
 
-In: nothing. Out: ``Carrier``, ``Provider``, ``Person``, ``Token``. Never: a check that involves two rows (cross_checks.py).
+In: nothing. Out: ``Carrier``, ``Provider``, ``Person``, ``Token``. Never: a check that involves two rows (reader.py).
 """
 
 # Not "from __future__ import annotations": the declarations are read when the program runs.

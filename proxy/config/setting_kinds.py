@@ -6,7 +6,7 @@ A setting is declared once, as an annotated field of a frozen dataclass (values.
     '''connections, over all gates of a shared store'''
 
 In: such a class and a mapping of the file. Out: the class with checked values; a value that cannot be used is a fault, and its
-default stands in. Never: a check between settings (``check`` of the class; cross_checks.py).
+default stands in. Never: a check between settings (``check`` of the class; reader.py).
 
 Why not pydantic 2 (measured with all settings): it reported the 91 mistakes in the tests equally well, but loading took 65 ms and
 4 MiB more. In 11 of 64 files with two mistakes it left out the one that concerns several settings. It needed the same readers.
@@ -144,7 +144,7 @@ class TextLike(Text):
 
 
 class CarrierName(Text):
-    """The name of a carrier in this file (cross_checks.py looks it up)."""
+    """The name of a carrier in this file (reader.py looks it up)."""
 
     allowed = "a name"
 

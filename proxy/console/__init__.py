@@ -9,13 +9,11 @@ each, and must not block the gate's loop.
 
     page.py      a Page is what stands under one path; a PageRequest is one request to it
     desk/        each feature's pages: ``page.py`` or ``NAME_page.py``, template and words beside it; the file name is the registration
-    app.py       all pages as one application                  sessions.py        who is logged in
-    login.py     checks a name and token                       login_pages.py     login, logout, language, static files
+    app.py       all pages as one application; the process     login.py           who is logged in; login, logout, language, static files
     forms.py     durations, uploads, downloads, buttons
-    render.py    templates (Jinja2, escaped), times, numbers   translations.py    every text in both languages; a request's language
+    render.py    templates (Jinja2, escaped), charts in a page translations.py    every text in both languages; a request's language
     gate_client.py  commands, programs, HTTP of the gate       request_guard.py   checks and headers of every request
     fork_server.py  starts programs fast; prefetch.py: what it reads ahead
     sandbox.py   a process that reads rule sets                jobs.py            backtests that run for minutes
-    metric_sampling.py  counters over time                            inline_charts.py   charts in a page; offline_charts.py: in a document
-    serving.py   the process
+    metric_sampling.py  counters over time                     offline_charts.py  charts in a document
 """

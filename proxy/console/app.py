@@ -1,17 +1,25 @@
-"""Combines pages, login and static files into one application.
+"""Combines pages, login and static files into one application, and serves it.
 
-Never: a page without a login; an internal error shown outside the log. A page's file name is its registration.
+In: the settings' path. Out: pages, until SIGTERM or, tied to a gate, until that is gone. Never: a page without a login; an internal error shown
+outside the log; a core dump, for it holds people's tokens. A page's file name is its registration.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import importlib
+import os
+import signal
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import structlog
+import uvloop
 from starlette.applications import Starlette
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
@@ -20,18 +28,19 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from proxy.config import Console
+from proxy.config import Console, SettingsError, console_locations
 from proxy.console.forms import problem_text
 from proxy.console.gate_client import CannotAsk, GateClient
-from proxy.console.login import UNKNOWN_TOKEN, Login, gate_token, identify
-from proxy.console.login_pages import LoginPages, is_same
+from proxy.console.login import UNKNOWN_TOKEN, Login, LoginPages, LoginSession, Sessions, gate_token, identify, is_same
 from proxy.console.metric_sampling import Sampling
 from proxy.console.page import Page, PageRequest, PageRoute
 from proxy.console.render import FEATURES, PageTemplates
 from proxy.console.request_guard import FormRejected, RequestGuard, form_of
-from proxy.console.sessions import LoginSession, Sessions
 from proxy.console.translations import LANGUAGES, SHARED, Translator, language_of, load
+from proxy.model import log_setup
 from proxy.operations.client import NobodyAnswers
+from proxy.operations.http_listener import Listener
+from proxy.runtime import hardening
 
 log = structlog.get_logger()
 
@@ -199,3 +208,49 @@ async def _answered(way: PageRoute, request: PageRequest) -> Response:
         if way.again is None:
             raise
         return await way.again(request, problem_text(error))
+
+
+class CannotServe(Exception):
+    """The console cannot start: the text says whose fault it is and what to do."""
+
+
+def serve(config: Path, tied: bool) -> None:
+    """``tied``: ends when standard input does. CannotServe."""
+    log_setup.configure_logging()
+    hardening.restrict_umask()
+    hardening.forbid_core_dumps()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(config, tied))
+
+
+async def _serve(config: Path, tied: bool) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(log_setup.handle_loop_exception)
+    try:
+        places = console_locations(config)
+    except SettingsError as error:
+        raise CannotServe("; ".join(error.problems)) from None
+    if places.console.listen is None:
+        raise CannotServe(f"{config}: console.listen is missing: it says where the console is")
+    log_setup.configure_logging(places.log.format, places.log.level, places.log.time, "console" if tied else "")
+    asking = GateClient(places, config)
+    sampling = Sampling(asking)
+    listener = Listener(App(places.console, asking, sampling).app(), "console")
+    try:
+        port = await listener.start(*places.console.listen)
+    except OSError as error:
+        raise CannotServe(error) from None
+    asking.warm()
+    log.info("console open", port=port)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if tied:
+        loop.add_reader(sys.stdin.fileno(), lambda: stop.set() if not os.read(sys.stdin.fileno(), 1) else None)
+    sampler = loop.create_task(sampling.run())
+    await stop.wait()
+    sampler.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await sampler
+    await listener.stop()
+    asking.close()

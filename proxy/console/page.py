@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from proxy.console.gate_client import GateClient, Ran
+from proxy.console.login import LoginSession
 from proxy.console.metric_sampling import Sampling
-from proxy.console.sessions import LoginSession
 from proxy.console.translations import Translator
 from proxy.model.roles import Permission
 from proxy.operations.client import CannotAsk, Conversation

@@ -1,12 +1,14 @@
-"""Renders templates, with escaping, and formats times and numbers.
+"""Renders templates, with escaping; formats times and numbers; draws small charts.
 
-Never: a stranger's text used as markup, or with characters that turn its reading direction; a missing value ignored.
+A chart is SVG without script or style; colours are classes of console.css. Never: a stranger's text used as markup, or with characters that
+turn its reading direction; a missing value ignored.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,12 +16,76 @@ from urllib.parse import urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from proxy.console import inline_charts
 from proxy.console.translations import SHARED, Translator, load
 from proxy.i18n.labels import without_account
 from proxy.model.redact import printable
 from proxy.policy import time_windows
 from proxy.runtime.build_info import build_info
+
+WIDTH, HEIGHT = 240, 48
+WIDE, HIGH, BELOW = 960, 150, 24
+NAMED_MAX = 12
+
+
+def spark(values: Sequence[float], title: str) -> str:
+    """A line over the last values, its foot at 0. With fewer than two there is nothing to see, but room for it."""
+    top = max([*values, 1e-9])
+    if len(values) < 2:
+        return _svg(
+            "spark", WIDTH, HEIGHT, title, f'<line class="axis" x1="0" x2="{WIDTH}" y1="{HEIGHT - 1}" y2="{HEIGHT - 1}"/>'
+        )
+    step = WIDTH / (len(values) - 1)
+    points = " ".join(f"{place * step:.1f},{HEIGHT - 2 - value / top * (HEIGHT - 6):.1f}" for place, value in enumerate(values))
+    body = (
+        f'<polygon class="under" points="0,{HEIGHT - 1} {points} {WIDTH},{HEIGHT - 1}"/>'
+        f'<polyline class="over" points="{points}"/>'
+    )
+    return _svg("spark", WIDTH, HEIGHT, title, body)
+
+
+def columns(rows: Sequence[tuple[str, Sequence[tuple[str, float]]]], title: str, first: int = 0) -> str:
+    """Columns over time: (name, ((class, number), …) one upon the other). ``first``: the place of the first that is named."""
+    top = max((sum(number for _, number in parts) for _, parts in rows), default=0.0) or 1.0
+    room = WIDE / max(1, len(rows))
+    every = -(-len(rows) // NAMED_MAX)
+    body = [f'<line class="axis" x1="0" x2="{WIDE}" y1="{HIGH}" y2="{HIGH}"/>']
+    for place, (name, parts) in enumerate(rows):
+        x, y = place * room, float(HIGH)
+        label = _text(f"{name}: " + ", ".join(f"{number:,.0f}" for _, number in parts))
+        body.append(f"<g><title>{label}</title>")
+        for kind, number in parts:
+            high = number / top * (HIGH - 8)
+            y -= high
+            if high > 0:
+                place_of = f'x="{x + room * 0.12:.1f}" y="{y:.1f}" width="{room * 0.76:.1f}" height="{max(high, 0.6):.1f}"'
+                body.append(f'<rect class="{escape(kind)}" {place_of}/>')
+        body.append("</g>")
+        if (place - first) % every == 0:
+            kind = "second" if (place - first) // every % 2 else "first"  # on a phone there is room for half of them
+            body.append(f'<text class="{kind}" x="{x + room / 2:.1f}" y="{HIGH + 17}">{_text(name)}</text>')
+    return _svg("columns", WIDE, HIGH + BELOW, title, "".join(body))
+
+
+def bar(parts: Sequence[tuple[str, float]], whole: float, title: str) -> str:
+    """One row: (class, number) beside each other, as wide as their share of ``whole``."""
+    x, body = 0.0, ['<rect class="rest" x="0" y="0" width="100" height="6" rx="3"/>']
+    for kind, number in parts:
+        width = number / whole * 100 if whole else 0.0
+        if width > 0:
+            body.append(f'<rect class="{escape(kind)}" x="{x:.2f}" y="0" width="{max(width, 0.8):.2f}" height="6" rx="1"/>')
+        x += width
+    return _svg("bar", 100, 6, title, "".join(body), stretched=True)
+
+
+def _text(text: str) -> str:
+    return escape(printable(text, "�"), quote=True)
+
+
+def _svg(kind: str, width: int, height: int, title: str, body: str, stretched: bool = False) -> str:
+    more = ' preserveAspectRatio="none"' if stretched or kind == "spark" else ""
+    label = _text(title)
+    return f'<svg class="{kind}" viewBox="0 0 {width} {height}"{more} role="img" aria-label="{label}">{body}</svg>'
+
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -104,8 +170,8 @@ def _environment(shared: Translator, versions: Mapping[str, str]) -> Environment
     )  # fmt: skip
     found.filters.update(count=count, moment=moment, day=day, clean=clean, without_account=without_account)
     found.globals.update(
-        t=shared, lang=shared.language, share=share, rule_state=rule_state, spark=_drawn(inline_charts.spark),
-        columns=_drawn(inline_charts.columns), bar=_drawn(inline_charts.bar), address=address,
+        t=shared, lang=shared.language, share=share, rule_state=rule_state, spark=_drawn(spark),
+        columns=_drawn(columns), bar=_drawn(bar), address=address,
         static=lambda name: f"/static/{name}?v={versions[name]}", build=build_info().name,
     )  # fmt: skip
     found.globals["m"] = found.get_template("macros.html").module
@@ -113,7 +179,7 @@ def _environment(shared: Translator, versions: Mapping[str, str]) -> Environment
 
 
 def _drawn(figure: Callable[..., str]) -> Callable[..., Markup]:
-    return lambda *given: Markup(figure(*given))  # noqa: S704 # inline_charts.py has escaped what stands in it
+    return lambda *given: Markup(figure(*given))  # noqa: S704 # each has escaped what stands in it
 
 
 def address(path: str, query: Mapping[str, object] | None = None, **changed: object) -> str:

@@ -39,43 +39,16 @@ class Sandbox:
         if (known := self._described.get(key)) is not None and now - known[0] < KEPT_S:
             self._described.move_to_end(key)
             return known[1]
-        found: dict[str, Any] = await self._ask("told", revision=revision, instead=instead)
+        found: dict[str, Any] = await self.ask("describe", revision=revision, instead=instead)
         self._described[key] = now, found
         self._described.move_to_end(key)
         while len(self._described) > KEPT_MAX:
             self._described.popitem(last=False)
         return found
 
-    async def tried(self, revision: str, instead: Mapping[str, str], message: Mapping[str, str]) -> dict[str, Any]:
-        found: dict[str, Any] = await self._ask("tried", revision=revision, instead=instead, message=message)
-        return found
-
-    async def differs(self, before: str, after: str, instead: Mapping[str, str] = NO_FILES) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = await self._ask("differs", before=before, after=after, instead=instead)
-        return found
-
-    async def tables(self, revision: str) -> dict[str, str | None]:
-        found: dict[str, str | None] = await self._ask("tables", revision=revision)
-        return found
-
-    async def draft(self, revision: str, who: str) -> dict[str, Any]:
-        found: dict[str, Any] = await self._ask("draft", revision=revision, who=who)
-        return found
-
-    async def keep_draft(self, revision: str, who: str, files: Mapping[str, str | None]) -> dict[str, Any]:
-        found: dict[str, Any] = await self._ask("keep_draft", revision=revision, who=who, files=files)
-        return found
-
-    async def draft_again(self, revision: str, who: str, before: str, proposed: str) -> dict[str, Any]:
-        found: dict[str, Any] = await self._ask("draft_again", revision=revision, who=who, before=before, proposed=proposed)
-        return found
-
-    async def switched(self, revision: str, instead: Mapping[str, str], rule: str, mode: str, share: str) -> tuple[str, str]:
-        file, text = await self._ask("switched", revision=revision, instead=instead, rule=rule, mode=mode, share=share)
-        return file, text
-
-    async def spread(self, revision: str, instead: Mapping[str, str], into: Path) -> str:
-        return str(await self._ask("spread", revision=revision, instead=instead, into=str(into)))
+    async def ask(self, do: str, **args: Any) -> Any:
+        """The answer of a method of desk/revisions/sandbox_rules.py. CannotAsk."""
+        return await asyncio.to_thread(self._call, {"do": do, **args})
 
     def warm(self) -> None:
         """Starts the process before the first request."""
@@ -87,9 +60,6 @@ class Sandbox:
             self._end()
 
     # -- the process
-
-    async def _ask(self, do: str, **args: Any) -> Any:
-        return await asyncio.to_thread(self._call, {"do": do, **args})
 
     def _call(self, request: Mapping[str, Any]) -> Any:
         with self._lock:

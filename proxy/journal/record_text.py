@@ -25,7 +25,6 @@ from proxy.journal.records import (
     penalties,
     probes,
     recycled_numbers,
-    reply_paths,
     requests,
     revisions,
 )
@@ -34,7 +33,7 @@ from proxy.model.redact import mask_numbers, printable
 
 DECLARING = (
     answers, complaints, consents, delivers, doubtful_replies, erasure, erasure_requests, evidence, gate_events, mailbox, messages,
-    operator_actions, penalties, probes, recycled_numbers, reply_paths, requests, retention, revisions,
+    operator_actions, penalties, probes, recycled_numbers, requests, retention, revisions,
 )  # fmt: skip
 """All modules that declare a kind."""
 TEXTS = ("text", "words", "answered")

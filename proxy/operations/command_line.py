@@ -17,10 +17,10 @@ import typer
 from typer.models import OptionInfo
 
 from proxy.operations import terminal
-from proxy.operations.client import CannotAsk
 from proxy.operations.declaration import Operation, Operations, OwnCommand
 from proxy.operations.parameters import Choice, Form, List, OptionError, Parameter, parameters_of
 from proxy.operations.terminal import CONFIG, Config, Control, Json, Printed
+from proxy.runtime.os_errors import is_for_people
 
 TokenFile = Annotated[
     Path | None, typer.Option("--token-file", help="Your token, in a file only you may read; else GATE106_TOKEN_FILE.")
@@ -95,9 +95,13 @@ def _function(one: Operation | OwnCommand, *, is_group: bool = False) -> Callabl
     @functools.wraps(function)
     def run(**values: Any) -> None:
         terminal.use_language(values[own] if own else values.pop(LANGUAGE))
+        if (token_file := values.get("token_file")) is not None:
+            terminal.use_token_file(token_file)
         try:
             function(**values)
-        except (OptionError, CannotAsk) as error:
+        except Exception as error:
+            if not is_for_people(error):
+                raise
             terminal.fail(error)
 
     if not own:
@@ -123,8 +127,6 @@ def command_of(operation: Operation, *, is_group: bool = False) -> Callable[...,
     ) -> None:  # fmt: skip
         if context is not None and context.invoked_subcommand is not None:
             return
-        if token_file is not None:
-            terminal.use_token_file(token_file)
         if missing := [one.option for one in offered if one.required and values[one.keyword] is None]:
             terminal.fail(
                 f"{operation.words}: say {' and '.join(missing)} (see --help)"

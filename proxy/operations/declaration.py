@@ -1,7 +1,7 @@
 """Declares operations: one typed function, from which all its interfaces follow.
 
-The command of the control socket and of the command line, the path and the description of the HTTP API, the role, the check of the arguments
-and the button of the console follow from the declaration.
+The command of the control socket and of the command line, the path and the description of the HTTP API, the role, the check of the arguments,
+the schema of the answer and the button of the console follow from the declaration.
 
 In: methods with ``@operation``, functions with ``@command``. Out: ``Operation``, ``OwnCommand``, ``Program``. Never: how an operation is
 carried out, a socket, a page.
@@ -17,7 +17,9 @@ A program is a command that reads or writes files beside the gate, and that the 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import types
+import typing
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
@@ -27,6 +29,72 @@ from proxy.model.roles import NotAllowed, Permission
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call, Handler
 from proxy.operations.parameters import Parameter, parameters_of, read_values
+
+Schema = dict[str, Any]
+
+_PLAIN: dict[Any, Schema] = {
+    str: {"type": "string"}, int: {"type": "integer"}, float: {"type": "number"}, bool: {"type": "boolean"},
+    object: {"type": "object"}, Any: {},
+}  # fmt: skip
+
+
+def schema_of(of: Any) -> Schema:
+    """``{"name": str, "more?": [int]}`` or a type → its schema. ``name?``: it may be missing; ``str | None``: null."""
+    if isinstance(of, dict):
+        return _mapping({str(name): one for name, one in of.items()})
+    if isinstance(of, list):
+        return {"type": "array", "items": schema_of(of[0])}
+    if isinstance(of, tuple) and not hasattr(of, "_fields"):
+        items = [schema_of(one) for one in dict.fromkeys(of)]
+        return {"type": "array", "items": {"anyOf": items}, "minItems": len(of), "maxItems": len(of)}
+    if isinstance(of, SharedSchema):
+        return {"$ref": f"#/components/schemas/{of.name}"}
+    if isinstance(of, types.UnionType):
+        return {"anyOf": [{"type": "null"} if one is type(None) else schema_of(one) for one in typing.get_args(of)]}
+    if isinstance(of, type) and hasattr(of, "_fields"):
+        return _mapping(typing.get_type_hints(of))
+    if typing.get_origin(of) is tuple:
+        return {"type": "array", "items": schema_of(typing.get_args(of)[0])}
+    return dict(_PLAIN[of])
+
+
+def _mapping(of: dict[str, Any]) -> Schema:
+    names = {name.removesuffix("?"): schema_of(one) for name, one in of.items()}
+    required = [name for name in of if not name.endswith("?")]
+    return {"type": "object", "properties": names, "required": required, "additionalProperties": False}
+
+
+class SharedSchema:
+    """A shape that several answers share; it stands once in the document."""
+
+    def __init__(self, name: str, of: Any) -> None:
+        self.name, self.of = name, of
+
+    def schema(self) -> Schema:
+        return schema_of(self.of)
+
+
+def shared_in(of: Any) -> Iterator[SharedSchema]:
+    """The shared shapes in an answer's shape, also those in shared ones."""
+    if isinstance(of, SharedSchema):
+        yield of
+        yield from shared_in(of.of)
+    elif isinstance(of, dict):
+        for one in of.values():
+            yield from shared_in(one)
+    elif isinstance(of, list | tuple) and not hasattr(of, "_fields"):
+        for one in of:
+            yield from shared_in(one)
+
+
+def record_fields(record: type, without: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+    """The fields of a record's ``_asdict``, and more."""
+    hints = typing.get_type_hints(record)
+    return {name: one for name, one in hints.items() if name not in without} | more
+
+
+ERROR = SharedSchema("Error", {"error": str})
+
 
 Answer = Mapping[str, Any]
 Method = TypeVar("Method", bound=Callable[..., Awaitable[Answer]])
@@ -64,7 +132,7 @@ class Operation:
     """``penalty.lift``: group and function."""
     permission: Permission
     answer: Any = object
-    """The answer's shape: schemas.py."""
+    """The answer's shape, as ``schema_of`` takes it."""
     get: bool = False
     """It changes nothing and names no person: GET."""
     record: str | tuple[str, ...] = ""

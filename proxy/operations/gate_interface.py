@@ -1,73 +1,28 @@
-"""Defines what operations read of the running gate.
+"""Defines what operations read of the gate; journals their doing.
 
-Each feature adds what it alone needs.
+Each feature adds what it alone needs. Never: an answer before its record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from proxy.journal.encoding import pack
+from proxy.journal.records import messages, operator_actions
+from proxy.operations.authorization import CommandRefused
+from proxy.operations.control import Call
 
 if TYPE_CHECKING:
-    from proxy.relay.account_access import Access
+    from proxy.net.carrier import CarrierAccount
+    from proxy.net.provider_link import ProviderLink
     from proxy.relay.effects.consents import ConsentImport
     from proxy.relay.effects.list_import import ChunkedImports, ListImport
+    from proxy.relay.effects.record_changes import RecordChange
+    from proxy.relay.effects.suppression import AccompanyingRecord
     from proxy.relay.submit import Relay
     from proxy.state.stores.sqlite import SqliteStore
-
-
-class BindLink(Protocol):
-    """A provider's bind, as operators see it."""
-
-    access: Access
-    number: int
-    kind: str
-    peer: str
-    since: float
-    unanswered: int
-    window: int
-    tps: float
-
-    @property
-    def waiting(self) -> int: ...
-    @property
-    def unread_bytes(self) -> int: ...
-    def kick(self) -> None: ...
-
-
-class LinkSession(Protocol):
-    window: int
-
-    @property
-    def bound(self) -> bool: ...
-
-
-class CarrierLinkView(Protocol):
-    """One connection to a carrier."""
-
-    slot: int
-    since: float
-
-    @property
-    def session(self) -> LinkSession: ...
-    @property
-    def in_flight(self) -> int: ...
-
-
-class CarrierAccountView(Protocol):
-    """One account at a carrier."""
-
-    drained: frozenset[int]
-    held: frozenset[int]
-    """Slots that are this process's."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def slots(self) -> int: ...
-    @property
-    def links(self) -> Sequence[CarrierLinkView]: ...
-    def kind_of(self, slot: int) -> str: ...
 
 
 class Gate(Protocol):
@@ -89,9 +44,9 @@ class Gate(Protocol):
     @property
     def store(self) -> SqliteStore: ...
     @property
-    def carrier_accounts(self) -> Sequence[CarrierAccountView]: ...
+    def carrier_accounts(self) -> Sequence[CarrierAccount]: ...
 
-    def binds(self) -> Iterable[BindLink]:
+    def binds(self) -> Iterable[ProviderLink]:
         """All binds, the oldest first."""
 
     def now(self) -> float:
@@ -111,3 +66,40 @@ class Gate(Protocol):
 
     def rules_status(self) -> dict[str, Any]:
         """Where the rules in force come from: ``since``, ``problem``; which set waits (``proposed``), which is ``kept_out``."""
+
+
+WRITTEN_S = 30.0
+"""A change of a record is written within this time, or the command reports that it is not synced yet."""
+Change = TypeVar("Change", bound="RecordChange")
+
+
+async def record_command(gate: Gate, call: Call, command: str, why: str = "", about: str = "") -> int:
+    """Journals a command that changes nothing itself: who looked at what, and why. Returns its sequence."""
+    said = pack(operator_actions.Operated(gate.now(), call.who, command, why, about))
+    sequence = gate.write(messages.OPERATED, said)
+    await gate.safe(sequence)
+    return sequence
+
+
+async def change_recipient(
+    gate: Gate, change_with: Callable[[Callable[[Any, int], None]], Change], beside: AccompanyingRecord | None = None
+) -> Change:
+    """Changes one recipient's record; returns when that, and the record ``beside`` it, are synced. ``change_with``: makes the change, which
+    calls its argument when it is written."""
+    written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def then(_: Any, recorded: int) -> None:
+        if not written.done():
+            written.set_result(recorded)
+
+    change = change_with(then)
+    gate.relay.change(change)
+    if beside is not None:
+        gate.relay.change(beside)
+    try:
+        async with asyncio.timeout(WRITTEN_S):
+            recorded = await written
+    except TimeoutError:
+        raise CommandRefused("it is in force, but not written: the journal is down (the log has more)") from None
+    await gate.safe(recorded if beside is None else beside.recorded)
+    return change

@@ -12,7 +12,7 @@ import binascii
 import sys
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pyroaring import BitMap
 
@@ -23,6 +23,10 @@ from proxy.model.number import FIRST, LAST
 from proxy.operations.control import Call, CommandRefused
 from proxy.operations.gate_interface import Gate
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
+
+if TYPE_CHECKING:
+    from proxy.relay.effects.consents import ConsentImport
+    from proxy.relay.effects.list_import import ListImport
 
 LINE_NUMBERS_MAX = 45_000
 UNSYNCED_NUMBERS_MAX = 4_000_000
@@ -49,17 +53,8 @@ def read_numbers_line(said: Mapping[str, Any], keys: int) -> tuple[int, int, Bit
     return key, chunk, BitMap(lows)
 
 
-class Numbers(Protocol):
-    """A list, or a file of consents, that is being imported."""
-
-    numbers: int
-
-    def add(self, body: bytes, numbers: int) -> None:
-        """One record of it, and how many numbers are in it."""
-
-
 async def receive_numbers(
-    gate: Gate, call: Call, into: Numbers, keys: int, most: int, kind: int,
+    gate: Gate, call: Call, into: ListImport | ConsentImport, keys: int, most: int, kind: int,
     chunk_of: Callable[[int, int, bytes], Chunk | ListChunk],
 ) -> None:  # fmt: skip
     """Journals all of a file as it arrives, in records of ``kind``; ``chunk_of``: (key, chunk, bitmap) → a record. CommandRefused if the

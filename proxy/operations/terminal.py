@@ -21,6 +21,7 @@ from proxy.runtime.os_errors import in_words
 if TYPE_CHECKING:
     from proxy.config import Settings, SettingsError
     from proxy.i18n.text import Bilingual
+    from proxy.policy.ruleset import RuleSet
 
 
 def languages() -> list[str]:
@@ -158,12 +159,12 @@ def use_token_file(token_file: Path) -> None:
         fail(f"{token_file}: {getattr(error, 'strerror', None) or 'is no token'} (--token-file or GATE106_TOKEN_FILE names it)")
 
 
-def settings_of(config: Path | None, language: str = "") -> Settings | None:
-    """The settings; None without a file. A mistake in them ends the command."""
+def settings_of(config: Path, language: str = "") -> Settings:
+    """A mistake in them ends the command."""
     from proxy.config import SettingsError, load
 
     try:
-        return load(config) if config is not None else None
+        return load(config)
     except SettingsError as error:
         refuse_settings(error, language)
 
@@ -181,6 +182,19 @@ def refuse_settings(error: SettingsError, language: str = "", advice: str = "") 
         behind = advice if number == len(error.problems) else ""
         warn(both(f"gate106: {where}: {what.removesuffix(said)}{in_language(said + behind, language)}"))
     raise typer.Exit(2) from None
+
+
+def load_rules(folder: Path, category_tag: int | None = None) -> RuleSet:
+    """The rules of a folder; mistakes in them end the command."""
+    from proxy.policy.loading.load_rules import load
+    from proxy.policy.loading.problem import RulesError
+
+    try:
+        return load(folder, category_tag=category_tag)
+    except RulesError as error:
+        for problem in error.problems:
+            warn(problem)
+        fail(f"{folder}: the rules cannot be loaded")
 
 
 def store_of(settings: Settings) -> Path | None:
@@ -216,6 +230,15 @@ def collect(config: Path, control: Path | None, command: str, **args: Any) -> di
     with client.Conversation(socket_of(config, control), command, args) as conversation:
         lines = list(conversation.lines())
         return {**conversation.ending, "lines": lines}
+
+
+def push_rules(config: Path, control: Path | None, on: str, texts: Mapping[str, str], why: str) -> Mapping[str, Any]:
+    """Brings rules files to the gate, changed from those of the set ``on``; the event that follows."""
+    from proxy.operations import client
+
+    with client.Conversation(socket_of(config, control), "rules.push", {"on": on, "why": why}) as conversation:
+        client.push_files(conversation, texts)
+        return conversation.answer()
 
 
 def seconds(text: str | None, flag: str = "--for") -> float | None:

@@ -6,7 +6,7 @@ In: rules and tables from the loader. Out: the Plan for a message: its facts and
     bits        one integer: which conditions of all rules hold for these facts at this time
     Decision    what rules make of those bits (rule_program.py), for any recipient; cached per bits
     Known       Facts and their bits; cached per (related senders, traits): see related_senders.py and text_reader.py
-    Plan        a Decision bound to Facts (whose signature, which counter); kept with the facts, by group of places (places.py)
+    Plan        a Decision bound to Facts (whose signature, which counter); kept with the facts, by group of places (related_senders.py)
 """
 
 from __future__ import annotations
@@ -28,13 +28,12 @@ from proxy.policy.kinds import NumberList
 from proxy.policy.kinds.notice import ASKS
 from proxy.policy.operator_orders import Shadows, rules_of
 from proxy.policy.penalty_rules import DeskRules
-from proxy.policy.places import PlaceConditions
 from proxy.policy.recipient_share import as_judged, for_everyone
 from proxy.policy.refusal_match import RefusalMatch
 from proxy.policy.registries.regions import SEGMENT_FIRST, SEGMENTS, Regions
 from proxy.policy.registries.registry import PortRow, Registry
 from proxy.policy.registries.templates import TemplateRow
-from proxy.policy.related_senders import RelatedSenders, SenderGroups
+from proxy.policy.related_senders import PlaceConditions, RelatedSenders, SenderGroups
 from proxy.policy.replies.consent import declared_words
 from proxy.policy.reply_paths import Paths, ReplyPath
 from proxy.policy.rule_dates import as_begun

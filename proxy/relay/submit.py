@@ -404,10 +404,14 @@ class Relay:
         holds = waits or self._paused or self._next_rules is not None
         if arrived and not holds:
             batching.begin(now)
-        commit.write(now)
-        commit.outbox.release(commit.journal.synced, self.completed)
+        self.release_answers(now)
         if (batching.changes or batching.submits) and not holds:  # the commit has led to new work
             self._wake()
+
+    def release_answers(self, now: float) -> None:
+        """Writes what was decided and accepted, and answers what the journal has made safe."""
+        self.commit.write(now)
+        self.commit.outbox.release(self.commit.journal.synced, self.completed)
 
     def _resends_accepted(self, accepted: Iterable[tuple[PendingSubmit, Frame]]) -> Iterator[ResendAccepted]:
         """Of accepted submits, those that were sent in place of one with an unknown outcome."""

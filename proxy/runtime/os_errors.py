@@ -1,10 +1,11 @@
 """Says what the operating system refused, in words.
 
-In: an exception. Out: the file, if it has one, and the reason. Never: ``[Errno 2]``.
+In: an exception. Out: the file, if it has one, and the reason; whether its text is for people. Never: ``[Errno 2]``.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 
@@ -14,4 +15,11 @@ def in_words(error: Exception) -> str:
     number, file = getattr(error, "errno", None), getattr(error, "filename", None)
     plain = isinstance(error, OSError) and type(error).__module__ == "builtins"  # ssl and socket have numbers of their own
     reason = os.strerror(number) if plain and number else re.sub(r"\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
-    return f"{file}: {reason}" if plain and file else reason
+    return f"{file}: {getattr(error, 'strerror', reason)}" if plain and file else reason
+
+
+def is_for_people(error: Exception) -> bool:
+    """Whether its text says what to do: the gate's own exceptions, a query of tables, what the operating system refused (but a reader that
+    has left)."""
+    ours = type(error).__module__.partition(".")[0] in ("proxy", "_duckdb")
+    return ours or (isinstance(error, OSError) and error.errno != errno.EPIPE)

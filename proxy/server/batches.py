@@ -28,17 +28,21 @@ class Batches:
 
     The loop itself waits for the answers, for a moment: then the batch ends within its turn, and its messages are written, synced and
     forwarded together with all others. As a task it would end two turns later, and each turn reads every socket anew. Where the store is slow,
-    or the loop has other work (a flood), a batch is a task, and other messages pass meanwhile."""
+    or the loop has other work (a flood), a batch is a task, and other messages pass meanwhile. While the loop waits, carriers' answers go to
+    the providers: they need nothing of the store."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         read_answers: Callable[[int], bool],
         is_flooded: Callable[[], bool],
+        meanwhile: Callable[[], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``read_answers``: waits up to so many milliseconds for the store and reads its answers; False: it answered nothing."""
-        self._loop, self._read_answers, self._is_flooded, self._monotonic = loop, read_answers, is_flooded, monotonic
+        """``read_answers``: waits up to so many milliseconds for the store and reads its answers; False: it answered nothing. ``meanwhile``:
+        done once the first calls are sent, before the wait."""
+        self._loop, self._read_answers, self._is_flooded = loop, read_answers, is_flooded
+        self._meanwhile, self._monotonic = meanwhile, monotonic
         self._slow_until_s, self._slow_s = 0.0, SLOW_S
         self._waiting: set[asyncio.Task[None]] = set()
 
@@ -49,6 +53,10 @@ class Batches:
             return
         try:
             awaited = batch.send(None)
+            try:
+                self._meanwhile()
+            except Exception as error:  # noqa: BLE001 # likewise: the batch must go on
+                _log_fault(error)
             while awaited is not None and self._is_answered(awaited, begun_s):
                 awaited = batch.send(None)
         except StopIteration:

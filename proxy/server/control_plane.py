@@ -15,18 +15,15 @@ import structlog
 from proxy.archive.pseudonym_key import PseudonymKey
 from proxy.cluster.replication import Replication
 from proxy.config import Person, Retention
+from proxy.desk.archiving.journal_tasks import RetentionTask, Roller
 from proxy.desk.archiving.operations import JournalOperations
-from proxy.desk.archiving.retention_task import RetentionTask
-from proxy.desk.archiving.roller import Roller
 from proxy.desk.complaints.book import CaseBook
 from proxy.desk.complaints.operations import Complaints
-from proxy.desk.connections import links_operations as links
-from proxy.desk.connections.binds_operations import Binds
-from proxy.desk.connections.links_operations import Links
+from proxy.desk.connections import operations as links
+from proxy.desk.connections.operations import Binds, Links
 from proxy.desk.connections.trace_operations import Tracing
 from proxy.desk.consents.operations import ConsentOperations
-from proxy.desk.data_subjects.book import RecycledFeeds
-from proxy.desk.data_subjects.erasure_requests import ErasureRequests
+from proxy.desk.data_subjects.book import ErasureRequests, RecycledFeeds
 from proxy.desk.data_subjects.operations import DataSubjects
 from proxy.desk.data_subjects.recycled_operations import RecycledNumbers
 from proxy.desk.explain.operations import Explanations
@@ -58,8 +55,7 @@ from proxy.journal.write_ahead_log import Journal, JournalDown
 from proxy.net.authenticator import Authenticator
 from proxy.net.carrier import CarrierAccount
 from proxy.net.carrier_link import CarrierLink
-from proxy.net.link import Link
-from proxy.net.pdu_tap import OnPdu, Taps, WantsLink
+from proxy.net.pdu_tap import Taps
 from proxy.net.provider import Providers
 from proxy.net.provider_link import ProviderLink
 from proxy.operations.authorization import Authorization
@@ -76,13 +72,15 @@ from proxy.relay.effects.list_import import ChunkedImports, ListImport
 from proxy.relay.effects.reply_paths import ReplyPaths
 from proxy.relay.proposed_rules import CandidateRules
 from proxy.relay.submit import Relay
-from proxy.server.restarted_processes import Auditor, ConsoleProcess, FollowerCopier, Streamer
+from proxy.server.restarted_processes import RestartedProcess, Streamer
 from proxy.state.stores.sqlite import SqliteStore
 
 log = structlog.get_logger()
 
 SAFE_S = 30.0  # longest time without a sync before a waiting command is refused: the disk does not work
 LISTED_BY_INBOX = frozenset((messages.DOUBTFUL, messages.DECISION))
+Helper = Roller | RestartedProcess
+"""A task that keeps another process up."""
 JUDGING = ("stop", "suspension", "shadow")
 
 
@@ -147,16 +145,11 @@ class ControlPlane:
         self.reply_paths = ReplyPathMonitor(self, book)
         self.prober = probes.Prober(self, Probes(store.probes, self.write_all), self.proved)
         self.path_states = PathStates(self, book, self._apply_orders)
-        self._taps = Taps(providers.turns)
         self._recent_rules = of_the_last_minute(relay.tally)
         self._hits = Hits(relay.tally, self._rules_since)
         self._rates = MinuteCounts(relay.tally)
         self.retention_task = RetentionTask(self, journal)
-        self._roller: Roller | None = None
-        self._console: ConsoleProcess | None = None
-        self._auditor: Auditor | None = None
-        self._copier: FollowerCopier | None = None
-        self._streamer: Streamer | None = None
+        self._helpers: Sequence[Helper] = ()
         self._tasks: list[asyncio.Task[None]] = []
         self._authenticator = Authenticator()
         self.authorization = Authorization(people, self._authenticator.check)
@@ -183,7 +176,7 @@ class ControlPlane:
             Stops(self),
             Suppressions(self),
             Suspensions(self),
-            Tracing(self, self),
+            Tracing(self, Taps(providers.turns).listen, self.links),
             WhoAmI(),
         )
         self._server = ControlServer(
@@ -192,27 +185,19 @@ class ControlPlane:
         self.book.sweep(self.now())
         self._apply_orders()
 
-    async def start(
-        self,
-        keep: Retention,
-        roller: Roller | None = None,
-        console: ConsoleProcess | None = None,
-        auditor: Auditor | None = None,
-        copier: FollowerCopier | None = None,
-        streamer: Streamer | None = None,
-    ) -> None:
-        """Opens the socket; ControlError says why it cannot. ``keep``: how long the journal is kept. ``roller``, ``console``,
-        ``auditor``, ``copier``, ``streamer``: tasks that roll the journal, and keep the console, the opt-out audit, the
-        follower's copy and the event stream up."""
+    async def start(self, keep: Retention, helpers: Sequence[Helper] = ()) -> None:
+        """Opens the socket; ControlError says why it cannot. ``keep``: how long the journal is kept. ``helpers``: what rolls the journal, and
+        keeps the console, the opt-out audit, the follower's copy and the event stream up."""
         await self._server.start()
         self.penalty_scheduler.count_apart()  # before the first message; likewise:
         self._rates.tick(self.now())
         self.retention_task.keep = keep
         loop = asyncio.get_running_loop()
-        self._roller, self._console, self._auditor, self._copier, self._streamer = roller, console, auditor, copier, streamer
-        if streamer is not None:
-            self.retention_task.unsent = streamer.unsent
-        running = [self.retention_task, *self._helpers()]
+        self._helpers = helpers
+        for one in helpers:
+            if isinstance(one, Streamer):
+                self.retention_task.unsent = one.unsent
+        running = [self.retention_task, *helpers]
         self._tasks = [loop.create_task(one.run()) for one in running]
 
     async def stop(self) -> None:
@@ -294,12 +279,9 @@ class ControlPlane:
     def binds(self) -> Iterable[ProviderLink]:
         return sorted((link for links in self._providers.bound.values() for link in links), key=lambda link: link.number)
 
-    def watched(self) -> list[ProviderLink | CarrierLink]:
+    def links(self) -> list[ProviderLink | CarrierLink]:
         """Links that a trace may tap, unbound ones included."""
         return [*self._providers.links, *(link for account in self.carrier_accounts for link in account.links)]
-
-    def listen(self, links: Iterable[Link], on_pdu: OnPdu, wants: WantsLink | None = None) -> None:
-        self._taps.listen(links, on_pdu, wants)
 
     def now(self) -> float:
         return time.time()
@@ -401,13 +383,8 @@ class ControlPlane:
             + regions.notes(self._rules, self.now())
             + self.recycled.notes()
             + self.erasure_requests.notes()
-            + [note for one in self._helpers() for note in one.notes()]
+            + [note for one in self._helpers for note in one.notes()]
         )
-
-    def _helpers(self) -> list[Roller | ConsoleProcess | Auditor | FollowerCopier | Streamer]:
-        """The tasks that keep helper processes up."""
-        helpers = self._roller, self._console, self._auditor, self._copier, self._streamer
-        return [one for one in helpers if one is not None]
 
     def gauges(self) -> dict[str, Any]:
         """For ``operations.metrics.Gauges``."""
@@ -415,18 +392,12 @@ class ControlPlane:
         for order in self.book.of_kind("suspension"):
             for name in dict(order.scope).get("provider", ()):
                 suspended[name,] = suspended.get((name,), 0.0) + 1.0
-        behind, lag_s = self._streamer.lag if self._streamer is not None else (0.0, 0.0)
         return {
-            "stream_lag_records": behind,
-            "stream_lag_s": lag_s,
             "stops": float(len(self.book.of_kind("stop"))),
             "shadowed": float(bool(self.book.of_kind("shadow"))),
             "suspended": suspended,
             "suppressed_numbers": self._suppressed(),
-            "journal_chain_ok": self._roller is None or not self._roller.altered,
-            "journal_head": self._roller.head if self._roller is not None else {},
-            "optout_audit_lag_s": self._auditor.lag_s if self._auditor is not None else 0.0,
-            "follower_files_s": self._copier.copied_at if self._copier is not None else 0.0,
+            **{name: value for one in self._helpers for name, value in one.gauges().items()},
             **self.retention_task.gauges(),
             **self.penalty_scheduler.gauges(),
             "doubtful_replies": {(state,): float(count) for state, count in reply_counts(self).items()},

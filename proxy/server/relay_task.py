@@ -27,10 +27,12 @@ class RelayTask:
         wake: Callable[[], None],
         look: Callable[[], None],
         begins: Callable[[int], None] = lambda submits: None,
+        flush: Callable[[], None] = lambda: None,
     ) -> None:
-        """``wake`` schedules a turn. ``look`` processes the end of a sync. ``begins`` gets the number of submits of each turn."""
+        """``wake`` schedules a turn. ``look`` processes the end of a sync. ``begins`` gets the number of submits of each turn. ``flush`` writes
+        to every peer that has output."""
         self._loop, self._relay, self._way_back, self._tally = loop, relay, deliver_relay, tally
-        self._wake, self._look, self._begins = wake, look, begins
+        self._wake, self._look, self._begins, self._flush = wake, look, begins, flush
         self._held = 0  # submits that arrived in turns before and wait for a batch
         self._gathering = False  # whether a timer is set for a batch that waits for more messages
         self._parts_timer = DueTimer(loop, lambda: relay.parts.next_s, relay.due)
@@ -44,16 +46,26 @@ class RelayTask:
         relay.turn(now)
         self._held = len(relay.batching.submits)
         self._way_back.turn(now)
-        handed, completed = relay.handed, relay.completed
+        self._observe()
+        if relay.batch_wait_until and not self._gathering:
+            self._gathering = True
+            self._loop.call_later(relay.batch_wait_until - now + TIMER_S, self._gather_ended)
+        self._parts_timer.set()
+
+    def answer_meanwhile(self) -> None:
+        """While a batch of this turn waits for its store: the carriers' answers go to the providers."""
+        if self._relay.commit.accepted:
+            self._relay.release_answers(time.time())
+            self._observe()
+            self._flush()
+
+    def _observe(self) -> None:
+        handed, completed = self._relay.handed, self._relay.completed
         if handed or completed:
             now_s = time.monotonic()  # the loop's own clock counts whole milliseconds
             self._tally.gate_seconds.observe_all(gate_seconds(handed, completed, now_s))
             handed.clear()
             completed.clear()
-        if relay.batch_wait_until and not self._gathering:
-            self._gathering = True
-            self._loop.call_later(relay.batch_wait_until - now + TIMER_S, self._gather_ended)
-        self._parts_timer.set()
 
     def _gather_ended(self) -> None:
         self._gathering = False

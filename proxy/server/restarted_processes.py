@@ -40,6 +40,8 @@ LINE_BYTES_MAX = 1 << 24  # of one line, the findings of a second: some 80,000 m
 class RestartedProcess:
     """A command of the gate in a process of its own, which is restarted when it ends."""
 
+    note = ""
+    """For /readyz, while it does not stay up."""
     ended_event = ""
     nice = 0
     delay_s = 0.0
@@ -95,6 +97,14 @@ class RestartedProcess:
     def down(self) -> bool:
         return bool(self.failed) and self._process is None
 
+    def notes(self) -> list[str]:
+        """For /readyz."""
+        return [self.note.format(failed=self.failed)] if self.down else []
+
+    def gauges(self) -> dict[str, float]:
+        """For ``operations.metrics.Gauges``."""
+        return {}
+
 
 def _wait_for_end(process: subprocess.Popen[bytes]) -> bytes:
     """Waits for the process's end; returns the last of its standard error. Its standard input stays open until then."""
@@ -112,15 +122,12 @@ def _wait_for_end(process: subprocess.Popen[bytes]) -> bytes:
 class ConsoleProcess(RestartedProcess):
     """The console of the running gate."""
 
+    note = "console: it does not stay up: {failed}"
     ended_event = "console ended, and is restarted"
     nice = 10  # messages come first where both need a core
 
     def __init__(self, config: Path) -> None:
         super().__init__(config, "console", "serve", "--tied")
-
-    def notes(self) -> list[str]:
-        """For /readyz."""
-        return [f"console: it does not stay up: {self.failed}"] if self.down else []
 
 
 class LineProcess(RestartedProcess):
@@ -161,13 +168,16 @@ class FollowerCopier(LineProcess):
         self.copied_at, self.failed = float(line_values["begun"]), ""
 
     def notes(self) -> list[str]:
-        """For /readyz."""
         return [f"follower: state and tables are not copied to it: {self.failed}"] if self.failed else []
+
+    def gauges(self) -> dict[str, float]:
+        return {"follower_files_s": self.copied_at}
 
 
 class Auditor(LineProcess):
     """The opt-out audit of the running gate, which audits the journals of all workers."""
 
+    note = "audit of opt-outs: it does not stay up: {failed}"
     ended_event = "opt-out audit ended, and is restarted"
     delay_s = AUDIT_DELAY_S
     hidden = ("GATE106_TOKEN", WORKER_VARIABLE)
@@ -176,10 +186,8 @@ class Auditor(LineProcess):
         super().__init__(config, "optout", "audit", "--follow", "--since", f"{time.time():.3f}")
         self._tally, self._caught_up_s = tally, time.monotonic()
 
-    @property
-    def lag_s(self) -> float:
-        """Seconds since the audit last reached the end of the journal."""
-        return time.monotonic() - self._caught_up_s
+    def gauges(self) -> dict[str, float]:
+        return {"optout_audit_lag_s": time.monotonic() - self._caught_up_s}
 
     def _take(self, line_values: dict[str, Any]) -> None:
         found, behind = line_values["found"], line_values["behind"]
@@ -193,10 +201,6 @@ class Auditor(LineProcess):
                 person=one.get("person"), sent=one.get("sent"), provider=one.get("provider"), port=one.get("port"),
                 refused=one.get("refused"), refused_at=one.get("refused_at"),
             )  # fmt: skip
-
-    def notes(self) -> list[str]:
-        """For /readyz."""
-        return [f"audit of opt-outs: it does not stay up: {self.failed}"] if self.down else []
 
 
 class StreamStatus(NamedTuple):
@@ -212,6 +216,7 @@ class StreamStatus(NamedTuple):
 class Streamer(LineProcess):
     """Sends this worker's journal to the event stream."""
 
+    note = "event stream: it does not stay up: {failed}"
     ended_event = "event stream ended, and is restarted"
     delay_s = AUDIT_DELAY_S
 
@@ -239,18 +244,14 @@ class Streamer(LineProcess):
         """The last record that is sent, -1 if nobody knows; for how many seconds the journal must keep later ones."""
         return self._told.position, self._keep_s
 
-    @property
-    def lag(self) -> tuple[float, float]:
-        """Records that are written and not sent, and the age of the oldest in seconds."""
+    def gauges(self) -> dict[str, float]:
         told = self._told
         records = max(0, self._written() - max(0, told.position)) if told.position >= 0 or self.down else 0
         since = told.oldest_ms / 1000 or self._all_sent_at
         if not records:
             self._all_sent_at = time.time()
-        return float(records), max(0.0, time.time() - since) if records else 0.0
+        return {"stream_lag_records": float(records), "stream_lag_s": max(0.0, time.time() - since) if records else 0.0}
 
     def notes(self) -> list[str]:
-        """For /readyz."""
-        if self.down:
-            return [f"event stream: it does not stay up: {self.failed}"]
-        return [f"event stream: {self._told.problem}"] if self._told.problem else []
+        problem = self._told.problem
+        return super().notes() or ([f"event stream: {problem}"] if problem else [])

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,7 +23,7 @@ from proxy.cluster.follower_protocol import refuse_fenced
 from proxy.cluster.forwarding import Forwarding
 from proxy.cluster.replication import Replication
 from proxy.config import Settings, Worker
-from proxy.desk.archiving.roller import Roller
+from proxy.desk.archiving.journal_tasks import Roller
 from proxy.desk.revisions.cluster_deployment import ClusterDeployment
 from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.journal.encoding import pack
@@ -50,7 +50,7 @@ from proxy.runtime.background import Background
 from proxy.runtime.extras import lacking
 from proxy.server.batches import Batches, run_to_end
 from proxy.server.checkpoints import Checkpoints, JournalReader
-from proxy.server.control_plane import ControlPlane
+from proxy.server.control_plane import ControlPlane, Helper
 from proxy.server.health import Health
 from proxy.server.maintenance import Maintenance, watch_rules
 from proxy.server.recovery import recover
@@ -159,7 +159,12 @@ class GateProcess:
             journal=journal,
             routes=routes_between(self.carrier_accounts),
             tally=tally,
-            spawn=Batches(self.loop, cast("ValkeyStore", self.store).read_answers, lambda: self.turn_end.sleeps.flooded).spawn
+            spawn=Batches(
+                self.loop,
+                cast("ValkeyStore", self.store).read_answers,
+                lambda: self.turn_end.sleeps.flooded,
+                lambda: self.relay_task.answer_meanwhile(),  # noqa: PLW0108 # it is made later
+            ).spawn
             if self.store.waits
             else run_to_end,
             wake=self.turns.wake,
@@ -203,7 +208,9 @@ class GateProcess:
             self.ids.of,
         )
         self.providers.deliver_relay = self.deliver_relay
-        self.relay_task = RelayTask(self.loop, relay, self.deliver_relay, tally, self.turns.wake, self._look, self._turn_begins)
+        self.relay_task = RelayTask(
+            self.loop, relay, self.deliver_relay, tally, self.turns.wake, self._look, self._turn_begins, self.turns.flush
+        )
         self.turns.work = self.relay_task.turn
         box = settings.mailbox
         bounds = Bounds(box.hours * 3600, box.messages, box.megabytes << 20, box.total_megabytes << 20)
@@ -262,16 +269,7 @@ class GateProcess:
             await self.replication.exchange()
             await self.rule_deployment.begin()
             self.relay.admission.stale = self.replication.stale
-        await self.control_plane.start(
-            settings.retention,
-            Roller(self.path) if settings.archive.roll and not lacking("archive") else None,
-            ConsoleProcess(self.path) if settings.console.listen is not None and self.worker is None else None,
-            Auditor(self.path, self.tally) if self.worker is None or self.worker.number == 1 else None,
-            FollowerCopier(self.path) if self.follower is not None else None,
-            Streamer(self.path, settings.stream.keep_days, lambda: self.journal.written, self.tally)
-            if settings.stream
-            else None,
-        )
+        await self.control_plane.start(settings.retention, list(self._helpers()))
         self.http = HttpServer(
             self.health.metrics, self.health.not_ready, self.http_auth, self.health.notes, self.control_plane.paths(self.path)
         )
@@ -313,6 +311,20 @@ class GateProcess:
             rules=self.rule_deployment.rules.revision,
             carriers=len(self.carrier_accounts),
         )
+
+    def _helpers(self) -> Iterator[Helper]:
+        """What runs beside the gate."""
+        settings = self.settings
+        if settings.archive.roll and not lacking("archive"):
+            yield Roller(self.path)
+        if settings.console.listen is not None and self.worker is None:
+            yield ConsoleProcess(self.path)
+        if self.worker is None or self.worker.number == 1:
+            yield Auditor(self.path, self.tally)
+        if self.follower is not None:
+            yield FollowerCopier(self.path)
+        if settings.stream:
+            yield Streamer(self.path, settings.stream.keep_days, lambda: self.journal.written, self.tally)
 
     def _receivers(self, provider: str) -> Iterable[Receiver]:
         """Binds of a provider here; without any, routes to the gates that have some."""

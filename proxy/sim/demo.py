@@ -34,9 +34,9 @@ from smpplib import exceptions
 
 from proxy.runtime.build_info import build_info
 from proxy.sim import demo_summary, measure
+from proxy.sim.demo_summary import Screen
 from proxy.sim.gate_process import CHINA, KEY, CarrierSide, DemoAccounts, GateFailed, GateUnderTest, copy_rules, write_settings
 from proxy.sim.journal_summary import read_journal
-from proxy.sim.live_table import Screen
 from proxy.sim.ports import free_port
 from proxy.sim.reconcile import Difference, Witnesses, reconcile
 from proxy.sim.scenario import CARRIER_TPS, OUTAGE_S, RESPONSE_S, Scenario, ScriptedReply, scenario

@@ -1,9 +1,7 @@
 """Simulates an SMSC on asyncio.
 
 It takes binds, answers submits after a set delay, refuses, throttles or ignores by rule, sends receipts and replies, and logs what it received.
-
-Two paths: without a delay, rules or a log a submit costs a few bytes of concatenation, and its receipt some more (the bench). Otherwise each
-submit is read, judged by ``Conduct.rule`` and logged (the demo, tests).
+For the demo and tests; the bench answers from bench/load_generator.py.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ from typing import cast
 import uvloop
 
 from proxy.sim import pdus
-from proxy.sim.pdus import HEADER, Sms
+from proxy.sim.pdus import Sms
 
 LOG_MAX = 2_000_000  # log lines kept; a demo writes some thousands. Beyond it only counters go on
 LINES_WAITING_MAX = 100_000  # delivers waiting for a bind or for window; more are dropped and counted
@@ -51,7 +49,6 @@ class Conduct:
     rule: Rule | None = None
     log: bool = False
     receipt_after_s: float | None = None  # from a submit that asked for it (registered_delivery); None = never
-    receipts_at_once: bool = False  # on the connection of the answer, unlogged; refused ones are sent again. For the bench
     first_id: int = 1
     hex_answers: bool = False  # answers write the id in hexadecimal, receipts in decimal without leading zeros, as many do
     accounts: dict[str, str] | None = None  # system_id → password; None lets everybody in
@@ -188,55 +185,13 @@ class SimulatedCarrier:
         return len(self._waiting) + sum(len(line.unanswered) for line in self.lines)
 
 
-class Receipts:
-    """Receipts of one connection, as the bench wants them: many, and none lost. ``window``: unanswered at once."""
-
-    def __init__(self, window: int) -> None:
-        self._window = window
-        self._waiting: deque[bytes] = deque()
-        self._unanswered: dict[bytes, bytes] = {}  # by sequence number, as it stands in a header
-        self._sequence = 0
-        self._second, self._when = -1, ""
-
-    def add(self, submit: bytes, number: int) -> None:
-        """A submit was taken under this id."""
-        sms = pdus.read(submit)
-        if not sms.registered & 1:
-            return
-        second = int(time.time())
-        if second != self._second:
-            self._second, self._when = second, time.strftime("%y%m%d%H%M")
-        self._waiting.append(pdus.receipt(sms, f"{number:010d}", "DELIVRD", self._when, 0))
-
-    def answered(self, header: bytes) -> None:
-        """A receipt was taken, or is to come again."""
-        receipt = self._unanswered.pop(header[12:16], b"")
-        if header[8:12] != b"\0\0\0\0" and receipt:
-            self._waiting.append(receipt)
-
-    def next_ones(self) -> list[bytes]:
-        """Those for which there is room."""
-        found = []
-        while self._waiting and len(self._unanswered) < self._window:
-            self._sequence = self._sequence + 1 if self._sequence < 0x7FFFFFFF else 1
-            number, receipt = self._sequence.to_bytes(4, "big"), self._waiting.popleft()
-            self._unanswered[number] = receipt
-            found.append(receipt[:12] + number + receipt[16:])
-        return found
-
-
 class CarrierConnection(asyncio.Protocol):
     def __init__(self, carrier: SimulatedCarrier) -> None:
-        conduct = carrier.conduct
         self.carrier = carrier
         self.kind = 0
         self.unanswered: dict[int, SentDeliver] = {}
         self._rest = b""
         self._sequence = 0
-        self._receipts: Receipts | None = Receipts(conduct.window) if conduct.receipts_at_once else None
-        self._fast = not (
-            conduct.delay_s or conduct.rule or conduct.log or conduct.hex_answers or conduct.receipt_after_s is not None
-        )
         self._transport: asyncio.Transport | None = None
 
     @property
@@ -271,44 +226,19 @@ class CarrierConnection(asyncio.Protocol):
         if data and self._transport is not None:
             self._transport.write(data)
 
-    def data_received(self, data: bytes) -> None:  # hot: about 0.5 µs a submit
-        """Submits are answered from a template with the sequence number and an id of ten digits; the rest goes the long way."""
-        if self._rest:
-            data = self._rest + data
-        place, end = 0, len(data)
+    def data_received(self, data: bytes) -> None:
+        try:
+            whole, self._rest = pdus.split(self._rest + data)
+        except ValueError:
+            self.carrier.log.bad["framing"] += 1
+            self.close()
+            return
         answers: list[bytes] = []
-        unpack, fast, carrier, receipts = HEADER.unpack_from, self._fast and self.kind, self.carrier, self._receipts
-        number = carrier.next_id
-        while place + 16 <= end:
-            length, command, _, _ = unpack(data, place)
-            if not 16 <= length <= pdus.PDU_BYTES_MAX:
-                carrier.log.bad["framing"] += 1
-                self.close()
-                return
-            if place + length > end:
-                break
-            if command == 4 and fast:
-                answers.append(_TAKEN + data[place + 12 : place + 16] + b"%010d\0" % number)
-                if receipts is not None:
-                    receipts.add(data[place : place + length], number)
-                number += 1
-            elif command == pdus.DELIVER_SM_RESP and receipts is not None:
-                receipts.answered(data[place : place + 16])
-            else:
-                carrier.received += number - carrier.next_id
-                carrier.next_id = number
-                self._other(data[place : place + length], command, answers)
-                number, fast = carrier.next_id, self._fast and self.kind
-            place += length
-        carrier.received += number - carrier.next_id
-        carrier.next_id = number
-        self._rest = data[place:]
-        if receipts is not None:
-            answers += receipts.next_ones()
-        if answers:
-            self.write(b"".join(answers))
+        for one in whole:
+            self._take(one, int.from_bytes(one[4:8], "big"), answers)
+        self.write(b"".join(answers))
 
-    def _other(self, data: bytes, command: int, answers: list[bytes]) -> None:
+    def _take(self, data: bytes, command: int, answers: list[bytes]) -> None:
         sequence = int.from_bytes(data[12:16], "big")
         if command in (pdus.BIND_RECEIVER, pdus.BIND_TRANSMITTER, pdus.BIND_TRANSCEIVER):
             answers.append(self._bind(data, command, sequence))
@@ -339,8 +269,7 @@ class CarrierConnection(asyncio.Protocol):
         return pdus.pdu(command | pdus.RESPONSE, 0, sequence, b"carrier\0\x02\x10\x00\x01\x34")
 
     def _submit(self, data: bytes, sequence: int, answers: list[bytes]) -> None:
-        carrier = self.carrier
-        conduct = carrier.conduct
+        carrier, conduct = self.carrier, self.carrier.conduct
         carrier.received += 1
         if not self.kind:
             answers.append(pdus.pdu(pdus.SUBMIT_SM_RESP, 0x04, sequence))  # ESME_RINVBNDSTS
@@ -386,9 +315,6 @@ class CarrierConnection(asyncio.Protocol):
         delivered.sent_s = time.monotonic()
         self.unanswered[self._sequence] = delivered
         self.write(data[:12] + self._sequence.to_bytes(4, "big") + data[16:])
-
-
-_TAKEN = HEADER.pack(27, pdus.SUBMIT_SM_RESP, 0, 0)[:12]
 
 
 def serve_carrier(host: str, port: int, conduct: Conduct, tell: Callable[[str], None]) -> None:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from proxy.archive import manifest, search, verification
 from proxy.archive.continuity import continuity_faults
-from proxy.archive.pending_segments import LocalJournal
+from proxy.archive.coverage import LocalJournal
 from proxy.archive.query import Query
 from proxy.archive.segment_index import SegmentIndex
 from proxy.config import Retention

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from proxy.archive import manifest, search
-from proxy.archive.pending_segments import LocalJournal
+from proxy.archive.coverage import LocalJournal
 from proxy.archive.query import BadQuery, Query
 from proxy.archive.search import HIDDEN, SearchResult
 from proxy.journal.encoding import pack

@@ -10,8 +10,8 @@ import pytest
 
 from proxy.archive import search, segment_index
 from proxy.archive.columns import RowReader, persons_of
+from proxy.archive.coverage import LocalJournal
 from proxy.archive.manifest import load, node_folder
-from proxy.archive.pending_segments import LocalJournal
 from proxy.archive.query import PersonRow, Query
 from proxy.archive.segment_index import SegmentIndex
 from proxy.archive.unrolled_records import tail

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proxy.archive.complaint_matching import ComplaintQuery, match
-from proxy.archive.pending_segments import LocalJournal
+from proxy.archive.coverage import LocalJournal
 from proxy.archive.query import Query
 from proxy.archive.search import find
 from proxy.archive.similar_texts import SweepResult, sweep

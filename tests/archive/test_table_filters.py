@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.archive import manifest, parquet, table_filters, verification
+from proxy.archive.coverage import LocalJournal
 from proxy.archive.manifest import TableFile
-from proxy.archive.pending_segments import LocalJournal
 from proxy.archive.query import PersonRow, Query
 from proxy.archive.search import SearchResult, find
 from proxy.archive.secret_keys import ArchiveKeys

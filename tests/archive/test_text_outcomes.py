@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.archive.pending_segments import LocalJournal
+from proxy.archive.coverage import LocalJournal
 from proxy.archive.text_outcomes import TextOutcome, text_outcomes
 from tests.archive.journals import Shelf, nights, synced
 from tests.harness import BEIJING, SHANGHAI, Harness

@@ -51,7 +51,7 @@ STEPS: Steps = (
     ("judge: the rules", ("policy/",)),
     (
         "record: what is known of the person",
-        ("state/record/record.py", "state/record/packed_facts.py", "state/record/consent_requests.py", "state/lists/suppression_lists.py", "state/lists/consent_lists.py"),
+        ("state/record/record.py", "state/record/packed_facts.py", "state/record/consent_facts.py", "state/lists/suppression_lists.py", "state/lists/consent_lists.py"),
     ),
     ("store: records found and put back", ("state/",)),
     (

@@ -29,7 +29,7 @@ from proxy.policy.renamed_senders import refused_text
 from proxy.sim import gate_process, synthetic_recipients
 from proxy.sim.bench.options import BenchFailed
 from proxy.state.lists.suppression_lists import CHUNK_BITS, ListKey
-from proxy.state.record import consent_requests, record, reply_ports
+from proxy.state.record import consent_facts, record, reply_ports
 from proxy.state.stores.sqlite import SqliteStore
 
 DAYS_AGO = (5, 4, 3)  # longer ago than any cap over days of the shipped rules looks back, and still kept
@@ -88,7 +88,7 @@ def opted_out(data: bytes, now: int) -> bytes:
     """A record with a reply to another advertiser's message: the opt-out, where it was sent, and the refused text."""
     refusal = OptOut("advertiser", OTHERS, now - 30 * 86_400, "reply", 0)
     data = reply_ports.replied(record.opt_out(data, refusal), refusal, 7)
-    return consent_requests.refused_text(data, refused_text(hash48(OTHERS), 7, f"【{OTHERS}】{REFUSED_TEXT}"))
+    return consent_facts.refused_text(data, refused_text(hash48(OTHERS), 7, f"【{OTHERS}】{REFUSED_TEXT}"))
 
 
 def lists_and_erasure(store: SqliteStore, keys: Path, now: int) -> None:

@@ -19,9 +19,9 @@ from typing import Any
 from proxy.native import loader
 from proxy.sim import gate_process, measure
 from proxy.sim.bench.gate_process import certificate
-from proxy.sim.bench.load_generator import RunFigures, RunRequest
 from proxy.sim.bench.measurement import BUSY_ELSEWHERE, describe_machine, life_cpu_us, run_request
 from proxy.sim.bench.options import OWN_VALKEY, BenchFailed
+from proxy.sim.bench.run_figures import RunFigures, RunRequest
 from proxy.sim.encoded_submits import CARDS
 from tests.bench import suppression_lists
 from tests.bench.memory import bytes_a_person

@@ -7,9 +7,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from proxy.sim.bench.gate_process import MeasuredGate, measured_gate
-from proxy.sim.bench.load_generator import LoadPlan
 from proxy.sim.bench.load_process import BARE_RELAY, LoadProcess, load_plan, load_process, relay_process
 from proxy.sim.bench.options import BenchOptions
+from proxy.sim.bench.run_figures import LoadPlan
 from tests.bench import filled_store
 from tests.bench.filled_registries import quotas, register
 from tests.bench.options import MeasuringOptions

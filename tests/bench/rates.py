@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from proxy.sim import gate_process, measure
-from proxy.sim.bench.load_generator import median
 from proxy.sim.bench.measurement import cpu_ratios, describe_load, describe_machine, measure_in_turns
 from proxy.sim.bench.options import BenchFailed, BenchOptions
+from proxy.sim.bench.run_figures import median
 
 RATES = (100, 300, 1_000, 3_000, 5_000, 10_000, 20_000, 40_000)
 LIMIT = 0

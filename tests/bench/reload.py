@@ -17,7 +17,9 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import Awaitable
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,13 +30,14 @@ import uvloop
 from proxy.model.message import Category
 from proxy.sim import measure
 from proxy.sim.bench.gate_process import count_rules, extra_rules
-from proxy.sim.encoded_submits import DeckPorts, deck, recipients
+from proxy.sim.bench.load_generator import LoadGenerator
+from proxy.sim.bench.run_figures import LoadPlan, histogram, quantile_ms
+from proxy.sim.encoded_submits import DeckPorts
 from proxy.sim.gate_process import CHINA, CarrierSide, GateUnderTest, SimulatedProvider, copy_rules, write_settings
-from proxy.sim.load import Load
-from proxy.sim.simulated_carrier import SimulatedCarrier
 
 BINDS, WINDOW = 4, 50
 PREFIX = "1069012"
+LOOK_AGAIN_S = 0.05
 LOOK_S = 0.0005  # how often the answers are counted
 WORTH_A_LOOK_S = 0.005
 """Gaps from this length on are compared with the time that the processes waited for a core; /proc is read at this interval."""
@@ -90,7 +93,7 @@ def lists(words: int, times: int) -> list[list[str]]:
 class Watch:
     """Polls the counts of a load generator for gaps without an answer."""
 
-    def __init__(self, load: Load, gate: int, look_s: float) -> None:
+    def __init__(self, load: LoadGenerator, gate: int, look_s: float) -> None:
         """``gate``: process id; ``look_s``: interval between two counts (a short one takes most of a core)."""
         self.load = load
         self._look_s = look_s
@@ -98,7 +101,7 @@ class Watch:
         self._gate = gate
         self._looked = perf_counter()
         self._waits: dict[Path, int] = {}  # of each thread, in nanoseconds; those that ended, too
-        self._answered, self._at, self._waited = load.counts.answered, perf_counter(), self._waited_s()
+        self._answered, self._at, self._waited = load.answered, perf_counter(), self._waited_s()
 
     def _waited_s(self) -> float:
         """Seconds that threads of both processes have been runnable without a core, since they began."""
@@ -112,7 +115,7 @@ class Watch:
         while True:
             await asyncio.sleep(self._look_s)
             now = perf_counter()
-            if self.load.counts.answered != self._answered:
+            if self.load.answered != self._answered:
                 gap_s = now - self._at
                 if gap_s > WORTH_A_LOOK_S:
                     waited = self._waited_s()
@@ -121,21 +124,21 @@ class Watch:
                 elif now - self._looked > WORTH_A_LOOK_S:
                     self._waited, self._looked = self._waited_s(), now
                 self.longest_s = max(self.longest_s, gap_s)
-                self._answered, self._at = self.load.counts.answered, now
+                self._answered, self._at = self.load.answered, now
 
     async def over(self, what: str, lasts: Awaitable[object]) -> LoadWindow:
         """The figures of the time in which ``lasts`` is awaited."""
-        sent, answered = self.load.counts.sent, self.load.counts.answered
-        self.load.counts.histogram[:] = [0] * len(self.load.counts.histogram)
+        sent, answered = self.load.sent, self.load.answered
+        self.load.histogram = histogram()
         self.longest_s = self.longest_own_s = 0.0
         self._at = self._looked = perf_counter()
         self._waited = self._waited_s()
         began = perf_counter()
         await lasts
-        assert self.load.counts.sent > sent, "nothing was sent: the generator stands still"
+        assert self.load.sent > sent, "nothing was sent: the generator stands still"
         lasted_s = perf_counter() - began
-        slowest = self.load.counts.quantile_s(1.0) * 1e3
-        answers = self.load.counts.answered - answered
+        slowest = quantile_ms(self.load.histogram, 1.0)
+        answers = self.load.answered - answered
         return LoadWindow(
             what,
             round(lasted_s, 2),
@@ -163,37 +166,67 @@ async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int,
     (shipped / "long.yaml").write_text(_LONG, encoding="utf-8")
     (shipped / "lists" / "long.txt").write_text("一个很少见的词语\n", encoding="utf-8")
     held = lists(words, times)
-    carrier = SimulatedCarrier()
-    port = await carrier.start()
+    load = LoadGenerator(LoadPlan("standard", BINDS, WINDOW, 0.0, 0.0, rate, 50_000, {"jia": PREFIX}, "secret"))
     gate = GateUnderTest(
-        folder, *write_settings(folder, [CarrierSide(port)], [SimulatedProvider("jia", (PREFIX,), window=WINDOW)])
+        folder, *write_settings(folder, [CarrierSide(load.prepare())], [SimulatedProvider("jia", (PREFIX,), window=WINDOW)])
     )
     cores = os.sched_getaffinity(0)
     core, others = measure.split_cores(cores)
-    await asyncio.to_thread(gate.start, core)
-    os.sched_setaffinity(0, others)
-    load = Load(WINDOW, rate)
+    sending = Sending(load)
+    sending.start()
     try:
-        cards = deck("standard", ports)
-        people = recipients([13800210000 + number for number in range(50_000)])
-        for number in range(BINDS):
-            await load.add("127.0.0.1", gate.smpp, "jia", "secret", cards, people, number * 997)
+        await asyncio.to_thread(gate.start, core)
+        os.sched_setaffinity(0, others)
         gc.collect()
         gc.freeze()  # no gap is to be the generator's own
-        return await _measured(gate, shipped, load, held, rate, look_s, still_s)
+        sending.port.set_result(gate.smpp)
+        return await _measured(gate, shipped, sending, held, look_s, still_s)
     finally:
         os.sched_setaffinity(0, cores)  # or all that this process does later had one core
-        load.going = False
         await asyncio.to_thread(gate.stop)
-        await carrier.stop()
+        sending.ended.set()
+        sending.join()
+
+
+class Sending(threading.Thread):
+    """The load generator, which answers as the carrier, too; the event loop counts beside it."""
+
+    def __init__(self, load: LoadGenerator) -> None:
+        super().__init__(name="load", daemon=True)
+        self.load = load
+        self.port: Future[int] = Future()
+        self.stops, self.ended = threading.Event(), threading.Event()
+        self.left: Future[int] = Future()
+        """Submits that were never answered."""
+
+    def run(self) -> None:
+        try:
+            self._serve(lambda: self.port.done() or self.ended.is_set())
+            if self.port.done():
+                self.load.bind(self.port.result())
+                self.load.go(self.load.plan.rate)
+                self._serve(self.stops.is_set)
+                self.left.set_result(self.load.drain())
+                self.load.unbind()
+            self._serve(self.ended.is_set)
+        except (RuntimeError, OSError) as error:
+            if not self.left.done():
+                self.left.set_exception(error)
+
+    def _serve(self, until: Callable[[], bool]) -> None:
+        while not until():
+            self.load.serve(until, perf_counter() + LOOK_AGAIN_S)
 
 
 async def _measured(
-    gate: GateUnderTest, rules: Path, load: Load, held: list[list[str]], rate: float, look_s: float, still_s: float
+    gate: GateUnderTest, rules: Path, sending: Sending, held: list[list[str]], look_s: float, still_s: float
 ) -> ReloadReport:
+    load = sending.load
+    while not load.answered:  # it lives in a thread
+        assert not sending.left.done(), sending.left.result()
+        await asyncio.sleep(LOOK_AGAIN_S)
     watch = Watch(load, gate.pid, look_s)
     looking = asyncio.create_task(watch.look())
-    load.go()
     await asyncio.sleep(still_s)
     windows = [await watch.over("no change", asyncio.sleep(still_s))]
     for number, list_ in enumerate(held, 1):
@@ -204,12 +237,11 @@ async def _measured(
         windows.append(await watch.over(f"change {number}", _in_force(gate, number)))
         await asyncio.sleep(1)
     windows.append(await watch.over("no change", asyncio.sleep(still_s)))
-    left = await load.stop()
+    sending.stops.set()
+    left = await asyncio.wrap_future(sending.left)
     looking.cancel()
-    assert not load.problem, load.problem
-    counts = load.counts
     assert not left, f"{left} submits were never answered"
-    return ReloadReport(count_rules(rules), len(held[0]), rate, counts.sent, counts.answered, left, tuple(windows))
+    return ReloadReport(count_rules(rules), len(held[0]), load.plan.rate, load.sent, load.answered, left, tuple(windows))
 
 
 async def _in_force(gate: GateUnderTest, number: int) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from proxy.sim.bench.load_generator import RunFigures
 from proxy.sim.bench.measurement import BenchResult, describe_load, describe_machine, remarks
+from proxy.sim.bench.run_figures import RunFigures
 
 Spread = tuple[float, float]  # (least, most) over the rounds
 FIGURES = ("per_s", "cpu_us", "busy", "driver_cpu_us", "memory_mib", "store_cpu_us", "others_busy", "life_cpu_us")

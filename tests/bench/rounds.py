@@ -12,9 +12,9 @@ from pathlib import Path
 
 from proxy.sim import gate_process, measure
 from proxy.sim.bench.gate_process import MeasuredGate, certificate
-from proxy.sim.bench.load_generator import RunFigures, RunRequest, median
 from proxy.sim.bench.load_process import LoadProcess, load_process
 from proxy.sim.bench.measurement import life_cpu_us, run_request
+from proxy.sim.bench.run_figures import RunFigures, RunRequest, median
 from tests.bench.options import MeasuringOptions
 from tests.bench.processes import baseline_process, prepared_gate
 from tests.bench.result import RoundsResult, spread_of

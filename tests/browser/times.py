@@ -33,9 +33,9 @@ import httpx2
 from rich.console import Console
 
 from proxy.sim import demo, gate_process, measure
-from proxy.sim.bench.load_generator import RunRequest
 from proxy.sim.bench.load_process import load_process
 from proxy.sim.bench.options import PASSWORD, PROVIDERS, BenchOptions
+from proxy.sim.bench.run_figures import RunRequest
 from proxy.sim.gate_process import DemoAccounts
 from proxy.sim.ports import free_port
 from tests.e2e.waiting import until

@@ -16,8 +16,7 @@ from proxy.config.mapping_reader import Address
 from proxy.console import app
 from proxy.console.app import App, found_pages
 from proxy.console.gate_client import GateClient
-from proxy.console.login import TRIES_AT_ONCE
-from proxy.console.login_pages import own_path
+from proxy.console.login import TRIES_AT_ONCE, own_path
 from proxy.console.metric_sampling import Sampling
 from proxy.console.render import FILES, STATIC
 from proxy.console.request_guard import ALWAYS

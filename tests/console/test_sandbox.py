@@ -85,7 +85,7 @@ def test_a_draft_stays_inside_its_folder(file: str, shop: Sandbox, kept: str, tm
     told = asyncio.run(shop.describe(kept, {file: "rules: []\n"}))
     assert "leads out of the rules folder" in str(told["problems"])
     with pytest.raises(CannotAsk, match="leads out of the rules folder"):
-        asyncio.run(shop.spread(kept, {file: "rules: []\n"}, tmp_path / "into" / "rules"))
+        asyncio.run(shop.ask("spread", revision=kept, instead={file: "rules: []\n"}, into=str(tmp_path / "into" / "rules")))
     assert not list(tmp_path.rglob("outside.yaml"))
 
 
@@ -98,7 +98,7 @@ def test_of_lists_and_registries_a_difference_says_how_long_they_are_and_nothing
     (tmp_path / "rules" / "rules.yaml").write_text(RULES + "lists: {people: {file: lists/people.csv, suppress: global}}\n")
     loaded = load_all(tmp_path / "rules")
     RevisionStore(tmp_path / "revisions", 10).save(loaded.rules.revision, loaded.files)
-    found = {one["file"]: one for one in asyncio.run(shop.differs(kept, loaded.rules.revision))}
+    found = {one["file"]: one for one in asyncio.run(shop.ask("differs", before=kept, after=loaded.rules.revision))}
     assert (found["lists/people.csv"]["rows"], found["lists/people.csv"]["after"]) == ([], 2)
     assert ["+", "lists: {people: {file: lists/people.csv, suppress: global}}"] in found["rules.yaml"]["rows"]
     assert "1380021" not in str(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.console.sessions import IDLE_S, LIFE_S, OF_ONE_MAX, SESSIONS_MAX, Sessions
+from proxy.console.login import IDLE_S, LIFE_S, OF_ONE_MAX, SESSIONS_MAX, Sessions
 from proxy.model.roles import Asker, Role
 
 CHEN = Asker("chen", frozenset({Role.OFFICER}), True)

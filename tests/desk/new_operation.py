@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import proxy
-from proxy.desk.api.openapi import document
-from proxy.desk.api.operation_table import PERMISSIONS
+from proxy.desk.api.operation_table import PERMISSIONS, document
 from proxy.journal.records.messages import KINDS
 from proxy.journal.write_ahead_log import OsDisk, read
 from proxy.operations.client import CannotAsk

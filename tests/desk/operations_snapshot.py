@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proxy.__main__ import whole
-from proxy.desk.api.openapi import document
+from proxy.desk.api.operation_table import document
 
 
 def commands() -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from proxy import config
 from proxy.desk.api.operation_table import OPERATIONS
-from proxy.desk.precheck.campaign_file import BadCampaign, read_campaign
+from proxy.desk.precheck.command import BadCampaign, read_campaign
 from proxy.journal.encoding import RECORDS, pack, unpack
 from proxy.journal.record_text import DECLARING
 from proxy.journal.records import answers as answered

@@ -20,7 +20,7 @@ from proxy.policy.renamed_senders import refused_text
 from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.folding import normal_signature
 from proxy.relay.effects.record_changes import refused_before
-from proxy.state.record import consent_requests, record
+from proxy.state.record import consent_facts, record
 from proxy.state.record.record import Record
 from tests.examples import examples
 
@@ -120,7 +120,7 @@ def test_who_refused_others_is_judged_as_who_refused_nobody(
     for refusal in refusals:
         data = record.opt_out(data, refusal)
     for text in texts:
-        data = consent_requests.refused_text(data, text)
+        data = consent_facts.refused_text(data, text)
     person, counts = Record(data), PastCounts()
     verdict = judge(said, Record(bare), rules, NOW, counts)
     if not rules.refusal_match.any(said, person.opt_outs(), person.refused_texts(), verdict.facts):

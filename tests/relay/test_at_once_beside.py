@@ -17,7 +17,7 @@ from proxy.policy.renamed_senders import refused_text
 from proxy.state.lists.consent_lists import ConsentBatch
 from proxy.state.lists.suppression_lists import ListedRecipient, SuppressionLists
 from proxy.state.lists.suppression_lists import ListKey as Listing
-from proxy.state.record import consent_requests as asked
+from proxy.state.record import consent_facts as asked
 from proxy.state.record import record, reply_ports
 from proxy.state.record.consent_facts import Withdrawal, withdraw
 from tests.harness import SHANGHAI, Harness

@@ -19,7 +19,15 @@ class Store:
         self.now_s, self.flooded = 100.0, False
         self.calls: list[asyncio.Future[str]] = []
         self.after, self.takes_s = 0, 0.0001
-        self.batches = Batches(asyncio.get_running_loop(), self.read_answers, lambda: self.flooded, lambda: self.now_s)
+        self.meanwhile: list[str] = []
+        self.batches = Batches(
+            asyncio.get_running_loop(), self.read_answers, lambda: self.flooded, self.answer_providers, lambda: self.now_s
+        )
+
+    def answer_providers(self) -> None:
+        self.meanwhile.append("nothing is read yet" if not any(one.done() for one in self.calls) else "the store was read")
+        if len(self.meanwhile) > 1:
+            raise RuntimeError("a fault amid it")
 
     def call(self) -> asyncio.Future[str]:
         self.calls.append(asyncio.get_running_loop().create_future())
@@ -60,6 +68,20 @@ def test_a_batch_ends_within_its_turn_when_the_store_answers_soon():
         said: list[str] = []
         store.batches.spawn(batch(store, said))
         assert said == OVER
+
+    in_loop(conversation)
+
+
+def test_providers_are_answered_while_the_loop_waits_for_the_store_and_a_fault_there_ends_no_batch():
+    async def conversation(store: Store) -> None:
+        with structlog.testing.capture_logs() as logged:
+            for _ in range(2):
+                said: list[str] = []
+                store.batches.spawn(batch(store, said))
+                assert said == OVER
+                store.calls.clear()
+        assert store.meanwhile == ["nothing is read yet"] * 2
+        assert [one["event"] for one in logged] == ["a batch failed: a fault of gate106, please report it"]
 
     in_loop(conversation)
 

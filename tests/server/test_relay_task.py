@@ -140,3 +140,17 @@ def test_a_turn_counts_each_submit_once_however_long_it_waits_for_others() -> No
     relay.batching.submits.append(None)
     task.turn()
     assert begun == [2, 0, 3, 1, 1]
+
+
+def test_what_carriers_have_accepted_is_answered_while_a_batch_waits_and_else_nothing_is_written() -> None:
+    done: list[str] = []
+    relay: Any = Relay()
+    relay.commit = SimpleNamespace(accepted=[])
+    relay.release_answers = lambda now: done.append("answers released")
+    stub = cast("Any", None)
+    task = RelayTask(cast("Any", Loop()), relay, stub, stub, lambda: None, lambda: None, flush=lambda: done.append("written"))
+    task.answer_meanwhile()
+    assert done == []
+    relay.commit.accepted.append("an answer")
+    task.answer_meanwhile()
+    assert done == ["answers released", "written"]

@@ -29,7 +29,7 @@ from proxy.journal.scan import verify
 from proxy.journal.sealing import KeyRing
 from proxy.model.reasons import GATE_REASONS
 from proxy.policy.loading.load_rules import load as load_rules
-from proxy.sim import demo, demo_summary, gate_process, live_table, measure, scenario
+from proxy.sim import demo, demo_summary, gate_process, measure, scenario
 from proxy.sim.reconcile import reconcile
 from proxy.sim.simulated_carrier import SimulatedCarrier
 from proxy.sim.simulated_provider import ProviderThread
@@ -273,7 +273,7 @@ def test_an_interruption_ends_it_with_130_and_leaves_no_process_and_no_folder(an
 
 
 @pytest.mark.parametrize(("columns", "role"), [(80, False), (120, True)])
-def test_the_live_table_fits_a_small_terminal_and_says_who_is_who_on_a_wide_one(run, columns, role):
+def test_the_demo_summary_fits_a_small_terminal_and_says_who_is_who_on_a_wide_one(run, columns, role):
     cast = scenario.scenario(SECONDS, demo.SEED, datetime.now(gate_process.CHINA))
     carrier = SimulatedCarrier(cast.conduct)
     carrier.log = run.witnesses.carrier
@@ -281,7 +281,7 @@ def test_the_live_table_fits_a_small_terminal_and_says_who_is_who_on_a_wide_one(
     for provider in running:
         provider.log = run.witnesses.providers[provider.provider]
     console = Console(width=columns, height=24, file=io.StringIO())
-    shown = console.render_lines(live_table.Screen(console, cast.actors, running, carrier, SECONDS).table("traffic"))
+    shown = console.render_lines(demo_summary.Screen(console, cast.actors, running, carrier, SECONDS).table("traffic"))
     text = ["".join(part.text for part in line) for line in shown]
     assert len(text) <= 24
     assert all(cell_len(line) <= columns for line in text)

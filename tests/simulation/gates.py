@@ -33,7 +33,7 @@ from proxy.relay.multipart.shared import LINGER_S, LOOK_S
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.state.counters.aggregates import Aggregates
-from proxy.state.lists.desk_records import Orders
+from proxy.state.lists.desk_records import DeskRecords
 from proxy.state.lists.suppression_lists import SuppressionLists
 from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.record import record
@@ -116,7 +116,7 @@ class GateStore:
         self.world, self.node = world, node
         self.copy: dict[int, tuple[int, bytes]] = {}
         self.counters = world.counters
-        self.mailbox, self.listed, self.orders = Mailbox(), SuppressionLists(), Orders()
+        self.mailbox, self.listed, self.orders = Mailbox(), SuppressionLists(), DeskRecords()
         self.away = False
         self.torn_keys = TornKeys()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from proxy.model.recipient import OptOut
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.lists.consent_lists import ConsentIndex
-from proxy.state.lists.desk_records import DeskRecords, IdempotencyKeys, Orders, RuleHistory
+from proxy.state.lists.desk_records import DeskRecords, IdempotencyKeys, RuleHistory
 from proxy.state.lists.erased_recipients import ErasedRecipients
 from proxy.state.lists.hash_dictionary import Dictionary
 from proxy.state.lists.suppression_lists import SuppressionLists
@@ -49,7 +49,7 @@ class SimStore:
         self.consented, self.erased, self.told = ConsentIndex(), ErasedRecipients(), IdempotencyKeys()
         self.erased.named = named
         self.listed = SuppressionLists(self.consented, self.erased)
-        self.orders = Orders()
+        self.orders = DeskRecords()
         self.history = RuleHistory()
         self.cases, self.penalties, self.hours, self.hours_apart, self.reply_paths, self.probes = (
             DeskRecords() for _ in range(6)

@@ -21,10 +21,10 @@ from typing import Any
 
 from proxy.runtime.build_info import build_info
 from proxy.sim.bench.gate_process import MeasuredGate, measured_gate
-from proxy.sim.bench.load_generator import RunFigures
-from proxy.sim.bench.load_process import OPEN_LOOP, load_process
+from proxy.sim.bench.load_process import load_process
 from proxy.sim.bench.measurement import run_request
 from proxy.sim.bench.options import BenchOptions
+from proxy.sim.bench.run_figures import RunFigures
 from tests.bench.transports import relay
 from tests.e2e.following import FollowerProcess, followed_by
 
@@ -75,7 +75,7 @@ def main() -> None:
     options = BenchOptions(rate=given.rate, seconds=given.seconds, warmup_s=1.0)
     load_before, runs = os.getloadavg()[0], {name: list[RunFigures]() for name in GATES}
     with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
-        load = stack.enter_context(load_process(options, module=OPEN_LOOP))
+        load = stack.enter_context(load_process(options))
         gates = {
             name: stack.enter_context(gate(name, options, Path(temporary) / str(number), load.carrier))
             for number, name in enumerate(GATES)

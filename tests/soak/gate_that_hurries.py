@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from proxy.config import Retention
-from proxy.desk.archiving import retention_task as retention
-from proxy.desk.archiving.retention_task import RetentionTask
+from proxy.desk.archiving import journal_tasks as retention
+from proxy.desk.archiving.journal_tasks import RetentionTask
 from proxy.journal.retention import DAY_S, RetentionPlan, plan
 from proxy.journal.write_ahead_log import Journal
 from proxy.server import process

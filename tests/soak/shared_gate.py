@@ -1,7 +1,10 @@
 """What whole gates on a cluster cost: CPU of gates and of Valkey a submit, and latency, by workers and primaries.
 
-In: rows WORKERS:RATE, numbers of primaries. Out: JSON on standard output, beside what tests/bench/peak.py estimates:
-``python -m tests.soak.shared_gate > tests/data/numbers/shared-gate.json``. Never: a network; a machine that does other work.
+In: rows WORKERS:RATE (a rate of 0: as many as they take, in a closed loop), numbers of primaries. Out: JSON on standard output, from which
+tests/bench/peak.py estimates a peak: ``python -m tests.soak.shared_gate > tests/data/numbers/shared-gate.json``. Never: a network; a
+machine that does other work.
+
+The servers share the cores of senders and carrier, not the gate's, as far as there are others (two cores: with one worker).
 """
 
 from __future__ import annotations
@@ -16,38 +19,38 @@ from pathlib import Path
 from typing import Any
 
 from proxy.runtime.build_info import build_info
-from tests.bench.peak import GATHER_S, fit
+from proxy.sim import measure
 from tests.soak.shared import cpu_s
 from tests.valkey import Cluster
 
-ROWS = ("1:8000", "1:16000", "2:16000", "3:18000", "4:16000")
+ROWS = ("1:0", "1:5000", "1:16000", "1:33000", "2:16000", "3:18000", "4:16000")
 TURNS = 5  # of relay and gate in a bench
 BENCH = (sys.executable, "-m", "proxy", "bench", "--mix", "standard", "--window", "200", "--json")
 
 
 def bench(store: str, workers: int, rate: int, seconds: float, binds: int) -> dict[str, Any]:
-    asked = {"store": store, "workers": workers, "rate": rate, "seconds": seconds, "binds": binds}
+    asked = {"store": store, "workers": workers, "seconds": seconds, "binds": binds} | ({"rate": rate} if rate else {})
     words = [word for name, value in asked.items() for word in (f"--{name}", str(value))]
     done = subprocess.run([*BENCH, *words], capture_output=True, text=True, timeout=20 * seconds + 120, check=False)
     if done.returncode:
         raise SystemExit(done.stderr)
-    found: dict[str, Any] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)["runs"]["gate"]
     return found
 
 
 def row(cluster: Cluster, primaries: int, workers: int, rate: int, seconds: float, binds: int) -> dict[str, Any]:
+    cores = measure.split_cores(os.sched_getaffinity(0), workers)[1]
     for node in cluster.nodes:
         node.cli("flushall")
+        assert node.process is not None
+        measure.pin_to_cores(node.process.pid, cores)
     before = cpu_s(cluster)
-    gate = bench(cluster.url, workers, rate, seconds, binds)["runs"]["gate"]
-    valkey_us = (cpu_s(cluster) - before) / (TURNS * gate["all_messages"]) * 1e6
-    own = bench("embedded", 1, rate // workers, seconds, binds)["runs"]["gate"]["cpu_us"]
-    turn = rate / workers * GATHER_S
+    gate = bench(cluster.url, workers, rate, seconds, binds)
+    valkey_us = (cpu_s(cluster) - before) / ((TURNS if rate else 1) * gate["all_messages"]) * 1e6
     return {
-        "primaries": primaries, "workers": workers, "rate": rate, "per_s": gate["per_s"], "persons_a_turn": turn,
-        "gate_us": gate["cpu_us"], "valkey_us": round(valkey_us, 2), "all_us": round(gate["cpu_us"] + valkey_us, 2),
-        "own_ms": gate["own_ms"], "waits_per_s": gate["waits_per_s"], "calls": gate["calls"], "embedded_us": own,
-        "model": {"gate_us": round(own + fit("extra_us").us(turn, primaries), 2), "valkey_us": round(fit("valkey_us").us(turn, primaries), 2)},
+        "primaries": primaries, "workers": workers, "rate": rate, "per_s": gate["per_s"], "gate_us": gate["cpu_us"],
+        "valkey_us": round(valkey_us, 2), "all_us": round(gate["cpu_us"] + valkey_us, 2), "busy": gate["busy"], "own_ms": gate["own_ms"],
+        "waits_per_s": gate["waits_per_s"], "calls": gate["calls"], "others_busy": gate["others_busy"],
     }  # fmt: skip
 
 

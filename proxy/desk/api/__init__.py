@@ -4,8 +4,6 @@ In: ``POST /api/complaint/decide`` with JSON and ``Authorization: Bearer …``. 
 Never: a permission, decision or record of its own (it asks the gate, as pages and commands do); a cookie; a person's number in an address.
 
     declarations.py     finds what the features declare
-    operation_table.py  every operation; routes, roles and the OpenAPI document follow from it
-    dispatch.py         carries out one operation: a control command, or a program of the command line
-    openapi.py          the table as OpenAPI 3.1
-    routes.py           tokens, bodies, statuses, and errors in the language of the request
+    operation_table.py  every operation, also as OpenAPI 3.1; routes and roles follow from it
+    routes.py           tokens, bodies, one operation carried out, statuses, and errors in the language of the request
 """

@@ -1,6 +1,6 @@
 """Declares operations on the journal: retention, and steps of an erasure.
 
-The erasure itself runs beside the gate (erase_command.py). The gate writes down who asked and why, and every change, before the change is made.
+The erasure itself runs beside the gate (command.py). The gate writes down who asked and why, and every change, before the change is made.
 
 In: the person's keyed hash, a reason; the groups about to change. Out: what must stay; synced records. Never: a number, a segment's content.
 """
@@ -14,7 +14,7 @@ from typing import Annotated, Any, NamedTuple
 
 import structlog
 
-from proxy.desk.archiving.retention_task import RetentionTask
+from proxy.desk.archiving.journal_tasks import RetentionTask
 from proxy.journal.encoding import pack
 from proxy.journal.erasure import CHANGES_MAX, Erasure, RedactedGroup
 from proxy.journal.records import messages, operator_actions

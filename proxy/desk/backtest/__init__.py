@@ -7,11 +7,9 @@ Never: a byte written, a message sent, the running gate's state.
 
     commit_groups.py    one or several journals, read by commit group
     initial_state.py    records, lists and counters when the window begins
-    initial_facts.py    opt-outs older than the journal, from the gate's store
     environment.py      the senders, binds and lane that judging needs
     gate_state.py       the gate's admission, as it stood for each message
     submit_case.py      one message of the journal, judged again, and its parts
-    replaced_messages.py     replace_sm, judged again
     rerun.py            every message, in the order of then
     differences.py      differences by rule, provider, province and category
     runner.py           one backtest, from request to result

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from proxy.model.roles import Permission
 from proxy.operations import terminal
 from proxy.operations.declaration import Program, command
-from proxy.operations.files.journal_access import gates_of, reading, ring_of
+from proxy.operations.files.journal_access import gates_of, reading
 from proxy.operations.parameters import DURATION, Text
 from proxy.operations.terminal import CONFIG, Json, Language
 
@@ -62,10 +63,9 @@ def backtest(
     """Judge past messages again by other rules, each against what the earlier ones left, and report the differences by rule, provider, province
     and category, with masked examples; of a gate with several workers the messages of all. Rules that are not in force are judged as if
     they had begun. Nothing is sent, and no gate is asked. Exit 1 if anything differs."""
-    from proxy.desk.backtest import result_text, runner
+    from proxy.desk.backtest import result_text
 
     settings = terminal.settings_of(config, lang or "")
-    assert settings is not None
     gates = gates_of(settings, journal)
     last_s = 0.0 if since == "all" else terminal.seconds(since, "--since")
     folder = Path(rules) if rules else settings.rules
@@ -74,15 +74,9 @@ def backtest(
         folder = kept.path(name)
     request = _request(settings, gates, folder, last_s or 0.0, as_dated)
     if html is not None:
-        try:  # before the work, not after it
-            html.touch()
-        except OSError as error:
-            terminal.fail(f"{html}: {error.strerror}")
+        html.touch()
     with reading(gates[0].journal):
-        try:
-            answer = _with_progress(request, processes, progress)
-        except runner.CannotBacktest as error:
-            terminal.fail(error)
+        answer = _with_progress(request, processes, progress)
     if html is not None:
         from proxy.desk.backtest.offline_html import page
 
@@ -98,9 +92,10 @@ def _request(settings: Settings, gates: list[Settings], rules: Path, last_s: flo
     from proxy.config import every_worker
     from proxy.desk.backtest.environment import known_providers
     from proxy.desk.backtest.runner import BacktestRequest
+    from proxy.journal.sealing import KeyRing
 
     journals, store, now = tuple((one.journal, one.node) for one in gates), terminal.store_of(settings), time.time()
-    known, ring = known_providers(settings), ring_of(settings.sealing)
+    known, ring = known_providers(settings), KeyRing.of_files(settings.sealing.keys)
     kept = tuple(dict.fromkeys(one.revisions.folder for one in every_worker(settings)))
     return BacktestRequest(
         journals, rules, settings.category_tag, known, store, last_s, now, ring, kept, settings.rules, as_dated
@@ -123,6 +118,18 @@ def kept_revision(rules: str, settings: Settings) -> tuple[RevisionStore, str]:
         )
     ((name, kept),) = found.items()
     return kept, name
+
+
+def push_base(
+    config: Path, control: Path | None, *, in_force: bool = False
+) -> tuple[str, Mapping[str, bytes], Mapping[str, Any]]:
+    """The set of rules that a change is made of (the one that waits, else the one in force), its files, and what ``gate106 rules list``
+    says. ``in_force``: of the set in force, whatever waits."""
+    settings = terminal.settings_of(config)
+    now = terminal.ask(config, control, "rules")
+    revision = str(now["proposed"]["revision"] if now["proposed"] and not in_force else now["revision"])
+    kept, name = kept_revision(revision, settings)
+    return revision, kept.files(name), now
 
 
 def _with_progress(request: BacktestRequest, processes: int, plain: bool) -> BacktestResult:

@@ -10,8 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from proxy.desk.backtest.environment import FULL, SoleLane
-from proxy.desk.backtest.replaced_messages import ReplacedMessage, Replacements
-from proxy.desk.backtest.submit_case import NOT_STORED, Observer, RulesOf, SubmitCase, begins_message, part_of
+from proxy.desk.backtest.submit_case import (
+    NOT_STORED,
+    Observer,
+    ReplacedMessage,
+    Replacements,
+    RulesOf,
+    SubmitCase,
+    begins_message,
+    part_of,
+)
 from proxy.journal.encoding import unpack
 from proxy.journal.records import operator_actions
 from proxy.journal.records.answers import CarrierAnswer
@@ -203,7 +211,6 @@ class Conditions:
         return case.journalled.reason != "late-breach" and not (early and len(batch) < part_of(case).total)
 
     def has(self, person: int, entry_id: int) -> bool:
-        """Whether a person's record has an entry."""
         return record.has(self._store.held(person), entry_id)
 
     # -- afterwards

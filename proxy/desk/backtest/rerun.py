@@ -19,11 +19,11 @@ from typing import NamedTuple
 from proxy.desk.backtest.commit_groups import ForeignFacts, JournalGroup
 from proxy.desk.backtest.environment import Senders, read_case
 from proxy.desk.backtest.gate_state import Conditions
-from proxy.desk.backtest.replaced_messages import Replacements
 from proxy.desk.backtest.submit_case import (
     NOT_STORED,
     UNJUDGED,
     Observer,
+    Replacements,
     RulesOf,
     SkippedVerdict,
     SubmitCase,

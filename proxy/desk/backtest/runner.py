@@ -26,8 +26,7 @@ from proxy.archive.otp_texts import HIDDEN_S
 from proxy.desk.backtest.commit_groups import JournalGroup, bytes_before, groups_of, groups_since, is_complete, no_progress
 from proxy.desk.backtest.differences import Differences
 from proxy.desk.backtest.environment import KnownProvider, Senders
-from proxy.desk.backtest.initial_facts import facts_as_of
-from proxy.desk.backtest.initial_state import ADOPTED_S, counts_across_people, rebuild, window_s
+from proxy.desk.backtest.initial_state import ADOPTED_S, counts_across_people, facts_as_of, rebuild, window_s
 from proxy.desk.backtest.rerun import Rerun
 from proxy.journal.disk import Disk, OsDisk
 from proxy.journal.encoding import unpack

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proxy.i18n.phrases import WORDS, Bilingual, both
-from proxy.operations.files.journal_access import places_of, record_access
+from proxy.operations.files.journal_access import journals_of, keys_of, places_of, record_access
 from proxy.operations.terminal import ask, fail, format_time, in_words_of_reader, print_answer
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def find_matches(answer: Mapping[str, Any], config: Path) -> MatchResult:
     from proxy.desk.search import command as find
 
     places = places_of(config, every=True)
-    keys = find.keys_of(places)
+    keys = keys_of(places)
     return matching(
         _query_of(answer),
         lambda question: find.run_search(places, keys, question, time.time()),
@@ -115,39 +115,30 @@ def sweep_campaign(
     answer: Mapping[str, Any], around_s: float, out: Path | None, why: str, config: Path, control: Path | None
 ) -> tuple[SweepResult, bool]:
     """Who else received the text; and whether the complainant's wording was searched, because the message itself is gone."""
-    import duckdb
 
     from proxy.archive import similar_texts
-    from proxy.archive.manifest import ManifestError
-    from proxy.archive.query import BadQuery
-    from proxy.archive.unrolled_records import TailError
-    from proxy.desk.search import command as find
-    from proxy.journal.write_ahead_log import JournalError
     from proxy.model.redact import csv_cell
     from proxy.operations.files.row_files import write_table
 
     places = places_of(config, every=True)
-    keys = find.keys_of(places)
+    keys = keys_of(places)
     known = _text_of(answer, places, keys)
     text, begins = known or (answer["text"], False)
     if not text:
         fail(f"case {answer['id']}: its message has no text to look for")
     if out is not None:
         record_access(places, control, "complaint sweep", f"case {answer['id']}", why=why, unmasked=True)
-    try:
-        found = similar_texts.sweep(
-            places.archive.folder, find.journals_of(places), keys, text=text,
-            signature=answer["signature"], port=answer["port"], since=answer["sent"] - around_s, until=answer["sent"] + around_s,
-            persons=out is not None, begins=begins,
-        )  # fmt: skip
-        if out is not None:
-            rows = (
-                [keys.unseal(sealed), provider, csv_cell(port), format_time(ms / 1000)]
-                for sealed, provider, port, ms in found.sealed
-            )
-            write_table(out, ("number", "provider", "port", "time"), rows, "号码 numbers")
-    except (TailError, ManifestError, BadQuery, JournalError, OSError, duckdb.Error) as error:
-        fail(error)
+    found = similar_texts.sweep(
+        places.archive.folder, journals_of(places), keys, text=text,
+        signature=answer["signature"], port=answer["port"], since=answer["sent"] - around_s, until=answer["sent"] + around_s,
+        persons=out is not None, begins=begins,
+    )  # fmt: skip
+    if out is not None:
+        rows = (
+            [keys.unseal(sealed), provider, csv_cell(port), format_time(ms / 1000)]
+            for sealed, provider, port, ms in found.sealed
+        )
+        write_table(out, ("number", "provider", "port", "time"), rows, "号码 numbers")
     return found, known is None
 
 

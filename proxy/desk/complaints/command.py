@@ -1,4 +1,7 @@
-"""Implements ``gate106 complaint`` import, match, sweep, export and answers."""
+"""Implements ``gate106 complaint`` import, match, sweep, export and answers.
+
+Sheets of cases have the Chinese headings that ``complaint import`` reads, or English ones. Never: a formula that a spreadsheet runs.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,17 @@ from typing import Annotated, Any
 import typer
 
 from proxy.desk.complaints.operations import CASE_ID, STOPPED_BY, WORD_MAX
+from proxy.i18n.catalog import in_language
+from proxy.i18n.labels import CASES
 from proxy.i18n.phrases import LANGUAGES
 from proxy.journal.records.complaints import OPEN, STATES
+from proxy.model.redact import csv_cell
 from proxy.model.roles import Permission
 from proxy.operations import terminal
 from proxy.operations.declaration import CSV, Program, command
 from proxy.operations.files import upload
 from proxy.operations.parameters import DURATION, Choice, Flag, Reason, Text
-from proxy.operations.terminal import CONFIG, Config, Control, Json
+from proxy.operations.terminal import CONFIG, Config, Control, Json, format_time, last_day
 
 Sheet = Annotated[str | None, Choice("The language of the sheet; zh where nothing is said.", tuple(LANGUAGES))]
 LINE_ROWS = 100
@@ -166,13 +172,9 @@ def export(
 
 
 def _write(file: Path, cases: Iterable[Mapping[str, Any]], lang: str) -> None:
-    from proxy.desk.complaints.case_sheet import headings, row
     from proxy.operations.files.row_files import write_table
 
-    try:
-        write_table(file, headings(lang), [row(one, lang) for one in cases], "投诉" if lang == "zh" else "complaints")
-    except OSError as error:
-        terminal.fail(f"{file}: {error.strerror or error}")
+    write_table(file, headings(lang), [row(one, lang) for one in cases], "投诉" if lang == "zh" else "complaints")
 
 
 @command(
@@ -206,8 +208,6 @@ def answer(
     try:
         digest = answer_files.keep(places_of(config).archive.folder, sent, time.time())
         done = terminal.ask(config, control, "complaint.answer", id=id_, file=sent.name[-WORD_MAX:], sha256=digest, why=why)
-    except (OSError, answer_files.CannotKeep) as error:
-        terminal.fail(f"{sent}: {error.strerror}" if isinstance(error, OSError) and error.strerror else error)
     except CannotAsk:
         if out is not None:
             out.unlink()
@@ -244,6 +244,47 @@ def take_answer(
             file.write(data)
     except answer_files.CannotKeep as error:
         terminal.fail(f"{name}: {error}")
-    except OSError as error:
-        terminal.fail(f"{out}: {error.strerror or error}")
     terminal.print_answer({"file": str(out), "name": name, "sha256": digest}, json, [f"{out}: {name}, {len(data):,} bytes"])
+
+
+HEADINGS: Mapping[str, str] = {
+    "case": "案件", "reference": "投诉编号", "source": "来源", "number": "投诉号码", "time": "短信接收时间", "state": "认定",
+    "provider": "通道商", "port": "短信端口", "signature": "签名", "message": "短信记录", "decided": "认定时间", "why": "认定说明",
+    "sender": "被举报号码", "text": "短信内容", "complained": "投诉时间", "forward by": "转办期限", "forwarded": "转办时间",
+    "answer by": "答复期限", "answered": "答复时间", "measures": "处理措施",
+}  # fmt: skip
+MEASURES: Mapping[str, str] = {
+    "forwarded": "已转办通道商", "suppressed": "已停止向投诉人发送营销（{}）", "stopped": "已停发该批短信", "proposed": "已提出处罚建议",
+}  # fmt: skip
+"""What was done because of a case; of whose marketing, and until when."""
+
+
+def headings(language: str) -> tuple[str, ...]:
+    return tuple(HEADINGS.values() if language == "zh" else HEADINGS)
+
+
+def row(case: Mapping[str, Any], language: str) -> list[object]:
+    events = case["events"]
+    last = next((event for event in reversed(events) if event["what"] == case["state"]), events[-1])
+    chinese = language == "zh"
+    done = dict.fromkeys(_measure(event, chinese) for event in events if event["what"] in MEASURES)
+    why = "" if case["state"] == OPEN else last["why"]
+    words = (
+        case["reference"], case["source"], case["to"], _time(case["at"]), CASES[case["state"]] if chinese else case["state"],
+        case["provider"], case["port"], case["signature"], case["message"], _time(case["decided"]), why, case["sender"],
+        case["text"], _time(case["came"]), last_day(case["forward_by"]), _time(case["forwarded"]),
+        last_day(case["answer_by"]), _time(case["answered"]),
+        ("；" if chinese else "; ").join(done),
+    )  # fmt: skip
+    return [case["id"], *map(csv_cell, words)]
+
+
+def _time(at: float) -> str:
+    return format_time(at) if at else ""
+
+
+def _measure(event: Mapping[str, Any], chinese: bool) -> str:
+    what, scope = event["what"], event["why"] if event["what"] == "suppressed" else ""
+    if chinese:
+        return MEASURES[what].format(in_language(scope, "zh"))
+    return f"{what} ({scope})" if scope else str(what)

@@ -40,10 +40,9 @@ from proxy.model.roles import Permission
 from proxy.operations import parameters
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
-from proxy.operations.declaration import Answer, Button, Lines, Operations, operation
-from proxy.operations.journal_writes import record_command
+from proxy.operations.declaration import Answer, Button, Lines, Operations, SharedSchema, operation, record_fields
+from proxy.operations.gate_interface import record_command
 from proxy.operations.parameters import Amount, Choice, Flag, Id, Integer, Reason, Recipient, Seconds, Text, Why
-from proxy.operations.schemas import SharedSchema, record_fields
 from proxy.operations.terminal import event_line, format_time, last_day, note, printed_language, table_lines
 from proxy.policy.registries.holidays import Holidays
 from proxy.policy.time_windows import DAY_S, OFFSET_S, local, month_span
@@ -75,8 +74,6 @@ CaseId = Annotated[int, CASE_ID]
 
 
 class WithCases(WithOrders, Protocol):
-    """A gate that keeps complaint cases."""
-
     @property
     def cases(self) -> CaseBook: ...
 

@@ -10,7 +10,7 @@ import base64
 import contextlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -23,13 +23,18 @@ from proxy.model.number import FIRST, Number
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
 from proxy.operations.declaration import Answer, Operations, operation
-from proxy.operations.gate_interface import Gate
-from proxy.operations.journal_writes import record_command
+from proxy.operations.gate_interface import Gate, record_command
 from proxy.operations.parameters import Amount, Flag, Integer, Reason, Recipient, Seconds, Text
 from proxy.wire import Frame, Malformed, read_fields
 from proxy.wire.content import content_of
 from proxy.wire.redaction import HIDDEN, MASKED, TEXT, redact_pdu
 from proxy.wire.tables import BINDS, DATA_SM, MESSAGE_PAYLOAD, REPLACE_SM, RESPONSE, SUBMIT_MULTI, SUBMIT_SM, status_name
+
+if TYPE_CHECKING:
+    from proxy.net.carrier_link import CarrierLink
+    from proxy.net.provider_link import ProviderLink
+
+    Watched = ProviderLink | CarrierLink
 
 log = structlog.get_logger()
 
@@ -47,36 +52,10 @@ ASKED_MAX = 10_000
 _SUBMITS = (SUBMIT_SM, DATA_SM, SUBMIT_MULTI, REPLACE_SM)
 
 
-class Watched(Protocol):
-    """A link that can be traced, as the wiring names it."""
-
-    @property
-    def side(self) -> str: ...  # provider | carrier
-    @property
-    def party(self) -> str: ...  # the provider's name (empty until it is bound), the carrier's account
-    @property
-    def label(self) -> str: ...  # what people call it: jia#17, bj/1; until a provider's is bound, its address
-    @property
-    def peer(self) -> str: ...  # its address
-
-
-class LinkTap(Protocol):
-    """What a trace needs from the links."""
-
-    def watched(self) -> Iterable[Any]:
-        """All links there are now (Watched)."""
-
-    def listen(
-        self, links: Iterable[Any], hear: Callable[[Any, bool, bytes], None], wants: Callable[[Any], bool] | None = None
-    ) -> None:
-        """Calls ``hear(watched, ours, pdu)`` for every PDU on these links, and on links that open later and are wanted, from their first PDU
-        on."""
-
-
 class Tracing(Operations):
-    def __init__(self, gate: Gate, tap: LinkTap) -> None:
-        self._gate = gate
-        self._tap = tap
+    def __init__(self, gate: Gate, listen: Callable[..., None], links: Callable[[], Iterable[Watched]]) -> None:
+        """``listen``: that of net/pdu_tap.py. ``links``: all there are now, unbound ones included."""
+        self._gate, self._listen, self._links = gate, listen, links
         self._running = 0
 
     @operation(
@@ -112,7 +91,7 @@ class Tracing(Operations):
             await self._run(call, trace, for_s)
         finally:
             self._running -= 1
-            self._tap.listen((), trace.hear)
+            self._listen((), trace.hear)
         return {"shown": trace.shown, "not_shown": trace.not_shown}
 
     async def _run(self, call: Call, trace: _Trace, for_s: float) -> None:
@@ -120,8 +99,8 @@ class Tracing(Operations):
         ends_s = loop.time() + for_s
         await call.say({"watching": trace.selection.words(Number(trace.selection.person))})
         while True:
-            links = (one for one in self._tap.watched() if trace.selection.link(one))
-            self._tap.listen(links, trace.hear, trace.selection.link)
+            links = (one for one in self._links() if trace.selection.link(one))
+            self._listen(links, trace.hear, trace.selection.link)
             while trace.waiting:
                 await call.say(trace.waiting.popleft())
             if trace.left <= 0 or loop.time() >= ends_s or call.gone:

@@ -200,7 +200,7 @@ def export(
     config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Write consents as CSV with whole numbers. The journal keeps that it was done."""
-    from proxy.operations.files.csv_export import export_rows
+    from proxy.operations.files.row_files import export_rows
 
     args = {"why": why, "batches": [str(one) for one in batches or ()]}
     heads = (*HEADS, "batch", "state", "source", "provider", "proof")

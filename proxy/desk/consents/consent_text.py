@@ -1,13 +1,79 @@
-"""Writes answers about consents for people."""
+"""Shows consents, their proofs and ends, as answers and as text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxy.i18n.phrases import WORDS, Bilingual
-from proxy.operations.declaration import Answer
+from proxy.model.message import Category, Facts, Sender, hash48
+from proxy.model.recipient import OptOut
+from proxy.operations.declaration import Answer, SharedSchema, record_fields
+from proxy.operations.gate_interface import Gate
 from proxy.operations.terminal import format_time, last_day, table_lines
+from proxy.policy.kinds.consent import refusal_since
+from proxy.policy.text.folding import normal_signature
+from proxy.state.lists.consent_lists import ConsentBatch
+from proxy.state.record import record
+from proxy.state.record.consent_facts import ConsentGiven, Withdrawal
+
+if TYPE_CHECKING:
+    from proxy.policy.registries.registry import Registry
+
+BATCH = SharedSchema(
+    "Batch",
+    record_fields(ConsentBatch)
+    | {
+        "numbers?": int,
+        "overdue?": bool,
+        "reply?": {"time": int, "text": str, "port": str, "message": int, "requested": int},
+        "ended?": {"time": int, "by": str, "source": str},
+    },
+)
+WITHDRAWAL = SharedSchema("Withdrawal", Withdrawal)
+
+
+def batch_row(batch: ConsentBatch, numbers: int | None = None) -> dict[str, Any]:
+    return batch._asdict() | ({} if numbers is None else {"numbers": numbers})
+
+
+def consents_of(gate: Gate, person: int, data: bytes) -> list[dict[str, Any]]:
+    """All consents of a person, the oldest first. ``data``: their record."""
+    registry, proofs = gate.relay.rules.registry, {one.batch: one for one in record.consents_given(data)}
+    refusals = sorted([*record.opt_outs(data), *gate.store.listed.refusals(person)], key=lambda one: one.time)
+    withdrawals = record.withdrawals(data)
+    found = []
+    for batch in gate.store.consented.of(person):
+        row = batch_row(batch)
+        if (proof := proofs.get(batch.number)) is not None:  # the carrier's own record of a reply
+            row["reply"] = {name: getattr(proof, name) for name in ("time", "text", "port", "requested")} | {
+                "message": proof.request
+            }
+        if (ended := _ended(batch, proof, refusals, withdrawals, registry)) is not None:
+            row["ended"] = ended
+        found.append(row)
+    return found
+
+
+def _ended(
+    batch: ConsentBatch, proof: ConsentGiven | None, refusals: list[OptOut], withdrawals: list[Withdrawal], registry: Registry
+) -> Mapping[str, Any] | None:
+    """The opt-out or withdrawal that ended a consent: the one that came first."""
+    name = normal_signature(batch.advertiser)
+    number = next(iter(registry.signatures_by("advertiser", batch.advertiser)), hash48(name)) if batch.advertiser else 0
+    sender = Sender.of(batch.provider, "", proof.port if proof is not None else "", "")
+    kind = Category.MARKETING
+    subcategory = batch.category if batch.category != kind.word else ""
+    facts = Facts(sender, kind, kind, kind, subcategory, name, proof.signature if proof is not None else number)
+    ends = []
+    if (refusal := refusal_since(batch.given, refusals, sender, facts, registry)) is not None:
+        ends.append((refusal.time, "opt-out", refusal.source))
+    ends += [
+        (one.time, "withdrawal", "")
+        for one in withdrawals
+        if one.time >= batch.given and one.advertiser in ("", batch.advertiser) and one.category in ("", batch.category)
+    ]
+    return dict(zip(("time", "by", "source"), min(ends), strict=True)) if ends else None
 
 
 def batch_table(answer: Answer) -> Iterator[str]:
@@ -41,7 +107,6 @@ def terms_line(one: Mapping[str, Any]) -> Bilingual:
 
 
 def batch_lines(answer: Answer) -> Iterator[str]:
-    """Batches that were changed."""
     for one in answer["batches"]:
         yield f"batch {one['number']}: {one['state']}, {_proof_of(one)}"
 
@@ -53,11 +118,11 @@ def _proof_of(one: Mapping[str, Any]) -> str:
     if one["wording"]:
         return "its proof is the text of the request"
     if one["proof_by"]:
-        return f"its proof was brought later by {_name(one['proof_by'])}"
-    return f"its proof was brought by {_name(one['who'])} on {format_time(one['imported'])[:10]} with {one['file']}"
+        return f"its proof was brought later by {name_of(one['proof_by'])}"
+    return f"its proof was brought by {name_of(one['who'])} on {format_time(one['imported'])[:10]} with {one['file']}"
 
 
-def _name(who: str) -> str:
+def name_of(who: str) -> str:
     """Without the means: ``li (uid 1000)`` → ``li``."""
     return who.partition(" (")[0]
 
@@ -75,7 +140,6 @@ def unenforced(answer: Answer) -> Iterable[str]:
 
 
 def consent_lines(answer: Mapping[str, Any]) -> list[str]:
-    """A person's consents, for people."""
     lines = []
     for one in answer["consents"]:
         whose = f"{one['advertiser'] or 'any advertiser'}, {one['category'] or 'any category'}"

@@ -14,8 +14,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from proxy.config.yaml_file import unknown
-from proxy.desk.consents.consent_text import batch_lines, batch_table, consent_lines, task_table, unenforced, withdrawal_lines
-from proxy.desk.consents.person_view import BATCH, WITHDRAWAL, batch_row, consents_of
+from proxy.desk.consents.consent_text import (
+    BATCH,
+    WITHDRAWAL,
+    batch_lines,
+    batch_row,
+    batch_table,
+    consent_lines,
+    consents_of,
+    name_of,
+    task_table,
+    unenforced,
+    withdrawal_lines,
+)
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import consents, messages
 from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, Terms
@@ -25,8 +36,7 @@ from proxy.model.roles import Permission
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Operations, operation
-from proxy.operations.gate_interface import Gate
-from proxy.operations.journal_writes import change_recipient, record_command
+from proxy.operations.gate_interface import Gate, change_recipient, record_command
 from proxy.operations.number_chunks import put_in_force, receive_numbers
 from proxy.operations.parameters import Amount, Choice, Flag, Integer, List, Recipient, Rows, Text, To, Why, on_lines
 from proxy.policy.registries.table_words import ANY
@@ -56,11 +66,6 @@ _BATCH = Text("", 11, "[0-9]{1,11}")
 BATCHES = List("Which batches, by number.", _BATCH, BATCHES_A_FILE_MAX, 1, flag="-", metavar="BATCH…")
 WHOLE_BATCHES = List("Whole batches, instead of a person.", _BATCH, BATCHES_A_FILE_MAX, flag="-", metavar="[BATCH…]")
 CHANGED = {"batches": [BATCH]}
-
-
-def _name(who: str) -> str:
-    """The name without the means (``li (uid 1000)`` → ``li``)."""
-    return who.partition(" (")[0]
 
 
 def tasks_of(gate: Gate, provider: str = "") -> list[dict[str, Any]]:
@@ -268,7 +273,7 @@ class ConsentOperations(Operations, group="consent", help="Consents of people: b
                 raise CommandRefused(f"batch {batch.number} was taken back: import the file again where that was a mistake")
             if verdict == "accepted" and not batch.proof:
                 raise CommandRefused(f"batch {batch.number}: there is no proof to look at (gate106 consent prove)")
-            if verdict == "accepted" and call.strict and call.asker.name in (_name(batch.who), _name(batch.proof_by)):
+            if verdict == "accepted" and call.strict and call.asker.name in map(name_of, (batch.who, batch.proof_by)):
                 raise CommandRefused(
                     f"batch {batch.number} was brought by {call.asker.name}: somebody else must look at its proof"
                 )

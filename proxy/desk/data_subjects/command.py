@@ -11,22 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from proxy.model.roles import Permission
+from proxy.operations import terminal
 from proxy.operations.declaration import PDF, ZIP, Program, command
-from proxy.operations.files.journal_access import places_of
+from proxy.operations.files.journal_access import keys_of, places_of
 from proxy.operations.parameters import Choice, Flag, Id, Recipient, Why
-from proxy.operations.terminal import (
-    CONFIG,
-    Config,
-    Control,
-    Json,
-    ask,
-    choose_language,
-    fail,
-    format_time,
-    print_answer,
-    socket_of,
-    warn,
-)
+from proxy.operations.terminal import CONFIG, Config, Control, Json
 
 To = Annotated[str, Recipient()]
 MESSAGES_A_LOOK = 1_000
@@ -72,10 +61,12 @@ def export(
     """Write all that is known of a person, with their messages of the journal at rest, to be handed to them. The journal keeps that."""
     from proxy.desk.suppression.signature_search import with_names
 
-    answer = with_names(ask(config, control, "subject.show", to=to, unmasked=unmasked, export=True, why=why), to, config)
+    answer = with_names(
+        terminal.ask(config, control, "subject.show", to=to, unmasked=unmasked, export=True, why=why), to, config
+    )
     answer["messages"], answer["missing"] = _messages(to, answer["to"], config, whole=unmasked)
     if answer["messages"] is None:
-        warn(
+        terminal.warn(
             "gate106: there is no journal at rest yet: the messages of the last hour or so are not in it (gate106 journal roll)"
         )
     from proxy.desk.data_subjects.export_html import page
@@ -83,15 +74,12 @@ def export(
 
     files = {
         "person.json": jsonlib.dumps(answer, ensure_ascii=False, indent=2),
-        "person.html": page(answer, choose_language(lang)),
+        "person.html": page(answer, terminal.choose_language(lang)),
     }
-    try:
-        write_bundle(out, {name: text.encode() for name, text in files.items()})
-    except OSError as error:
-        fail(f"{out}: {error.strerror or error}")
+    write_bundle(out, {name: text.encode() for name, text in files.items()})
     said = {"folder": str(out), "messages": len(answer["messages"] or ()), "missing": answer["missing"]}
     lines = [f"{out}: person.json, person.html; {said['messages']} messages"]
-    print_answer(said, json, [*lines, *(f"NOT COMPLETE: {fault}" for fault in answer["missing"])])
+    terminal.print_answer(said, json, [*lines, *(f"NOT COMPLETE: {fault}" for fault in answer["missing"])])
 
 
 def _messages(to: str, shown: str, config: Path, *, whole: bool) -> tuple[list[dict[str, Any]] | None, list[str]]:
@@ -104,7 +92,7 @@ def _messages(to: str, shown: str, config: Path, *, whole: bool) -> tuple[list[d
     places = places_of(config, every=True)
     if not places.archive.keys.exists():
         return None, []
-    keys, question = find.keys_of(places), Query(to=recipient_of(to), limit=MESSAGES_A_LOOK).checked()
+    keys, question = keys_of(places), Query(to=recipient_of(to), limit=MESSAGES_A_LOOK).checked()
     messages, missing, reached = dict[str, dict[str, Any]](), dict[str, None](), 0.0
     while True:
         found = find.run_search(places, keys, question, time.time())
@@ -112,7 +100,7 @@ def _messages(to: str, shown: str, config: Path, *, whole: bool) -> tuple[list[d
         messages |= {one["id"]: one for one in answer["messages"] if one["id"] not in messages}
         missing |= dict.fromkeys(answer["covered"]["faults"])
         if found.more and found.reaches_to == reached:
-            missing[f"of {format_time(reached)} and before there is more than can be told"] = None
+            missing[f"of {terminal.format_time(reached)} and before there is more than can be told"] = None
         if not found.more or found.reaches_to == reached:
             return list(messages.values()), list(missing)
         reached = found.reaches_to
@@ -134,16 +122,13 @@ def receipt(
     from proxy.runtime import hardening
 
     number = int(id_.removeprefix("erasure-"))
-    rows = ask(config, control, "subject.list-requests")["requests"]
+    rows = terminal.ask(config, control, "subject.list-requests")["requests"]
     request = next((one for one in rows if one["id"] == number), None)
     if request is None:
-        fail(f"there is no request {number} (`gate106 subject list-requests` lists them)")
-    try:
-        with hardening.create_private_file(out) as file:
-            file.write(evidence_pdf.receipt(request, time.time()))
-    except OSError as error:
-        fail(f"{out}: {error.strerror or error}")
-    print_answer({"file": str(out), "state": request["state"]}, json, [f"{out}: request {number}, {request['state']}"])
+        terminal.fail(f"there is no request {number} (`gate106 subject list-requests` lists them)")
+    with hardening.create_private_file(out) as file:
+        file.write(evidence_pdf.receipt(request, time.time()))
+    terminal.print_answer({"file": str(out), "state": request["state"]}, json, [f"{out}: request {number}, {request['state']}"])
 
 
 @command(
@@ -180,11 +165,11 @@ def recycled(
             skip_bad=skip_bad,
         )
         if 0 in people.by:
-            fail(f"{file}: columns number and date are needed: nothing was done")
+            terminal.fail(f"{file}: columns number and date are needed: nothing was done")
         unchanged = sum(len(numbers) for numbers in people.by.pop(UNCHANGED, {}).values())
         sending = progress.add_task("sending", total=people.numbers)
         args = {"file": file.name[:255], "why": why}
-        with Conversation(socket_of(config, control), "subject.recycled", args) as conversation:
+        with Conversation(terminal.socket_of(config, control), "subject.recycled", args) as conversation:
             conversation.hear()  # go
             for date in people.by:
                 for chunk, lows in people.chunks(date):
@@ -194,7 +179,7 @@ def recycled(
                     progress.advance(sending, len(numbers))
             conversation.say({"end": True, "numbers": people.numbers})
             answer = dict(conversation.answer()) | {"unchanged": unchanged}
-    print_answer(answer, json, _recycled_lines(file.name, answer))
+    terminal.print_answer(answer, json, _recycled_lines(file.name, answer))
 
 
 def _recycled_lines(name: str, answer: Mapping[str, Any]) -> Iterator[str]:

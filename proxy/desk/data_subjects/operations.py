@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from proxy.desk.complaints.answer_files import answers_of
 from proxy.desk.complaints.book import KEEP_S
 from proxy.desk.complaints.operations import WithCases, shown_text
-from proxy.desk.consents import person_view
+from proxy.desk.consents import consent_text
 from proxy.desk.consents.consent_text import consent_lines
 from proxy.desk.consents.operations import change_person
 from proxy.desk.data_subjects.recycled_operations import WithRecycled, end_numbers
@@ -31,18 +31,17 @@ from proxy.model.redact import mask_numbers
 from proxy.model.roles import Permission
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
-from proxy.operations.declaration import Answer, Button, Operations, operation
-from proxy.operations.journal_writes import record_command
+from proxy.operations.declaration import Answer, Button, Operations, SharedSchema, operation
+from proxy.operations.gate_interface import record_command
 from proxy.operations.parameters import Choice, Flag, Id, Text, To, Why, require_why
-from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, in_words_of_reader, table_lines
 from proxy.state.lists.suppression_lists import ERASED
 from proxy.state.record import record
 
 if TYPE_CHECKING:
     from proxy.archive.pseudonym_key import PseudonymKey
-    from proxy.desk.archiving.retention_task import RetentionTask
-    from proxy.desk.data_subjects.erasure_requests import ErasureRequests
+    from proxy.desk.archiving.journal_tasks import RetentionTask
+    from proxy.desk.data_subjects.book import ErasureRequests
     from proxy.policy.explanation.naming import LookUp
 
 DAY_S = 86_400
@@ -52,8 +51,6 @@ LINE_NUMBERS_MAX = 5_000
 
 
 class WithSubjects(WithCases, WithRecycled, Protocol):
-    """A gate with all that a data subject's rights concern."""
-
     @property
     def erasure_requests(self) -> ErasureRequests: ...
 
@@ -216,7 +213,7 @@ class DataSubjects(
                 name | {"kept": where, "in_force": not 0 < one.expiry <= now}
                 for name, (one, where) in zip(suppress.named_rows(gate, refusals), there, strict=True)
             ],
-            "consents": person_view.consents_of(gate, person, data),
+            "consents": consent_text.consents_of(gate, person, data),
             "withdrawn": [one._asdict() for one in record.withdrawals(data)],
             "asked_for_consent_by": [registry.advertiser_of(one) for one in seen.asked()],
             "asked_for_consent": [self._sender(one, look_up) for one in seen.asked()],

@@ -17,9 +17,8 @@ from proxy.journal.records.consents import ConsentChange
 from proxy.journal.records.recycled_numbers import PROPOSED, STATES, RecycledFeed
 from proxy.model.roles import Permission
 from proxy.operations.control import Call
-from proxy.operations.declaration import Answer, Button, Operations, operation
+from proxy.operations.declaration import Answer, Button, Operations, SharedSchema, operation
 from proxy.operations.parameters import Choice, Id, Why
-from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, table_lines
 
 if TYPE_CHECKING:
@@ -39,8 +38,6 @@ FeedId = Annotated[int, Id("Its number, as `gate106 recycled list` shows it.", k
 
 
 class WithRecycled(WithInbox, Protocol):
-    """A gate that keeps feeds of recycled numbers."""
-
     @property
     def recycled(self) -> RecycledFeeds: ...
 

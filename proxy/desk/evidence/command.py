@@ -82,8 +82,6 @@ def verify(
         found = check(file, key_of(key) if key is not None else None, head)
     except NotAPack as error:
         fail(error.why.zh if language == "zh" else error)
-    except OSError as error:
-        fail(f"{error.filename or file}: {error.strerror or error}")
     print_answer(found.as_dict(), json, lines_of(file, found, language))
     raise typer.Exit(1 if found.faults else 0)
 
@@ -109,9 +107,6 @@ def _write(out: Path, data: bytes) -> str:
 
     from proxy.runtime import hardening
 
-    try:
-        with hardening.create_private_file(out) as file:
-            file.write(data)
-    except OSError as error:
-        fail(f"{out}: {error.strerror or error}")
+    with hardening.create_private_file(out) as file:
+        file.write(data)
     return hashlib.sha256(data).hexdigest()

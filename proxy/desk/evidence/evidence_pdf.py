@@ -7,39 +7,23 @@ or an address.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from io import BytesIO
 from typing import Any
 
-from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+from reportlab.platypus import Paragraph, Spacer, Table, TableStyle
 
-from proxy.console.pdf_text import FONT, markup, plain, register
+from proxy.console import pdf_text
+from proxy.console.pdf_text import FONT, LINE, MARGIN, SOFT, document, paragraph, plain
+from proxy.i18n import labels
 from proxy.i18n.catalog import in_language
-from proxy.i18n.labels import (
-    ANSWERS,
-    CASES,
-    CONSENTS,
-    ENDS,
-    ERASED,
-    PENALTIES,
-    REASONS,
-    RECEIPTS,
-    REQUESTS,
-    SCOPES,
-    STEPS,
-    both,
-)
-from proxy.model.redact import printable
 from proxy.policy import time_windows
 from proxy.policy.explanation.lines import FEATURES
 
-SOFT, LINE = colors.HexColor("#5f5e66"), colors.HexColor("#d9d8de")
-MARGIN, PADDING = 18 * mm, 6  # the frame's own padding, in points
-WIDTH = A4[0] - 2 * MARGIN - 2 * PADDING
+PADDING = 6  # the frame's own, in points
+WIDTH = pdf_text.WIDTH - 2 * PADDING
 CHARS_MAX = 3000
 """Of one cell: more is in the JSON beside it."""
 CASES_MAX = 500
@@ -76,20 +60,13 @@ def receipt(request: Mapping[str, Any], now: float) -> bytes:
 
 
 def _document(title: str, parts: Iterator[Any]) -> bytes:
-    register()
-    out = BytesIO()
-    document = SimpleDocTemplate(
-        out, pagesize=A4, leftMargin=MARGIN, rightMargin=MARGIN, topMargin=16 * mm, bottomMargin=18 * mm, title=title,
-        author="gate106", invariant=1, initialFontName=FONT,
-    )  # fmt: skip
-
     def foot(canvas: Canvas, page: Any) -> None:
         canvas.setFont(FONT, 8)
         canvas.setFillColor(SOFT)
         canvas.drawRightString(A4[0] - MARGIN - PADDING, 10 * mm, plain(f"{title}，第 {page.page} 页"))
 
-    document.build([_paragraph(title, _BIG), Spacer(0, 3 * mm), *parts], onFirstPage=foot, onLaterPages=foot)
-    return out.getvalue()
+    whole = [_paragraph(title, _BIG), Spacer(0, 3 * mm), *parts]
+    return document(title, whole, 18 * mm, onFirstPage=foot, onLaterPages=foot)
 
 
 def _evidence(fields: Mapping[str, Any]) -> Iterator[Any]:
@@ -98,7 +75,7 @@ def _evidence(fields: Mapping[str, Any]) -> Iterator[Any]:
     if case := fields.get("case"):
         yield _paragraph("投诉 Complaint", _HEAD)
         yield _pairs([
-            ("案件 case", f"{case['id']} ({case['source']} {case['reference']})"), ("认定 state", both(case["state"], CASES)),
+            ("案件 case", f"{case['id']} ({case['source']} {case['reference']})"), ("认定 state", labels.both(case["state"], labels.CASES)),
             ("投诉人 number", case["to"]),
             ("反映的时间 time", _when(case["at"])), ("反映的端口 sender", case["sender"]), ("反映的内容 text", case["text"]),
         ])  # fmt: skip
@@ -108,13 +85,15 @@ def _evidence(fields: Mapping[str, Any]) -> Iterator[Any]:
         ("通道商 provider", f"{message['provider']} ({message['account']})"),
         ("端口 from", message["from"]), ("接收人 to", message["to"]), *_read(message),
         ("内容 text", message["text"]),
-        ("结果 verdict", ", ".join(filter(None, (both(message["verdict"]), both(message["reason"], REASONS), message["rule"])))),
+        ("结果 verdict", ", ".join(filter(None, (
+            labels.both(message["verdict"]), labels.both(message["reason"], labels.REASONS), message["rule"],
+        )))),
         ("规则版本 revision", message["revision"]), ("今日规则 today", _today(message)),
-        ("运营商应答 answers", "; ".join(f"{_stamp(one['at'])} {both(one['effect'], ANSWERS)}" for one in message["answers"])),
-        ("回执 receipts", "; ".join(f"{_stamp(one['at'])} {both(one['state'], RECEIPTS)}" for one in message["receipts"])),
+        ("运营商应答 answers", "; ".join(f"{_stamp(one['at'])} {labels.both(one['effect'], labels.ANSWERS)}" for one in message["answers"])),
+        ("回执 receipts", "; ".join(f"{_stamp(one['at'])} {labels.both(one['state'], labels.RECEIPTS)}" for one in message["receipts"])),
     ])  # fmt: skip
     person = message["person"]
-    refused = (f"{_whom(one)}（{both(one['source'])}，{_stamp(one['since'])}）" for one in person["refusals"])
+    refused = (f"{_whom(one)}（{labels.both(one['source'])}，{_stamp(one['since'])}）" for one in person["refusals"])
     later = (f"{_stamp(one['at'])} {_whom(one)}" for one in person["refused_later"])
     erased = f"已按本人要求删除 erased {_stamp(person['erased'])}" if person.get("erased") else ""
     yield _paragraph("当时此人的状态 The person then", _HEAD)
@@ -125,7 +104,10 @@ def _evidence(fields: Mapping[str, Any]) -> Iterator[Any]:
     ])  # fmt: skip
     yield _paragraph("同意证明 Consent", _HEAD)
     consents = fields["consents"]
-    given = [(one["advertiser"], both(one["state"], CONSENTS), one["since"], one["until"], _proof_of(one)) for one in consents]
+    given = [
+        (one["advertiser"], labels.both(one["state"], labels.CONSENTS), one["since"], one["until"], _proof_of(one))
+        for one in consents
+    ]
     heads = ("广告主 advertiser", "状态 state", "自 from", "至 to", "证明 proof")
     yield _table(heads, given, "没有登记的同意 No consent is registered", (3, 2, 3, 3, 5))
     yield _paragraph("规则 Rules", _HEAD)
@@ -152,8 +134,8 @@ def _read(message: Mapping[str, Any]) -> Rows:
     """The analysis of the message; only its category if the rules of then are not kept."""
     then = message.get("then")
     if then is None:
-        return [("类别 category", both(message["category"]))]
-    declared, classified = both(then["declared"]), both(then["classified"])
+        return [("类别 category", labels.both(message["category"]))]
+    declared, classified = labels.both(then["declared"]), labels.both(then["classified"])
     found = (
         f"{FEATURES.get(one['kind'], one['kind'])} {one.get('shown', one['what'])}（{one['weight']}）"
         for one in then["features"]
@@ -161,7 +143,7 @@ def _read(message: Mapping[str, Any]) -> Rows:
     how = f"申报 declared：{declared}；内容判定 classified：{classified}，得分 score {then['marketing']['score']}"
     return [
         ("归属地 region", f"{then['province']} {then['city'] or ''}".rstrip()), ("签名 signature", then["signature"]),
-        ("广告主 advertiser", then["advertiser"]), ("类别 category", f"{both(then['category'])}（{how}）"),
+        ("广告主 advertiser", then["advertiser"]), ("类别 category", f"{labels.both(then['category'])}（{how}）"),
         ("判定所据 found", "；".join(found)),
     ]  # fmt: skip
 
@@ -169,7 +151,7 @@ def _read(message: Mapping[str, Any]) -> Rows:
 def _whom(refusal: Mapping[str, Any]) -> str:
     """What a refusal covers, in both languages; a pack of an earlier gate has the value alone."""
     if "about" not in refusal:
-        return f"{both(refusal['scope'], SCOPES)} {refusal['value']}".rstrip()
+        return f"{labels.both(refusal['scope'], labels.SCOPES)} {refusal['value']}".rstrip()
     return f"{refusal['about_zh']} {refusal['about']}"
 
 
@@ -179,7 +161,7 @@ def _today(message: Mapping[str, Any]) -> str:
         return ""
     if today["revision"] == message["revision"]:
         return "规则未变 the rules are the same"
-    return ", ".join(filter(None, (both(today["verdict"]), both(today["reason"], REASONS))))
+    return ", ".join(filter(None, (labels.both(today["verdict"]), labels.both(today["reason"], labels.REASONS))))
 
 
 def _head(proof: Mapping[str, Any]) -> str:
@@ -190,19 +172,20 @@ def _head(proof: Mapping[str, Any]) -> str:
 
 def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now: float) -> Iterator[Any]:
     trigger, fact = penalty["trigger"], penalty["figure_zh"] or penalty["figure"] or penalty["say"]
-    step = STEPS[penalty["step"]] + (f"至原速率的 {penalty['share']:.0%}" if penalty["step"] == "throttle" else "")
+    step = labels.STEPS[penalty["step"]] + (f"至原速率的 {penalty['share']:.0%}" if penalty["step"] == "throttle" else "")
     ended = penalty.get("ended") or penalty["until"]
     span = f"，期限 {penalty['for_s'] / 86_400:g} 天"
     span += f"，自 {_when(penalty['since'])} 至 {_when(ended)}" if penalty["since"] else ""
     yield from _paragraphs(_not_in_force(penalty), f"致：{penalty['provider'] or penalty['value']}")
-    yield _paragraph(f"编号：{penalty['id']} | 日期：{_when(now)[:10]} | 状态：{PENALTIES[penalty['state']]}", _SOFT)
+    yield _paragraph(f"编号：{penalty['id']} | 日期：{_when(now)[:10]} | 状态：{labels.PENALTIES[penalty['state']]}", _SOFT)
     yield Spacer(0, 2 * mm)
     yield from _paragraphs(
         fact and f"事实：{fact}",
         penalty["events"] and not trigger and f"理由：{penalty['events'][0]['why']}",  # a rule's reason is what it has measured
         trigger and f"规则：{penalty['say'] or trigger}（规则版本 {penalty['revision']}）",
         f"依据：{penalty['basis'] or NO_BASIS}",
-        penalty["by"] and f"范围：{SCOPES[penalty['by']]} {penalty['value']}" + ("" if penalty["provider"] else "，不限通道商"),
+        penalty["by"]
+        and f"范围：{labels.SCOPES[penalty['by']]} {penalty['value']}" + ("" if penalty["provider"] else "，不限通道商"),
         f"决定：{step}{span}",
         penalty["state"] in ("proposed", "in-force") and "到期自动恢复。如有异议，请书面申诉并附证明；申诉期间处罚继续执行。",
     )
@@ -210,7 +193,7 @@ def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now:
     yield _paragraph("签发单位（盖章）：____________________ | 签发人：______________ | 日期：______________", _TEXT)
     yield Spacer(0, 4 * mm)
     yield _pairs([
-        ("通道商", penalty["provider"]), ("范围", f"{SCOPES.get(penalty['by'], '')} {penalty['value']}".strip()),
+        ("通道商", penalty["provider"]), ("范围", f"{labels.SCOPES.get(penalty['by'], '')} {penalty['value']}".strip()),
         ("决定", step), ("自", _when(penalty["since"])), ("至", _when(ended) if penalty["since"] else ""), ("事实", penalty["figure_zh"]),
         ("依据", penalty["basis"]), ("申诉", penalty["appeal"]),
     ])  # fmt: skip
@@ -233,7 +216,8 @@ def _receipt(request: Mapping[str, Any], now: float) -> Iterator[Any]:
     }[request["state"]]
     yield from _paragraphs(f"致：号码 {request['to']} 的机主")
     yield _paragraph(
-        f"编号：{request['id']} | 日期：{_when(request['decided'] or now)[:10]} | 状态：{REQUESTS[request['state']]}", _SOFT
+        f"编号：{request['id']} | 日期：{_when(request['decided'] or now)[:10]} | 状态：{labels.REQUESTS[request['state']]}",
+        _SOFT,
     )
     yield Spacer(0, 2 * mm)
     yield from _paragraphs(
@@ -242,7 +226,7 @@ def _receipt(request: Mapping[str, Any], now: float) -> Iterator[Any]:
     )
     if "gone" in request:
         yield _paragraph("已删除", _HEAD)
-        yield _pairs([(ERASED.get(name, name), f"{count}") for name, count in request["gone"].items()])
+        yield _pairs([(labels.ERASED.get(name, name), f"{count}") for name, count in request["gone"].items()])
         yield _paragraph("依法保留", _HEAD)
         kept = [
             (one.get("what_zh", one["what"]), one.get("why_zh", one["why"]), _when(one["until"]) or "长期")
@@ -283,7 +267,7 @@ def _proof_of(one: Mapping[str, Any]) -> str:
             f"请求 request {reply['message']}，{_stamp(reply['requested'])}：{one['wording']}"
         )
     if (ended := one.get("ended")) is not None:
-        proof += f"；终止于 ended {_stamp(ended['time'])}（{both(ended['by'], ENDS)}）"
+        proof += f"；终止于 ended {_stamp(ended['time'])}（{labels.both(ended['by'], labels.ENDS)}）"
     return proof
 
 
@@ -293,8 +277,7 @@ def _stamp(written: str) -> str:
 
 
 def _paragraph(text: object, style: ParagraphStyle) -> Paragraph:
-    """A paragraph of a stranger's words, without control characters."""
-    return Paragraph(markup(printable(str(text), " ")[:CHARS_MAX]), style)
+    return paragraph(str(text)[:CHARS_MAX], style)
 
 
 def _paragraphs(*texts: Any) -> Iterator[Paragraph]:

@@ -2,26 +2,38 @@
 
 In: an inquiry about a message, the sets of rules that were read for it, a case. Out: the bytes of the pack, what it proves; exit 2 for what
 cannot be read. Never: another person's consent, a list of people.
+
+It proves a record's place in the chain, up to the signed head. Never: a claim without its basis: what cannot be shown is said.
+
+    record ── in a group, whose digest covers it ── next group … ── last group of the day's table ── the table, in the head ── signature
+
+The digests of groups run over the bytes of all records between, those of other people too: to follow them one needs those bytes. In a sealed
+journal they tell nothing without its key, so they come along as soon as there is a head to lead to. Unsealed they are only handed out on
+request, to a person who may see them (``chain``); without them the gate's signature vouches for the record's place. A pack says itself what it
+proves and what it does not (``proof_statement``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from proxy.archive.manifest import ManifestError
+from proxy.archive import signed_heads
+from proxy.archive.manifest import Manifest, TableEntry, journal_folder, load
 from proxy.archive.otp_texts import may_be_code
-from proxy.archive.secret_keys import ArchiveKeys, KeysError, may_make_keys
+from proxy.archive.secret_keys import ArchiveKeys, may_make_keys
 from proxy.config import Settings
 from proxy.desk.backtest.differences import masked
 from proxy.desk.evidence import evidence_pdf
 from proxy.desk.evidence.pack import CHAIN, EVIDENCE, PROOF, as_bytes, packed
-from proxy.desk.evidence.proof import Proof, prove
 from proxy.desk.explain import message_explanation_text
 from proxy.desk.explain.message_explanation import Inquiry
-from proxy.journal.sealing import SealingError
-from proxy.journal.write_ahead_log import JournalError
+from proxy.i18n.phrases import Bilingual
+from proxy.journal.disk import Disk
+from proxy.journal.scan import PlacedRecord, Scan
+from proxy.journal.segment import pack_header
 from proxy.operations import client
 from proxy.operations.files.journal_access import disk_of
 from proxy.operations.terminal import fail, print_line
@@ -30,6 +42,146 @@ from proxy.policy.registries.people import state_of
 from proxy.policy.ruleset import RuleSet
 from proxy.runtime.build_info import build_info
 from proxy.state.revision_store import RevisionStore
+
+CHAIN_BYTES_MAX = 256 << 20
+"""Of groups that are handed out: a few minutes of a busy gate, a day of a quiet one."""
+UNASKED_BYTES_MAX = 16 << 20
+"""... and without anybody having asked for them: a pack is sent by mail."""
+
+
+class Proof(NamedTuple):
+    said: dict[str, Any]
+    chain: bytes
+    """Groups from the record's to the last of its table, one after the other; empty where they were not asked for."""
+
+
+def prove(archive: Path, disk: Disk, node: int, sequence: int, *, chain: bool | None) -> Proof:
+    """``chain``: whether the groups come along; None: if they give nothing away and prove something. JournalDamaged, ManifestError, OSError;
+    ValueError where the record is not in the journal, or what was asked for cannot be had."""
+    home = journal_folder(archive, node, disk.identity())
+    manifest = load(home)
+    table = next((one for one in manifest.tables if one.first <= sequence <= one.last), None)
+    placed, previous = _find_group(disk, sequence)
+    head, group, header = _head(home, table), placed.group, placed.header
+    pieces: bytes | str = ""
+    if chain or (chain is None and header.sealed and head):
+        most = CHAIN_BYTES_MAX if chain else UNASKED_BYTES_MAX
+        pieces = _groups(disk, sequence, table.last if table is not None else group.last, previous, most)
+        if chain and isinstance(pieces, str):
+            raise ValueError(f"--chain: {pieces}: leave it out (--no-chain)")
+    record = next(one for one in group.records if one.sequence == sequence)
+    whole = pieces if isinstance(pieces, bytes) else b""
+    fields: dict[str, Any] = {
+        "node": node, "identity": disk.identity(), "record": sequence,
+        "record_digest": blake2b(record.body, digest_size=32).hexdigest(), "kind": record.kind, "segment": placed.segment,
+        "sealed": header.sealed, "group": {"last": group.last, "before": previous.hex(), "digest": group.digest.hex()},
+        "table": None if table is None else [*table[:-1], [list(file) for file in table.files]], "head": head,
+        "complete": _complete(manifest),
+    }  # fmt: skip
+    why = pieces if isinstance(pieces, str) else ""
+    words = proof_statement(head=bool(head), chain=bool(whole), sealed=header.sealed, why=why)
+    return Proof(fields | {"proves": {"en": str(words), "zh": words.zh}}, whole)
+
+
+_VOUCHED = Bilingual(
+    "The gate's signature, made with this pack, vouches for all that is in it.", "本包的网关签名为包内全部内容作证。"
+)
+_NO_HEAD = Bilingual(
+    "The day of the record is not over or not rolled yet: nothing about it was published that this could be held against.",
+    "记录当日尚未结束或尚未归档，还没有公布过可供比对的当日摘要。",
+)
+_NO_CHAIN = Bilingual(
+    "The head of the day was signed then, and published. That the record leads to it rests on the gate's signature alone:",
+    "当日摘要是当时签名并公布的；记录确实通向该摘要，只凭网关签名：",
+)
+_OTHERS = Bilingual(
+    "the groups between, over which the digests run, hold what other people were sent, and are not in this pack.",
+    "两者之间的提交组含有同一时段他人的短信，不在包内。",
+)
+_FOLLOWED = Bilingual(
+    "By chain.bin anybody can follow the digests from the record's group to the head of the day, which was signed then, and published.",
+    "任何人都可凭 chain.bin 逐组核对，从记录所在的提交组直到当时签名并公布的当日摘要。",
+)
+_SEALED = Bilingual(
+    "The groups are sealed: that the record is what stands in its group rests on the gate's signature, or on whoever has the key.",
+    "各组已加密：组内确为此记录，凭网关签名或由持钥者核对。",
+)
+
+
+def proof_statement(*, head: bool, chain: bool, sealed: bool, why: str) -> Bilingual:
+    """States what a pack proves and what it does not. ``why``: why no chain is included."""
+    if not head:
+        parts = [_VOUCHED, _NO_HEAD]
+    elif not chain:
+        parts = [_VOUCHED, _NO_CHAIN, Bilingual(f"{why}.", f"{why}.") if why else _OTHERS]
+    else:
+        parts = [_VOUCHED, _FOLLOWED, *([_SEALED] if sealed else [])]
+    return Bilingual(" ".join(parts), "".join(part.zh for part in parts))
+
+
+def _find_group(disk: Disk, sequence: int) -> tuple[PlacedRecord, bytes]:
+    """(the group that holds the record, the digest before it)."""
+    chain, name = bytes(32), ""
+    for placed in Scan(disk, sequence):
+        if placed.segment != name:
+            name, chain = placed.segment, placed.header.previous
+        if placed.group.last >= sequence:
+            if any(one.sequence == sequence for one in placed.group.records):
+                return placed, chain
+            break
+        chain = placed.group.digest
+    raise ValueError(f"record {sequence} is not in the journal")
+
+
+def _groups(disk: Disk, sequence: int, upto: int, previous: bytes, most: int) -> bytes | str:
+    """The groups from the record's to the one of ``upto``, as a segment of their own, or as one for each format that they were written in; or
+    why there are none."""
+    pieces, size = list[bytes](), 0
+    name, data = "", b""
+    form, first, chain = 0, 0, previous
+    for placed in Scan(disk, sequence):
+        group = placed.group
+        if group.last < sequence:
+            continue
+        if pieces and group.last > upto:
+            break  # a group that only marks what was synced has the number of the one before, and is of its table
+        if group.redaction:
+            return (
+                f"somebody was erased from the groups up to the head since (before record {group.last}), so they prove nothing"
+            )
+        if placed.segment != name:
+            name, data = placed.segment, disk.read(placed.segment)
+        if placed.header.form != form:
+            form, first = placed.header.form, first or group.records[0].sequence
+            pieces.append(pack_header(placed.header._replace(first=first, previous=chain)))
+        pieces.append(data[group.start : group.end])
+        first, chain = group.last + 1, group.digest
+        size += len(pieces[-1])
+        if size > most:
+            return f"the groups up to the head are more than {most >> 20} MB"
+    return b"".join(pieces)
+
+
+def _head(home: Path, table: TableEntry | None) -> str:
+    """The line of the day's head; empty while the day is not over or not rolled."""
+    if table is None or not table.whole_day:
+        return ""
+    try:
+        return (home / signed_heads.FOLDER / f"{table.day}-{table.first:020d}.json").read_text(errors="replace").strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _complete(manifest: Manifest) -> dict[str, Any]:
+    """From where to where the tables are there."""
+    if not manifest.tables:
+        return {"tables": 0}
+    first, last = manifest.tables[0], manifest.tables[-1]
+    return {
+        "tables": len(manifest.tables), "first": first.first, "last": last.last, "since_ms": first.since_ms,
+        "until_ms": last.until_ms,
+    }  # fmt: skip
+
 
 RULES_BYTES_MAX = 8 << 20
 
@@ -46,7 +198,7 @@ def make_pack(
         proof: Proof = prove(
             settings.archive.folder, disk_of(journal, settings.sealing), settings.node, found.target.sequence, chain=chain
         )
-    except (KeysError, ManifestError, JournalError, SealingError, ValueError, OSError) as error:
+    except ValueError as error:
         fail(error)
     if chain and not whole and not proof.said["sealed"]:
         fail(
@@ -109,8 +261,6 @@ def _consents_by_file(control: Path, found: Inquiry, then: RuleSet | None) -> li
         answer = client.ask(control, "consent.show", to=str(found.verdict.recipient))
     except client.NobodyAnswers:
         return None
-    except client.CannotAsk as error:
-        fail(error)
     at, names = found.verdict.time, _sender_names(found, then)
     return [
         {

@@ -131,7 +131,7 @@ def _by_record(
     config: Path | None, control: Path | None, answer: str, message: dict[str, str | None], category: str | None
 ) -> None:
     """The gate's own answer, by what it knows of the person."""
-    known = provider_of(terminal.settings_of(config), message["provider"] or "")
+    known = provider_of(terminal.settings_of(config) if config is not None else None, message["provider"] or "")
     since = known.since if known is not None else None
     category = category or (known.category.word if known is not None and known.category is not None else None)
     result = terminal.collect(config or CONFIG, control, "explain", **message, category=category, since=since, answer=answer)
@@ -152,17 +152,10 @@ def moment(at: str | None) -> float:
 def context_of(folder: Path | None, config: Path | None, control: Path | None, language: str) -> ExplainContext:
     """The rules of a folder, with the orders of the running gate if settings or socket say how to ask it. ``language``: of mistakes in the
     settings."""
-    from proxy.policy.loading.load_rules import load
-    from proxy.policy.loading.problem import RulesError
 
-    settings = terminal.settings_of(config, language)
+    settings = terminal.settings_of(config, language) if config is not None else None
     folder = folder or (settings.rules if settings is not None else Path("rules"))
-    try:
-        rules = load(folder, category_tag=settings.category_tag if settings is not None else None)
-    except RulesError as error:
-        for problem in error.problems:
-            terminal.warn(problem)
-        terminal.fail(f"{folder}: the rules cannot be loaded")
+    rules = terminal.load_rules(folder, settings.category_tag if settings is not None else None)
     if settings is None and control is None:
         return ExplainContext(rules, None, [])
     return _ordered(rules, settings, control or (settings.control if settings is not None else None))

@@ -5,15 +5,23 @@ asked for.
 
 The verdict is made again as it was: the person's record as it stood, the counters, the orders in force, and the rules of then if their files
 are kept. Today's rules are asked with the same state: what they would have said at that moment.
+
+An id, as a person types it, may mean several messages:
+
+    4711, B1c0ffee      an id of the carrier's, as its answer wrote it, with or without the code in front of it that providers see
+    196626              the number of the entry that the message left in its recipient's record
+    0:4711              node and place of its verdict in the journal, as ``gate106 find`` prints it
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 from proxy.desk.backtest.commit_groups import JournalGroup, groups_of
 from proxy.desk.backtest.environment import Senders
@@ -21,11 +29,10 @@ from proxy.desk.backtest.initial_state import rebuild, window_s
 from proxy.desk.backtest.rerun import Rerun
 from proxy.desk.backtest.runner import RUN_IN_S, sources
 from proxy.desk.backtest.submit_case import RulesOf, SubmitCase
-from proxy.desk.explain.message_lookup import FoundMessage
 from proxy.journal.disk import Disk
 from proxy.journal.encoding import unpack
+from proxy.journal.records import answers, consents, delivers, gate_events, messages, operator_actions, requests
 from proxy.journal.records import answers as answered
-from proxy.journal.records import consents, delivers, gate_events, messages, operator_actions, requests
 from proxy.journal.records import evidence as grounds
 from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.write_ahead_log import JournalRecord
@@ -38,10 +45,83 @@ from proxy.policy.judge import judge
 from proxy.policy.reply_paths import MAY_HAVE_BEEN, NO_BOOK, UNUSED, AssumedPath
 from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.text_analysis import signer
+from proxy.relay.message_ids import CODE_OCTETS
 from proxy.state.record import record
 from proxy.state.record.record import Record as Person
 from proxy.state.stores.sqlite import SqliteStore
 from proxy.wire import Frame, Malformed, read_deliver, read_receipt
+
+PLACE = re.compile(r"([0-9]{1,9}):([0-9]{1,18})")
+FOUND_MAX = 20
+"""At most this many are reported."""
+EVERY = 64
+"""Groups between two remembered times."""
+ID_MAX = 1 << 48
+
+
+@masked_repr
+class FoundMessage(NamedTuple):
+    sequence: int  # of the verdict
+    entry_id: int  # 0 where it was refused
+    recipient: int  # 0 where it could not be read
+    about: float  # no later than when it was decided
+
+
+Matches = Callable[[JournalRecord], Iterator[FoundMessage]]
+
+
+def find_messages(groups: Iterable[JournalGroup], wanted: str) -> list[FoundMessage]:
+    """The messages that an id may mean, at most FOUND_MAX; parts of one message count once."""
+    match = PLACE.fullmatch(wanted)
+    matches = _by_sequence(int(match[2])) if match is not None else _by_id(wanted)
+    found: dict[int, FoundMessage] = {}
+    moments: list[tuple[int, float]] = []
+    for count, group in enumerate(groups):
+        if count % EVERY == 0:
+            moments.append((group.records[0].sequence, group.time))
+        for item in group.records:
+            for one in matches(item):
+                found.setdefault(one.entry_id or -one.sequence, one)
+        if len(found) > FOUND_MAX:
+            break
+    return [one._replace(about=_about(moments, one.sequence)) for one in list(found.values())[:FOUND_MAX]]
+
+
+def _by_sequence(sequence: int) -> Matches:
+    """The verdict at one place."""
+
+    def matches(item: JournalRecord) -> Iterator[FoundMessage]:
+        if item.sequence == sequence and item.kind == messages.VERDICT:
+            submit = messages.unpack_verdict(item.body)
+            yield FoundMessage(sequence, submit.entry.id if submit.entry is not None else 0, submit.recipient, 0.0)
+
+    return matches
+
+
+def _by_id(wanted: str) -> Matches:
+    """Messages with this id, of the carrier or the entry. Bytes are searched first: hardly any record is unpacked."""
+    octets = wanted.encode("utf-8", "replace")
+    number = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 16 and int(wanted) < ID_MAX else 0
+    packed = number.to_bytes(6, "big")
+
+    def matches(item: JournalRecord) -> Iterator[FoundMessage]:
+        if item.kind == messages.VERDICT:
+            if number and packed in item.body:
+                submit = messages.unpack_verdict(item.body)
+                if submit.entry is not None and submit.entry.id == number:
+                    yield FoundMessage(item.sequence, number, submit.recipient, 0.0)
+        elif item.kind in (messages.ANSWER, messages.ACCEPTED) and octets in item.body:
+            for answer in answers.unpack_answers(item):
+                carrier_id = answer.carrier_id.partition(b"\0")[0]
+                if octets in (carrier_id, carrier_id[CODE_OCTETS:]):
+                    yield FoundMessage(answer.verdict_sequence, answer.entry_id, answer.recipient, 0.0)
+
+    return matches
+
+
+def _about(moments: list[tuple[int, float]], sequence: int) -> float:
+    return max([time for first, time in moments if first <= sequence], default=0.0)
+
 
 LOOK_BACK_S = 32 * 86_400
 """Of what the person was sent: the longest calendar window; further where rules look further."""

@@ -12,17 +12,14 @@ from proxy.config import Settings, every_worker
 from proxy.desk.backtest.commit_groups import JournalGroup, groups_of, groups_up_to
 from proxy.desk.backtest.environment import Senders
 from proxy.desk.explain import message_explanation_text
-from proxy.desk.explain.message_explanation import Inquiry, inquire
-from proxy.desk.explain.message_lookup import FOUND_MAX, PLACE, FoundMessage, find_messages
+from proxy.desk.explain.message_explanation import FOUND_MAX, PLACE, FoundMessage, Inquiry, find_messages, inquire
 from proxy.desk.suppression.signature_search import JournalSignatures
 from proxy.i18n.labels import without_account
 from proxy.journal.disk import OsDisk
 from proxy.journal.records.revisions import MADE
 from proxy.operations.client import CannotAsk, ask
 from proxy.operations.files.journal_access import disk_of, gates_of, reading, record_access
-from proxy.operations.terminal import fail, format_time, note, print_answer, settings_of, store_of
-from proxy.policy.loading.load_rules import load
-from proxy.policy.loading.problem import RulesError
+from proxy.operations.terminal import fail, format_time, load_rules, print_answer, settings_of, store_of
 from proxy.policy.ruleset import RuleSet
 from proxy.state.lists.desk_records import EVENTS_MAX
 from proxy.state.revision_store import RevisionStore
@@ -54,9 +51,8 @@ def inquiry_of(
 ) -> tuple[Settings, Inquiry, dict[str, RuleSet | None]]:
     """The inquiry about one message, and the sets of rules that were read for it, by revision (None: not kept). Exits with 2 on any fault."""
     settings = settings_of(config)
-    assert settings is not None
     gates = gates_of(settings, journal)
-    today = _loaded(rules or _in_force(settings, control) or settings.rules, settings)
+    today = load_rules(rules or _in_force(settings, control) or settings.rules, settings.category_tag)
     loaded: dict[str, RuleSet | None] = {today.revision: today}
     with reading(gates[0].journal):
         disks = [(gate, disk_of(gate.journal, gate.sealing)) for gate in gates]
@@ -65,7 +61,7 @@ def inquiry_of(
 
         def then(revision: str) -> RuleSet | None:
             if revision not in loaded:
-                loaded[revision] = _loaded(kept.path(revision), settings) if kept.has(revision) else None
+                loaded[revision] = load_rules(kept.path(revision), settings.category_tag) if kept.has(revision) else None
             return loaded[revision]
 
         beside = {gate.node: other for gate, other in disks if other is not disk}
@@ -134,12 +130,3 @@ def sets_in_chinese(events: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         for one in reversed(events)
         if one["event"] in MADE
     }
-
-
-def _loaded(folder: Path, settings: Settings) -> RuleSet:
-    try:
-        return load(folder, category_tag=settings.category_tag)
-    except RulesError as error:
-        for problem in error.problems:
-            note(problem)
-        fail(f"{folder}: the rules cannot be loaded")

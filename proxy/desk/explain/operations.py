@@ -13,8 +13,7 @@ from proxy.model.message import CATEGORY_WORDS, Category, Content, Message, Send
 from proxy.model.roles import Permission
 from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Operations, operation
-from proxy.operations.gate_interface import Gate
-from proxy.operations.journal_writes import record_command
+from proxy.operations.gate_interface import Gate, record_command
 from proxy.operations.parameters import Amount, Choice, Text, To
 from proxy.state.record.record import Record
 

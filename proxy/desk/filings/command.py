@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from proxy.desk.backtest.command import push_base
 from proxy.desk.filings.filing_columns import TABLE_WORDS, TABLES, headings, table_of
 from proxy.desk.filings.filing_file import read_sheet
 from proxy.desk.filings.filing_rows import attached, export_rows, file_of
@@ -55,7 +56,7 @@ def import_(
 ) -> None:  # fmt: skip
     """Take filings, licences and ports from a sheet into the registries: all rows or none. With two persons the change waits for the second."""
     table = table_of(table)
-    revision, texts = _registries(config, control)
+    on, texts = _texts(config, control)
 
     def read(rows: Iterator[Row]) -> FilingFile:
         sheet = read_sheet(file.name, rows, texts, table, ignore or ())
@@ -66,7 +67,7 @@ def import_(
     sheet = upload.read_sheet(file, read, "imported")
     if not check:
         upload.refuse_unknown(sheet)
-    event = {} if check or not sheet.files else _push(sheet.files, revision, why, config, control)
+    event = {} if check or not sheet.files else terminal.push_rules(config, control, on, sheet.files, why)
     lines = [*_counted(sheet, would=check), *(event_lines(event) if event else ())]
     answer = {
         "rows": sheet.read, "own": sheet.own, "added": sheet.added, "changed": sheet.changed, "ignored": sheet.ignored,
@@ -98,13 +99,10 @@ def export(
     from proxy.operations.files.row_files import write_table
 
     table = table_of(table)
-    _, texts = _registries(config, control, in_force=True)
+    _, texts = _texts(config, control, in_force=True)
     rows = export_rows(table, texts.get(file_of(table), ""))
     cells = ([csv_cell(cell) for cell in row] for row in rows)
-    try:
-        write_table(file, headings(table, lang), cells, TABLE_WORDS[table][0] if lang == "zh" else table)
-    except OSError as error:
-        terminal.fail(f"{file}: {error.strerror or error}")
+    write_table(file, headings(table, lang), cells, TABLE_WORDS[table][0] if lang == "zh" else table)
     terminal.print_answer({"rows": len(rows), "file": str(file)}, json, [f"{file}: {len(rows)} rows of {table}"])
 
 
@@ -124,12 +122,9 @@ def letter(
     """Register the SHA-256 of an authorisation letter or of a licence, so that the file can be proved later."""
     if not check and not why.strip():
         terminal.fail("letter: --why is missing (the journal keeps it)")
-    try:
-        with file.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError as error:
-        terminal.fail(f"{file}: {error.strerror or error}")
-    revision, texts = _registries(config, control, in_force=check)
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    on, texts = _texts(config, control, in_force=check)
     table = "licences" if licence else "signatures"
     name = of.strip("【】 ")
     before = texts.get(file_of(table), "")
@@ -141,37 +136,15 @@ def letter(
     answer: dict[str, Any] = {"rows": count, "sha256": digest, "registered": registered, "revision": "", "proposed": False}
     lines = [f"{digest}  {file.name}: {'registered' if registered else 'not registered'} ({count} rows)"]
     if not check and not registered:
-        event = _push({file_of(table): text}, revision, why, config, control)
+        event = terminal.push_rules(config, control, on, {file_of(table): text}, why)
         answer |= {"registered": True, "revision": event["revision"], "proposed": bool(event["proposed"])}
         lines = [f"{digest}  {file.name}: in {count} rows", *event_lines(event)]
     terminal.print_answer(answer, json, lines)
     raise typer.Exit(1 if check and not registered else 0)
 
 
-def _registries(config: Path, control: Path | None, *, in_force: bool = False) -> tuple[str, dict[str, str]]:
+def _texts(config: Path, control: Path | None, *, in_force: bool = False) -> tuple[str, dict[str, str]]:
     """The set that waits, or is in force: its revision, and the texts of its registries of filings."""
-    from proxy.desk.backtest.command import kept_revision
-    from proxy.operations.terminal import settings_of
-
-    settings = settings_of(config)
-    assert settings is not None
-    now = terminal.ask(config, control, "rules")
-    revision = now["proposed"]["revision"] if now["proposed"] and not in_force else now["revision"]
-    kept, name = kept_revision(revision, settings)
+    on, files, _ = push_base(config, control, in_force=in_force)
     names = {file_of(table) for table in TABLES}
-    try:
-        texts = {file: data.decode("utf-8-sig", "replace") for file, data in kept.files(name).items() if file in names}
-    except OSError as error:
-        terminal.fail(f"the files of {name} cannot be read: {error.strerror or error}")
-    return revision, texts
-
-
-def _push(files: Mapping[str, str], on: str, why: str, config: Path, control: Path | None) -> Mapping[str, Any]:
-    from proxy.operations.client import CannotAsk, Conversation, push_files
-
-    try:
-        with Conversation(terminal.socket_of(config, control), "rules.push", {"on": on, "why": why}) as said:
-            push_files(said, files)
-            return said.answer()
-    except CannotAsk as error:
-        terminal.fail(error)
+    return on, {file: data.decode("utf-8-sig", "replace") for file, data in files.items() if file in names}

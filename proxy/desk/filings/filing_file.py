@@ -23,18 +23,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from proxy.config.yaml_file import unknown
-from proxy.desk.filings.filing_cells import Cells, each_place, industry_of, is_credit_code, value_of
-from proxy.desk.filings.filing_columns import (
-    DIGEST_HEAD,
-    KEYS,
-    NEEDED,
-    TABLES,
-    below_title,
-    chinese,
-    is_unread,
-    own_table,
-    targets_of,
-)
+from proxy.desk.filings import filing_columns
+from proxy.desk.filings.filing_columns import Cells, each_place, industry_of, is_credit_code, value_of
 from proxy.desk.filings.filing_rows import Key, RegistryRows, Upsert, file_of, key_of
 from proxy.operations.files.row_files import BAD_SHOWN, FileFaults, is_note, not_headings
 from proxy.policy.registries.table_words import BASE, CREDIT_CODE, SHARED, SUB_INDUSTRY, plain
@@ -78,10 +68,10 @@ def read_sheet(
     """Reads a whole sheet against the registries' texts, by file name. ``table``: the sheet's own registry, where its headings do not say;
     ``ignore``: headings to be dropped."""
     sheet, faults = FilingFile(name), dict[int, str]()
-    registries = {one: RegistryRows(one, texts.get(file_of(one), "")) for one in TABLES}
-    found: dict[str, dict[Key, Upsert]] = {one: {} for one in TABLES}
+    registries = {one: RegistryRows(one, texts.get(file_of(one), "")) for one in filing_columns.TABLES}
+    found: dict[str, dict[Key, Upsert]] = {one: {} for one in filing_columns.TABLES}
     reader: _RowReader | None = None
-    for line, cells in below_title(rows):
+    for line, cells in filing_columns.below_title(rows):
         if reader is None:
             reader = _RowReader(sheet, cells, table, registries)
             _note_headings(sheet, reader, line, cells, ignore)
@@ -123,7 +113,7 @@ def _note_headings(sheet: FilingFile, reader: _RowReader, line: int, cells: Sequ
     if fault := reader.missing():
         sheet.note(line, fault)
     dropped = set(map(plain, ignore))
-    sheet.unknown = [one for one in sheet.ignored if not is_unread(one) and plain(one) not in dropped]
+    sheet.unknown = [one for one in sheet.ignored if not filing_columns.is_unread(one) and plain(one) not in dropped]
 
 
 # --- one row
@@ -133,8 +123,8 @@ class _RowReader:
     """Reads the rows below one line of headings."""
 
     def __init__(self, sheet: FilingFile, heads: Sequence[str], table: str, registries: Mapping[str, RegistryRows]) -> None:
-        self._sheet, self.own = sheet, table or own_table(heads)
-        self._targets = targets_of(heads, self.own)
+        self._sheet, self.own = sheet, table or filing_columns.own_table(heads)
+        self._targets = filing_columns.targets_of(heads, self.own)
         self._flat = [one for found in self._targets for one in found]
         self._heads = heads
         places = sorted(zip(heads, self._targets, strict=True), key=lambda one: any(table == self.own for table, _ in one[1]))
@@ -142,7 +132,7 @@ class _RowReader:
         """Of the file, by column; those of the sheet's own registry go first."""
         self._loose = {
             place for place, found in enumerate(self._targets) if {("signatures", "letter"), ("licences", "file")} & {*found}
-        } - {place for place, cell in enumerate(heads) if DIGEST_HEAD.search(cell.lower())}
+        } - {place for place, cell in enumerate(heads) if filing_columns.DIGEST_HEAD.search(cell.lower())}
         """Columns that may say whether there is a file, or its name, and not its SHA-256."""
         sheet.own = self.own
         sheet.ignored = [cell for cell, found in zip(heads, self._targets, strict=True) if cell and not found]
@@ -157,9 +147,11 @@ class _RowReader:
 
     def missing(self) -> str:
         """What is wrong with the headings; empty if nothing is."""
-        for one in NEEDED[self.own]:
+        for one in filing_columns.NEEDED[self.own]:
             if (self.own, one) not in self._flat and not (one == "advertiser" and ("advertisers", "licence") in self._flat):
-                return f"the first row names the columns, and none of them is the {one} ({chinese(self.own, one)})"
+                return (
+                    f"the first row names the columns, and none of them is the {one} ({filing_columns.chinese(self.own, one)})"
+                )
         twice = next((one for one in self._flat if self._flat.count(one) > 1), None)
         if twice is None:
             return ""
@@ -187,7 +179,7 @@ class _RowReader:
         self._required(said)
         parts: list[tuple[str, Cells]] = []
         for table, row in said.items():
-            missing = next((name for name in NEEDED[table] if not row.get(name)), "")
+            missing = next((name for name in filing_columns.NEEDED[table] if not row.get(name)), "")
             own = bool(row.keys() - SHARED.keys())
             if table == "filings":
                 parts += (("filings", one) for one in each_place(row, said.get("signatures", {})))
@@ -196,7 +188,7 @@ class _RowReader:
             elif not missing and (own or self._names_a_row(table)) and not (table == "signatures" and self.own == "ports"):
                 parts.append((table, row))
         if not parts or (self.own == "filings" and not said.get("filings", {}).get("signature")):
-            raise ValueError(f"{NEEDED[self.own][0]}: is missing")
+            raise ValueError(f"{filing_columns.NEEDED[self.own][0]}: is missing")
         return parts
 
     def _names_a_row(self, table: str) -> bool:
@@ -281,9 +273,9 @@ def _compare(found: Mapping[Key, Upsert], table: str, cells: Cells) -> None:
     """ValueError where an earlier row of the sheet says something else of the same."""
     before = found.get(key_of(table, cells), _NOTHING_SAID)
     for column, cell in cells.items():
-        if column not in KEYS[table] and before.cells.get(column, cell) != cell:
+        if column not in filing_columns.KEYS[table] and before.cells.get(column, cell) != cell:
             raise ValueError(
-                f"{column}: line {before.line_of(column)} says {before.cells[column]!r:.60} of the same {KEYS[table][0]}"
+                f"{column}: line {before.line_of(column)} says {before.cells[column]!r:.60} of the same {filing_columns.KEYS[table][0]}"
             )
 
 
@@ -300,7 +292,7 @@ def _merge(
     sheet: FilingFile, found: Mapping[str, dict[Key, Upsert]], registries: Mapping[str, RegistryRows], faults: dict[int, str]
 ) -> None:
     _complete_signatures(sheet, found, registries, faults)
-    for table in TABLES:
+    for table in filing_columns.TABLES:
         for key, upsert in found[table].items():
             try:
                 registries[table].put(key, upsert)

@@ -10,8 +10,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from proxy.desk.filings.filing_cells import Cells
-from proxy.desk.filings.filing_columns import KEYS
+from proxy.desk.filings.filing_columns import KEYS, Cells
 from proxy.desk.revisions import table_rows
 from proxy.policy.registries.filings import CARRIERS
 from proxy.policy.registries.regions import province_of

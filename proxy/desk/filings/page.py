@@ -13,7 +13,7 @@ from starlette.responses import Response
 from proxy.console import forms
 from proxy.console.page import Page, PageRequest, whole_number
 from proxy.desk.filings.filing_columns import TABLES
-from proxy.desk.filings.tasks import DAYS, DAYS_MAX, KINDS
+from proxy.desk.filings.operations import DAYS, DAYS_MAX, KINDS
 from proxy.model.roles import Permission
 
 page = Page("filings", "/filings", wants=Permission.SEE, place=37)

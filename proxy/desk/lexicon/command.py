@@ -8,23 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from proxy.desk.backtest.command import push_base
 from proxy.desk.explain.command import Folder
 from proxy.desk.revisions.operations import event_lines
 from proxy.journal.records.revisions import Revised
 from proxy.model.roles import Permission
 from proxy.operations import terminal
 from proxy.operations.command_line import TokenFile
-from proxy.operations.declaration import Program, command
+from proxy.operations.declaration import Program, command, record_fields
 from proxy.operations.parameters import Choice, Integer, Reason, Text
-from proxy.operations.schemas import record_fields
 from proxy.operations.terminal import CONFIG, Config, Control, Json
 
 if TYPE_CHECKING:
     from proxy.archive.text_outcomes import TextOutcomes
     from proxy.config import Settings
-    from proxy.desk.lexicon.journal_texts import Sources
     from proxy.desk.lexicon.rates import Rate
-    from proxy.desk.lexicon.word_candidates import ProposedWord, SeenText
+    from proxy.desk.lexicon.word_candidates import ProposedWord, SeenText, Sources
     from proxy.journal.records.complaints import Case
     from proxy.policy.ruleset import RuleSet
 
@@ -58,18 +57,14 @@ def propose(
 
     Advertisements: texts that were refused for their words, or as marketing and read like it, that complaints name, or that a clerk refused.
     Notices: what was delivered as a notice or a code. Nothing changes: a person decides (gate106 lexicon accept)."""
-    from proxy.desk.lexicon import decisions, journal_texts
-    from proxy.desk.lexicon.word_candidates import proposals
+    from proxy.desk.lexicon import word_candidates
     from proxy.operations.files.row_files import write_table
 
     held = _journal_texts(config, since, rules)
-    found = proposals(held.texts, journal_texts.known_words(held.rules.lexicon), most, senders)
+    found = word_candidates.proposals(held.texts, word_candidates.known_words(held.rules.lexicon), most, senders)
     if out is not None:
         period = f"{terminal.format_time(held.since)[:10]} to {terminal.format_time(held.until)[:10]}"
-        try:
-            write_table(out, decisions.COLUMNS, decisions.rows_to_decide(found, period), "候选词 words")
-        except OSError as error:
-            terminal.fail(f"{out}: {error.strerror or error}")
+        write_table(out, word_candidates.COLUMNS, word_candidates.rows_to_decide(found, period), "候选词 words")
     terminal.print_answer(
         {"proposals": [one._asdict() for one in found], **held.about}, json, _proposed(found, held, out, senders)
     )
@@ -93,7 +88,7 @@ def words(
     """List words of the lexicon in force with their hits and false hits in the gate's own journal, those with most false hits first.
 
     Hits and false hits as in gate106 lexicon propose: a word that is false too often can be rejected (lexicon/reviewed.csv)."""
-    from proxy.desk.lexicon.journal_texts import word_hits
+    from proxy.desk.lexicon.word_candidates import word_hits
 
     held = _journal_texts(config, since, rules)
     found = word_hits(held.texts, held.rules.reader)[:most]
@@ -121,30 +116,17 @@ class _JournalTexts(NamedTuple):
 def _journal_texts(config: Path, since: str, rules: Path | None) -> _JournalTexts:
     import time
 
-    from proxy.desk.lexicon.journal_texts import seen_texts
+    from proxy.desk.lexicon.word_candidates import seen_texts
 
     settings = terminal.settings_of(config)
-    assert settings is not None
     until = time.time()
     begin = until - (terminal.seconds(since, "--since") or 0.0)
-    judged = _rules_of(rules or _kept_last(settings))
+    judged = terminal.load_rules(rules or _kept_last(settings))
     cases = _cases(settings, begin)
     outcomes = _outcomes(config, begin, until, [one.message for one in cases if one.message])
     reviewed = {row.key: row.verdict for row in judged.registry.reviewed.rows}
     texts, sources = seen_texts(outcomes.texts, [one.text for one in cases if one.text], reviewed, judged.reader)
     return _JournalTexts(judged, texts, sources, outcomes, begin, until)
-
-
-def _rules_of(folder: Path) -> RuleSet:
-    from proxy.policy.loading.load_rules import load
-    from proxy.policy.loading.problem import RulesError
-
-    try:
-        return load(folder)
-    except RulesError as error:
-        for problem in error.problems:
-            terminal.warn(problem)
-        terminal.fail(f"{folder}: the rules cannot be loaded")
 
 
 def _kept_last(settings: Settings) -> Path:
@@ -178,27 +160,19 @@ def _cases(settings: Settings, begin: float) -> list[Case]:
 
 
 def _outcomes(config: Path, begin: float, until: float, complained: list[str]) -> TextOutcomes:
-    import duckdb
 
-    from proxy.archive.manifest import ManifestError
     from proxy.archive.text_outcomes import text_outcomes
-    from proxy.archive.unrolled_records import TailError
-    from proxy.desk.search import command as find
-    from proxy.journal.write_ahead_log import JournalError
-    from proxy.operations.files.journal_access import places_of
+    from proxy.operations.files.journal_access import journals_of, keys_of, places_of
 
     places = places_of(config, every=True)
-    try:
-        return text_outcomes(
-            places.archive.folder,
-            find.journals_of(places),
-            find.keys_of(places),
-            since=begin,
-            until=until,
-            complained=complained,
-        )
-    except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
-        terminal.fail(error)
+    return text_outcomes(
+        places.archive.folder,
+        journals_of(places),
+        keys_of(places),
+        since=begin,
+        until=until,
+        complained=complained,
+    )
 
 
 def _proposed(found: list[ProposedWord], held: _JournalTexts, out: Path | None, senders: int) -> Iterator[str]:
@@ -248,30 +222,16 @@ def accept(
     """Bring a person's decisions on proposed words to the gate, as a new set of rules: with two persons it waits for the second.
 
     Accepted words go into lexicon/reviewed.csv; rejected ones, too, so that they are not proposed again. Rows without a decision are left."""
-    from proxy.desk.backtest.command import kept_revision
-    from proxy.desk.lexicon import decisions
-    from proxy.operations.client import CannotAsk, Conversation, push_files
+    from proxy.desk.lexicon import word_candidates
     from proxy.operations.files.upload import read_sheet
 
-    if token_file is not None:
-        terminal.use_token_file(token_file)
-    sheet = read_sheet(file, lambda rows: decisions.read_decisions(file.name, rows), "changed")
+    sheet = read_sheet(file, lambda rows: word_candidates.read_decisions(file.name, rows), "changed")
     decided = sheet.decisions
     if not decided:
         terminal.fail(f"{file.name}: no row has a decision (yes or no in the column decision)")
-    settings = terminal.settings_of(config)
-    assert settings is not None
-    now = terminal.ask(config, control, "rules")
-    on = now["proposed"]["revision"] if now["proposed"] else now["revision"]
-    kept, name = kept_revision(on, settings)
-    try:
-        path = kept.path(name) / decisions.FILE
-        before = path.read_text(encoding="utf-8") if path.is_file() else ""
-        with Conversation(terminal.socket_of(config, control), "rules.push", {"on": on, "why": why}) as said:
-            push_files(said, {decisions.FILE: decisions.with_decisions(before, decided)})
-            answer = said.answer()
-    except (CannotAsk, OSError) as error:
-        terminal.fail(error)
+    on, files, _ = push_base(config, control)
+    text = word_candidates.with_decisions(files.get(word_candidates.FILE, b"").decode(), decided)
+    answer = terminal.push_rules(config, control, on, {word_candidates.FILE: text}, why)
     accepted = sum(one.accepted for one in decided)
     counts = {"accepted": accepted, "rejected": len(decided) - accepted, "undecided": sheet.undecided}
     lines = [f"{accepted} words accepted, {len(decided) - accepted} rejected, {sheet.undecided} without a decision"]
@@ -298,21 +258,15 @@ def rates(
     """Measure how many labelled texts of your own the lexicon reads as marketing: by file (or its column source) and label. Only rates are
     printed, no text. Columns: text, label (marketing or spam, notice or ham, otp), and perhaps source. Exit 1 if rows could not be read."""
     from proxy.desk.lexicon import rates as measured
-    from proxy.operations.files.row_files import NotATable
 
     if label and measured.label_of(label) is None:
         terminal.fail(measured.unknown_label(label))
-    settings = terminal.settings_of(config)
-    reader = _rules_of(rules or (settings.rules if settings is not None else Path("rules"))).reader
+    rules = rules or (Path("rules") if config is None else terminal.settings_of(config).rules)
+    reader = terminal.load_rules(rules).reader
     found: list[Rate] = []
     bad = 0
     for file in files:
-        try:
-            texts, faults = measured.read_labelled(file, label)
-        except NotATable as error:
-            terminal.fail(error)
-        except OSError as error:
-            terminal.fail(f"{file}: {error.strerror or error}")
+        texts, faults = measured.read_labelled(file, label)
         for problem in faults.problems:
             terminal.warn(problem)
         bad += faults.bad

@@ -9,18 +9,40 @@ their hits and false hits. Never: a decision (a person takes it); a word that on
                  it, which counts no more beside it (scanner.py)
     gain         advertisements that become surely marketing with the word; one that only comes nearer counts as weight / points missing
     order        by gain less TURNED_COST for each notice that would become marketing, each after the earlier ones were added
+
+A person decides proposals in a CSV or XLSX file with the column ``decision``; the words go into the text of ``lexicon/reviewed.csv``. Never: a
+word accepted that nobody decided.
+
+Texts of the journal, by what became of them, are known as advertising or notices. Never: a text whose nature nobody said (allowed marketing,
+what was refused for its sender or recipient).
+
+    advertising   a valid or open complaint names it; a clerk refused it; it was refused for what it says; or it was refused as marketing
+                  and reads like it: it has words of advertising, or an opt-out notice and no words of notices
+    notice        it was delivered as a notice or a code, and no complaint names it
+
+A text that is on both sides is advertising. An account declared marketing sends notices, too: refused ones are neither.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from proxy.archive.otp_texts import unjudged
+from proxy.archive.text_outcomes import TextOutcome
+from proxy.desk.revisions import table_rows
+from proxy.model.message import Category, Content
 from proxy.model.number import masked_repr
-from proxy.policy.text.category import SURELY
-from proxy.policy.text.lexicon import WORD_LONGEST, normal_word
+from proxy.model.redact import csv_cell
+from proxy.operations.files.row_files import FileFaults, NotATable, Row
+from proxy.policy.registries.reviewed_texts import key_of
+from proxy.policy.text.category import SURELY, band_of
+from proxy.policy.text.lexicon import REJECTED, WORD_LONGEST, Lexicon, fault_of, normal_word
+from proxy.policy.text.text_analysis import TextAnalysis
+from proxy.policy.text_reader import Reader
 
 SENDERS = 3
 UNITS_MAX = 6
@@ -205,3 +227,187 @@ def _chosen(
             for word, value in left.items()
             if word not in best and best not in word and words[word].hits != one.hits  # else it is a piece of the same phrase
         }
+
+
+FILE = "lexicon/reviewed.csv"
+COLUMNS = (
+    "word", "for", "weight", "subcategory", "note", "hits", "false_hits", "new", "turned", "senders", "example", "decision",
+)  # fmt: skip
+_YES = frozenset(("yes", "y", "accept", "accepted", "1", "是", "接受", "同意", "采纳"))
+_NO = frozenset(("no", "n", "reject", REJECTED, "0", "否", "拒绝", "不同意", "不采纳"))
+HEADING = "word,for,weight,subcategory,note\n"
+
+
+class Decision(NamedTuple):
+    cells: tuple[str, str, str, str, str]
+    """A row of the lexicon."""
+    accepted: bool
+
+
+def rows_to_decide(proposals: Iterable[ProposedWord], period: str) -> list[list[object]]:
+    """One row a proposal; a person fills in ``decision``, and may change ``for``, ``weight`` and ``subcategory``."""
+    return [
+        [
+            csv_cell(one.word), "ad", one.weight, "", f"{one.hits} hits and {one.false_hits} false {period}", one.hits, one.false_hits, one.new,
+            one.turned, one.senders, csv_cell(one.example), "",
+        ]
+        for one in proposals
+    ]  # fmt: skip
+
+
+@dataclass
+class WordDecisions(FileFaults):
+    decisions: list[Decision] = field(default_factory=list)
+    undecided: int = 0
+
+
+def read_decisions(name: str, rows: Iterable[Row]) -> WordDecisions:
+    """The decisions of a file; NotATable."""
+    found = WordDecisions(name)
+    heads: list[str] | None = None
+    for line, cells in rows:
+        if heads is None:
+            heads = [cell.strip().lower() for cell in cells]
+            if "word" not in heads or "decision" not in heads:
+                raise NotATable(
+                    f"{name}:{line}: its first row must name the columns word and decision (gate106 lexicon propose --out)"
+                )
+            continue
+        found.read += 1
+        by_name = dict(zip(heads, cells, strict=False))
+        said = by_name.get("decision", "").strip().lower()
+        word, purpose = by_name.get("word", "").strip(), by_name.get("for", "") or "ad"
+        if not said:
+            found.undecided += 1
+        elif not word:
+            found.note(line, "word: is missing")
+        elif said in _YES:
+            row = (word, purpose, by_name.get("weight", ""), by_name.get("subcategory", ""), by_name.get("note", ""))
+            if fault := fault_of(row):
+                found.note(line, fault)
+            found.decisions.append(Decision(row, True))
+        elif said in _NO:
+            found.decisions.append(Decision((word, REJECTED, "", "", by_name.get("note", "")), False))
+        else:
+            found.note(line, f"decision: '{said[:20]}' is neither yes nor no")
+    return found
+
+
+def with_decisions(text: str, decided: Iterable[Decision]) -> str:
+    """The file with these words added, or changed where it has them."""
+    text = text or HEADING
+    for one in decided:
+        word = normal_word(one.cells[0])
+        rows = table_rows.read(FILE, text).rows
+        row = next((row for row in rows if normal_word(row.cells[0]) == word), None)
+        text = table_rows.added(FILE, text, one.cells) if row is None else table_rows.changed(FILE, text, row, one.cells)
+    return text
+
+
+SAID_BY_TEXT = frozenset(("keyword", "port-misuse"))
+"""Reasons that say something about the text, whatever its category."""
+DECLARED = "declared"
+"""Where a text comes from that was refused as marketing, which its account may have declared: its words decide."""
+ADVERTISING, NOTICE = True, False
+OFFERING = ("ad", "price", "call", "topic")
+"""Purposes of words that speak for marketing."""
+NOTIFYING = ("notice", "otp", "warning", "code")
+"""Purposes of words that speak for a notice or a code."""
+
+
+class Sources(NamedTuple):
+    """How many texts were found of each kind."""
+
+    refused: int
+    complained: int
+    reviewed: int
+    delivered: int
+
+
+def side_of(one: TextOutcome) -> bool | None:
+    """What became of a text says that it is advertising, a notice, or neither."""
+    if one.complained:
+        return ADVERTISING
+    if one.verdict == "allow":
+        return NOTICE if one.category in (Category.NOTICE.word, Category.OTP.word) else None
+    if one.reason in SAID_BY_TEXT:
+        return ADVERTISING
+    is_judged = not unjudged(one.category, one.reason, objected=one.judged)
+    return ADVERTISING if one.category == Category.MARKETING.word and is_judged else None
+
+
+def seen_texts(
+    outcomes: Iterable[TextOutcome], typed: Iterable[str], reviewed: Mapping[str, str], reader: Reader
+) -> tuple[list[SeenText], Sources]:
+    """``typed``: texts as complainants typed them. ``reviewed``: review key → a clerk's verdict; keys of texts in whose links or telephone
+    numbers are digits fit nothing here."""
+    counts = dict.fromkeys(Sources._fields, 0)
+    seen: dict[tuple[str, str], SeenText] = {}
+
+    def put(text: str, side: bool | None, source: str) -> None:
+        page = TextAnalysis(Content(text, "readable", b""))
+        verdict = reviewed.get(key_of(page))
+        if verdict == "refused":
+            side, source = ADVERTISING, "reviewed"
+        if side is None or (side and verdict == "released"):
+            return
+        read = reader.weighed(page).classified
+        if source == DECLARED:
+            if read.band == "hardly" and (not page.has_notice or _notifies(page, reader)):
+                return
+            source = "refused"
+        key = page.scanned.decode("utf-8", "replace"), page.signature.name
+        before = seen.get(key)
+        if before is None or side > before.is_advertising:
+            seen[key] = SeenText(*key, side, read.score, band_of(read.band) == "surely")
+            counts[source] += 1
+
+    for text in typed:
+        put(text, ADVERTISING, "complained")
+    for one in outcomes:
+        side = side_of(one)
+        refused = "refused" if one.reason in SAID_BY_TEXT else DECLARED
+        put(one.text, side, "complained" if one.complained else refused if side else "delivered")
+    return list(seen.values()), Sources(**counts)
+
+
+def _notifies(page: TextAnalysis, reader: Reader) -> bool:
+    """Whether words of a notice or a code count in a text."""
+    data, matches = reader.matches(page, page.scanned)
+    counted = reader.scanner.counted(frozenset(match[0] for match in matches), data, matches)
+    return any(reader.scanner.lexicon.words[place].purpose in NOTIFYING for place in counted)
+
+
+class WordHits(NamedTuple):
+    """A word of the lexicon, and how many different texts it was found in."""
+
+    word: str
+    purpose: str
+    weight: int
+    hits: int  # advertisements
+    false_hits: int  # notices and codes
+    where: str  # file:line
+
+
+def word_hits(texts: Iterable[SeenText], reader: Reader) -> list[WordHits]:
+    """Of words that speak for marketing: those with most false hits for each hit first."""
+    scanner = reader.scanner
+    hits, false_hits = Counter[int](), Counter[int]()
+    for one in texts:
+        data = one.text.encode("utf-8", "replace")
+        matches = scanner.matches(data)
+        counted = scanner.counted(frozenset(match[0] for match in matches), data, matches)
+        (hits if one.is_advertising else false_hits).update(counted)
+    found = []
+    for place in hits.keys() | false_hits.keys():
+        word = scanner.lexicon.words[place]
+        if word.purpose in OFFERING:
+            where = f"{word.file}:{word.line}"
+            found.append(WordHits(word.text, word.purpose, word.weight, hits[place], false_hits[place], where))
+    return sorted(found, key=lambda one: (-one.false_hits / (one.hits + 1), -one.false_hits, one.word))
+
+
+def known_words(lexicon: Lexicon) -> dict[str, int]:
+    """Words that are not proposed again, with the points that advertising has by them."""
+    points = {word.text: word.weight if word.purpose in (*OFFERING, "none") else PROTECTED for word in lexicon.words}
+    return points | dict.fromkeys(lexicon.rejected, 0)

@@ -15,7 +15,7 @@ from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.approvals import Impossible
 from proxy.model.message import Order
 from proxy.policy.operator_orders import ORDERS_MAX
-from proxy.state.lists.desk_records import Orders
+from proxy.state.lists.desk_records import DeskRecords
 
 GATE, OVER = "gate106", "its time is over"
 """Who ended an order whose time was over, and why."""
@@ -26,7 +26,7 @@ class TooManyOrders(Impossible):
 
 
 class OrderBook:
-    def __init__(self, orders: Orders, write: Callable[[int, bytes], int], changed: Callable[[], None]) -> None:
+    def __init__(self, orders: DeskRecords, write: Callable[[int, bytes], int], changed: Callable[[], None]) -> None:
         """``write``: into the journal, now; the record's sequence, or JournalDown. ``changed``: other orders are in force."""
         self._orders = orders
         self._write = write
@@ -40,7 +40,7 @@ class OrderBook:
         force."""
         if len(self._by_id) >= ORDERS_MAX:
             raise TooManyOrders(f"{ORDERS_MAX} orders are in force: lift some first")
-        order = order._replace(id=self._orders.next)
+        order = order._replace(id=self._orders.following()[0])
         body = pack(operator_actions.Ordered(now, order))
         order = unpack(operator_actions.Ordered, body).order  # as a restart will read it
         sequence = self._write(messages.ORDERED, body)

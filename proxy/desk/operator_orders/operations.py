@@ -13,10 +13,9 @@ from proxy.config.yaml_file import unknown
 from proxy.model.message import CATEGORY_WORDS, Order
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
-from proxy.operations.declaration import Answer, Operations, operation
+from proxy.operations.declaration import Answer, Operations, SharedSchema, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.parameters import Amount, Choice, Flag, List, Seconds, Text, Why
-from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, table_lines
 
 if TYPE_CHECKING:
@@ -48,14 +47,11 @@ ORDER = SharedSchema(
 
 
 class WithOrders(Gate, Protocol):
-    """A gate whose operators give orders."""
-
     @property
     def book(self) -> OrderBook: ...
 
 
 def order_row(order: Order) -> dict[str, Any]:
-    """An order as a mapping for answers."""
     from proxy.policy.operator_orders import EVERYTHING, TRIAL, words_of
 
     scope = {dimension: list(values) for dimension, values in order.scope if values}
@@ -99,7 +95,6 @@ def about(order: Mapping[str, Any]) -> str:
 
 
 def given(answer: Answer) -> Iterator[str]:
-    """An order that was given."""
     yield f"{answer['name']}: {about(answer)}, until {format_time(answer['until'])}"
 
 

@@ -38,21 +38,18 @@ def trace(
 
     if unmasked and why is None:
         fail("optout trace: --unmasked needs --why")
-    try:
-        optout_trace.person_of(to)
-        if missed := _record_look(config, control, to=to, unmasked=unmasked, why=why):
-            if unmasked:
-                fail(f"{missed}; --unmasked is written into its journal first")
-            if folder is None:  # else it may be a copy, whose gate is elsewhere or gone
-                note(f"{missed}; so no journal keeps that somebody looked")
-        answer = optout_trace.trace_optouts(to, config, folder, time.time())
-    except optout_trace.CannotTrace as error:
-        fail(error)
+    optout_trace.person_of(to)
+    if missed := _record_look(config, control, to=to, unmasked=unmasked, why=why):
+        if unmasked:
+            fail(f"{missed}; --unmasked is written into its journal first")
+        if folder is None:  # else it may be a copy, whose gate is elsewhere or gone
+            note(f"{missed}; so no journal keeps that somebody looked")
+    answer = optout_trace.trace_optouts(to, config, folder, time.time())
     told = answer.as_dict(unmasked)
     if json or printed_language() == "en":
         print_answer(told, json, answer.as_text(unmasked).splitlines())
         return
-    from proxy.desk.optouts.trace_text import chinese_lines
+    from proxy.desk.optouts.recipient_trace import chinese_lines
 
     print_answer(told, json, chinese_lines(told))
 
@@ -78,14 +75,11 @@ def audit(
     from proxy.model import redact
     from proxy.runtime import child_process
 
-    try:
-        if follow:
-            for answer in audit_run.follow(config, since, child_process.parent_lives):
-                typer.echo(redact.as_json(answer, None))
-            return
-        found = audit_run.once(audit_run.journals_of(config, folder), time.time())
-    except audit_run.CannotAudit as error:
-        fail(error)
+    if follow:
+        for answer in audit_run.follow(config, since, child_process.parent_lives):
+            typer.echo(redact.as_json(answer, None))
+        return
+    found = audit_run.once(audit_run.journals_of(config, folder), time.time())
     lines = [
         f"{one['sent']}  {one['person']} got marketing from {one['port']} ({one['provider']}), refused {one['refused']} at {one['refused_at']}"
         for one in found

@@ -29,8 +29,7 @@ from proxy.model.redact import mask_digits, mask_numbers
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
 from proxy.operations.declaration import Answer, Button, Operations, operation
-from proxy.operations.gate_interface import Gate
-from proxy.operations.journal_writes import change_recipient
+from proxy.operations.gate_interface import Gate, change_recipient
 from proxy.operations.parameters import Choice, Flag, Integer, Text, Why
 from proxy.operations.terminal import format_time, in_words_of_reader, note, table_lines
 from proxy.state.record.optout_candidates import Port
@@ -86,8 +85,6 @@ Row = Annotated[int, ROW]
 
 
 class WithInbox(Gate, Protocol):
-    """A gate with an inbox of doubtful replies."""
-
     @property
     def inbox(self) -> Inbox: ...
 

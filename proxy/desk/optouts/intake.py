@@ -111,7 +111,7 @@ class OptOutIntake:
                 gate.relay.tally.optouts[one.source, one.scope, ""] += 1
         body = pack(request_record)
         sequence = gate.write(messages.TOLD, body)
-        gate.store.idempotency_keys.put(request_record.key, body)
+        gate.store.idempotency_keys.remember(request_record.key, body)
         await gate.safe(sequence)
         return {"optouts": request_record.refusals, "repeated": False}
 

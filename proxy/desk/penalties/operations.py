@@ -11,23 +11,22 @@ import typer
 from proxy.config.yaml_file import unknown
 from proxy.journal.records.penalties import IN_FORCE, LADDER, PROPOSED, STATES, THROTTLE, Penalty, Subject
 from proxy.model.roles import Permission
+from proxy.operations import terminal
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
-from proxy.operations.declaration import PDF, Answer, Button, Operations, Program, command, operation
-from proxy.operations.parameters import Amount, Choice, Id, Seconds, Text, Why
-from proxy.operations.schemas import SharedSchema, record_fields
-from proxy.operations.terminal import (
-    CONFIG,
-    Config,
-    Control,
-    Json,
-    ask,
-    event_line,
-    fail,
-    format_time,
-    print_answer,
-    table_lines,
+from proxy.operations.declaration import (
+    PDF,
+    Answer,
+    Button,
+    Operations,
+    Program,
+    SharedSchema,
+    command,
+    operation,
+    record_fields,
 )
+from proxy.operations.parameters import Amount, Choice, Id, Seconds, Text, Why
+from proxy.operations.terminal import CONFIG, Config, Control, Json
 
 if TYPE_CHECKING:
     from proxy.desk.penalties.scheduler import PenaltyScheduler, WithPenalties
@@ -45,7 +44,6 @@ PenaltyId = Annotated[int, PENALTY_ID]
 
 
 def penalty_row(one: Penalty) -> dict[str, Any]:
-    """A penalty as a mapping for answers."""
     return one._asdict() | {
         "name": one.name,
         "ended": one.ended,
@@ -62,7 +60,7 @@ def _rows(answer: Answer) -> Iterable[str]:
         (one["id"], one["state"], one["of"], _step(one), _until(one), one["author"], one["figure"] or one["events"][0]["why"])
         for one in answer["penalties"]
     )
-    return table_lines(("id", "state", "of", "step", "until", "by", "why"), rows, "there are no penalties")
+    return terminal.table_lines(("id", "state", "of", "step", "until", "by", "why"), rows, "there are no penalties")
 
 
 def _line(what: str) -> Any:
@@ -71,7 +69,7 @@ def _line(what: str) -> Any:
 
 
 def _approved(answer: Answer) -> Iterator[str]:
-    in_force = f"in force until {format_time(answer['until'])}"
+    in_force = f"in force until {terminal.format_time(answer['until'])}"
     done = in_force if answer["state"] == IN_FORCE else "waits for a second person, you stand for it"
     yield f"penalty {answer['id']}: {_step(answer)} of {answer['of']} {done}"
 
@@ -82,7 +80,7 @@ def _step(answer: Mapping[str, Any]) -> str:
 
 def _until(answer: Mapping[str, Any]) -> str:
     """When a penalty ends or ended; nothing for one that is not in force and never was."""
-    return format_time(answer["ended"] or answer["until"]) if answer["since"] else "-"
+    return terminal.format_time(answer["ended"] or answer["until"]) if answer["since"] else "-"
 
 
 def _whole(answer: Answer) -> Iterator[str]:
@@ -94,13 +92,13 @@ def _whole(answer: Answer) -> Iterator[str]:
     if answer["figure"]:
         yield f"  measured {answer['figure']}"
     if answer["state"] == PROPOSED and answer["until"]:
-        yield f"  lapses   {format_time(answer['until'])}"
+        yield f"  lapses   {terminal.format_time(answer['until'])}"
     if answer["since"]:
-        yield f"  from     {format_time(answer['since'])} to {_until(answer)}"
+        yield f"  from     {terminal.format_time(answer['since'])} to {_until(answer)}"
     if answer["appeal"]:
         yield f"  appeal   {answer['appeal']}"
     for event in answer["events"]:
-        yield event_line(event)
+        yield terminal.event_line(event)
 
 
 class Penalties(Operations, group="penalty", help="Penalties of providers: propose, approve, list, lift."):
@@ -244,18 +242,19 @@ def letter(
     from proxy.desk.evidence import evidence_pdf
     from proxy.runtime import hardening
 
-    answer = ask(config, control, "penalty.show", id=id_)
+    answer = terminal.ask(config, control, "penalty.show", id=id_)
     if not answer["since"] and answer["state"] != "proposed":
-        fail(f"penalty {answer['id']} never came into force ({answer['state']}): there is nothing to tell its provider")
+        terminal.fail(
+            f"penalty {answer['id']} never came into force ({answer['state']}): there is nothing to tell its provider"
+        )
     whose = {"provider": answer["provider"] or None} | ({answer["by"]: answer["value"]} if answer["by"] else {})
     began = answer["events"][0]["time"]
-    listed = ask(config, control, "complaint.list", export="penalty letter", state="valid", limit=1000, **whose)["cases"]
+    listed = terminal.ask(config, control, "complaint.list", export="penalty letter", state="valid", limit=1000, **whose)[
+        "cases"
+    ]
     rests_on = [one for one in listed if began - ANNEX_S <= one["came"] <= began]
-    try:
-        with hardening.create_private_file(out) as file:
-            file.write(evidence_pdf.letter(answer, rests_on, time.time()))
-    except OSError as error:
-        fail(f"{out}: {error.strerror or error}")
+    with hardening.create_private_file(out) as file:
+        file.write(evidence_pdf.letter(answer, rests_on, time.time()))
     draft = " (a draft: nobody has approved it yet)" if answer["state"] == "proposed" else ""
     about = f"{out}: penalty {answer['id']} of {answer['of']}, {len(rests_on)} complaints{draft}"
-    print_answer({"file": str(out), "cases": len(rests_on), "draft": bool(draft)}, json, [about])
+    terminal.print_answer({"file": str(out), "cases": len(rests_on), "draft": bool(draft)}, json, [about])

@@ -38,8 +38,6 @@ MONTH = Window("month", 31 * 86_400)
 
 
 class WithPenalties(WithCases, Protocol):
-    """A gate that penalizes providers."""
-
     @property
     def penalties(self) -> PenaltyBook: ...
 

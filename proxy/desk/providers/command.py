@@ -16,7 +16,7 @@ from proxy.i18n.labels import REASONS
 from proxy.i18n.phrases import WORDS
 from proxy.operations import terminal
 from proxy.operations.declaration import command
-from proxy.operations.files.journal_access import places_of
+from proxy.operations.files.journal_access import journals_of, keys_of, places_of
 from proxy.operations.parameters import Choice
 from proxy.operations.terminal import CONFIG, Config, Json, languages
 from proxy.runtime import hardening
@@ -96,8 +96,6 @@ def refusals(
                 count += len(rows)
     except FileExistsError:
         terminal.fail(f"{out}: is there already")
-    except OSError as error:
-        terminal.fail(f"{out}: {error.strerror or error}")
     if json:
         terminal.as_json({"provider": name, "since": since, "until": until, "rows": count, "file": str(out)})
     else:
@@ -126,26 +124,18 @@ def _page(
 ) -> tuple[list[dict[str, Any]], bool, list[dict[str, Any]], tuple[float, float]]:  # fmt: skip
     """(refusals, whether there are more, all that was read by reason, the span that was read). ``within_s``: spans are read, each twice as
     long as the last, until the time is over."""
-    import duckdb
 
-    from proxy.archive.manifest import ManifestError
     from proxy.archive.provider_refusals import refused_submits
-    from proxy.archive.unrolled_records import TailError
-    from proxy.desk.search import command as find
     from proxy.i18n.refusal_hints import hint
-    from proxy.journal.write_ahead_log import JournalError
 
     hardening.restrict_umask()
     places, begun_at = places_of(config, every=True), time.monotonic()
-    keys, journals, folder = find.keys_of(places), find.journals_of(places), places.archive.folder
+    keys, journals, folder = keys_of(places), journals_of(places), places.archive.folder
     found, more, counts = list[Any](), False, dict[str, tuple[int, int]]()
     left, size_s = (since, until), until - since if within_s is None else FIRST_S
     while left[0] < left[1] and (left == (since, until) or within_s is None or time.monotonic() - begun_at < within_s):
         begin, end = (max(left[0], left[1] - size_s), left[1]) if newest else (left[0], min(left[0] + size_s, left[1]))
-        try:
-            page = refused_submits(folder, journals, keys, name, begin, end, skip, limit - len(found), reason, newest=newest)
-        except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
-            terminal.fail(error)
+        page = refused_submits(folder, journals, keys, name, begin, end, skip, limit - len(found), reason, newest=newest)
         found, more = [*found, *page.refusals], more or page.more
         skip = max(0, skip - sum(sum(two) for one, two in page.reasons.items() if reason in ("", one)))
         for one, (refused, deferred) in page.reasons.items():

@@ -13,14 +13,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
 from proxy.config.yaml_file import unknown
-from proxy.desk.connections import binds_operations as binds
+from proxy.desk.connections import operations as binds
 from proxy.desk.operator_orders import operations as orders
 from proxy.desk.penalties.hourly_counts import added
 from proxy.model.message import Order
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
 from proxy.operations.declaration import Answer, Operations, operation
-from proxy.operations.gate_interface import BindLink
 from proxy.operations.parameters import Text
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from proxy.config import Provider
     from proxy.desk.penalties.scheduler import PenaltyScheduler, WithPenalties
     from proxy.model.counters import GateCounters
+    from proxy.net.provider_link import ProviderLink
     from proxy.relay.account_access import Access
 
 MINUTE_S = 60.0
@@ -158,7 +158,7 @@ class ProviderReports(Operations, group="providers"):
                     found.setdefault(name, []).append(order)
         return found
 
-    def _row(self, provider: Provider, bound: Sequence[BindLink], held: Sequence[Order]) -> dict[str, Any]:
+    def _row(self, provider: Provider, bound: Sequence[ProviderLink], held: Sequence[Order]) -> dict[str, Any]:
         gate, name = self._gate, provider.name
         borne = [one for one in gate.penalties.in_force() if one.provider == name]
         return {

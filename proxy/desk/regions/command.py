@@ -12,6 +12,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from proxy.desk.backtest.command import push_base
 from proxy.desk.regions.operations import counted_rows
 from proxy.model.roles import Permission
 from proxy.operations import terminal
@@ -96,23 +97,11 @@ def import_(
 ) -> None:  # fmt: skip
     """Propose a newer table of number segments: what it knows better is put into registries/segments.csv. With two persons it waits for the
     second (gate106 rules approve), else it is in force when the command ends. All rows or, with any bad one, none."""
-    from proxy.desk.backtest.command import kept_revision
-    from proxy.operations.client import Conversation, push_files
     from proxy.policy.loading.problem import RulesError
     from proxy.policy.registries.segment_tables import merge
 
-    if token_file is not None:
-        terminal.use_token_file(token_file)
-    settings = terminal.settings_of(config)
-    assert settings is not None
     found = read_table(table, date, source, skip_bad=skip_bad)
-    now = terminal.ask(config, control, "rules")
-    on = str(now["proposed"]["revision"] if now["proposed"] else now["revision"])
-    kept, name = kept_revision(on, settings)
-    try:
-        files = kept.files(name)
-    except OSError as error:
-        terminal.fail(f"{error.filename}: {error.strerror}")
+    on, files, now = push_base(config, control)
     text = files.get(SEGMENTS_FILE, b"")
     try:
         merged = merge(Regions.load(), text, SEGMENTS_FILE, found.regions)
@@ -126,9 +115,7 @@ def import_(
         "revised": None,
     }
     if (merged.added or merged.moved) and not check:
-        with Conversation(terminal.socket_of(config, control), "rules.push", {"on": on, "why": why}) as said:
-            push_files(said, {SEGMENTS_FILE: merged.text})
-            answer["revised"] = dict(said.answer())
+        answer["revised"] = dict(terminal.push_rules(config, control, on, {SEGMENTS_FILE: merged.text}, why))
     terminal.print_answer(answer, json, _import_lines(table.name, answer, check=check, waits=bool(now["proposed"])))
 
 
@@ -141,9 +128,7 @@ class _TableFile(NamedTuple):
 
 def read_table(path: Path, date: str, source: str, *, skip_bad: bool = False) -> _TableFile:
     """A file that cannot be read ends the command; so do bad rows, unless they are left out."""
-    from proxy.operations.files.row_files import NotATable
     from proxy.policy.loading.problem import Problem, RulesError
-    from proxy.policy.registries.segment_tables import NotASegmentTable
 
     name = source or path.name
     try:
@@ -155,11 +140,9 @@ def read_table(path: Path, date: str, source: str, *, skip_bad: bool = False) ->
             found, problems, bad = _renamed(found, Source(name, date)) if date else found, [*map(str, entries)], len(entries)
         else:
             found, problems, bad = _read_rows(path, Source(name, date))
-    except OSError as error:
-        terminal.fail(f"{path}: {error.strerror or error}")
     except RulesError as error:
         terminal.fail(error.problems[0])
-    except (NotATable, NotASegmentTable, ValueError) as error:
+    except ValueError as error:
         terminal.fail(error)
     for problem in problems[:SHOWN_BAD_MAX]:
         terminal.warn(problem)
@@ -215,8 +198,8 @@ def _map_of(rules: Path | None, config: Path) -> Regions:
     """The map of a folder of rules; without a folder and settings the packaged one."""
     from proxy.policy.loading.problem import RulesError
 
-    if rules is None and (settings := terminal.settings_of(config) if config.is_file() else None) is not None:
-        rules = settings.rules
+    if rules is None and config.is_file():
+        rules = terminal.settings_of(config).rules
     overlay = rules / SEGMENTS_FILE if rules is not None else None
     try:
         return Regions.load(overlay if overlay is not None and overlay.is_file() else None)

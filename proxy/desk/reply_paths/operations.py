@@ -16,10 +16,9 @@ from proxy.model.message import Sender
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
-from proxy.operations.declaration import Answer, Operations, operation
+from proxy.operations.declaration import Answer, Operations, SharedSchema, operation, record_fields
 from proxy.operations.gate_interface import Gate
 from proxy.operations.parameters import Choice, Flag, List, Seconds, Text, Why
-from proxy.operations.schemas import SharedSchema, record_fields
 from proxy.operations.terminal import format_time, table_lines
 from proxy.relay.effects.reply_paths import STATES, PathState
 
@@ -40,7 +39,6 @@ REPLY_PATH = SharedSchema(
 
 
 def path_row(prefix: str, provider: str, state: PathState) -> dict[str, Any]:
-    """A path, for programs and people."""
     row = state._asdict() | {"prefix": prefix, "provider": provider}
     row["expected"] = round(state.expected, 2)
     row["keywords"] = [
@@ -120,7 +118,6 @@ PROBE = SharedSchema(
 
 
 def probe_row(probe: Probe, provider: str) -> dict[str, Any]:
-    """A probe, for programs and people."""
     row = probe._asdict() | {"provider": provider}
     row["tries"] = [
         {

@@ -16,15 +16,25 @@ from proxy.model.roles import Permission
 from proxy.operations.declaration import PDF, XLSX, Program, command
 from proxy.operations.files.journal_access import disk_of, gates_of, reading
 from proxy.operations.parameters import DAY, MONTH, Choice, Integer, Text
-from proxy.operations.terminal import CONFIG, Control, Json, choose_language, fail, note, print_answer, settings_of, table_lines
+from proxy.operations.terminal import (
+    CONFIG,
+    Control,
+    Json,
+    choose_language,
+    fail,
+    load_rules,
+    note,
+    print_answer,
+    settings_of,
+    table_lines,
+)
 from proxy.policy import time_windows
 from proxy.policy.time_windows import DAY_S
 
 if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
     from proxy.config import Settings
-    from proxy.desk.reports.daily_report import DayReport, NamesOf
-    from proxy.desk.reports.day_count_cache import DayCountCache
+    from proxy.desk.reports.daily_report import DayCountCache, DayReport, NamesOf
 
 REPEATS_S = 900
 """Reading begins this long before the day: repeats refer to refusals before midnight."""
@@ -68,7 +78,6 @@ def report(
 
     language = choose_language(lang)
     settings = settings_of(config, lang or "en")
-    assert settings is not None
     if month is not None:
         if day is not None:
             fail("report: --day or --month, not both")
@@ -108,7 +117,7 @@ def _month(
     audit_s: float | None,
 ) -> month_report.MonthReport:
     from proxy.archive.audit import audit_run
-    from proxy.desk.reports.day_count_cache import DayCountCache
+    from proxy.desk.reports.daily_report import DayCountCache
 
     try:
         since, until = time_windows.month_span(month)
@@ -126,14 +135,11 @@ def _month(
     if not sheet.records:
         fail(f"{journal or settings.journal}: the journal has nothing of that month ({month})")
     before, _ = _days(gates, *time_windows.month_span(earlier), kept)
-    try:
-        after_optout = kept.find_audit(since, until) if kept is not None else None
-        if after_optout is None:
-            after_optout = audit_run.sent_after_optouts(audit_run.journals_of(config, journal), since, until, audit_s)
-            if kept is not None and after_optout is not None:
-                kept.keep_audit(since, until, after_optout)
-    except audit_run.CannotAudit as error:
-        fail(error)
+    after_optout = kept.find_audit(since, until) if kept is not None else None
+    if after_optout is None:
+        after_optout = audit_run.sent_after_optouts(audit_run.journals_of(config, journal), since, until, audit_s)
+        if kept is not None and after_optout is not None:
+            kept.keep_audit(since, until, after_optout)
     desk = _desk(control or settings.control, month, earlier)
     return month_report.MonthReport(month, since, until, sheet, days, before, desk, after_optout, least)
 
@@ -194,9 +200,9 @@ def _month_lines(made: month_report.MonthReport, language: str) -> Iterator[str]
 def _write_month(made: month_report.MonthReport, language: str, html: Path | None, pdf: Path | None, xlsx: Path | None) -> None:
     if html is None and pdf is None and xlsx is None:
         return
-    from proxy.desk.reports import month_files, month_pdf
+    from proxy.desk.reports import month_files, report_pdf
 
-    for path, kind in ((html, month_files.html), (pdf, month_pdf.paper), (xlsx, month_files.xlsx)):
+    for path, kind in ((html, month_files.html), (pdf, report_pdf.month_paper), (xlsx, month_files.xlsx)):
         if path is not None:
             _write(path, kind(made, language))
 
@@ -215,14 +221,9 @@ def _counter(gates: Sequence[Settings]) -> Callable[[float, float], DayReport]:
     """Counts a day of all workers of a gate, or of the one that there is."""
     from proxy.desk.backtest.commit_groups import groups_between
     from proxy.desk.reports.daily_report import DayCounter
-    from proxy.policy.loading.load_rules import load
-    from proxy.policy.loading.problem import RulesError
 
     first = gates[0]
-    try:
-        rules = load(first.rules, category_tag=first.category_tag)
-    except RulesError as error:
-        fail(f"{first.rules}: the rules cannot be loaded: {error.problems[0]}")
+    rules = load_rules(first.rules, first.category_tag)
     names = _names({rules.revision: tuple(rule.id for rule in rules.rules)}, first)
 
     def counted(since: float, until: float) -> DayReport:
@@ -269,8 +270,5 @@ def _names(known: dict[str, tuple[str, ...]], settings: Settings) -> NamesOf:
 
 
 def _write(path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        fail(f"{path}: {error.strerror}")
+    path.write_bytes(data)
     note(f"written: {path}")

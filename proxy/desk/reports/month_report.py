@@ -3,7 +3,7 @@
 In: the days of a month and of the month before, counted; what the desk says of complaints, penalties and ports. Out: tables of cells, which
 page, PDF, sheet and JSON show. Never: a number of a person, a text; a count of messages or opt-outs that is small, or follows from others.
 
-Counts of messages and opt-outs are about persons: small ones are hidden, and stand together in one row (cell_suppression.py). Complaints,
+Counts of messages and opt-outs are about persons: small ones are hidden, and stand together in one row (disclosure_control.py). Complaints,
 penalties and ports are the desk's own papers and counted as they are. tests/desk/reports/test_month_attack.py solves the equations of all
 tables together.
 """
@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from proxy.desk.reports.cell_suppression import ALL, hidden_cells, hidden_in_table, is_safe
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT, SPEEDS, UNREAD, DayReport
-from proxy.desk.reports.disclosure_control import LEAST
+from proxy.desk.reports.disclosure_control import ALL, LEAST, hidden_cells, hidden_in_table, is_safe
 from proxy.desk.reports.report_text import UNKNOWN
 from proxy.i18n.labels import CASES, PENALTIES, REASONS, SCOPES, STEPS
 from proxy.i18n.phrases import NOTHING, WORDS, Bilingual, in_language, joined

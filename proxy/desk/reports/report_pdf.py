@@ -1,33 +1,41 @@
-"""Draws the report of a day as a PDF.
+"""Draws the reports of a day and of a month as PDFs.
 
-In: a View, a language. Out: bytes. Never: markup read from a name (cells are drawn as they are), a picture, a file or an address.
+In: a View or a MonthReport, a language. Out: bytes, equal for equal input. Never: markup read from a name, a picture, a file or an address.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from io import BytesIO
 from typing import Any
 
 from reportlab.graphics.shapes import STATE_DEFAULTS, Drawing, Line, Rect, String
 from reportlab.lib import colors
-from reportlab.lib.pagesizes import A4
+from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+from reportlab.pdfbase.pdfmetrics import stringWidth
+from reportlab.platypus import KeepTogether, Paragraph, Spacer, Table, TableStyle
 
 from proxy.console.offline_charts import words_of
-from proxy.console.pdf_text import FONT, markup, plain, register
+from proxy.console.pdf_text import FONT, LINE, SOFT, WIDTH, document, paragraph, plain, register
+from proxy.desk.reports import month_report
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT
 from proxy.desk.reports.disclosure_control import bar_length, shown
+from proxy.desk.reports.month_report import NOTHING_HERE, MonthReport, TableInLanguage, notes_of, title_of
 from proxy.desk.reports.offline_html import WORDS
 from proxy.desk.reports.report_text import View
+from proxy.i18n.phrases import in_language
 from proxy.model.redact import printable
 
 COLOURS = {SENT: colors.HexColor("#1b7f4b"), REFUSED: colors.HexColor("#b3261e"), DEFERRED: colors.HexColor("#a06a00")}
-SOFT, LINE = colors.HexColor("#5f5e66"), colors.HexColor("#d9d8de")
-WIDTH = A4[0] - 36 * mm
 NAME_CHARS = 40
+SIZE, SMALL_SIZE, WIDE = 9.0, 7.5, 9
+"""Points of the letters; smaller in tables of WIDE columns and more."""
+TOGETHER_MAX = 20
+"""Rows of a table that is not broken between pages."""
+_BIG = ParagraphStyle("big", fontName=FONT, fontSize=17, leading=22, spaceAfter=4)
+_HEAD = ParagraphStyle("head", fontName=FONT, fontSize=11, leading=15, spaceBefore=12, spaceAfter=4, keepWithNext=1)
+_SMALL = ParagraphStyle("small", fontName=FONT, fontSize=8.5, leading=12, textColor=SOFT, wordWrap="CJK")
 BARS_MAX = 15
 
 
@@ -35,46 +43,30 @@ def paper(view: View, language: str = "zh") -> bytes:
     """The whole document; ``language``: zh or en."""
     register()
     STATE_DEFAULTS["fontName"] = FONT  # else drawings name Helvetica, which nobody embeds
-    out = BytesIO()
     page = _Paper(view, words_of(WORDS, language))
     title = f"{page.translated('Sheet of the day')} {view.day}"
-    document = SimpleDocTemplate(
-        out, pagesize=A4, leftMargin=18 * mm, rightMargin=18 * mm, topMargin=16 * mm, bottomMargin=16 * mm, title=title,
-        author="gate106", invariant=1, initialFontName=FONT,
-    )  # fmt: skip
-    document.build(list(page.parts(title)))
-    return out.getvalue()
+    return document(title, list(page.parts(title)))
 
 
 class _Paper:
     def __init__(self, view: View, say: Callable[[str], str]) -> None:
         self._view, self._say = view, say
-        self._big = ParagraphStyle("big", fontName=FONT, fontSize=17, leading=22)
-        self._head = ParagraphStyle(
-            "head", fontName=FONT, fontSize=11, leading=15, spaceBefore=10, spaceAfter=4, textColor=SOFT
-        )
-        self._small = ParagraphStyle("small", fontName=FONT, fontSize=8.5, leading=12, textColor=SOFT)
-        self._cell = ParagraphStyle("cell", fontName=FONT, fontSize=9, leading=11, wordWrap="CJK")
 
     def translated(self, english: str) -> str:
         return plain(printable(self._say(english))[:NAME_CHARS])
 
-    def _named(self, name: str) -> Paragraph:
-        """A name, with its rare characters."""
-        return Paragraph(markup(printable(self._say(name))[:NAME_CHARS]), self._cell)
-
     def parts(self, title: str) -> Iterator[Any]:
         view, sheet, translated = self._view, self._view.sheet, self.translated
-        yield Paragraph(title, self._big)
+        yield Paragraph(title, _BIG)
         rules = " ".join(one for one in sheet.revisions if one)  # hexadecimal digits
         yield Paragraph(
             f"{translated('submits, a long message counts each part')} · {translated('numbers below')} {view.least} "
             f"{translated('are not told')} · {translated('rules in force')} {rules}",
-            self._small,
+            _SMALL,
         )
         yield Spacer(0, 4 * mm)
         totals = [*(f"{sheet.total(fate):,}" for fate in FATES), shown(sheet.optouts.total(), view.least)]
-        yield self._table((*FATES, "opt-outs"), [totals], first_left=False)
+        yield self._table((*FATES, "opt-outs"), [totals])
         yield self._headed("Hour by hour")
         yield self._hours()
         for name, rows in (
@@ -96,32 +88,20 @@ class _Paper:
             yield self._table(heads, cells)
         yield self._headed("Head of the journal")
         if not view.heads:
-            yield Paragraph(f"{translated('not signed yet')} ({translated('signed once the day is rolled')})", self._small)
+            yield Paragraph(f"{translated('not signed yet')} ({translated('signed once the day is rolled')})", _SMALL)
         for head in view.heads:
             digest = head.digest if head.digest.isalnum() else ""  # hexadecimal digits
-            yield Paragraph(
-                f"{translated('node')} {head.node}, {translated('up to record')} {head.last}: {digest}", self._small
-            )
+            yield Paragraph(f"{translated('node')} {head.node}, {translated('up to record')} {head.last}: {digest}", _SMALL)
 
     def _headed(self, english: str) -> Paragraph:
-        return Paragraph(self.translated(english), self._head)
+        return Paragraph(self.translated(english), _HEAD)
 
-    def _table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], *, first_left: bool = True) -> Table:
-        first_cell = self._named if first_left else self.translated
-        cells = [
-            [self.translated(one) for one in heads],
-            *([first_cell(row[0]), *map(self.translated, row[1:])] for row in rows or [["nothing"]]),
+    def _table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+        """Of rows of a name and its numbers."""
+        lines = [
+            [self._say(one)[:NAME_CHARS] for one in row] for row in (heads, *(rows or [["nothing", *[""] * (len(heads) - 1)]]))
         ]
-        cells = [[*row, *[""] * (len(heads) - len(row))] for row in cells]
-        first = WIDTH * 0.45 if first_left else WIDTH / len(heads)
-        widths = [first, *[(WIDTH - first) / max(1, len(heads) - 1)] * (len(heads) - 1)]
-        table = Table(cells, colWidths=widths, repeatRows=1)
-        table.setStyle(TableStyle([
-            ("FONT", (0, 0), (-1, -1), FONT, 9), ("TEXTCOLOR", (0, 0), (-1, 0), SOFT),
-            ("ALIGN", (1 if first_left else 0, 0), (-1, -1), "RIGHT"), ("LINEBELOW", (0, 0), (-1, -1), 0.3, LINE),
-            ("TOPPADDING", (0, 0), (-1, -1), 2), ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
-        ]))  # fmt: skip
-        return table
+        return _grid(TableInLanguage("", lines[0], lines[1:], [], "", [place > 0 for place in range(len(heads))]))
 
     def _bars(self, rows: Sequence[tuple[str, int]]) -> Drawing:
         least, row, label = self._view.least, 15, 170
@@ -158,3 +138,48 @@ class _Paper:
 
 def _word(x: float, y: float, text: str, anchor: str) -> String:
     return String(x, y, text, fontName=FONT, fontSize=8, fillColor=SOFT, textAnchor=anchor)
+
+
+def month_paper(month: MonthReport, language: str) -> bytes:
+    """The whole document; ``language``: zh or en."""
+    register()  # for the widths of columns
+    title = in_language(title_of(month), language)
+    notes = [paragraph(in_language(note, language), _SMALL) for note in notes_of(month)]
+    tables = [
+        part
+        for one in month.tables()
+        for part in _parts(month_report.shown(one, language), in_language(NOTHING_HERE, language))
+    ]
+    return document(title, [paragraph(title, _BIG), *notes, *tables])
+
+
+def _parts(table: TableInLanguage, nothing: str) -> Iterator[Any]:
+    parts = [paragraph(table.title, _HEAD)]
+    if table.rows:
+        parts.append(_grid(table))
+    elif table.total or not table.note:
+        parts.append(paragraph(nothing, _SMALL))
+    if table.note:
+        parts.append(paragraph(table.note, _SMALL))
+    yield from parts if len(table.rows) > TOGETHER_MAX else [KeepTogether(parts)]
+
+
+def _grid(table: TableInLanguage) -> Table:
+    """Cells wrap; a column is as wide as its longest cell asks for."""
+    size = SMALL_SIZE if len(table.heads) >= WIDE else SIZE
+    lines: list[Sequence[str]] = [table.heads, *table.rows, *([table.total] if table.total else [])]
+    asked = [min(max(stringWidth(cell, FONT, size) for cell in column) + 10, WIDTH / 3) for column in zip(*lines, strict=True)]
+    text = ParagraphStyle("cell", fontName=FONT, fontSize=size, leading=size * 1.35, wordWrap="CJK")
+    number = ParagraphStyle("number", parent=text, alignment=TA_RIGHT)
+    cells = [
+        [paragraph(cell, number if is_number else text) for cell, is_number in zip(line, table.numbers, strict=True)]
+        for line in lines
+    ]
+    made = Table(cells, colWidths=[one * WIDTH / sum(asked) for one in asked], repeatRows=1)
+    made.setStyle(TableStyle([
+        ("FONT", (0, 0), (-1, -1), FONT, size),
+        ("LINEBELOW", (0, 0), (-1, -1), 0.3, LINE), ("LINEBELOW", (0, 0), (-1, 0), 0.8, SOFT), ("LEFTPADDING", (0, 0), (-1, -1), 3),
+        ("RIGHTPADDING", (0, 0), (-1, -1), 3), ("TOPPADDING", (0, 0), (-1, -1), 1), ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
+        *([("LINEABOVE", (0, -1), (-1, -1), 0.8, SOFT)] if table.total else []),
+    ]))  # fmt: skip
+    return made

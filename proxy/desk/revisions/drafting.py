@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
+
+from starlette.responses import Response
 
 from proxy.console.gate_client import CannotAsk
 from proxy.console.page import PageRequest
 from proxy.desk.revisions.comparison import changed, new_problems
+from proxy.model.roles import Permission
 from proxy.operations.client import Conversation, push_files
 
 DRAFT_BYTES_MAX = 2 << 20
+WITH_PROPOSAL = "24h"
+"""What a backtest that begins with a proposal looks back."""
 PROBLEMS_SHOWN = 40
 """Of each sort: who has more mends these first."""
 
@@ -45,12 +50,12 @@ class Draft(NamedTuple):
 async def draft_of(request: PageRequest, base: str = "") -> Draft:
     """The draft of whoever asks, on the set a new one is based on."""
     base = base or await base_of(request)
-    return Draft(base, **await request.asking.sandbox.draft(base, request.who))
+    return Draft(base, **await request.asking.sandbox.ask("draft", revision=base, who=request.who))
 
 
 async def keep(request: PageRequest, base: str, files: Mapping[str, str | None]) -> Draft:
     """The draft with these files in it; None throws one away. CannotAsk."""
-    return Draft(base, **await request.asking.sandbox.keep_draft(base, request.who, files))
+    return Draft(base, **await request.asking.sandbox.ask("keep_draft", revision=base, who=request.who, files=files))
 
 
 async def keep_form(request: PageRequest, of: re.Pattern[str]) -> Draft:
@@ -84,7 +89,7 @@ async def checked(request: PageRequest, draft: Draft) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def in_the_way(request: PageRequest, draft: Draft, found: Mapping[str, Any]) -> str:
+def _in_the_way(request: PageRequest, draft: Draft, found: Mapping[str, Any]) -> str:
     """Why a draft is not proposed yet; empty: nothing. ``found``: see ``checked``."""
     if not draft.files:
         return request.t("nothing_drafted")
@@ -95,7 +100,23 @@ def in_the_way(request: PageRequest, draft: Draft, found: Mapping[str, Any]) -> 
     return request.t("see_first") if found["failing"] and not request.form("seen") else ""
 
 
-async def push(request: PageRequest, draft: Draft) -> dict[str, Any]:
+async def propose(request: PageRequest, draft: Draft, shown: Callable[..., Awaitable[Response]], then: str) -> Response:
+    """The draft goes to the gate, or is ``shown`` with what is in the way. ``then``: the page of sets that need no second person."""
+    if problem := _in_the_way(request, draft, await checked(request, draft)):
+        return await shown(problem=problem, status=422)
+    try:
+        event = await _push(request, draft)
+    except CannotAsk as error:
+        return await shown(problem=str(error), status=409)
+    if not event["proposed"]:
+        return request.go(then, request.t("in_force_now"))
+    if request.form("backtest") and request.may(Permission.LOOK):
+        with contextlib.suppress(CannotAsk):  # another one runs: the page of the proposal can begin it
+            request.asking.jobs.start(request.who, event["revision"], None, WITH_PROPOSAL)
+    return request.go("/proposal", request.t("proposed"))
+
+
+async def _push(request: PageRequest, draft: Draft) -> dict[str, Any]:
     """What became of it; it is a draft no more. CannotAsk."""
 
     def say(conversation: Conversation) -> dict[str, Any]:

@@ -6,7 +6,7 @@ day, a proposal. Never: a file of the gate written.
 
 from __future__ import annotations
 
-import contextlib
+from functools import partial
 from typing import Any
 from zlib import crc32
 
@@ -17,20 +17,8 @@ from proxy.console.gate_client import CannotAsk
 from proxy.console.jobs import Job, scratch
 from proxy.console.page import Page, PageRequest
 from proxy.console.render import address, rule_state
-from proxy.desk.revisions import rule_wizard
+from proxy.desk.revisions import drafting, rule_wizard
 from proxy.desk.revisions.comparison import compared, new_problems
-from proxy.desk.revisions.drafting import (
-    DRAFT_BYTES_MAX,
-    Draft,
-    base_of,
-    changed_files,
-    checked,
-    draft_of,
-    in_the_way,
-    keep,
-    keep_form,
-    push,
-)  # fmt: skip
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
 from proxy.state.lists.desk_records import EVENTS_MAX
@@ -39,7 +27,6 @@ from proxy.state.revision_store import RULES_FILE
 page = Page("drafts", "/drafts", wants=Permission.ENTER, under="rules")
 
 SPANS = ("1h", "6h", "24h", "7d")
-WITH_PROPOSAL = "24h"
 PARTS_SHOWN = 60
 HOUR_S, DAY_S = 3600, 86_400
 EDITOR_WORDS = (
@@ -78,7 +65,7 @@ async def write(request: PageRequest) -> Response:
         form = _filled_in(request)
         kind = form["kind"] if form.get("kind") in rule_wizard.KINDS else "ban"
         return await _form(request, kind, 422, form=form, problem=request.t(str(error.args[0])), unclear=error.args)
-    draft = await keep(request, made["base"], {made["file"]: made["text"]})
+    draft = await drafting.keep(request, made["base"], {made["file"]: made["text"]})
     if request.form("do") == "propose":
         return await _proposed(request, draft, made["file"], made["rule"])
     if request.form("do") == "more":
@@ -91,19 +78,19 @@ async def switch(request: PageRequest) -> Response:
     """Into the draft with a rule in another mode."""
     if not request.form("mode"):
         raise CannotAsk(request.t("unclear_kind"))
-    draft, rule = await draft_of(request), request.form("rule")
-    file, text = await request.asking.sandbox.switched(
-        draft.base, draft.files, rule, request.form("mode"), request.form("share")
+    draft, rule = await drafting.draft_of(request), request.form("rule")
+    file, text = await request.asking.sandbox.ask(
+        "switched", revision=draft.base, instead=draft.files, rule=rule, mode=request.form("mode"), share=request.form("share")
     )
-    await keep(request, draft.base, {file: text})
+    await drafting.keep(request, draft.base, {file: text})
     return request.go(address("/drafts/edit", file=file, rule=rule), request.t("drafted"))
 
 
 @page.post("discard")
 async def discard(request: PageRequest) -> Response:
     """Throws a file of the draft away, or all of it."""
-    draft, file = await draft_of(request), request.form("file")
-    await keep(request, draft.base, {file: None} if file else dict.fromkeys(draft.files))
+    draft, file = await drafting.draft_of(request), request.form("file")
+    await drafting.keep(request, draft.base, {file: None} if file else dict.fromkeys(draft.files))
     return request.go("/drafts/edit" if file and len(draft.files) > 1 else "/rules", request.t("discarded"))
 
 
@@ -112,7 +99,9 @@ async def again(request: PageRequest) -> Response:
     """Into the draft with a proposal that was rejected or withdrawn."""
     revision, events = request.form("revision"), compared((await request.ask("rules.history", last=EVENTS_MAX))["events"])
     before = next((one["before"] for one in events if (one["event"], one["revision"]) == ("proposed", revision)), "")
-    await request.asking.sandbox.draft_again(await base_of(request), request.who, before, revision)
+    await request.asking.sandbox.ask(
+        "draft_again", revision=await drafting.base_of(request), who=request.who, before=before, proposed=revision
+    )
     return request.go("/drafts/edit", request.t("drafted"))
 
 
@@ -128,7 +117,7 @@ async def redirect(request: PageRequest) -> Response:
 
 @page.get("edit")
 async def edit(request: PageRequest) -> Response:
-    draft = await draft_of(request)
+    draft = await drafting.draft_of(request)
     files = await _files(request, draft)
     drafted = [name for name in draft.files if name in files]
     file = request.query.get("file") or next(iter([*drafted, *files]), rule_wizard.NEW_FILE)
@@ -137,11 +126,11 @@ async def edit(request: PageRequest) -> Response:
     return await _editor(request, draft, file, request.query.get("rule", ""))
 
 
-@page.post("check", body_max=DRAFT_BYTES_MAX)
+@page.post("check", body_max=drafting.DRAFT_BYTES_MAX)
 async def check(request: PageRequest) -> Response:
     try:
-        draft = await keep_form(request, RULES_FILE)
-        return request.part("check", wrong="", wall=request.app.wall(), draft=draft, **await checked(request, draft))
+        draft = await drafting.keep_form(request, RULES_FILE)
+        return request.part("check", wrong="", wall=request.app.wall(), draft=draft, **await drafting.checked(request, draft))
     except CannotAsk as error:
         return request.part("check", status=409, wrong=str(error))
 
@@ -157,27 +146,29 @@ async def beside(request: PageRequest) -> Response:
     )  # fmt: skip
 
 
-@page.post("try", wants=Permission.LOOK, body_max=DRAFT_BYTES_MAX)
+@page.post("try", wants=Permission.LOOK, body_max=drafting.DRAFT_BYTES_MAX)
 async def try_one(request: PageRequest) -> Response:
     message = {name: request.form(f"try_{name}") for name in ("to", "from", "text", "provider", "category")}
     message["at"] = request.form("try_at").replace("T", " ")
     try:
-        verdict = await request.asking.sandbox.tried(request.form("base"), await changed_files(request, RULES_FILE), message)
+        verdict = await request.asking.sandbox.ask(
+            "tried", revision=request.form("base"), instead=await drafting.changed_files(request, RULES_FILE), message=message
+        )
     except CannotAsk as error:
         return request.part("tried", verdict=None, wrong=str(error))
     parts = sorted(verdict["rules"], key=lambda part: not part["objects"])[:PARTS_SHOWN]
     return request.part("tried", verdict=verdict, parts=parts, wrong="")
 
 
-@page.post("backtest", wants=Permission.LOOK, body_max=DRAFT_BYTES_MAX)
+@page.post("backtest", wants=Permission.LOOK, body_max=drafting.DRAFT_BYTES_MAX)
 async def backtest(request: PageRequest) -> Response:
     since = request.form("since") if request.form("since") in SPANS else "24h"
     sandbox, folder = request.asking.sandbox, None
     try:
-        instead = await changed_files(request, RULES_FILE)
+        instead = await drafting.changed_files(request, RULES_FILE)
         if instead:
             folder = scratch()
-            revision = await sandbox.spread(request.form("base"), instead, folder / "rules")
+            revision = await sandbox.ask("spread", revision=request.form("base"), instead=instead, into=str(folder / "rules"))
         else:
             revision = (await sandbox.describe(request.form("base")))["revision"]
         job = request.asking.jobs.start(request.who, revision, folder, since)
@@ -198,32 +189,20 @@ async def cancel(request: PageRequest) -> Response:
     return request.part("job", job=found, wrong="", spans=SPANS)
 
 
-@page.post("propose", body_max=DRAFT_BYTES_MAX)
+@page.post("propose", body_max=drafting.DRAFT_BYTES_MAX)
 async def propose(request: PageRequest) -> Response:
-    base, file = await base_of(request), request.form("file")
-    draft = await keep_form(request, RULES_FILE)
+    base, file = await drafting.base_of(request), request.form("file")
+    draft = await drafting.keep_form(request, RULES_FILE)
     if draft.base != base:  # others decided meanwhile
-        return await _editor(request, await draft_of(request, base), file, problem=request.t("base_moved"), status=409)
+        return await _editor(request, await drafting.draft_of(request, base), file, problem=request.t("base_moved"), status=409)
     return await _proposed(request, draft, file)
 
 
 # -- what all of them need
 
 
-async def _proposed(request: PageRequest, draft: Draft, file: str, rule: str = "") -> Response:
-    """The draft goes to the gate, or the editor shows what is in the way."""
-    if problem := in_the_way(request, draft, await checked(request, draft)):
-        return await _editor(request, draft, file, rule, problem=problem, status=422)
-    try:
-        event = await push(request, draft)
-    except CannotAsk as error:
-        return await _editor(request, draft, file, rule, problem=str(error), status=409)
-    if event["proposed"]:
-        if request.form("backtest") and request.may(Permission.LOOK):
-            with contextlib.suppress(CannotAsk):  # another one runs: the page of the proposal can begin it
-                request.asking.jobs.start(request.who, event["revision"], None, WITH_PROPOSAL)
-        return request.go("/proposal", request.t("proposed"))
-    return request.go("/rules", request.t("in_force_now"))
+async def _proposed(request: PageRequest, draft: drafting.Draft, file: str, rule: str = "") -> Response:
+    return await drafting.propose(request, draft, partial(_editor, request, draft, file, rule), then="/rules")
 
 
 def _now(request: PageRequest) -> str:
@@ -239,7 +218,7 @@ def _filled_in(request: PageRequest) -> dict[str, str]:
 async def _made(request: PageRequest) -> dict[str, Any]:
     """The file with the rule in it, as the form says. Unclear where it does not."""
     base, sandbox = request.form("base"), request.asking.sandbox
-    drafted = (await draft_of(request, base)).files
+    drafted = (await drafting.draft_of(request, base)).files
     described = await sandbox.describe(base, drafted)
     if not described["revision"]:
         raise rule_wizard.IncompleteForm("draft_broken")
@@ -296,7 +275,7 @@ def _shorter(request: PageRequest, one: rule_wizard.WizardForm, now: str) -> str
 
 
 async def _form(request: PageRequest, kind: str, status: int = 200, **more: Any) -> Response:
-    draft, now = await draft_of(request), await request.ask("rules")
+    draft, now = await drafting.draft_of(request), await request.ask("rules")
     described = await request.asking.sandbox.describe(draft.base, draft.files)
     if not described["revision"]:
         described = await request.asking.sandbox.describe(draft.base)
@@ -307,7 +286,7 @@ async def _form(request: PageRequest, kind: str, status: int = 200, **more: Any)
     )  # fmt: skip
 
 
-async def _files(request: PageRequest, draft: Draft) -> dict[str, str]:
+async def _files(request: PageRequest, draft: drafting.Draft) -> dict[str, str]:
     """Files for the editor, as they are drafted."""
     described = await request.asking.sandbox.describe(draft.base)
     drafted = {name: text for name, text in draft.files.items() if RULES_FILE.fullmatch(name)}
@@ -315,7 +294,7 @@ async def _files(request: PageRequest, draft: Draft) -> dict[str, str]:
 
 
 async def _editor(
-    request: PageRequest, draft: Draft, file: str, rule: str = "", problem: str = "", status: int = 200, note: str = ""
+    request: PageRequest, draft: drafting.Draft, file: str, rule: str = "", problem: str = "", status: int = 200, note: str = ""
 ) -> Response:
     now = await request.ask("rules")
     described, files = await request.asking.sandbox.describe(draft.base), await _files(request, draft)

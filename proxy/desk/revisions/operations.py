@@ -22,11 +22,10 @@ from proxy.journal.records.revisions import Revised
 from proxy.model.roles import Permission
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
-from proxy.operations.declaration import Answer, Button, Operations, operation
+from proxy.operations.declaration import Answer, Button, Operations, SharedSchema, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.parameters import Choice, Form, Integer, Schema, Text, Why
 from proxy.operations.rule_hits import Hits
-from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, table_lines
 from proxy.policy.loading.draft import MODES
 from proxy.policy.recipient_share import PERCENT_PPM
@@ -49,8 +48,6 @@ Earlier = Annotated[str, Text("To which set; else to the one before.", 16, REVIS
 
 
 class WithRevisions(Gate, Protocol):
-    """A gate that deploys sets of rules."""
-
     @property
     def rule_deployment(self) -> RuleDeployment: ...
 

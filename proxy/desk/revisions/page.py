@@ -103,7 +103,8 @@ async def _add_rows(request: PageRequest, events: list[dict[str, Any]]) -> None:
     for one in with_tables[:COMPARED]:
         with contextlib.suppress(CannotAsk):
             rows = {
-                file["file"]: file["table"] for file in await request.asking.sandbox.differs(one["before"], one["revision"])
+                file["file"]: file["table"]
+                for file in await request.asking.sandbox.ask("differs", before=one["before"], after=one["revision"])
             }
             for change in one["changes"]:
                 found = rows.get(change["name"], [])
@@ -126,7 +127,7 @@ async def _says(request: PageRequest, revision: str, events: list[dict[str, Any]
 async def diff(request: PageRequest) -> Response:
     before, after = request.query.get("from", ""), request.query.get("to", "")
     events = (await request.ask("rules.history", last=EVENTS_MAX))["events"]
-    files = await request.asking.sandbox.differs(before, after)
+    files = await request.asking.sandbox.ask("differs", before=before, after=after)
     return request.render("rules_diff.html", sets=[(name, made_by(events, name)) for name in (before, after)], files=files)
 
 

@@ -25,7 +25,7 @@ async def _show(request: PageRequest, problem: str = "") -> Response:
     sandbox = request.asking.sandbox
     events = (await request.ask("rules.history", last=50))["events"]
     before, after = await sandbox.describe(now["revision"]), await sandbox.describe(waits["revision"])
-    failing, files = new_problems(before, after), await sandbox.differs(now["revision"], waits["revision"])
+    failing, files = new_problems(before, after), await sandbox.ask("differs", before=now["revision"], after=waits["revision"])
     return request.render(
         status=status, problem=problem, now=now, waits=waits, left_out=left_out_advertisers(files, failing),
         why=next((one["why"] for one in events if (one["event"], one["revision"]) == ("proposed", waits["revision"])), ""),

@@ -22,9 +22,9 @@ from typing import Any, Protocol
 import structlog
 
 from proxy.config import Settings
-from proxy.desk.revisions.lost_rules import SETTLED_S, lost_rules
+from proxy.desk.revisions.comparison import SETTLED_S, lost_rules
 from proxy.desk.revisions.rule_revisions import Impossible, RevisionHistory
-from proxy.desk.revisions.rule_switch import switched
+from proxy.desk.revisions.rule_text import switched
 from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.journal.records.revisions import Revised

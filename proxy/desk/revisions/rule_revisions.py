@@ -6,7 +6,7 @@ In: the revision that the folder holds, people's pushes and decisions, the time.
 then noted here; or Impossible. Never: files, the clock, the rules themselves.
 
     folder changed ─▶ accepted ────────────────────────────────▶ in force          four eyes off
-                  └─▶ kept out, as it enforces much less (lost_rules.py), until the folder changes, or a user takes it
+                  └─▶ kept out, as it enforces much less (comparison.py), until the folder changes, or a user takes it
     folder changed ─▶ proposed ─▶ (vouched ─▶) approved ───────▶ in force          four eyes on
                                └▶ rejected ─▶ kept out until the folder changes, or a user takes it
     pushed by command ─▶ as above; the folder's set is kept out from then on, and is not the one that waits before
@@ -38,7 +38,7 @@ _NEVER = Revised(0.0, "", "", "", "", "", (), "", "", "", "")
 class RevisionHistory:
     def __init__(self, history: RuleHistory) -> None:
         self._history = history
-        self.events = [unpack(Revised, body) for _, body in history.rows()]
+        self.events = [unpack(Revised, body) for _, body in sorted(history.held.items())]
         """All that is remembered, the oldest first."""
 
     @property

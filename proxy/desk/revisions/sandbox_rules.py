@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,12 @@ from proxy.config import load as load_settings
 from proxy.desk.revisions import table_rows
 from proxy.desk.revisions.comparison import IDLE, OVER, named
 from proxy.desk.revisions.draft_store import Draft, DraftedFile, DraftStore
-from proxy.desk.revisions.rule_switch import switched
 from proxy.desk.revisions.rule_text import (
     both_languages,
     difference,
     rule_in_words,
     rules_as_written,
+    switched,
     tests_of,
     titled,
     yaml_files,
@@ -121,10 +121,10 @@ class SandboxRules:
         ]  # fmt: skip
         return {**explanation.as_dict(), "rules": rules, "at": at, "without": both_languages(WITHOUT_RECORD)}
 
-    def differs(self, before: str, after: str, instead: Mapping[str, str]) -> list[dict[str, Any]]:
+    def differs(self, before: str, after: str) -> list[dict[str, Any]]:
         """File by file: rules as lines, of anything else only how long it is."""
         old = self._files(before)
-        new = {**self._files(after), **{name: text.encode() for name, text in instead.items()}}
+        new = self._files(after)
         found = []
         for name in sorted(old.keys() | new.keys()):
             left, right = old.get(name, b""), new.get(name, b"")
@@ -265,14 +265,10 @@ def main() -> None:
     os.nice(NICE)
     sets = SandboxRules(Path(sys.argv[1]))
     sets.begin()
-    handlers: Mapping[str, Callable[..., Any]] = {
-        "told": sets.describe, "tried": sets.tried, "differs": sets.differs, "tables": sets.tables, "spread": sets.spread,
-        "draft": sets.draft, "keep_draft": sets.keep_draft, "draft_again": sets.draft_again, "switched": sets.switched,
-    }  # fmt: skip
     for line in sys.stdin.buffer:
         request = json.loads(line)
         try:
-            answer: dict[str, Any] = {"ok": handlers[request.pop("do")](**request)}
+            answer: dict[str, Any] = {"ok": getattr(sets, request.pop("do"))(**request)}
         except (SandboxError, RulesError) as error:
             answer = {"wrong": str(error.problems[0] if isinstance(error, RulesError) else error)}
         except Exception as error:  # noqa: BLE001 # whatever a draft brings about, the next one is answered

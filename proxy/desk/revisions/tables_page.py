@@ -12,6 +12,7 @@ import csv
 import io
 import re
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +22,7 @@ from starlette.responses import Response
 from proxy.console import forms
 from proxy.console.gate_client import CannotAsk
 from proxy.console.page import Page, PageRequest
-from proxy.desk.revisions import table_rows
-from proxy.desk.revisions.drafting import (
-    DRAFT_BYTES_MAX,
-    Draft,
-    base_of,
-    checked,
-    draft_of,
-    draft_text,
-    in_the_way,
-    keep,
-    keep_form,
-    push,
-)  # fmt: skip
+from proxy.desk.revisions import drafting, table_rows
 from proxy.desk.revisions.rule_text import difference
 from proxy.model.message import CATEGORY_WORDS
 from proxy.model.roles import Permission
@@ -69,7 +58,7 @@ SIGNATURES, ADVERTISERS = "registries/signatures.csv", "registries/advertisers.c
 async def show(request: PageRequest) -> Response:
     """All there are, with how many rows each has."""
     base, *_ = draft = await _draft(request)
-    found = await request.asking.sandbox.tables(base)
+    found = await request.asking.sandbox.ask("tables", revision=base)
     counted = [
         (name, len(table_rows.read(name, text).rows) if text is not None else None, name.partition("/")[0])
         for name, text in found.items()
@@ -95,24 +84,24 @@ async def one(request: PageRequest) -> Response:
 @page.get("file")
 async def file_(request: PageRequest) -> Response:
     """As it stands in the set, to be changed elsewhere and brought back."""
-    base, file = await base_of(request), request.query.get("file", "")
+    base, file = await drafting.base_of(request), request.query.get("file", "")
     text = await _before(request, base, file)
     headers = {"Content-Disposition": f'attachment; filename="{file.rpartition("/")[2]}"'}
     return Response(codecs.BOM_UTF8 + text.encode(), media_type="text/csv", headers=headers)
 
 
-@page.post("rows", body_max=DRAFT_BYTES_MAX)
+@page.post("rows", body_max=drafting.DRAFT_BYTES_MAX)
 async def found(request: PageRequest) -> Response:
     """The rows that fit a search, while it is typed."""
-    file, text = request.form("file"), draft_text(request)
+    file, text = request.form("file"), drafting.draft_text(request)
     await _before(request, request.form("base"), file)
     return request.part("rows", "tables_one.html", **_seen(file, text, request.form("q")), file=file)
 
 
-@page.post("row", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
+@page.post("row", wants=Permission.ENTER, body_max=drafting.DRAFT_BYTES_MAX)
 async def row(request: PageRequest) -> Response:
     """A form of one row; of a new one where none is meant."""
-    file, text = request.form("file"), draft_text(request)
+    file, text = request.form("file"), drafting.draft_text(request)
     await _before(request, request.form("base"), file)
     sheet = table_rows.read(file, text)
     return request.part(
@@ -120,39 +109,39 @@ async def row(request: PageRequest) -> Response:
     )
 
 
-@page.post("change", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
+@page.post("change", wants=Permission.ENTER, body_max=drafting.DRAFT_BYTES_MAX)
 async def change(request: PageRequest) -> Response:
     """The draft with one change more."""
-    base, file, text = request.form("base"), request.form("file"), draft_text(request)
+    base, file, text = request.form("base"), request.form("file"), drafting.draft_text(request)
     before = await _before(request, base, file)
     try:
         if request.form("do") == "import" and file == TEMPLATES:
             listed, columns = await _listed(request), table_rows.columns_of(file)
             text, _ = table_rows.merged(file, text, [[one[name] for name in columns] for one in listed["rows"]])
-            return await _table(request, await keep(request, base, {file: text}), file, before, listed=listed)
-        draft = await keep(request, base, {file: await _made(request, file, text, before)})
+            return await _table(request, await drafting.keep(request, base, {file: text}), file, before, listed=listed)
+        draft = await drafting.keep(request, base, {file: await _made(request, file, text, before)})
         return await _table(request, draft, file, before, search=request.form("q"))
     except _CannotMake as error:
-        draft = await keep(request, base, {file: text})
+        draft = await drafting.keep(request, base, {file: text})
         return await _table(request, draft, file, before, problem=str(error), status=422)
 
 
-@page.post("check", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
+@page.post("check", wants=Permission.ENTER, body_max=drafting.DRAFT_BYTES_MAX)
 async def check(request: PageRequest) -> Response:
     try:
-        draft = await keep_form(request, TABLE_FILE)
-        return request.part("check", "tables_one.html", wrong="", draft=draft, **await checked(request, draft))
+        draft = await drafting.keep_form(request, TABLE_FILE)
+        return request.part("check", "tables_one.html", wrong="", draft=draft, **await drafting.checked(request, draft))
     except CannotAsk as error:
         return request.part("check", "tables_one.html", 409, wrong=str(error))
 
 
-@page.post("propose", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
+@page.post("propose", wants=Permission.ENTER, body_max=drafting.DRAFT_BYTES_MAX)
 async def propose(request: PageRequest) -> Response:
-    base, file = await base_of(request), request.form("file")
-    draft = await keep_form(request, TABLE_FILE)
+    base, file = await drafting.base_of(request), request.form("file")
+    draft = await drafting.keep_form(request, TABLE_FILE)
     before = await _before(request, base, file)
     if draft.base != base:  # others decided meanwhile
-        draft = await draft_of(request, base)
+        draft = await drafting.draft_of(request, base)
         return await _table(request, draft, file, before, problem=request.t("base_moved"), status=409)
     return await _pushed(request, draft, file, before)
 
@@ -168,21 +157,12 @@ async def signature(request: PageRequest) -> Response:
     for file in (SIGNATURES, ADVERTISERS):
         text = files.get(file) or await _before(request, base, file)
         rows[file] = table_rows.entered(file, text, {name: said.get(name, "") for name in table_rows.columns_of(file)})
-    draft = await keep(request, base, rows)
+    draft = await drafting.keep(request, base, rows)
     return await _pushed(request, draft, SIGNATURES, await _before(request, base, SIGNATURES))
 
 
-async def _pushed(request: PageRequest, draft: Draft, file: str, before: str) -> Response:
-    """The draft as a proposal; else the file's page with what is in the way."""
-    if problem := in_the_way(request, draft, await checked(request, draft)):
-        return await _table(request, draft, file, before, problem=problem, status=422)
-    try:
-        event = await push(request, draft)
-    except CannotAsk as error:
-        return await _table(request, draft, file, before, problem=str(error), status=409)
-    if event["proposed"]:
-        return request.go("/proposal", request.t("proposed"))
-    return request.go("/tables", request.t("in_force_now"))
+async def _pushed(request: PageRequest, draft: drafting.Draft, file: str, before: str) -> Response:
+    return await drafting.propose(request, draft, partial(_table, request, draft, file, before), then="/tables")
 
 
 @page.get("signature")
@@ -200,14 +180,18 @@ class _CannotMake(Exception):
     """The change cannot be made; the text says why."""
 
 
-async def _draft(request: PageRequest) -> Draft:
+async def _draft(request: PageRequest) -> drafting.Draft:
     """The draft of whoever may have one."""
-    return await draft_of(request) if request.may(Permission.ENTER) else Draft(await base_of(request), {}, [])
+    return (
+        await drafting.draft_of(request)
+        if request.may(Permission.ENTER)
+        else drafting.Draft(await drafting.base_of(request), {}, [])
+    )
 
 
 async def _before(request: PageRequest, base: str, file: str) -> str:
     """As it stands in the set that the draft is made of; 404 where it has no such file."""
-    text = (await request.asking.sandbox.tables(base)).get(file)
+    text: str | None = (await request.asking.sandbox.ask("tables", revision=base)).get(file)
     if text is None:
         raise HTTPException(404)
     return text
@@ -307,7 +291,7 @@ def _seen(file: str, text: str, search: str) -> dict[str, Any]:
 
 
 async def _table(
-    request: PageRequest, draft: Draft, file: str, before: str, problem: str = "", search: str = "",
+    request: PageRequest, draft: drafting.Draft, file: str, before: str, problem: str = "", search: str = "",
     status: int = 200, listed: dict[str, Any] | None = None, opened: bool = False,
 ) -> Response:  # fmt: skip
     """``listed``: what a template list has brought into the draft."""

@@ -17,7 +17,7 @@ from proxy.model.redact import mask_numbers
 from proxy.model.roles import Permission
 from proxy.operations import terminal
 from proxy.operations.declaration import CSV, Program, command
-from proxy.operations.files.journal_access import disk_of, places_of, record_access
+from proxy.operations.files.journal_access import journals_of, keys_of, places_of, record_access
 from proxy.operations.parameters import DURATION, MOMENT, Choice, Flag, Integer, Reason, Recipient, Text
 from proxy.operations.terminal import CONFIG, Config, Control, Json, format_time, in_words_of_reader
 from proxy.policy.registries.regions import PROVINCE_CODES, UNKNOWN, Regions
@@ -25,7 +25,6 @@ from proxy.runtime import hardening
 
 if TYPE_CHECKING:
     from proxy.archive.coverage import CoverageReport
-    from proxy.archive.pending_segments import LocalJournal
     from proxy.archive.query import Query
     from proxy.archive.search import Facets, HistoryEvent, Hit, SearchResult
     from proxy.archive.secret_keys import ArchiveKeys
@@ -193,11 +192,8 @@ def write_found(
                 )  # fmt: skip
                 yield [csv_cell(one) for one in cells]
 
-    try:
-        both = tuple(f"{chinese} {name}" for name, chinese in HEADS.items())
-        write_table(out, heads.get(language) or both, rows(), {"zh": "短信", "en": "messages"}.get(language, "短信 messages"))
-    except OSError as error:
-        terminal.fail(f"{out}: {error.strerror or error}")
+    both = tuple(f"{chinese} {name}" for name, chinese in HEADS.items())
+    write_table(out, heads.get(language) or both, rows(), {"zh": "短信", "en": "messages"}.get(language, "短信 messages"))
     return count
 
 
@@ -234,58 +230,30 @@ def _span(at: str | None, within: str, since: str | None, until: str | None) -> 
     return begin, end if timed else end + DAY_S
 
 
-def keys_of(places: ArchiveLocations) -> ArchiveKeys:
-    from proxy.archive.secret_keys import ArchiveKeys, KeysError, may_make_keys
-
-    try:
-        return ArchiveKeys(places.archive.keys, make=may_make_keys(places.archive.folder, places.journal))
-    except KeysError as error:
-        terminal.fail(error)
-
-
-def journals_of(places: ArchiveLocations) -> list[LocalJournal]:
-    """With what this process has read of them before."""
-    from proxy.archive.pending_segments import LocalJournal
-    from proxy.archive.segment_index import shared_index
-
-    disks = ((disk_of(folder, places.sealing), node) for folder, node in places.journals)
-    return [LocalJournal(disk, node, shared_index(disk)) for disk, node in disks]
-
-
 def run_search(
     places: ArchiveLocations, keys: ArchiveKeys, question: Query, now: float, *, thorough: bool = False,
     province_of: Callable[[int], str] | None = None, facets: bool = False,
 ) -> SearchResult:  # fmt: skip
-    import duckdb
 
     from proxy.archive import search
-    from proxy.archive.manifest import ManifestError
-    from proxy.archive.unrolled_records import TailError
-    from proxy.journal.write_ahead_log import JournalError
 
-    try:
-        return search.find(
-            places.archive.folder,
-            journals_of(places),
-            keys,
-            question,
-            now,
-            thorough=thorough,
-            province_of=province_of,
-            facets=facets,
-        )
-    except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
-        terminal.fail(error)
+    return search.find(
+        places.archive.folder,
+        journals_of(places),
+        keys,
+        question,
+        now,
+        thorough=thorough,
+        province_of=province_of,
+        facets=facets,
+    )
 
 
 def _proved(covered: CoverageReport) -> list[str]:
     """The faults of the files that were searched."""
     from proxy.archive import verification
 
-    try:
-        return verification.altered((one.path, one.file) for one in covered.files)
-    except OSError as error:
-        terminal.fail(error)
+    return verification.altered((one.path, one.file) for one in covered.files)
 
 
 def _named(found: SearchResult, person: int, config: Path) -> Names:

@@ -13,8 +13,7 @@ from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.files.journal_access import UNMASKED
-from proxy.operations.gate_interface import Gate
-from proxy.operations.journal_writes import record_command
+from proxy.operations.gate_interface import Gate, record_command
 from proxy.operations.parameters import NUMBER_CHARACTERS_MAX, Choice, Flag, Recipient, Text, Why, require_why
 
 COMMANDS = (

@@ -11,22 +11,11 @@ import typer
 from proxy.desk.suppression.operations import CHECK, SOURCES, VALUE, unenforced
 from proxy.i18n.phrases import WORDS, Bilingual
 from proxy.model.roles import Permission
+from proxy.operations import terminal
 from proxy.operations.declaration import CSV, Program, command
 from proxy.operations.files.upload import CHECKED, IGNORE, SKIP_BAD
 from proxy.operations.parameters import DURATION, Choice, Flag, Text, Why
-from proxy.operations.terminal import (
-    CONFIG,
-    Config,
-    Control,
-    Json,
-    fail,
-    format_time,
-    last_day,
-    print_answer,
-    seconds,
-    socket_of,
-    warn,
-)
+from proxy.operations.terminal import CONFIG, Config, Control, Json
 from proxy.policy.registries.table_words import CATEGORIES, SCOPES, UNSAID, word_of
 from proxy.policy.registries.table_words import SOURCES as SAID_BY
 from proxy.policy.time_windows import DAY_S, OFFSET_S
@@ -60,13 +49,13 @@ def import_(
     from proxy.operations.files.number_list import ListedRefusal, read_number_file
     from proxy.operations.files.upload import check_lines, upload_numbers
 
-    for_s = seconds(for_) if for_ not in ("good", "长期") else 0.0
+    for_s = terminal.seconds(for_) if for_ not in ("good", "长期") else 0.0
     end = int(time.time() + for_s) if for_s else 0.0 if remove or for_s == 0.0 else UNSAID
     try:
         scope = word_of("--scope", scope, SCOPES)
         value = word_of("--value", value, CATEGORIES) if scope == "category" and value else value
     except ValueError as error:
-        fail(error)
+        terminal.fail(error)
     default = ListedRefusal(
         scope, value or "", word_of("--source", source, SAID_BY) if source else "import" if remove else "", end
     )
@@ -79,22 +68,22 @@ def import_(
         return "; ".join(filter(None, (nobody, never)))
 
     answer = upload_numbers(
-        file, socket_of(config, control), "suppress.import", "keys", args,
+        file, terminal.socket_of(config, control), "suppress.import", "keys", args,
         lambda heard: read_number_file(file, default, heard, ignore=ignore or ()), unfit, check=check,
         counts_new=not remove, skip_bad=skip_bad,
     )  # fmt: skip
     for line in unenforced(answer):
-        warn(line)
+        terminal.warn(line)
     if check:
-        print_answer(answer | {"changed": 0}, json, check_lines(answer, _terms))
+        terminal.print_answer(answer | {"changed": 0}, json, check_lines(answer, _terms))
         raise typer.Exit(1 if answer["unknown"] else 0)
     done = f"{answer['changed']} of them {'taken off' if remove else 'new'}; in force"
-    print_answer(answer, json, [f"{file.name}: {answer['rows']} rows, {answer['numbers']} numbers, {done}"])
+    terminal.print_answer(answer, json, [f"{file.name}: {answer['rows']} rows, {answer['numbers']} numbers, {done}"])
 
 
 def _terms(one: Mapping[str, Any]) -> Bilingual:
     day = (one["until"] + OFFSET_S) % DAY_S == 0
-    until, source = last_day(one["until"]) if day else format_time(one["until"]), one["source"]
+    until, source = terminal.last_day(one["until"]) if day else terminal.format_time(one["until"]), one["source"]
     english, chinese = (f"until the end of {until}", f"至 {until} 止") if day else (f"until {until}", f"至 {until}")
     return Bilingual(
         f"{one['about']}, {source}, {english if one['until'] else 'for good'}",
@@ -113,11 +102,11 @@ def export(
     config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Write everybody who is suppressed, records and lists, as CSV with whole numbers. The journal keeps that it was done."""
-    from proxy.operations.files.csv_export import export_rows
     from proxy.operations.files.number_list import COLUMNS, export_row
+    from proxy.operations.files.row_files import export_rows
 
     rows = export_rows(
-        out, socket_of(config, control), "suppress.export", {"why": why}, COLUMNS,
+        out, terminal.socket_of(config, control), "suppress.export", {"why": why}, COLUMNS,
         lambda line: (export_row(number, line["refusal"]) for number in line["numbers"]),
     )  # fmt: skip
-    print_answer({"rows": rows, "file": str(out) if out else None}, json, [f"{out}: {rows} rows"] if out else [])
+    terminal.print_answer({"rows": rows, "file": str(out) if out else None}, json, [f"{out}: {rows} rows"] if out else [])

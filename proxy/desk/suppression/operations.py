@@ -24,12 +24,10 @@ from proxy.model.recipient import OptOut
 from proxy.model.roles import Permission
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
-from proxy.operations.declaration import Answer, Operations, operation
-from proxy.operations.gate_interface import Gate
-from proxy.operations.journal_writes import change_recipient, record_command
+from proxy.operations.declaration import Answer, Operations, SharedSchema, operation
+from proxy.operations.gate_interface import Gate, change_recipient, record_command
 from proxy.operations.number_chunks import put_in_force, read_numbers_line, receive_numbers
 from proxy.operations.parameters import Amount, Choice, Flag, Rows, Seconds, Text, To, Why, on_lines
-from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, in_words_of_reader, table_lines
 from proxy.state.lists.suppression_lists import LISTS_MAX, TooManyLists
 from proxy.state.record import record

@@ -5,6 +5,7 @@ Where the journal cannot be read no command fails: the hash stays, with the reas
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from proxy.i18n.phrases import Bilingual
 from proxy.model.recipient import OptOut
+from proxy.operations.files.journal_access import journals_of, keys_of
 from proxy.policy.explanation import naming
 from proxy.policy.explanation.naming import GONE, UNREADABLE, KnownSignature, LookUp, nameless
+from proxy.runtime.os_errors import is_for_people
 
 if TYPE_CHECKING:
     from proxy.archive.search import Hit, SearchResult
@@ -65,34 +68,18 @@ class JournalSignatures:
 
     def _found(self) -> SearchResult | None:
         """One look; None where the journal cannot be read."""
-        import struct
-
-        import duckdb
-
         from proxy.archive import search
-        from proxy.archive.manifest import ManifestError
-        from proxy.archive.pending_segments import LocalJournal
         from proxy.archive.query import Query
-        from proxy.archive.secret_keys import ArchiveKeys, KeysError, may_make_keys
-        from proxy.archive.segment_index import shared_index
-        from proxy.archive.unrolled_records import TailError
-        from proxy.config import SettingsError, archive_locations
-        from proxy.journal.disk import OsDisk
-        from proxy.journal.sealing import KeyRing, SealingError
-        from proxy.journal.write_ahead_log import JournalError
+        from proxy.config import archive_locations
 
         until = self._until + HALF_A_MS if self._until else 0.0
+        question = Query(to=self._person, until=until, limit=MESSAGES_A_SEARCH)
         try:
             places = archive_locations(self._config, every=True)
-            ring = KeyRing.of_files(places.sealing.keys)
-            keys = ArchiveKeys(places.archive.keys, make=may_make_keys(places.archive.folder, places.journal))
-            disks = [(OsDisk(folder, ring), node) for folder, node in places.journals]
-            journals = [LocalJournal(disk, node, shared_index(disk)) for disk, node in disks]
-            question = Query(to=self._person, until=until, limit=MESSAGES_A_SEARCH)
-            return search.find(places.archive.folder, journals, keys, question, time.time())
-        except (
-            SettingsError, SealingError, KeysError, TailError, ManifestError, JournalError, OSError, ValueError, struct.error, duckdb.Error,
-        ):  # fmt: skip
+            return search.find(places.archive.folder, journals_of(places), keys_of(places), question, time.time())
+        except Exception as error:
+            if not is_for_people(error) and not isinstance(error, ValueError | struct.error):
+                raise
             return None
 
 

@@ -55,16 +55,11 @@ def _as_dict(found: ComparedDays) -> dict[str, Any]:
 
 def _compared(archive: Path, now: float, journals: Sequence[Path] = ()) -> ComparedDays:
     """The day of ``now`` beside those before it."""
-    import duckdb
 
     from proxy.archive.day_counts import compared_days
-    from proxy.archive.manifest import ManifestError
 
     midnight = (now + OFFSET_S) // DAY_S * DAY_S - OFFSET_S
-    try:
-        return compared_days(archive, [midnight - back * DAY_S for back in BACK_DAYS], journals)
-    except (ManifestError, OSError, duckdb.Error) as error:
-        terminal.fail(error)
+    return compared_days(archive, [midnight - back * DAY_S for back in BACK_DAYS], journals)
 
 
 def _lines(found: ComparedDays) -> Iterator[str]:

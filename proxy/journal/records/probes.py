@@ -1,4 +1,4 @@
-"""Tracks probes of reply paths; declares their records (kind 55).
+"""Declares records of reply paths (kinds 54, 55); tracks their probes.
 
 In: who probes which port, what became of each test message, replies of test numbers, the time. Out: Probes; whether a reply answers one.
 Never: a socket, a clock, a person's record: a reply to a probe is no opt-out, whatever its text.
@@ -14,11 +14,12 @@ record holds the whole probe; where two gates wrote about the same probe, ``merg
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Annotated, NamedTuple, Protocol
 
-from proxy.journal.encoding import COUNT8, I64, U64, RoundedMs, Text, one_of, pack, record, unpack
+from proxy.journal.encoding import COUNT8, COUNT16, I64, U64, Flag, RoundedMs, Text, one_of, pack, record, unpack
 from proxy.journal.records import messages
+from proxy.journal.records.messages import REPLY_PATH
 from proxy.model.message import hash48
 from proxy.model.number import masked_repr
 
@@ -231,3 +232,75 @@ def merged(one: Probe, other: Probe) -> Probe:
     )  # fmt: skip
     later = max(one, other, key=lambda probe: STATES.index(probe.state))
     return later._replace(tries=tries, ended_at=max(one.ended_at, other.ended_at))
+
+
+KEYWORDS_MAX = 12
+"""Keywords counted for one prefix, by themselves; providers choose them."""
+OTHER_KEYWORDS = "…"
+"""Under it all further ones are counted."""
+Keywords = Mapping[str, tuple[int, int]]
+"""Keyword → advertisements that declared it, replies that said it; empty: the advertisement declared none."""
+
+
+@record(
+    0,
+    "prefix proven_at probed_at first_at last_at marked_at advertisements replies probes since marked unanswered failed keywords",
+)
+class PrefixCounts(NamedTuple):
+    """What one gate counted of one prefix."""
+
+    prefix: Text
+    advertisements: U64 = 0
+    replies: U64 = 0
+    probes: U64 = 0  # that were answered
+    since: U64 = 0  # advertisements since the last proof
+    proven_at: RoundedMs = 0.0  # 0: never
+    probed_at: RoundedMs = 0.0
+    failed: Flag = False  # the last probe was not answered
+    first_at: RoundedMs = 0.0  # the first advertisement
+    last_at: RoundedMs = 0.0  # the last one
+    marked_at: RoundedMs = 0.0  # ``answer_s`` or less ago ``since`` was marked: …
+    marked: U64 = 0  # … what it was then, …
+    unanswered: U64 = 0  # … and at the mark before
+    keywords: Annotated[Mapping[Text, tuple[U64, U64]], COUNT8] = {}
+
+    def due(self, now: float, answer_s: float) -> int:
+        """Advertisements since the last proof that are old enough to have been answered."""
+        if now - self.last_at >= answer_s:
+            return self.since
+        return self.marked if now - self.marked_at >= answer_s else self.unanswered
+
+    def advertised(self, keywords: Mapping[str, int], now: float, answer_s: float) -> PrefixCounts:
+        count = sum(keywords.values())
+        row = self
+        if not 0 <= now - row.marked_at < answer_s:
+            row = row._replace(marked_at=now, marked=row.since, unanswered=row.due(now, answer_s))
+        return row._replace(
+            advertisements=row.advertisements + count,
+            since=row.since + count,
+            first_at=row.first_at or now,
+            last_at=now,
+            keywords=added(row.keywords, ((one, (more, 0)) for one, more in keywords.items())),
+        )
+
+    def proven(self, at: float) -> PrefixCounts:
+        """A reply, or an answered probe, has reached this gate or another one."""
+        at = max(at, self.proven_at)
+        return self._replace(since=0, marked_at=at, marked=0, unanswered=0, proven_at=at)
+
+
+@record(REPLY_PATH)
+class ReplyPathCounts(NamedTuple):
+    """All that a gate counted until then, of some prefixes."""
+
+    rows: Annotated[tuple[PrefixCounts, ...], COUNT16]
+
+
+def added(one: Keywords, more: Iterable[tuple[str, tuple[int, int]]]) -> Keywords:
+    found = dict(one)
+    for keyword, (advertisements, replies) in more:
+        if keyword not in found and len(found) >= KEYWORDS_MAX:
+            keyword = OTHER_KEYWORDS
+        before = found.get(keyword, (0, 0))
+        found[keyword] = before[0] + advertisements, before[1] + replies
+    return found

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from proxy.operations.terminal import fail, refuse_settings
 
 if TYPE_CHECKING:
+    from proxy.archive.coverage import LocalJournal
+    from proxy.archive.secret_keys import ArchiveKeys
     from proxy.config import ArchiveLocations, Sealing, Settings
     from proxy.journal.disk import OsDisk
-    from proxy.journal.sealing import KeyRing
 
 UNMASKED = " --unmasked"
 
@@ -49,16 +50,12 @@ def reading(folder: Path) -> Iterator[None]:
     import struct
 
     from proxy.journal.scan import JournalDamaged
-    from proxy.journal.sealing import SealingError
     from proxy.journal.segment import SegmentFault
-    from proxy.state import StateError
 
     try:
         yield
     except JournalDamaged as error:
         fail(f"{error} (while a gate writes it, run it again)")
-    except (StateError, SealingError) as error:
-        fail(error)
     except FileNotFoundError as error:
         fail(f"{error.filename}: is gone while the journal is read (run it again)")
     except SegmentFault as error:
@@ -67,21 +64,28 @@ def reading(folder: Path) -> Iterator[None]:
         fail(f"{folder}: the journal cannot be read: {error}")
 
 
-def ring_of(sealing: Sealing) -> KeyRing:
-    """Exit 2 where a key's file cannot be used."""
-    from proxy.journal.sealing import KeyRing, SealingError
-
-    try:
-        return KeyRing.of_files(sealing.keys)
-    except SealingError as error:
-        fail(error)
-
-
 def disk_of(folder: Path, sealing: Sealing) -> OsDisk:
-    """The journal's disk with its keys; exit 2 where a key's file cannot be used."""
+    """The journal's disk with its keys. SealingError."""
     from proxy.journal.disk import OsDisk
+    from proxy.journal.sealing import KeyRing
 
-    return OsDisk(folder, ring_of(sealing))
+    return OsDisk(folder, KeyRing.of_files(sealing.keys))
+
+
+def keys_of(places: ArchiveLocations) -> ArchiveKeys:
+    """Of the journal at rest. KeysError."""
+    from proxy.archive.secret_keys import ArchiveKeys, may_make_keys
+
+    return ArchiveKeys(places.archive.keys, make=may_make_keys(places.archive.folder, places.journal))
+
+
+def journals_of(places: ArchiveLocations) -> list[LocalJournal]:
+    """With what this process has read of them before. SealingError."""
+    from proxy.archive.coverage import LocalJournal
+    from proxy.archive.segment_index import shared_index
+
+    disks = ((disk_of(folder, places.sealing), node) for folder, node in places.journals)
+    return [LocalJournal(disk, node, shared_index(disk)) for disk, node in disks]
 
 
 def record_access(
@@ -92,6 +96,7 @@ def record_access(
     import time
 
     from proxy.archive import access_records
+    from proxy.journal.sealing import KeyRing
     from proxy.journal.write_ahead_log import JournalError
     from proxy.operations import client
 
@@ -102,7 +107,7 @@ def record_access(
         pass
     try:
         who = f"{getpass.getuser()} (uid {os.getuid()}, pid {os.getpid()})"
-        whole, ring = command + (UNMASKED if unmasked else ""), ring_of(places.sealing)
+        whole, ring = command + (UNMASKED if unmasked else ""), KeyRing.of_files(places.sealing.keys)
         access_records.record_access(places.archive.folder, ring, time.time(), who, whole, why or "", details)
     except (access_records.CannotRecord, JournalError, OSError, KeyError) as error:
         fail(f"it cannot be written down who looks, so nothing is shown: {error}")

@@ -25,29 +25,9 @@ from pyroaring import BitMap
 from proxy.model.number import FIRST, LAST, NotARecipient, recipient_of
 from proxy.model.redact import csv_cell as cell
 from proxy.model.redact import printable, read_csv_cell
-from proxy.operations.files.row_files import (
-    BAD_SHOWN,
-    TITLES_MAX,
-    FileFaults,
-    encoding_of,
-    is_note,
-    is_regular,
-    not_headings,
-    separator_of,
-)
+from proxy.operations.files import row_files
 from proxy.policy import time_windows
-from proxy.policy.registries.table_words import (
-    CATEGORIES,
-    LISTS,
-    NUMBERS,
-    SCOPES,
-    SOURCES,
-    UNSAID,
-    end_of,
-    places,
-    plain,
-    word_of,
-)
+from proxy.policy.registries import table_words
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 
 BATCH = 500_000
@@ -77,7 +57,7 @@ class ListedRefusal(NamedTuple):
 
 
 @dataclass
-class NumberFile(FileFaults):
+class NumberFile(row_files.FileFaults):
     rows: int = 0
     by: dict[Any, dict[int, BitMap]] = field(default_factory=dict)
     """Numbers by what they refuse (or agree to: desk/consents/command.py): their lower 32 bits, by the bits above."""
@@ -127,26 +107,28 @@ class NumberFile(FileFaults):
 
 
 def read_number_file(
-    path: Path, default: K, tell: Callable[[int], None] = lambda _: None, columns: Columns = LISTS,
+    path: Path, default: K, tell: Callable[[int], None] = lambda _: None, columns: Columns = table_words.LISTS,
     key_of: Callable[[Mapping[str, str], K], K] | None = None, ignore: Collection[str] | None = (),
 ) -> NumberFile:  # fmt: skip
     """Reads a whole file. ``tell`` is called with the bytes read so far. ``columns``: columns with a meaning where the first row is a
     header; ``key_of``: reads their cells, or raises ValueError. ``ignore``: headings to be dropped; None: all that are not known. OSError."""
-    is_regular(path)
+    row_files.is_regular(path)
     people = NumberFile(path.name)
     table = _Table(columns, key_of or _refusal, ignore)
     if _is_sheet(path):
         _read_rows(people, _sheet_rows(people, path), default, table, lambda: None)
         tell(path.stat().st_size)
         return people
-    encoding = encoding_of(path)
+    encoding = row_files.encoding_of(path)
     with path.open("rb") as raw, io.TextIOWrapper(raw, encoding, "replace", newline="") as text:
-        begin = [*itertools.islice(text, TITLES_MAX)]
+        begin = [*itertools.islice(text, row_files.TITLES_MAX)]
         lines = itertools.chain(begin, text)
         if _plain(begin):
             _read_lines(people, lines, default, lambda: tell(raw.tell()))
         else:
-            _read_rows(people, _csv_rows(people, lines, separator_of(begin)), default, table, lambda: tell(raw.tell()))
+            _read_rows(
+                people, _csv_rows(people, lines, row_files.separator_of(begin)), default, table, lambda: tell(raw.tell())
+            )
     tell(path.stat().st_size)
     return people
 
@@ -172,7 +154,7 @@ def _read_lines(people: NumberFile, lines: Iterator[str], default: Hashable, tel
                 try:
                     numbers.append(recipient_of(cell))
                 except NotARecipient as fault:
-                    if is_note([cell]):
+                    if row_files.is_note([cell]):
                         people.notes.append(line)
                     else:
                         people.note(line, f"no recipient: {fault.why}{_named(cell)}")
@@ -233,20 +215,20 @@ class _Table(NamedTuple):
 
     def heads(self, people: NumberFile, line: int, row: Sequence[str]) -> Mapping[str, int]:
         """Column → place; the number is in the first column where none is called so."""
-        own = ["since"] if list(map(plain, row)) == list(COLUMNS) else []
-        dropped = {*own, *map(plain, self.ignore or ())}
-        found, unknown = places(["" if plain(cell) in dropped else cell for cell in row], self.columns)
-        number = places(row, self.columns)[0].get("number", 0)
-        for fault in not_headings(self.ignore or (), row):
+        own = ["since"] if list(map(table_words.plain, row)) == list(COLUMNS) else []
+        dropped = {*own, *map(table_words.plain, self.ignore or ())}
+        found, unknown = table_words.places(["" if table_words.plain(cell) in dropped else cell for cell in row], self.columns)
+        number = table_words.places(row, self.columns)[0].get("number", 0)
+        for fault in row_files.not_headings(self.ignore or (), row):
             people.note(line, f"--ignore: {fault}")
-        if plain(row[number]) in dropped:
+        if table_words.plain(row[number]) in dropped:
             people.note(line, f"--ignore: '{row[number].strip():.40}' is the column of the numbers, which every row needs")
         elif "number" not in found:
             if 0 in found.values():
-                people.note(line, f"the first row names the columns, and none of them is the number ({NUMBERS[0]})")
+                people.note(line, f"the first row names the columns, and none of them is the number ({table_words.NUMBERS[0]})")
             unknown = unknown[1:] if row[0].strip() and 0 not in found.values() else unknown
         people.heading, people.headless = line, people.bad > 0
-        people.ignored = [cell.strip() for cell in row if cell.strip() and plain(cell) in dropped]
+        people.ignored = [cell.strip() for cell in row if cell.strip() and table_words.plain(cell) in dropped]
         people.unknown = unknown if self.ignore is not None else []
         return {"number": 0} | found
 
@@ -266,7 +248,7 @@ def _read_rows(
         (one for one in rows if any(map(str.strip, one[1])) and not one[1][0].startswith("#")), table
     ):
         cell = row[0].strip()
-        if is_note(row):
+        if row_files.is_note(row):
             people.notes.append(line)
             continue
         if not count and not people.bad and not any(character.isdigit() for character in cell):
@@ -289,7 +271,7 @@ def _read_rows(
                 if key not in waiting:
                     waiting[key], people.lines[key] = [], []
                 waiting[key].append(number)
-                if (lines := people.lines.get(key)) is not None and len(lines) < BAD_SHOWN:
+                if (lines := people.lines.get(key)) is not None and len(lines) < row_files.BAD_SHOWN:
                     lines.append(line)
             else:
                 append(recipient_of(cell))
@@ -312,9 +294,9 @@ def _named(cell: str) -> str:
 
 def _below_titles(rows: Iterator[tuple[int, list[str]]], table: _Table) -> Iterator[tuple[int, list[str]]]:
     """The rows from the headings on, where one of the first names the column of numbers and no number stands above it."""
-    begin = [*itertools.islice(rows, TITLES_MAX)]
+    begin = [*itertools.islice(rows, row_files.TITLES_MAX)]
     for place, (_, row) in enumerate(begin):
-        if "number" in places(row, table.columns)[0]:
+        if "number" in table_words.places(row, table.columns)[0]:
             begin = begin[place:]
             break
         if _plain(row[:1]):
@@ -330,21 +312,21 @@ def _without_nul(text: Iterator[str]) -> Iterator[str]:
 def _refusal(said: Mapping[str, str], default: ListedRefusal) -> ListedRefusal:
     scope, value = said.get("scope", ""), read_csv_cell(said.get("value", ""))
     if scope:
-        scope = word_of("scope", scope, SCOPES)
+        scope = table_words.word_of("scope", scope, table_words.SCOPES)
     else:
         scope, value = default.scope, value or default.value
     if scope == "category" and value:
-        value = word_of("value", value, CATEGORIES)
+        value = table_words.word_of("value", value, table_words.CATEGORIES)
     elif scope == "port":
         value = unicodedata.normalize("NFKC", value).replace(" ", "")
     if "source" in said and not said["source"] and not default.source:
         raise ValueError("source: is empty, and the command does not say it either")
-    if "until" in said and not said["until"] and default.until == UNSAID:
+    if "until" in said and not said["until"] and default.until == table_words.UNSAID:
         raise ValueError("until: is empty: write the last day, or 'for good'")
-    source = word_of("source", said["source"], SOURCES) if said.get("source") else default.source
+    source = table_words.word_of("source", said["source"], table_words.SOURCES) if said.get("source") else default.source
     if source == "reply":
         source = "import"  # the person's own refusal, passed on by another system
-    until = end_of("until", said["until"]) if said.get("until") else default.until
+    until = table_words.end_of("until", said["until"]) if said.get("until") else default.until
     return ListedRefusal(scope, value, source, until)
 
 

@@ -1,6 +1,7 @@
 """Reads and writes tables as CSV or XLSX, with bounds.
 
-Never: a formula's code, a picture, a macro; a device or a pipe read; more than fits into memory, however small the file was.
+Never: a formula's code, a picture, a macro; a device or a pipe read; more than fits into memory, however small the file was;
+a file overwritten.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import errno
 import io
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -19,8 +22,10 @@ from typing import Any, BinaryIO
 
 from proxy.config.yaml_file import unknown
 from proxy.model.redact import printable, read_csv_cell
+from proxy.operations.client import Conversation
 from proxy.operations.files.xlsx import COLUMNS_MAX, ROWS_MAX, NotASheet, rows_in_child
 from proxy.policy.registries.table_words import plain
+from proxy.runtime import hardening
 
 BLOCK_BYTES = 1 << 20
 
@@ -194,7 +199,7 @@ def write_table(file: Path, heads: tuple[str, ...], rows: Iterable[Iterable[obje
     from proxy.runtime import hardening
 
     if file.suffix.lower() not in (".csv", ".xlsx"):
-        raise OSError(errno.EINVAL, "name it .csv or .xlsx: no other kind is written")
+        raise OSError(errno.EINVAL, "name it .csv or .xlsx: no other kind is written", str(file))
 
     hardening.restrict_umask()  # a spreadsheet's parts lie in files for a moment, too
     with hardening.create_private_file(file) as out:
@@ -205,3 +210,26 @@ def write_table(file: Path, heads: tuple[str, ...], rows: Iterable[Iterable[obje
             written = csv.writer(text)
             written.writerow(heads)
             written.writerows(rows)
+
+
+Rows = Iterable[Sequence[object]]
+
+
+def export_rows(
+    out: Path | None, socket: Path, command: str, args: Mapping[str, Any], heads: Sequence[str], rows_of: Callable[[Mapping[str, Any]], Rows]
+) -> int:  # fmt: skip
+    """Returns the number of rows. ``rows_of``: the rows of one line."""
+    count = 0
+    with (
+        Conversation(socket, command, args) as conversation,
+        nullcontext(sys.stdout)
+        if out is None
+        else io.TextIOWrapper(hardening.create_private_file(out), "utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(heads)
+        for line in conversation.lines():
+            rows = list(rows_of(line))
+            writer.writerows(rows)
+            count += len(rows)
+    return count

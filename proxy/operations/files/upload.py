@@ -34,14 +34,9 @@ Read = Callable[[Callable[[int], None]], "NumberFile"]
 def read_sheet(file: Path, read: Callable[[Iterator[Row]], Sheet], done: str) -> Sheet:
     """What ``read`` makes of the rows; warns of columns that are not read. A file that cannot be read, or has bad rows, ends the command;
     ``done``: the verb for what was not done."""
-    from proxy.operations.files.row_files import NotATable, rows_of
+    from proxy.operations.files.row_files import rows_of
 
-    try:
-        sheet = read(rows_of(file))
-    except NotATable as error:
-        fail(error)
-    except OSError as error:
-        fail(f"{file}: {error.strerror or error}")
+    sheet = read(rows_of(file))
     if sheet.bad and not sheet.read:
         fail(sheet.problems[0])
     for heading in (one for one in sheet.ignored if one not in sheet.unknown):
@@ -172,16 +167,13 @@ def _tell_bad(file: Path, people: NumberFile, done: str, *, skip_bad: bool, more
 
 @contextmanager
 def upload_progress(file: Path) -> Iterator[Progress]:
-    """A bar on stderr, where that is a terminal; a file that is not there ends the command."""
+    """A bar on stderr, where that is a terminal."""
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
-    try:
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-            yield progress
-    except OSError as error:
-        fail(f"{file}: {error.strerror or error}")
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield progress
 
 
 def _send(path: Path, command: str, people: NumberFile, args: dict[str, Any], tell: Callable[[int], None]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""The conditions of ``when``, one file each.
+"""The conditions of ``when``.
 
-The file name is the word in YAML.
+One that compares a field of the message with words is an entry in fields.py. Each other is a file, whose name is the word in YAML.
 
 The module of a condition has
 
@@ -16,7 +16,7 @@ The module of a condition has
     CHINESE                             what the word means, for the guide and for editors
     SHAPE                               what may stand below the key, for editors (policy/loading/schema_parts.py)
 
-A new condition is a new file: the package's own listing is the registration; a name from YAML is never imported.
+A new condition is a new file, or a new entry: the package's own listing is the registration; a name from YAML is never imported.
 
 The first paragraph of a condition's docstring describes it in the JSON Schema for editors.
 """
@@ -79,12 +79,15 @@ def _listed() -> dict[str, Kind]:
     kinds: dict[str, Kind] = {}
     for module in pkgutil.iter_modules(__path__):
         found = importlib.import_module(f"{__name__}.{module.name}")
+        if module.name == "fields":
+            kinds |= {kind.word: kind for kind in found.KINDS}
+            continue
         text = " ".join((found.__doc__ or "").partition("\n\n")[0].replace("``", "").split())
         about = Bilingual(f"{module.name}: {text}", found.CHINESE)
         kinds[module.name] = Kind(
             module.name, found.condition, found.IN_RECORD, getattr(found, "HINT", ""), about, found.SHAPE, found.MEND
         )
-    return kinds
+    return dict(sorted(kinds.items()))
 
 
 @lru_cache(maxsize=1)

@@ -15,9 +15,8 @@ from proxy.policy.condition import All, AnyOf, OneOf, RecipientTest, Tree
 from proxy.policy.kinds import KindContext
 from proxy.policy.loading.schema_parts import among, either, mapping, some
 from proxy.policy.loading.source import Node
-from proxy.policy.registries import number_carriers
 from proxy.policy.registries.filings import BY_PLACE, FILING_WORDS, LICENCE_WORDS
-from proxy.policy.registries.regions import SEGMENT_FIRST, SEGMENTS, Regions
+from proxy.policy.registries.regions import SEGMENT_FIRST, SEGMENTS, Regions, segment_types
 from proxy.policy.registries.registry import LETTERS, PORT_USERS, Registry
 
 IN_RECORD = ""
@@ -73,7 +72,7 @@ class _Here:
 
     def __init__(self, states: frozenset[str], registry: Registry, regions: Regions) -> None:
         self._states, self._registry, self._regions = states, registry, regions
-        self._types = number_carriers.segment_types() if registry.filings.names_carriers else bytes(SEGMENTS)
+        self._types = segment_types() if registry.filings.names_carriers else bytes(SEGMENTS)
         self._carriers: dict[str, str | None] = {}
         """By port: its carrier; None where the recipient's number decides."""
         self._answers: dict[tuple[str, str | int, int], tuple[float, float, bool]] = {}

@@ -24,7 +24,8 @@ from proxy.model.recipient import Entry, OptOut
 from proxy.policy import time_windows
 from proxy.policy.explanation.history import Past, PastCounts
 from proxy.policy.judge import judge
-from proxy.policy.kinds import suppressed, text_state
+from proxy.policy.kinds import suppressed
+from proxy.policy.kinds.fields import TEXT_STATES
 from proxy.policy.kinds.reply_path import path_in
 from proxy.policy.loading.crosscheck import both_ways, crosscheck, unowned_ports
 from proxy.policy.loading.lint import lint
@@ -222,9 +223,7 @@ def _message(keys: dict[str, Node], number: int) -> Message:
         category = Category.of(keys["category"].word("test: category", [one.word for one in Category], "category"))
     since = _moment(keys["since"]) if "since" in keys else None
     text = keys["text"].text("test: text", digits=True) if "text" in keys and keys["text"].value != "" else ""
-    state = (
-        keys["state"].word("test: state", text_state.STATES, "state") if "state" in keys else "readable" if text else "empty"
-    )
+    state = keys["state"].word("test: state", TEXT_STATES, "state") if "state" in keys else "readable" if text else "empty"
     scheduled = _moment(keys["scheduled"]) if "scheduled" in keys else None
     sender = Sender.of(provider, account, keys["from"].text("test: from", digits=True), "", category, since)
     return Message(sender, number, Content(text, state, b"", scheduled=scheduled))

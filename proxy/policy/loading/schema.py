@@ -11,7 +11,8 @@ from typing import Any
 from proxy.model.message import CATEGORY_WORDS
 from proxy.model.reasons import RULE_REASONS
 from proxy.policy import penalty_rules, store_failure, time_windows
-from proxy.policy.kinds import reply_path, suppressed, text_state, when_kinds
+from proxy.policy.kinds import reply_path, suppressed, when_kinds
+from proxy.policy.kinds.fields import TEXT_STATES
 from proxy.policy.limit import COUNT_MAX, KEYS, LIMIT_KEYS, THENS
 from proxy.policy.loading.check import OPTOUT_KEYS, REPEAT_MAX, STEP_KEYS, TEST_KEYS, WANT_KEYS
 from proxy.policy.loading.draft import MODES, RULE_KEYS
@@ -143,7 +144,7 @@ def _step() -> Shape:
         {
             "at": DATE, "to": NAME, "from": NAME, "category": among(CATEGORY_WORDS), "text": NAME, "provider": NAME, "account": NAME,
             "repeat": whole(1, REPEAT_MAX), "want": either(among(("allow",)), one_of(WANT_KEYS, NAME)), "note": ANYTHING,
-            "scheduled": DATE, "since": DATE, "state": among(text_state.STATES), "reply_path": reply_path.STATE,
+            "scheduled": DATE, "since": DATE, "state": among(TEXT_STATES), "reply_path": reply_path.STATE,
             "optout": optout,
         },
         needs=("at", "to"),

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from proxy.model.message import Category, Sender, hash48
-from proxy.policy.registries import number_carriers
 from proxy.policy.registries.filings import PORT_CARRIERS, FilingRow, Filings, LicenceRow
 from proxy.policy.registries.holidays import Holidays
 from proxy.policy.registries.people import Consents, Preferences
 from proxy.policy.registries.platforms import AdvertiserRow, Platforms
+from proxy.policy.registries.regions import carrier_of, segment_types
 from proxy.policy.registries.reviewed_texts import Reviewed
 from proxy.policy.registries.templates import Templates
 from proxy.policy.text.folding import normal_signature
@@ -167,7 +167,7 @@ class Registry:
         self.groups = frozenset(kind_owner[1] for kind_owner in self._signatures_of if kind_owner[0] == "group")
         self.filings = Filings(with_yield_points(rows.filings, rest), with_yield_points(rows.licences, rest))
         if self.filings.names_carriers:
-            number_carriers.segment_types()
+            segment_types()
         edges = {edge for row in rows.signatures for edge in (row.since, row.until)}
         edges |= {edge for port in rows.ports for edge in (port.since, port.until)}
         self._named_above = frozenset(
@@ -290,7 +290,7 @@ class Registry:
 
     def carrier_of(self, port: str, recipient: int) -> str:
         """The carrier through which a port reaches a recipient: the port's own, else that of the recipient's number; empty if unknown."""
-        return self.port_carrier(port) or number_carriers.carrier_of(recipient)
+        return self.port_carrier(port) or carrier_of(recipient)
 
     def port_carrier(self, port: str) -> str:
         """The carrier that owns a port; empty if it may belong to any."""

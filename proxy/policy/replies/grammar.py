@@ -1,7 +1,7 @@
 """Understands Chinese replies by the roles of their words.
 
 In: a reply in clauses. Out: the strongest demand of its clauses, and whether the reply as a whole makes it doubtful.
-Never: keywords that messages declared (optout.py), the words themselves (vocabulary.py).
+Footers and quoted messages are removed before. Never: keywords that messages declared (optout.py), the words themselves (vocabulary.py).
 
 A clause is covered from left to right by the longest words of the vocabulary; each becomes a letter, its role (别再给我发短信了 is nAawsme,
 an unknown word is x). Patterns over these letters find what it asks for:
@@ -212,3 +212,42 @@ class _ClauseContext(NamedTuple):
             is_wish = "n" not in clause and "N" not in clause  # 不想收到短信
             return (kind < CLEAR and self.goods) or (is_wish and (self.how or "q" in clause))
         return self.doubt or self.goods or (kind < REFUSAL and self.few_goods) or (kind < CLEAR and self.visit)
+
+
+_DEVICES = (
+    "iphone|ipad|小米|红米|华为|荣耀|oppo|vivo|三星|苹果|魅族|安卓|android|手机|qq|微信|网易|foxmail|139|189|一加|真我|realme|mate|"
+    "中兴|努比亚|联想|apple"
+)
+_FOOTERS = tuple(
+    lazy_regex(pattern)
+    for pattern in (
+        r"(?<=\S)\s{0,8}\n\W{0,8}(?:发自|发送自|来自|通过|获取|sent from|sent via|get outlook|from my)[^\n]{0,60}\s{0,8}$",
+        rf"(?<=\S)\W{{0,8}}(?:发自|发送自|来自|通过)(?:我的|于)?\s?(?:{_DEVICES})[^\n]{{0,20}}\s{{0,8}}$",
+        r"(?<=\S)\W{0,8}(?:sent from|sent via|get outlook for)[^\n]{0,40}\s{0,8}$",
+    )
+)
+"""What a mail program, or a telephone, writes under a reply."""
+_FORWARDED = lazy_regex(
+    r"^[\W_]{0,4}(?:转发|转|fwd?|re|回复|原文|原短信|引用)?\W{0,4}【[^】\n]{1,20}】[^\n]{8,}$", re.MULTILINE
+)
+_BEHIND = lazy_regex(
+    r"(?<=\S)\s?(?:-{3}|//|原短信|原文[::]|原始短信|>)[^\0]*$|(?<=[^\s【])\s?【[^】]{1,20}】[^\0]{8,}$|^>[^\n]*$", re.MULTILINE
+)
+_IN_MARKS = lazy_regex('["“「『][^"”」』\n]{0,120}?(?:退订|拒收|取消|接收|unsub)[^"”」』\n]{0,20}["”」』]')
+_LETTER = lazy_regex(r"[^\W_]")
+
+
+def without_footers(folded: str) -> str:
+    for footer in _FOOTERS:
+        folded = footer.sub("", folded)
+    return folded
+
+
+def own_words(folded: str) -> tuple[str, bool]:
+    """What is not quoted, and whether a whole message with its signature was sent back. All of it, where nothing else would be left."""
+    own = _FORWARDED.sub("", folded).strip()
+    forwarded = own != folded.strip()
+    for quoted in (_BEHIND, _IN_MARKS):
+        rest = quoted.sub("", own).strip()
+        own = rest if _LETTER.search(rest) else own
+    return own, forwarded

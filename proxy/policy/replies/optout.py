@@ -25,8 +25,7 @@ from typing import NamedTuple
 from proxy.model.message import hash16
 from proxy.policy.replies.english import in_english
 from proxy.policy.replies.grammar import NOTHING as NOT_ASKED
-from proxy.policy.replies.grammar import REFUSAL, STOP, ReplyMeaning, read_clauses, roles_of
-from proxy.policy.replies.quoting import own_words, without_footers
+from proxy.policy.replies.grammar import REFUSAL, STOP, ReplyMeaning, own_words, read_clauses, roles_of, without_footers
 from proxy.policy.text.folding import fold, squeeze
 from proxy.policy.text.lazy_regex import lazy_regex
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from typing import Any
 
 import cython
 
@@ -79,11 +80,23 @@ def _may_be_number(folded: str, start: cython.Py_ssize_t, end: cython.Py_ssize_t
 
 
 @cython.ccall
-@cython.boundscheck(False)
-@cython.wraparound(False)
 def call_spans(folded: str) -> Spans:
     """Spans at which a telephone number stands, or would stand with other digits."""
-    found: list[tuple[int, int]] = []
+    return tuple(_found_in_runs(folded, True))
+
+
+@cython.ccall
+def contacts(folded: str) -> Names:
+    """Telephone numbers in the text, as digits: without the marks that people put between them, and without China's +86."""
+    return tuple(_found_in_runs(folded, False))
+
+
+@cython.cfunc
+@cython.boundscheck(False)
+@cython.wraparound(False)
+def _found_in_runs(folded: str, spans: cython.bint) -> list[Any]:
+    """Of each run of digits, and of marks that people put between them: the spans, else the numbers."""
+    found: list[Any] = []
     start: cython.Py_ssize_t = -1
     end: cython.Py_ssize_t = 0
     at: cython.Py_ssize_t
@@ -98,23 +111,25 @@ def call_spans(folded: str) -> Spans:
             end = at + 1
         elif start >= 0 and one != "-" and one != " " and one != ")":
             if end - start >= 5:
-                _add_spans(found, folded, start, end, marks)
+                _add(found, folded, start, end, marks, spans)
             start = -1
     if start >= 0 and end - start >= 5:
-        _add_spans(found, folded, start, end, marks)
-    return tuple(found) if found else ()
+        _add(found, folded, start, end, marks, spans)
+    return found
 
 
 @cython.cfunc
-def _add_spans(
-    found: list[tuple[int, int]], folded: str, start: cython.Py_ssize_t, end: cython.Py_ssize_t, marks: cython.bint
+def _add(
+    found: list[Any], folded: str, start: cython.Py_ssize_t, end: cython.Py_ssize_t, marks: cython.bint, spans: cython.bint
 ) -> cython.void:
-    """Of a run of digits, and of marks that people put between them."""
-    if marks:
+    if not spans:
+        if marks or _may_be_number(folded, start, end):
+            matches = _CONTACT.finditer(folded, start, end)
+            found += [match[match.lastindex or 0].translate(_NO_MARKS) for match in matches]
+    elif marks:
         before: cython.Py_ssize_t = max(0, start - _LOOK_BACK)
         masked_run = folded[before:end].translate(_DIGITS_AS_0)
-        matches = _MAY_CALL.finditer(masked_run, start - before)
-        found += [(match.start() + before, match.end() + before) for match in matches]
+        found += [(match.start() + before, match.end() + before) for match in _MAY_CALL.finditer(masked_run, start - before)]
     elif end - start in (10, 11, 12, 13, 15) or (end - start <= 8 and not _is_code(folded, start)):
         found.append((start, end))
 
@@ -243,39 +258,6 @@ def links_between(folded: str, first: cython.Py_ssize_t, last: cython.Py_ssize_t
 def apart(name: str) -> list[str]:
     """The domains in a name with repeated dots: ``50...t.cn`` → ``t.cn``."""
     return [piece for piece in re.split(r"\.\.+", name) if _LABELS.fullmatch(piece)]
-
-
-@cython.ccall
-@cython.boundscheck(False)
-@cython.wraparound(False)
-def contacts(folded: str) -> Names:
-    """Telephone numbers in the text, as digits: without the marks that people put between them, and without China's +86."""
-    found: list[str] = []
-    start: cython.Py_ssize_t = -1
-    end: cython.Py_ssize_t = 0
-    at: cython.Py_ssize_t
-    marks: cython.bint = False
-    one: cython.Py_UCS4
-    for at, one in enumerate(folded):
-        if "0" <= one <= "9":
-            if start < 0:
-                start, marks = at, False
-            elif at > end:
-                marks = True
-            end = at + 1
-        elif start >= 0 and one != "-" and one != " " and one != ")":
-            if end - start >= 5 and (marks or _may_be_number(folded, start, end)):
-                _add_contacts(found, folded, start, end)
-            start = -1
-    if start >= 0 and end - start >= 5 and (marks or _may_be_number(folded, start, end)):
-        _add_contacts(found, folded, start, end)
-    return tuple(found) if found else ()
-
-
-@cython.cfunc
-def _add_contacts(found: list[str], folded: str, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.void:
-    matches = _CONTACT.finditer(folded, start, end)
-    found += [match[match.lastindex or 0].translate(_NO_MARKS) for match in matches]
 
 
 # -- as officers write them

@@ -25,7 +25,7 @@ from proxy.model.recipient import HOLD_S, Entry, OptOut, RefusedText
 from proxy.policy.renamed_senders import refused_text
 from proxy.policy.replies.optout import Declared, Reply, is_common, read_reply
 from proxy.relay.effects.record_changes import RecordChange
-from proxy.state.record import consent_requests, record, reply_ports
+from proxy.state.record import consent_facts, record, reply_ports
 from proxy.state.record.optout_candidates import KEPT_S, Candidates, Port, find_candidates, likely_candidates
 from proxy.state.record.packed_facts import SOURCES
 from proxy.wire import Deliver
@@ -365,7 +365,7 @@ class RefusedTexts(RecordChange):
 def keep_texts(data: bytes, texts: Sequence[RefusedText]) -> bytes:
     """The record with texts of refused advertisers."""
     for one in texts:
-        data = consent_requests.refused_text(data, one)
+        data = consent_facts.refused_text(data, one)
     return data
 
 
@@ -442,7 +442,7 @@ def lift(data: bytes, refusals: Sequence[OptOut], now: int) -> bytes:
         if one.source in BY_REPLY and not _is_refused(data, one, BY_REPLY):
             data = reply_ports.forgotten(data, one, now)
         if one.scope == "advertiser" and HASH.fullmatch(one.value) and not _is_refused(data, one):
-            data = consent_requests.without_texts(data, int(one.value, 16))
+            data = consent_facts.without_texts(data, int(one.value, 16))
     return data
 
 

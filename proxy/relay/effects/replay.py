@@ -273,7 +273,9 @@ _KEPT: Final[dict[int, Callable[[SqliteStore, int, bytes], object]]] = {
     messages.ORDERED: lambda store, _, body: store.orders.put(unpack(operator_actions.Ordered, body).order.id, body),
     messages.REVISED: lambda store, sequence, body: store.history.put(sequence, body),
     messages.LIFTED: lambda store, _, body: store.orders.drop(unpack(operator_actions.Lifted, body).order),
-    messages.TOLD: lambda store, _, body: store.idempotency_keys.put(unpack(operator_actions.ExternalOptOut, body).key, body),
+    messages.TOLD: lambda store, _, body: store.idempotency_keys.remember(
+        unpack(operator_actions.ExternalOptOut, body).key, body
+    ),
     messages.CASED: lambda store, _, body: store.cases.hear(unpack(complaints.Case, body).id, body),
     messages.PENALIZED: lambda store, _, body: store.penalties.hear(unpack(penalties.Penalty, body).id, body),
     messages.COUNTED: lambda store, _, body: store.hours.put(unpack(penalties.HourByProvider, body)[0] // 3600, body),

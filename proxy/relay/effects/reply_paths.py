@@ -22,8 +22,7 @@ from typing import Any, NamedTuple
 
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
-from proxy.journal.records.probes import ProbeStore
-from proxy.journal.records.reply_paths import OTHER_KEYWORDS, PrefixCounts, ReplyPathCounts, added
+from proxy.journal.records.probes import OTHER_KEYWORDS, PrefixCounts, ProbeStore, ReplyPathCounts, added
 from proxy.model.message import hash48
 from proxy.relay.effects.reply_silence import CHANCE_MAX, chance, low_rate, lower_bound
 

@@ -91,11 +91,10 @@ class PoolHttpServer:
         states = {"up": 0, "draining": 0, "down": 0}
         for member in members:
             states["draining" if member.draining else "up" if member.up else "down"] += 1
-        workers = Family("gate106_workers", "Processes of the gate, by state", "gauge")
-        for state, count in states.items():
-            workers.add(MetricKey("gate106_workers", (("state", state),)), count)
-        restarts = Family("gate106_worker_restarts", "Workers that ended by themselves and were begun again", "counter")
-        restarts.add(MetricKey("gate106_worker_restarts_total", ()), sum(member.restarts for member in members))
+        by_state = {MetricKey("gate106_workers", (("state", state),)): float(count) for state, count in states.items()}
+        workers = Family("gate106_workers", "Processes of the gate, by state", "gauge", by_state)
+        begun = {MetricKey("gate106_worker_restarts_total", ()): float(sum(member.restarts for member in members))}
+        restarts = Family("gate106_worker_restarts", "Workers that ended by themselves and were begun again", "counter", begun)
         return {workers.name: workers, restarts.name: restarts}
 
     # -- forwarding to a worker

@@ -3,8 +3,8 @@
     options.py         what is measured, and the command line that measures it again
     gate_process.py    the gate under test: rules (generated ones beside the shipped), settings, store, start and stop
     load_process.py    the process that holds the simulated carrier and the load generator, as the command sees it
-    load_generator.py  that process itself, where each answer is followed by a submit, or with receipts or TLS
-    open_loop.py       that process at a rate: an even rhythm, whatever the answers do
+    load_generator.py  that process itself: each answer is followed by a submit, or an even rhythm at a rate
+    run_figures.py     what it is asked for, and the figures of a run
     bare_relay.py      a relay that reads no field, measured in turns with the gate at a rate
     measurement.py     one measurement from start to end, and its result as a table and as JSON
 

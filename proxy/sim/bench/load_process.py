@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from proxy.sim import gate_process, measure
-from proxy.sim.bench.load_generator import LoadPlan, RunFigures, RunRequest
 from proxy.sim.bench.options import PASSWORD, PROVIDERS, BenchFailed, BenchOptions
+from proxy.sim.bench.run_figures import LoadPlan, RunFigures, RunRequest
 
 BARE_RELAY = "proxy.sim.bench.bare_relay"
-CLOSED_LOOP, OPEN_LOOP = "proxy.sim.bench.load_generator", "proxy.sim.bench.open_loop"
+LOAD_GENERATOR = "proxy.sim.bench.load_generator"
 
 
 class LoadProcess:
@@ -42,10 +42,10 @@ class LoadProcess:
 
 
 @contextmanager
-def load_process(options: BenchOptions, pem: Path | None = None, module: str = CLOSED_LOOP) -> Iterator[LoadProcess]:
+def load_process(options: BenchOptions, pem: Path | None = None) -> Iterator[LoadProcess]:
     """Starts it, with all submits encoded beforehand. ``pem``: the certificate of the gate, and the ceiling's own."""
     cores = measure.split_cores(os.sched_getaffinity(0), options.workers)[1]
-    command = [sys.executable, "-m", module, json.dumps(asdict(load_plan(options, pem)))]
+    command = [sys.executable, "-m", LOAD_GENERATOR, json.dumps(asdict(load_plan(options, pem)))]
     with child_process(command, cores) as process:
         yield LoadProcess(process, int(read_line(process, "the load generator")["carrier"]))
 

@@ -10,9 +10,9 @@ from typing import Any
 from proxy.sim import gate_process as gate
 from proxy.sim import measure
 from proxy.sim.bench.gate_process import MeasuredGate, certificate, measured_gate
-from proxy.sim.bench.load_generator import RunFigures, RunRequest, median
-from proxy.sim.bench.load_process import CLOSED_LOOP, OPEN_LOOP, load_process, relay_process
+from proxy.sim.bench.load_process import load_process, relay_process
 from proxy.sim.bench.options import BenchOptions
+from proxy.sim.bench.run_figures import RunFigures, RunRequest, median
 
 TURNS = 5  # of relay and gate, at a rate; ``--seconds`` is the sum of the gate's
 TURN_WARMUP_S = 0.5
@@ -60,7 +60,7 @@ class BenchResult:
 
 def measure_gate(options: BenchOptions, progress: Callable[[str], None] = lambda text: None) -> BenchResult:
     """Starts the load generator and a gate, measures the gate, ends both; at a rate beside a bare relay. Raises BenchFailed."""
-    if options.open_loop:
+    if options.rate:
         return measure_at_rate(options, progress)
     facts = gate.conditions()
     with tempfile.TemporaryDirectory(prefix="gate106-bench-") as temporary:
@@ -130,10 +130,11 @@ def measure_at_rate(options: BenchOptions, progress: Callable[[str], None]) -> R
 def measure_in_turns(options: BenchOptions, folder: Path, turns: int) -> tuple[dict[str, list[RunFigures]], MeasuredGate]:
     """Relay, gate, relay, gate …, both alive all the time: the figures of each turn, and the gate, which has ended."""
     runs: dict[str, list[RunFigures]] = {"relay": [], "gate": []}
+    pem = certificate(folder) if options.tls else None
     with (
-        load_process(options, module=OPEN_LOOP if options.rate else CLOSED_LOOP) as load,
-        relay_process(load.carrier) as (port, pid),
-        measured_gate(options, folder, load.carrier) as measured,
+        load_process(options, pem) as load,
+        relay_process(load.carrier, pem) as (port, pid),
+        measured_gate(options, folder, load.carrier, pem) as measured,
     ):
         for _ in range(turns):
             runs["relay"].append(load.run(RunRequest("relay", port, pid)))

@@ -88,11 +88,6 @@ class BenchOptions:
         return self.store != EMBEDDED
 
     @property
-    def open_loop(self) -> bool:
-        """Whether open_loop.py sends, and a bare relay is measured, too: at a rate, where neither receipts nor TLS are wanted."""
-        return bool(self.rate) and not self.receipts and not self.tls
-
-    @property
     def command(self) -> str:
         """The command line that measures the same again."""
         return " ".join(["gate106 bench", *self.words()])

@@ -25,10 +25,8 @@ from itertools import islice
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.embedded.checkpoint import CheckpointFile, Slice
 from proxy.state.embedded.record_table import Table, marked
-from proxy.state.lists.consent_lists import ConsentIndex
-from proxy.state.lists.desk_records import DeskRecords, IdempotencyKeys, Orders, RuleHistory
+from proxy.state.lists.desk_records import ChangedRows
 from proxy.state.lists.erased_recipients import ErasedRecipients
-from proxy.state.lists.suppression_lists import SuppressionLists
 from proxy.state.mailbox.mailbox import Mailbox
 
 SLICE_ROWS = 400
@@ -39,7 +37,7 @@ PIECE_BYTES = 1 << 20
 """Bytes of records written and synced at a time: the journal waits for the same disk."""
 REST_S, RESTS_S = 0.05, 15.0
 """Pause between two pieces; the longest sum of all pauses."""
-SLICE_CHUNKS = 16
+CHUNKED, SLICE_CHUNKS = ("listed", "consented"), 16
 """Chunks of lists collected in one step on the loop: 2 MB at most, 0.1 ms."""
 
 Step = Callable[[], None]
@@ -63,15 +61,14 @@ class CheckpointWriter:
         table: Table,
         counters: Aggregates,
         mailbox: Mailbox,
-        chunked: Mapping[str, SuppressionLists | ConsentIndex],
-        few: Mapping[str, Orders | RuleHistory | ErasedRecipients | IdempotencyKeys],
-        papers: Mapping[str, DeskRecords],
+        tables: Mapping[str, ChangedRows],
+        erased: ErasedRecipients,
         groups: int,
     ) -> None:
-        """``chunked``, ``few``, ``papers``: by their table in the file; an object of ``few`` is written as a whole whenever it has changed.
-        ``groups``: the number of groups of records in the file."""
+        """``tables``: by their name in the file. ``erased`` is written as a whole whenever it has changed. ``groups``: the number of groups of
+        records in the file."""
         self._file, self._table, self._counters, self._mailbox = file, table, counters, mailbox
-        self._chunked, self._few, self._papers, self._groups = chunked, few, papers, groups
+        self._tables, self._erased, self._groups = tables, erased, groups
 
     @property
     def rest_s(self) -> float:
@@ -83,18 +80,16 @@ class CheckpointWriter:
         """Steps for the thread, and what to wait for between them. If the generator is closed early, all changes stay dirty. ``metadata``
         returns the values stored with the checkpoint; it is called at the end."""
         counters, mailbox, file, table = self._counters, self._mailbox, self._file, self._table
-        chunked, few, papers = self._chunked, self._few, self._papers
+        tables, erased = self._tables, self._erased
         regrouped = self._regroup()
         frozen = table.take_changed()
         groups = table.groups
         counters_taken: list[int] = []
         counters.freeze()
         mailbox.freeze()
-        for many in (*chunked.values(), *papers.values()):
+        for many in tables.values():
             many.freeze()
-        changed = [name for name, one in few.items() if one.changed]
-        for name in changed:
-            few[name].changed = False
+        erased_changed, erased.changed = erased.changed, False
         done = False
         try:
             yield file.begin
@@ -106,13 +101,12 @@ class CheckpointWriter:
                 yield partial(file.write, Slice("aggregates", rows))
             while rows := mailbox.collect(SLICE_ROWS):
                 yield partial(file.write, Slice("mailbox", rows))
-            for name, many in chunked.items():
-                while rows := many.collect(SLICE_CHUNKS):
+            for name, many in tables.items():
+                while rows := many.collect(SLICE_CHUNKS if name in CHUNKED else SLICE_ROWS):
                     yield partial(file.write, Slice(name, rows))
-            for name in changed:
-                yield partial(file.empty, name)
-                yield partial(file.write, Slice(name, few[name].rows()))
-            yield from self._papers_steps()
+            if erased_changed:
+                yield partial(file.empty, "erased")
+                yield partial(file.write, Slice("erased", erased.rows()))
             yield Wait.SYNCED
             yield partial(file.commit, {**metadata(), "groups": str(groups)})
             self._groups = groups
@@ -120,18 +114,12 @@ class CheckpointWriter:
         finally:
             counters.thaw([] if done else counters_taken)
             mailbox.thaw(done)
-            for many in (*chunked.values(), *papers.values()):
+            for many in tables.values():
                 many.thaw(done)
             if not done:
-                for name in changed:
-                    few[name].changed = True
+                erased.changed |= erased_changed
                 table.put_back(frozen)
                 file.rollback()
-
-    def _papers_steps(self) -> Iterator[Step]:
-        for name, papers in self._papers.items():
-            for rows in papers.collect(SLICE_ROWS):
-                yield partial(self._file.write, Slice(name, rows))
 
     def _record_steps(self, groups: bytearray, *, whole: bool) -> Iterator[Step | Wait]:
         """``whole``: the number of groups differs from the file's, so all must be written in one transaction."""

@@ -19,8 +19,7 @@ from typing import NamedTuple
 from pyroaring import BitMap
 
 from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK
-from proxy.state.lists.bulk_import import BulkImport
-from proxy.state.lists.desk_records import ChangedRows, Numbering
+from proxy.state.lists.desk_records import BulkImport, ChangedRows, Numbering
 
 BATCHES_MAX = 20_000
 """Some 600 bytes each beside their numbers; a file with one batch per day for ten years and five advertisers still fits."""

@@ -1,17 +1,17 @@
 """Stores small tables of packed bodies that a checkpoint saves.
 
-    DeskRecords       cases, penalties, hourly counts and others, each in its present state
-    Orders            orders of operators that are in force
+    DeskRecords       orders, cases, penalties, hourly counts and others, each in its present state
     RuleHistory       recent changes of rule sets, by their position in the journal
     IdempotencyKeys   requests of external systems that were processed already
 
-Desk records may be many, and a day touches few: a checkpoint writes those that have changed. Of the other tables it writes all rows.
+Rows may be many, and a day touches few: a checkpoint writes those that have changed.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import cython
@@ -67,6 +67,10 @@ class ChangedRows:
     def _packed(self, row: int) -> bytes:
         raise NotImplementedError
 
+    def restore(self, rows: Iterable[tuple[int, bytes]]) -> None:
+        """Takes the rows of a checkpoint. Raises ValueError if they are damaged."""
+        raise NotImplementedError
+
     def freeze(self) -> None:
         """Begins a checkpoint of the rows changed since the last one."""
         self._frozen, self._dirty = self._dirty, set()
@@ -88,34 +92,41 @@ class ChangedRows:
         self._frozen, self._collected = set(), []
 
 
-class _BodiesById:
-    def __init__(self) -> None:
-        self.held: dict[int, bytes] = {}
-        self.highest = 0
-        self.numbered = Numbering()
+class Bodies(ChangedRows):
+    """Packed bodies by number."""
 
-    def restore(self, rows: Iterable[tuple[int, bytes]]) -> None:
-        for number, body in rows:
-            if number == _HIGHEST:
-                self.highest = int.from_bytes(body, "big")
-            else:
-                self.held[number] = body
-
-
-class DeskRecords(_BodiesById):
     def __init__(self) -> None:
         super().__init__()
-        self._news: dict[int, None] = {}
-        """Numbers put by other gates or by replay since ``news`` was called."""
-        self._changed: set[int] = set()
-        """Since the last checkpoint."""
-        self._taken: set[int] = set()
-        """Numbers in the running checkpoint."""
+        self.held: dict[int, bytes] = {}
 
     def put(self, number: int, body: bytes) -> None:
         self.held[number] = body
+        self._dirty.add(number)
+
+    def drop(self, number: int) -> None:
+        """Removes a body; an unknown number has no effect."""
+        if self.held.pop(number, None) is not None:
+            self._dirty.add(number)
+
+    def _packed(self, row: int) -> bytes:
+        return self.held.get(row, b"")
+
+    def restore(self, rows: Iterable[tuple[int, bytes]]) -> None:
+        self.held.update(rows)
+
+
+class DeskRecords(Bodies):
+    def __init__(self) -> None:
+        super().__init__()
+        self.highest = 0
+        self.numbered = Numbering()
+        self._news: dict[int, None] = {}
+        """Numbers put by other gates or by replay since ``news`` was called."""
+
+    def put(self, number: int, body: bytes) -> None:
+        super().put(number, body)
         self.highest = max(self.highest, number)
-        self._changed.add(number)
+        self._dirty.add(_HIGHEST)
 
     def hear(self, number: int, body: bytes) -> None:
         """``put`` for a record of another gate, or of a journal that is replayed."""
@@ -131,78 +142,26 @@ class DeskRecords(_BodiesById):
         """The numbers for ``count`` new records."""
         return self.numbered.behind(self.highest, count)
 
-    def drop(self, number: int) -> None:
-        """Removes a record; an unknown number has no effect."""
-        if self.held.pop(number, None) is not None:
-            self._changed.add(number)
+    def _packed(self, row: int) -> bytes:
+        return self.highest.to_bytes(8, "big") if row == _HIGHEST else super()._packed(row)
 
-    # -- checkpoints
-
-    def freeze(self) -> None:
-        self._taken, self._changed = self._changed, set()
-
-    def collect(self, most: int) -> Iterator[list[tuple[int, bytes]]]:
-        """The changed rows of the checkpoint's table, ``most`` at a time; an empty body means removed."""
-        taken = sorted(self._taken)
-        for start in range(0, len(taken), most):
-            yield [(number, self.held.get(number, b"")) for number in taken[start : start + most]]
-        if taken:
-            yield [(_HIGHEST, self.highest.to_bytes(8, "big"))]
-
-    def thaw(self, done: bool) -> None:
-        if not done:
-            self._changed |= self._taken
-        self._taken = set()
-
-
-class Orders(_BodiesById):
-    def __init__(self) -> None:
-        super().__init__()
-        self.changed = False
-        """Since the last checkpoint."""
-
-    def put(self, number: int, body: bytes) -> None:
-        self.held[number] = body
-        self.highest = max(self.highest, number)
-        self.changed = True
-
-    @property
-    def next(self) -> int:
-        """The number of the next order."""
-        return self.numbered.behind(self.highest)[0]
-
-    def drop(self, number: int) -> None:
-        """Removes an order that was lifted or has expired; an unknown number has no effect."""
-        self.changed |= self.held.pop(number, None) is not None
-
-    def rows(self) -> list[tuple[int, bytes]]:
-        """All rows of the checkpoint's table."""
-        return [(_HIGHEST, self.highest.to_bytes(8, "big")), *sorted(self.held.items())]
+    def restore(self, rows: Iterable[tuple[int, bytes]]) -> None:
+        super().restore(rows)
+        self.highest = int.from_bytes(self.held.pop(_HIGHEST, b""), "big")
 
 
 EVENTS_MAX = 500
 """Some years of changes; the journal has all changes of its retention time."""
 
 
-class RuleHistory:
-    def __init__(self) -> None:
-        self.held: dict[int, bytes] = {}
-        self.changed = False
-        """Since the last checkpoint."""
+class RuleHistory(Bodies):
+    """Recent changes of rule sets, by their position in the journal."""
 
-    def put(self, place: int, body: bytes) -> None:
+    def put(self, number: int, body: bytes) -> None:
         """Adds a change; adding it again (after a checkpoint newer than the journal's position) has no effect."""
-        self.held[place] = body
+        super().put(number, body)
         while len(self.held) > EVENTS_MAX:
-            del self.held[min(self.held)]
-        self.changed = True
-
-    def rows(self) -> list[tuple[int, bytes]]:
-        """All rows of the checkpoint's table, in order."""
-        return sorted(self.held.items())
-
-    def restore(self, rows: Iterable[tuple[int, bytes]]) -> None:
-        self.held.update(rows)
+            self.drop(min(self.held))
 
 
 KEPT_S = 7 * 86_400
@@ -212,36 +171,58 @@ KEYS_MAX = 50_000
 KEY_BYTES = 8
 
 
-class IdempotencyKeys:
+class IdempotencyKeys(Bodies):
     """The same request from a hotline or an app, sent again, has no effect. Bodies are kept by the digest of the idempotency key."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.held: OrderedDict[int, bytes] = OrderedDict()
-        self.changed = False
-        """Since the last checkpoint."""
 
-    def put(self, key: bytes, body: bytes) -> None:
+    def remember(self, key: bytes, body: bytes) -> None:
         number = int.from_bytes(key[:KEY_BYTES], "big")
         self.held.pop(number, None)
-        self.held[number] = body
+        self.put(number, body)
         while len(self.held) > KEYS_MAX:
-            self.held.popitem(last=False)
-        self.changed = True
+            self._dirty.add(self.held.popitem(last=False)[0])
 
     def find(self, key: bytes) -> bytes | None:
         return self.held.get(int.from_bytes(key[:KEY_BYTES], "big"))
 
     def sweep(self, now: float) -> None:
         """Removes old requests. A body begins with its time in ms, and the oldest come first."""
-        oldest = next(iter(self.held), None)
-        while oldest is not None and int.from_bytes(self.held[oldest][:8], "big") < (now - KEPT_S) * 1000:
-            del self.held[oldest]
-            self.changed = True
-            oldest = next(iter(self.held), None)
-
-    def rows(self) -> list[tuple[int, bytes]]:
-        """All rows of the checkpoint's table."""
-        return list(self.held.items())
+        while (oldest := next(iter(self.held), None)) is not None:
+            if int.from_bytes(self.held[oldest][:8], "big") >= (now - KEPT_S) * 1000:
+                return
+            self.drop(oldest)
 
     def restore(self, rows: Iterable[tuple[int, bytes]]) -> None:
-        self.held = OrderedDict(sorted(rows, key=lambda row: row[1][:8]))
+        super().restore(sorted(rows, key=lambda row: row[1][:8]))
+
+
+class BulkImport:
+    """Repeats removals that happen during a bulk import.
+
+    A bulk import takes effect at its end in the journal but takes a while to apply, chunk by chunk. A number that is removed
+    meanwhile counts as removed *later*, though its chunk may still follow.
+    """
+
+    def __init__(self) -> None:
+        self._again: list[Callable[[], object]] | None = None
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Runs one import; at its end removals noted meanwhile are repeated."""
+        assert self._again is None
+        again: list[Callable[[], object]] = []
+        self._again = again
+        try:
+            yield
+        finally:
+            self._again = None
+            for take_out in again:
+                take_out()
+
+    def note_removal(self, take_out: Callable[[], object]) -> None:
+        """Notes a removal; it must be repeatable."""
+        if self._again is not None:
+            self._again.append(take_out)

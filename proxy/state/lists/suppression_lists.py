@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -24,9 +24,8 @@ from pyroaring import BitMap
 from proxy.model.message import Category, Facts, Message
 from proxy.model.recipient import Consent, OptOut, Recipient, RefusedText
 from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK, BloomFilters
-from proxy.state.lists.bulk_import import BulkImport
 from proxy.state.lists.consent_lists import ConsentIndex
-from proxy.state.lists.desk_records import ChangedRows
+from proxy.state.lists.desk_records import BulkImport, ChangedRows
 from proxy.state.lists.erased_recipients import ErasedRecipients
 
 __all__ = [
@@ -286,7 +285,7 @@ class SuppressionLists(ChangedRows):
         lows = chunk.by.get(number) if chunk is not None else None
         return b"" if lows is None else lows.serialize()
 
-    def restore(self, rows: Iterator[tuple[int, bytes]]) -> None:
+    def restore(self, rows: Iterable[tuple[int, bytes]]) -> None:
         """Restores the rows of a checkpoint. Raises ValueError if they are damaged."""
         chunks: list[tuple[int, int, bytes]] = []
         for row, data in rows:

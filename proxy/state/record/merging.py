@@ -19,8 +19,7 @@ from __future__ import annotations
 
 from proxy.model.recipient import IN_DOUBT, Entry
 from proxy.state.record import incomplete_multipart, record
-from proxy.state.record.consent_facts import give_consent, withdraw
-from proxy.state.record.consent_requests import refused_text
+from proxy.state.record.consent_facts import give_consent, refused_text, withdraw
 from proxy.state.record.reply_ports import with_replies_of
 
 NODE_SHIFT = 40

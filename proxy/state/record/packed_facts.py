@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from proxy.model.recipient import OptOut
 
 OPT_OUT, UNKNOWN, REPLIED = 1, 2, 3  # the third is reply_ports.py's
-ASKED, REFUSED_TEXT = 5, 6  # consent_requests.py's
+ASKED, REFUSED_TEXT = 5, 6  # consent_facts.py's
 WITHDRAWN = 7  # consent_facts.py's
 CONSENT_GIVEN = 12  # consent_facts.py's
 TORN = 13  # incomplete_multipart.py's

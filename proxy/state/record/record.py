@@ -29,7 +29,7 @@ from proxy.model.recipient import ENTRY, IN_DOUBT, Consent, Entry, EntryState, O
 from proxy.native.octets import insert
 from proxy.policy.refusal_match import RefusalMatch
 from proxy.state.record import consent_facts, incomplete_multipart, packed_facts
-from proxy.state.record import consent_requests as asked
+from proxy.state.record import consent_facts as asked
 from proxy.state.record.packed_facts import position
 
 EMPTY = bytes(7)

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from proxy.runtime import atomic_files
 from proxy.state import JournalPlace, Position, StateError, StateMismatch, StoreLocked, StoreUnreadable
@@ -27,7 +27,7 @@ from proxy.state.embedded.checkpoint import CheckpointFile
 from proxy.state.embedded.record_table import Table
 from proxy.state.embedded.saving import CheckpointWriter, Step, Wait, run_steps, run_steps_now
 from proxy.state.lists.consent_lists import ConsentIndex
-from proxy.state.lists.desk_records import DeskRecords, IdempotencyKeys, Orders, RuleHistory
+from proxy.state.lists.desk_records import ChangedRows, DeskRecords, IdempotencyKeys, RuleHistory
 from proxy.state.lists.erased_recipients import ErasedRecipients
 from proxy.state.lists.hash_dictionary import Dictionary
 from proxy.state.lists.suppression_lists import SuppressionLists
@@ -86,7 +86,7 @@ class SqliteStore:
         self.consented = ConsentIndex()
         self.erased, self.idempotency_keys = ErasedRecipients(), IdempotencyKeys()
         self.listed = SuppressionLists(self.consented, self.erased)
-        self.orders = Orders()
+        self.orders = DeskRecords()
         self.history = RuleHistory()
         self._papers = {name: DeskRecords() for name in PAPERS}
         self.dictionary = Dictionary()
@@ -127,14 +127,11 @@ class SqliteStore:
             raise self._file.unreadable(error) from error
         table.regroup(groups)
         table.changed = bytearray(b"\0" if table.groups == groups else b"\1") * table.groups
-        lists: dict[str, Any] = {"listed": self.listed, "consented": self.consented}
-        beside: dict[str, Any] = {
-            "orders": self.orders, "history": self.history, "erased": self.erased, "told": self.idempotency_keys
+        tables: dict[str, ChangedRows] = {
+            "listed": self.listed, "consented": self.consented, "orders": self.orders, "history": self.history,
+            "told": self.idempotency_keys, **self._papers, "dictionary": self.dictionary,
         }  # fmt: skip
-        numbered: dict[str, Any] = {**self._papers, "dictionary": self.dictionary}
-        self._checkpoint_writer = CheckpointWriter(
-            self._file, table, self.counters, self.mailbox, lists, beside, numbered, groups
-        )
+        self._checkpoint_writer = CheckpointWriter(self._file, table, self.counters, self.mailbox, tables, self.erased, groups)
         for key, data in self._file.rows("aggregates"):
             self.counters.restore(key, data)
         for key, data in self._file.rows("mailbox"):
@@ -142,8 +139,9 @@ class SqliteStore:
         self.refusals = json.loads(meta.get("refusals", "{}"))  # until all records have been looked at again
         self.torn_keys = TornKeys(json.loads(meta.get("torn", "[]")))
         try:
-            for name, kept in {**numbered, **lists, **beside}.items():
+            for name, kept in tables.items():
                 kept.restore(self._file.rows(name))
+            self.erased.restore(self._file.rows("erased"))
         except (ValueError, TypeError, LookupError, struct.error) as error:
             raise self._file.unreadable(error) from error
         clean = meta.get("stopped") == "clean"

@@ -14,8 +14,7 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck, Phase
 
-from proxy.desk.api.openapi import document
-from proxy.desk.api.operation_table import OFFERED
+from proxy.desk.api.operation_table import OFFERED, document
 from proxy.operations.declaration import Operation, Program
 from tests.console.world import token_of
 

@@ -11,8 +11,7 @@ import pytest
 
 from proxy.__main__ import whole
 from proxy.cli.old_spellings import OLD
-from proxy.desk.api.openapi import document
-from proxy.desk.api.operation_table import OFFERED, OPERATIONS
+from proxy.desk.api.operation_table import OFFERED, OPERATIONS, document
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Program
 from proxy.operations.parameters import DAY, MOMENT

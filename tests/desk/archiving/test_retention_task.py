@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from proxy.config import Retention
-from proxy.desk.archiving import retention_task as retention
+from proxy.desk.archiving import journal_tasks as retention
 from proxy.journal import retention as desk
 from proxy.journal.encoding import unpack
 from proxy.journal.records import messages

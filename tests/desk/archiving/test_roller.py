@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from proxy.desk.archiving.roller import BEHIND_S, HOUR_S, LEAST_S, Roller, wait_s
+from proxy.desk.archiving.journal_tasks import BEHIND_S, HOUR_S, LEAST_S, Roller, wait_s
 from proxy.journal.write_ahead_log import Journal, OsDisk
 from proxy.model.counters import GateCounters
 from proxy.operations.metrics import Gauges, exposition
@@ -127,7 +127,7 @@ async def test_a_damaged_segment_is_told_of_until_it_is_mended_whatever_fails_in
 
 async def test_a_gate_that_stops_takes_its_roller_with_it(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     roller = Roller(config)
-    monkeypatch.setattr("proxy.desk.archiving.roller.LEAST_S", 0.0)
+    monkeypatch.setattr("proxy.desk.archiving.journal_tasks.LEAST_S", 0.0)
     monkeypatch.setattr(roller, "_command", ["sleep", "600"])
     task = asyncio.create_task(roller.run())
     while roller._process is None:  # noqa: ASYNC110 # it is another thread that begins it

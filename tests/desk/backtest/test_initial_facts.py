@@ -12,7 +12,7 @@ from pyroaring import BitMap
 
 from proxy.desk.backtest import runner
 from proxy.desk.backtest.environment import KnownProvider
-from proxy.desk.backtest.initial_facts import facts_as_of, record_as_of
+from proxy.desk.backtest.initial_state import facts_as_of, record_as_of
 from proxy.desk.backtest.result_text import notes
 from proxy.desk.backtest.runner import BacktestRequest, BacktestResult, backtest
 from proxy.journal.disk import OsDisk

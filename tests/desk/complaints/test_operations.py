@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from proxy.desk.complaints import case_sheet
+from proxy.desk.complaints import command
 from proxy.desk.complaints import operations as complaints
 from proxy.desk.complaints.book import CaseBook, Complaint, DueDays, MatchedMessage
 from proxy.desk.data_subjects import operations as subject
@@ -112,7 +112,7 @@ def test_it_is_in_force_when_it_is_answered_and_the_case_says_so(desk: Desk) -> 
         ("valid", "no consent"),
         ("suppressed", "marketing of signature 京选 until 2025-11-11 13:00"),
     ]
-    assert case_sheet.row(told, "zh")[-1] == "已停止向投诉人发送营销（签名 京选，至 2025-11-11 13:00）"
+    assert command.row(told, "zh")[-1] == "已停止向投诉人发送营销（签名 京选，至 2025-11-11 13:00）"
     assert (desk.cases.valid("jia", 0, 2 * NOON), desk.heard, desk.relay.tally.complaints["jia", "valid"]) == (1, 1, 1)
     desk.harness.submit("jia", SHANGHAI, "【京选】双11券")
     assert [frame.command_status for frame in desk.harness.told("jia")] == [SUPPRESSED]

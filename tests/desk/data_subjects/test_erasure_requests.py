@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from proxy.desk.complaints.book import KEEP_S
-from proxy.desk.data_subjects import erasure_requests
+from proxy.desk.data_subjects import book
 from proxy.desk.data_subjects import operations as subjects
-from proxy.desk.data_subjects.erasure_requests import ErasureRequests
+from proxy.desk.data_subjects.book import ErasureRequests
 from proxy.desk.evidence import evidence_pdf
 from proxy.desk.suppression import operations as suppress
 from proxy.i18n.catalog import in_language
@@ -113,7 +113,7 @@ def test_a_restart_and_another_gate_know_the_same(desk: Desk) -> None:
 
 
 def test_old_requests_make_room_and_those_that_wait_never_do(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(erasure_requests, "KEPT_MAX", 2)
+    monkeypatch.setattr(book, "KEPT_MAX", 2)
     for place in range(3):
         desk.propose(PERSON + place)
         if place != 1:

@@ -20,7 +20,7 @@ from proxy.desk.evidence import checking, evidence_pdf
 from proxy.desk.evidence.checking import NotAPack, PackCheck, check
 from proxy.desk.evidence.ed25519 import is_signed
 from proxy.desk.evidence.pack import CHAIN, EVIDENCE, MANIFEST, PROOF, SIGNATURE, as_bytes, packed
-from proxy.desk.evidence.proof import prove
+from proxy.desk.evidence.pack_contents import prove
 from proxy.journal.erasure import erase
 from proxy.journal.records import messages
 from proxy.journal.sealing import KeyRing
@@ -302,7 +302,7 @@ def test_groups_that_would_prove_nothing_do_not_come_along_and_it_is_said_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = Desk(tmp_path, chain=None, sealed=True)
-    monkeypatch.setattr("proxy.desk.evidence.proof.UNASKED_BYTES_MAX", 1000)
+    monkeypatch.setattr("proxy.desk.evidence.pack_contents.UNASKED_BYTES_MAX", 1000)
     desk.prove(chain=None)
     assert "the groups up to the head are more than 0 MB" in desk.proof.said["proves"]["en"]
     monkeypatch.undo()

@@ -11,10 +11,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proxy.desk.backtest.result_text import iso
-from proxy.desk.explain.message_explanation import Inquiry
+from proxy.desk.explain.message_explanation import EVERY, FoundMessage, Inquiry
 from proxy.desk.explain.message_explanation_text import as_dict
 from proxy.desk.explain.message_inquiry import sets_in_chinese
-from proxy.desk.explain.message_lookup import EVERY, FoundMessage
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import delivers, gate_events, messages, operator_actions
 from proxy.journal.records.consents import ConsentChange

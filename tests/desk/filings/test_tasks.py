@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.desk.filings.tasks import PIECE, Task, task_steps, tasks_of
+from proxy.desk.filings.operations import PIECE, Task, task_steps, tasks_of
 from proxy.policy.loading.load_rules import load
 from proxy.policy.registries.registry import Registry
 from proxy.policy.time_windows import DAY_S, moment

@@ -6,8 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from proxy.desk.lexicon.decisions import COLUMNS, FILE, Decision, WordDecisions, read_decisions, rows_to_decide, with_decisions
-from proxy.desk.lexicon.word_candidates import ProposedWord
+from proxy.desk.lexicon.word_candidates import (
+    COLUMNS,
+    FILE,
+    Decision,
+    ProposedWord,
+    WordDecisions,
+    read_decisions,
+    rows_to_decide,
+    with_decisions,
+)
 from proxy.operations.files.row_files import NotATable, rows_of, write_table
 from proxy.policy.text.lexicon import read_lexicon
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.archive.text_outcomes import TextOutcome
-from proxy.desk.lexicon.journal_texts import known_words, seen_texts, side_of, word_hits
-from proxy.desk.lexicon.word_candidates import PROTECTED
+from proxy.desk.lexicon.word_candidates import PROTECTED, known_words, seen_texts, side_of, word_hits
 from proxy.model.message import Content
 from proxy.policy.condition import Bits
 from proxy.policy.loading.folder import shipped_words

@@ -55,7 +55,7 @@ class Desk:
         replies, decisions = DeskRecords(), DeskRecords()
         for before, after in ((self.replies, replies), (self.decisions, decisions)):
             before.freeze()
-            after.restore((number, body) for rows in before.collect(400) for number, body in rows if body)
+            after.restore((number, body) for number, body in before.collect(400) if body)
         return Desk(replies, decisions)
 
 

@@ -23,7 +23,7 @@ from proxy.model.roles import Asker, Role
 from proxy.operations.control import CommandRefused
 from proxy.relay.account_access import Directory
 from proxy.state.lists.consent_lists import ConsentBatch, ConsentIndex
-from proxy.state.lists.desk_records import DeskRecords, Numbering, Orders
+from proxy.state.lists.desk_records import DeskRecords, Numbering
 
 NOON = 1_794_369_600.0
 LI = Asker("li", frozenset({Role.APPROVER}), by_token=True)
@@ -37,7 +37,7 @@ class Desk:
     """All that outlives a kill, and the gate around it."""
 
     def __init__(self, node: int = -1) -> None:
-        self.orders, self.papers, self.now = Orders(), DeskRecords(), NOON
+        self.orders, self.papers, self.now = DeskRecords(), DeskRecords(), NOON
         self.consents, self.node = ConsentIndex(), node
         self.told: list[tuple[int, bytes]] = []
         if node >= 0:

@@ -20,7 +20,7 @@ from proxy.operations.control import CommandRefused
 from proxy.operations.declaration import handlers_of
 from proxy.policy.registries.holidays import HolidayRow, Holidays
 from proxy.relay.account_access import Directory
-from proxy.state.lists.desk_records import DeskRecords, Orders
+from proxy.state.lists.desk_records import DeskRecords
 from tests.harness import NOON
 from tests.model.test_roles import operated
 
@@ -93,7 +93,7 @@ class Gate:
         self.tally = GateCounters()
         directory = Directory(SimpleNamespace(providers=tuple(rows), carriers=()))  # type: ignore[arg-type]
         self.relay = SimpleNamespace(tally=self.tally, directory=directory)
-        self.book = OrderBook(Orders(), lambda kind, body: 1, lambda: None)
+        self.book = OrderBook(DeskRecords(), lambda kind, body: 1, lambda: None)
         self.penalties = SimpleNamespace(in_force=list, waiting=list)
         hours = ProviderHours(DeskRecords(), lambda records: 1)
         self.penalty_scheduler = SimpleNamespace(

@@ -10,9 +10,8 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.desk.reply_paths import probe_message
-from proxy.desk.reply_paths.probe_message import ask_agent
-from proxy.desk.reply_paths.probes import GRACE_S, Prober, keyword_of, keywords_in
+from proxy.desk.reply_paths import probes
+from proxy.desk.reply_paths.probes import GRACE_S, Prober, ask_agent, keyword_of, keywords_in
 from proxy.journal.records.probes import ENDED, FAILED, NOT_SENT, PROVEN, WAITING, Probe, ProbeAttempt, Probes
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.message import Sender
@@ -299,7 +298,7 @@ async def test_only_a_yes_in_http_is_one(answer: bytes, said: str) -> None:
 
 
 async def test_an_agent_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe_message, "AGENT_S", 0.05)
+    monkeypatch.setattr(probes, "AGENT_S", 0.05)
     async with agent(None) as (url, _):
         assert await ask_agent(url, PHONE, PORT, "TD") == "its agent cannot be asked: no answer in time"
 

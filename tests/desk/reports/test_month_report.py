@@ -10,9 +10,9 @@ from typing import Any
 
 import openpyxl
 
-from proxy.desk.reports import month_files, month_pdf
-from proxy.desk.reports.cell_suppression import hidden_cells, hidden_in_column
+from proxy.desk.reports import month_files, report_pdf
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT, SPEEDS, UNREAD, DayReport, ReportedOutcome
+from proxy.desk.reports.disclosure_control import hidden_cells, hidden_in_column
 from proxy.desk.reports.month_report import HIDDEN, DeskFacts, MonthReport, Table, as_dict, notes_of, shown, texts
 from proxy.i18n.phrases import in_language
 from proxy.policy.time_windows import month_span
@@ -278,7 +278,7 @@ def test_it_is_written_in_chinese_and_english_and_a_name_stays_a_text() -> None:
         assert title in page
         assert word in page
         assert "=1+1&lt;b&gt;" in page
-        assert month_pdf.paper(month, language).startswith(b"%PDF-")
+        assert report_pdf.month_paper(month, language).startswith(b"%PDF-")
         book = openpyxl.load_workbook(BytesIO(month_files.xlsx(month, language)))
         cells = {cell.value: cell for sheet in book for row in sheet.iter_rows() for cell in row}
         assert cells["=1+1<b>"].data_type == "s"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.desk.revisions.lost_rules import SETTLED_S, LostRules, lost_rules
+from proxy.desk.revisions.comparison import SETTLED_S, LostRules, lost_rules
 from proxy.desk.revisions.rule_revisions import RevisionHistory
 from proxy.journal.records.revisions import Revised
 from proxy.policy.loading.load_rules import Loaded, load_all

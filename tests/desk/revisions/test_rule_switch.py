@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from proxy.desk.revisions.rule_switch import switched
+from proxy.desk.revisions.rule_text import switched
 from proxy.policy.evaluation_plan import Rule
 from proxy.policy.loading.load_rules import load_all
 

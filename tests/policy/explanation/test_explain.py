@@ -21,7 +21,8 @@ from proxy.policy.explanation import lines
 from proxy.policy.explanation.explain import explain, explain_text
 from proxy.policy.explanation.history import NOTHING, Past
 from proxy.policy.explanation.lines import as_text
-from proxy.policy.kinds import day, suppressed, template, text_state, when_kinds
+from proxy.policy.kinds import day, suppressed, when_kinds
+from proxy.policy.kinds.fields import TEMPLATE_WORDS, TEXT_STATES
 from proxy.policy.loading.check import check
 from proxy.policy.loading.draft import MODES
 from proxy.policy.loading.load_rules import load
@@ -242,8 +243,8 @@ def test_every_word_of_when_and_every_closed_word_is_known_in_chinese(make: Call
     for word, kind in when_kinds().items():
         assert word == "category" or re.search("[一-鿿]", kind.mend.zh), word
     closed = [
-        *CATEGORY_WORDS, *SUBCATEGORIES[1:], *BANDS, *STATE_WORDS, *FILING_WORDS, *LICENCE_WORDS, *PORT_USERS, *LETTERS, *text_state.STATES, *suppressed.SCOPES, *suppressed.SOURCES, *WAYS,
-        *CONSENT_STATES, *template.WORDS, *limit.KEYS, *CALENDAR_WORDS, *day._WEEKDAYS, *day._GROUPS, *time_windows.CALENDAR_S, *MODES,
+        *CATEGORY_WORDS, *SUBCATEGORIES[1:], *BANDS, *STATE_WORDS, *FILING_WORDS, *LICENCE_WORDS, *PORT_USERS, *LETTERS, *TEXT_STATES, *suppressed.SCOPES, *suppressed.SOURCES, *WAYS,
+        *CONSENT_STATES, *TEMPLATE_WORDS, *limit.KEYS, *CALENDAR_WORDS, *day._WEEKDAYS, *day._GROUPS, *time_windows.CALENDAR_S, *MODES,
         *(outcome.word for outcome in Outcome), "none", "unknown",
     ]  # fmt: skip
     assert [word for word in closed if word not in phrases.WORDS] == []

@@ -15,7 +15,7 @@ from proxy.model.message import Category, hash16
 from proxy.model.recipient import Entry, pack_entry
 from proxy.policy.text.folding import fold, squeeze
 from proxy.policy.text.notices import asks, notice, plain
-from proxy.state.record import consent_requests
+from proxy.state.record import consent_facts
 from tests.policy.conftest import Make
 
 DATA = Path(__file__).parents[2] / "data" / "notices.csv"
@@ -131,7 +131,7 @@ def test_an_entry_from_before_asks_nothing_and_a_consent_request_is_one_whatever
     assert not Entry.unpack(before.pack()).asks
     for asking in (False, True):
         packed = before._replace(asks=asking).pack()
-        assert consent_requests.asks(packed)
+        assert consent_facts.asks(packed)
         assert Entry.unpack(packed) == before._replace(asks=asking)
 
 

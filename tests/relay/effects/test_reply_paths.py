@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
-from proxy.journal.records.reply_paths import KEYWORDS_MAX, OTHER_KEYWORDS, PrefixCounts, ReplyPathCounts
+from proxy.journal.records.probes import KEYWORDS_MAX, OTHER_KEYWORDS, PrefixCounts, ReplyPathCounts
 from proxy.relay.effects.reply_paths import (  # fmt: skip
     ANSWER_S,
     DEAD,

@@ -33,7 +33,7 @@ from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.state import open_store
 from proxy.state.counters.aggregates import Aggregates
-from proxy.state.lists.desk_records import DeskRecords, Orders
+from proxy.state.lists.desk_records import DeskRecords
 from proxy.state.lists.suppression_lists import SuppressionLists
 from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.record import incomplete_multipart, record
@@ -67,7 +67,7 @@ class Store:
         self.mailbox = Mailbox()
         self.listed = SuppressionLists()
         self.consented, self.erased = self.listed.consented, self.listed.erased
-        self.orders = Orders()
+        self.orders = DeskRecords()
         self.doubtful, self.decisions = DeskRecords(), DeskRecords()
         self.away = False
         self.torn_keys = TornKeys()

@@ -12,10 +12,10 @@ import pytest
 
 from proxy.sim import measure
 from proxy.sim.bench.gate_process import MeasuredGate, measured_gate
-from proxy.sim.bench.load_generator import RunFigures
-from proxy.sim.bench.load_process import OPEN_LOOP, load_process
+from proxy.sim.bench.load_process import load_process
 from proxy.sim.bench.measurement import TURNS, measure_gate, run_request
 from proxy.sim.bench.options import BenchFailed, BenchOptions
+from proxy.sim.bench.run_figures import RunFigures
 from tests.bench import rates
 from tests.e2e.waiting import until
 from tests.needs import needs
@@ -62,7 +62,7 @@ def test_two_workers_answer_every_submit_at_a_rate():
 
 def test_a_slow_disk_never_holds_the_loop(tmp_path: Path):
     options = replace(AT_RATE, seconds=1.0)
-    with load_process(options, module=OPEN_LOOP) as load:
+    with load_process(options) as load:
         program = ("tests.sim.bench.slow_disk", "serve", "--config")
         with measured_gate(options, tmp_path, load.carrier, program=program) as measured:
             begun = time.monotonic()
@@ -78,7 +78,7 @@ def test_a_slow_disk_never_holds_the_loop(tmp_path: Path):
 def test_a_gate_that_shares_turns_stops_as_soon_as_it_is_told_to(tmp_path: Path):
     options = replace(AT_RATE, seconds=30.0)
     ends: list[RunFigures | BenchFailed] = []
-    with load_process(options, module=OPEN_LOOP) as load:
+    with load_process(options) as load:
         with measured_gate(options, tmp_path, load.carrier) as measured:
             request = run_request(measured)
 

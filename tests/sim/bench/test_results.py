@@ -13,8 +13,8 @@ from typing import Any, cast
 import pytest
 
 from proxy.sim import measure
-from proxy.sim.bench.load_generator import RunFigures, median
 from proxy.sim.bench.options import BenchFailed
+from proxy.sim.bench.run_figures import RunFigures, median
 from tests.bench import backtest, compare, cpu_profile, matrix, plots, result, rows
 from tests.bench.options import MeasuringOptions
 from tests.bench.result import RoundsResult

@@ -66,7 +66,7 @@ def test_what_changes_while_a_checkpoint_is_written_is_of_the_next() -> None:
     papers.put(1, b"a")
     papers.freeze()
     papers.put(2, b"b")
-    assert [row for rows in papers.collect(10) for row in rows] == [(1, b"a"), (0, (2).to_bytes(8, "big"))]
+    assert papers.collect(10) == [(0, (2).to_bytes(8, "big")), (1, b"a")]
     papers.thaw(True)
     papers.freeze()
-    assert [row for rows in papers.collect(1) for row in rows] == [(2, b"b"), (0, (2).to_bytes(8, "big"))]
+    assert sorted(papers.collect(1) + papers.collect(1)) == [(0, (2).to_bytes(8, "big")), (2, b"b")]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from proxy.model.recipient import OptOut
 from proxy.state.record import record
-from proxy.state.record.consent_facts import CONSENT_GIVEN_MAX, TEXT_BYTES_MAX, ConsentGiven, give_consent
+from proxy.state.record.consent_facts import CONSENT_GIVEN_MAX, REPLY_BYTES_MAX, ConsentGiven, give_consent
 from proxy.state.record.merging import newest_of, with_facts
 from proxy.state.record.record import EMPTY
 
@@ -46,7 +46,7 @@ def test_of_more_than_a_record_has_room_for_the_oldest_go() -> None:
 def test_a_text_of_any_length_fits() -> None:
     (one,) = record.consents_given(give_consent(EMPTY, ONE._replace(text="同意" * 200)))
     assert one.text.startswith("同意同意")
-    assert len(f"{one.port}\0{one.text}".encode()) <= TEXT_BYTES_MAX
+    assert len(f"{one.port}\0{one.text}".encode()) <= REPLY_BYTES_MAX
 
 
 def test_it_goes_with_the_person_and_with_their_number() -> None:

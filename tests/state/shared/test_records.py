@@ -357,9 +357,9 @@ def test_a_batch_in_the_gates_loop_ends_before_the_loop_goes_on(cluster: Cluster
                 said.append(await store.swap([(person, said[0][person][0], REFUSED) for person in PERSONS]))
                 said.append(await store.load(PERSONS))
 
-            Batches(asyncio.get_running_loop(), lambda wait_ms: store.read_answers(10_000), lambda: False, lambda: 0.0).spawn(
-                batch()
-            )
+            Batches(
+                asyncio.get_running_loop(), lambda wait_ms: store.read_answers(10_000), lambda: False, lambda: None, lambda: 0.0
+            ).spawn(batch())
             before, taken, after = said
             assert {data for _, data in before.values()} == {record.EMPTY}
             assert taken == [True] * len(PERSONS)
