@@ -71,14 +71,13 @@ demo: install
 	.venv/bin/gate106 demo --seconds $(SECONDS)
 
 # pytest ends last: its closing lines list what was skipped and how to get it, and its summary is the last line. mypy runs beside it, on one
-# core, and prints its errors when it finds them. AT_ONCE=0 runs the tests one after another; with more, all tests of a file are one worker's,
-# because what they share is made once.
+# core, and prints its errors when it finds them. AT_ONCE=1 runs the tests one after another; with more, tests/at_once.py shares out the files.
 test: install
 	.venv/bin/ruff format --check --quiet .
 	.venv/bin/ruff check --quiet .
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/mypy --no-error-summary & types=$$!; \
-		.venv/bin/python -m pytest --numprocesses $(AT_ONCE) --dist loadfile --no-loadscope-reorder; tests=$$?; \
+		.venv/bin/python -m pytest --at-once $(AT_ONCE); tests=$$?; \
 		wait $$types && exit $$tests; echo "make test: mypy found errors, printed above"; exit 1
 
 bench: install
@@ -126,11 +125,12 @@ half-year: install
 campaign: install
 	mkdir -p tests/data/numbers
 	.venv/bin/python -m tests.campaign --seeds $(SEEDS) --crashes $(CRASHES) --json tests/data/numbers/campaign.json
-	GATE106_EXAMPLES=4 .venv/bin/python -m pytest --numprocesses $(AT_ONCE) --dist loadfile -m hypothesis --timeout 1800
+	GATE106_EXAMPLES=4 .venv/bin/python -m pytest --at-once $(AT_ONCE) -m hypothesis --timeout 1800
 	GATE106_EXAMPLES=4 GATE106_COMPARED=150 GATE106_PASSAGE_SEEDS=2000 GATE106_GATES_SEEDS=400 GATE106_LIVES=600 GATE106_REQUESTS=60 \
-		.venv/bin/python -m pytest --numprocesses $(AT_ONCE) --timeout 1800 -k "no_seed or no_scheme or both_say or with_and_without or without_compiled or judged_last or any_request or a_store_holds or alike or torn_off or whatever_fails_all_gates" \
+		.venv/bin/python -m pytest --at-once $(AT_ONCE) --singly --timeout 1800 -k "no_seed or no_scheme or both_say or with_and_without or without_compiled or judged_last or any_request or a_store_holds or alike or torn_off or whatever_fails_all_gates" \
 		tests/simulation/test_passage.py tests/simulation/test_gates.py tests/simulation/test_passage_gates.py tests/native/test_compiled.py \
 		tests/desk/api/test_any_request.py tests/desk/revisions/test_cluster_deployment.py tests/state/test_store.py tests/archive/test_segment_index.py tests/journal/test_write_ahead_log.py tests/relay
+	GATE106_MIXES=all .venv/bin/python -m pytest tests/cost
 
 # Receipts of every message, replies, binds lost and back: five minutes, and nothing may be lost or misrouted.
 fuzz: install

@@ -22,8 +22,12 @@ import typer.main
 import typer.testing
 import yaml
 
+from proxy.native import word_trie
 from proxy.operations import terminal
+from proxy.policy.text import keyword_prefilter, scanner
+from proxy.runtime.yield_point import no_yield
 from tests import databases, forked, json_keys
+from tests.at_once import pytest_addoption, pytest_runtestloop  # noqa: F401 # hooks
 from tests.examples import examples
 from tests.needs import missing
 
@@ -31,6 +35,11 @@ sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment] # jsonschema wo
 yaml.SafeDumper = yaml.CSafeDumper  # type: ignore[misc, assignment] # settings of some hundred gates; the gate itself writes no YAML
 typer.main.get_command = functools.cache(typer.main.get_command)  # the tree of commands, made once
 typer.testing._get_command = typer.main.get_command  # type: ignore[attr-defined] # its own name for the same function
+# Nobody changes an automaton or a trie, and most sets of rules have the 4,500 shipped words and few of their own: 18 ms for each set.
+shard_of = functools.lru_cache(64)(keyword_prefilter._shard)
+trie_of = functools.lru_cache(64)(lambda words: word_trie.trie_of(dict(words), no_yield))
+keyword_prefilter._shard = lambda patterns: shard_of(tuple(patterns))._replace(patterns=patterns)
+scanner.trie_of = lambda places, rest: trie_of(tuple(places.items()))  # type: ignore[attr-defined]
 _invoke = typer.testing.CliRunner.invoke
 
 
@@ -87,10 +96,8 @@ _bytecode = pytest.StashKey[str]()
 def pytest_configure(config: pytest.Config) -> None:
     """Some hundred processes are started: the first compiles what they import, for all of them, and nowhere in the tree. Beside the
     environment it stays for the next run; a file that has changed is compiled again, as Python does."""
-    compiled = True
     if "PYTHONPYCACHEPREFIX" not in os.environ:  # else somebody has said where; workers inherit the folder
         kept = Path(sys.prefix) / "bytecode"
-        compiled = kept.exists()
         try:
             kept.mkdir(exist_ok=True)
         except OSError:
@@ -103,17 +110,8 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     ):  # begun in a script's background: what we start could not be interrupted
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if not compiled and config.getoption("numprocesses", None):
-        # else all workers would compile the same files at the same time
-        collect = [sys.executable, "-m", "pytest", "--collect-only", "-qq", str(Path(__file__).parent)]
-        subprocess.run(collect, cwd=config.rootpath, stdout=subprocess.DEVNULL, check=False)
-    forked.ask_at(getattr(config, "workerinput", {}).get("requests", ""))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
-    """All workers ask one process for copies (forked.py)."""
-    node.workerinput["requests"] = forked.requests() if forked.WANTED else ""
+    if config.getoption("at_once") > 1 and forked.WANTED:
+        forked.ask_at(forked.requests())  # all processes ask one for copies (forked.py); it imports while tests are collected
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -19,6 +19,9 @@ from proxy.journal.write_ahead_log import read
 from tests.cost.workload import TURN, Road, submits
 from tests.simulation.world import World
 
+MIXES = ("receipts", "refused", "capped")
+"""Receipts come of the standard mix's texts; who is capped in the end was sent the repeated ones before."""
+
 
 def of_world(seed: int) -> str:
     world = World(seed)
@@ -47,7 +50,7 @@ def _digest(disk: Any, records: Any, told: Any) -> str:
 def lines(first: int, seeds: int, turns: int) -> Iterator[str]:
     for seed in range(first, first + seeds):
         yield f"world {seed} {of_world(seed)}"
-    for mix in ("repeated", "standard", "receipts", "refused", "capped"):
+    for mix in MIXES:
         yield f"{mix} {of_load(mix, turns)}"
 
 

@@ -65,10 +65,21 @@ def _within(scope: ast.AST, path: Path, named: Named) -> Iterator[Raised]:
 
 def _own(scope: ast.AST) -> Iterator[ast.AST]:
     """All that is in it, but not what is in its functions."""
-    for node in ast.iter_child_nodes(scope):
-        yield node
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield from _own(node)
+    todo = [scope]
+    while todo:
+        node = todo.pop()
+        if node is not scope:
+            yield node
+        if node is scope or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            todo.extend(_children(node))
+
+
+def _children(node: ast.AST) -> list[ast.AST]:
+    """The last first; kept, for each function is walked through twice."""
+    kept: list[ast.AST] | None = node.__dict__.get("kept")
+    if kept is None:
+        kept = node.__dict__["kept"] = [*ast.iter_child_nodes(node)][::-1]
+    return kept
 
 
 def _named(function: ast.AST) -> Named:

@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 def run(folder: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """A run of one test that needs kannel and one that needs nothing, with our conftest, where no program is to be found."""
     (folder / "tests").mkdir()
-    for name in ("conftest.py", "databases.py", "examples.py", "forked.py", "json_keys.py", "needs.py"):
+    for name in ("at_once.py", "conftest.py", "databases.py", "examples.py", "forked.py", "json_keys.py", "needs.py"):
         text = (HERE / name).read_text().replace('"/usr/sbin", "/sbin"', '"/nowhere"')
         (folder / "tests" / name).write_text(text)
     (folder / "tests" / "test_some.py").write_text(
@@ -29,7 +29,7 @@ def run(folder: Path, *options: str, **environment: str) -> subprocess.Completed
         "[pytest]\naddopts = --import-mode=importlib\npythonpath = .\nmarkers = needs(*programs): x\n"
     )
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "xdist", *options, "tests"],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, "tests"],
         cwd=folder,
         env={
             **os.environ,
@@ -45,7 +45,7 @@ def run(folder: Path, *options: str, **environment: str) -> subprocess.Completed
     )
 
 
-@pytest.mark.parametrize("options", [[], ["-n", "1", "--dist", "loadfile"]], ids=["alone", "side by side"])
+@pytest.mark.parametrize("options", [[], ["--at-once", "2"]], ids=["alone", "side by side"])
 def test_without_the_program_the_test_is_skipped_and_the_last_lines_say_how_to_get_it(
     options: list[str], tmp_path: Path
 ) -> None:

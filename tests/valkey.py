@@ -85,6 +85,12 @@ class Valkey:
         return []
 
     def cli(self, *words: str) -> str:
+        """As valkey-cli says it, which begins as a process only where it must: tests ask thousands of times."""
+        if not (self.tls or self._inside() or words[0].startswith("-")):
+            try:
+                return _said(self._answer(*words)).replace("\r\n", "\n").strip()
+            except OSError:
+                return ""
         program = path_of("valkey-cli")
         assert program is not None
         tls = ["--tls", "--cacert", str(self.ca)] if self.tls else []
@@ -94,14 +100,19 @@ class Valkey:
 
     def call(self, *words: bytes | str | int) -> Any:
         """The answer to a command, whose words may be any octets."""
+        answer = self._answer(*words)
+        assert not isinstance(answer, Exception), answer
+        return answer
+
+    def _answer(self, *words: bytes | str | int) -> Any:
         reader = hiredis.Reader()
         with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
             connection.sendall(hiredis.pack_command(words))  # type: ignore[arg-type] # a tuple of any length
             while (answer := reader.gets()) is False:
                 data = connection.recv(65536)
-                assert data, f"{words[0]!r}: no answer"
+                if not data:
+                    raise ConnectionResetError(f"{words[0]!r}: no answer")
                 reader.feed(data)
-        assert not isinstance(answer, Exception), answer
         return answer
 
     def signal(self, number: int) -> None:
@@ -128,6 +139,12 @@ class Valkey:
     @property
     def url(self) -> str:
         return f"valkey{'s' if self.tls else ''}://127.0.0.1:{self.port}/0"
+
+
+def _said(answer: Any) -> str:
+    if isinstance(answer, list):
+        return "\n".join(map(_said, answer))
+    return "" if answer is None else answer.decode() if isinstance(answer, bytes) else str(answer)
 
 
 class Cluster:

@@ -31,6 +31,8 @@ RUN = dict.fromkeys((*range(FIRST, FIRST + SEEDS), *(() if "GATE106_SEEDS" in os
 """Also the seeds beyond the first that alone find a seeded bug; ``make campaign`` runs thousands."""
 LOOKED_AT = dict.fromkeys((*range(1, 31), *RARE, *FIRST_FOUND.values()))
 BUG_SEEDS = 300
+SEARCHED_MAX = 50
+"""A bug that needs more worlds fails, so that its seed is written down: four such bugs took 40 seconds of processor time."""
 PROMISES = Path(__file__).parents[2] / "docs" / "promises.md"
 
 
@@ -54,15 +56,10 @@ def test_no_seed_breaks_a_promise(block: int) -> None:
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: str(bug.__name__))
 def test_each_seeded_bug_is_found_within_300_seeds(bug: Callable[[World], None]) -> None:
-    found = []
-    for seed in dict.fromkeys((FIRST_FOUND.get(bug, 1), *range(1, BUG_SEEDS + 1))):
-        try:
-            World(seed, bug).run()
-        except Broken as broken:
-            found.append(f"seed {seed}: {broken}")
-            break
-    assert found, f"{bug.__name__} was not noticed in {BUG_SEEDS} seeds"
-    print(found[0])
+    seeds = [*dict.fromkeys((FIRST_FOUND.get(bug, 1), *range(1, BUG_SEEDS + 1)))]
+    found = next((seed for seed in seeds if _is_broken(seed, bug)), None)
+    assert found is not None, f"{bug.__name__} was not noticed in {BUG_SEEDS} seeds"
+    assert seeds.index(found) < SEARCHED_MAX, f"seed {found} finds it now: write it into FIRST_FOUND (bugs.py)"
 
 
 def controls_are_dropped(patch: pytest.MonkeyPatch) -> None:
@@ -80,22 +77,38 @@ def halves_are_characters(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(text._FOLD, 0xFFFD, "\ufffd")
 
 
-@pytest.mark.parametrize(("bug", "first"), [(controls_are_dropped, 4), (codings_are_believed, 2), (halves_are_characters, 5)])
-def test_a_reader_that_sees_less_than_a_handset_is_found(bug: Callable[[pytest.MonkeyPatch], None], first: int) -> None:
+READERS = {controls_are_dropped: 4, codings_are_believed: 2, halves_are_characters: 32}
+"""Readers that see less than a handset, and a seed that finds them."""
+
+
+def test_a_reader_that_sees_less_than_a_handset_is_found() -> None:
     """In a fresh interpreter: what is read, and what compiled code learns of characters, is kept as long as the process lives."""
-    code = f"import sys; from tests.simulation import test_simulation as here; sys.exit(not here._is_found(here.{bug.__name__}, {first}))"
-    assert subprocess.run([sys.executable, "-c", code], cwd=PROMISES.parents[1], timeout=300, check=False).returncode == 0
+    code = "from tests.simulation import test_simulation as here; print(*here._missed())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROMISES.parents[1], timeout=300, check=True, stdout=subprocess.PIPE, text=True
+    )
+    assert done.stdout.split() == []
+
+
+def _missed() -> list[str]:
+    """Each in a copy of this process, which has read nothing."""
+    return [bug.__name__ for bug, first in READERS.items() if not _is_found(bug, first)]
 
 
 def _is_found(bug: Callable[[pytest.MonkeyPatch], None], first: int) -> bool:
-    with pytest.MonkeyPatch.context() as patch:
-        bug(patch)
-        return any(_is_broken(seed) for seed in (first, *range(1, BUG_SEEDS + 1)))
-
-
-def _is_broken(seed: int) -> bool:
+    copy = os.fork()
+    if copy:
+        return os.waitpid(copy, 0)[1] == 0
+    bug(pytest.MonkeyPatch())
     try:
-        World(seed).run()
+        os._exit(not any(_is_broken(seed) for seed in (first, *range(1, BUG_SEEDS + 1))))
+    finally:
+        os._exit(2)
+
+
+def _is_broken(seed: int, bug: Callable[[World], None] | None = None) -> bool:
+    try:
+        World(seed, bug).run()
     except Broken:
         return True
     return False

@@ -20,7 +20,7 @@ from tests.bench import compare, result
 
 pytestmark = pytest.mark.timeout(300)
 """Each test starts several processes, perhaps beside other work."""
-SHORT = BenchOptions(mix="repeated", seconds=0.5, warmup_s=0.2, binds=4, window=10, recipients=5_000)
+SHORT = BenchOptions(mix="repeated", seconds=0.25, warmup_s=0.1, binds=4, window=10, recipients=5_000)
 
 
 def short(**changes: Any) -> BenchOptions:
@@ -61,6 +61,7 @@ def test_five_hundred_binds_with_one_submit_each_are_measured():
     assert result.runs["gate"].lost == 0
 
 
+@pytest.mark.usefixtures("copies")
 def test_without_the_server_a_store_of_its_own_cannot_be_had_and_that_is_said(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(BenchFailed, match="there is no valkey-server here"):
