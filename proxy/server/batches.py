@@ -17,10 +17,10 @@ import structlog
 log = structlog.get_logger()
 
 WAIT_S = 0.005
-"""How long the loop waits for the store's answers to a batch: from a server nearby they come in a fifth of that."""
+"""How long the loop waits for the store's answers to a batch in all: from a server nearby they come in a fifth of that."""
 WAIT_MS = 5
 SLOW_S, SLOW_MAX_S = 0.05, 1.6
-"""After a batch that took longer, so long all batches are tasks; doubled each time."""
+"""After a batch that waited longer, so long all batches are tasks; doubled each time."""
 
 
 class Batches:
@@ -43,11 +43,11 @@ class Batches:
         done once the first calls are sent, before the wait."""
         self._loop, self._read_answers, self._is_flooded = loop, read_answers, is_flooded
         self._meanwhile, self._monotonic = meanwhile, monotonic
-        self._slow_until_s, self._slow_s = 0.0, SLOW_S
+        self._slow_until_s, self._slow_s, self._waited_s = 0.0, SLOW_S, 0.0
         self._waiting: set[asyncio.Task[None]] = set()
 
     def spawn(self, batch: Coroutine[Any, Any, None]) -> None:
-        begun_s = self._monotonic()
+        begun_s, self._waited_s = self._monotonic(), 0.0
         if begun_s < self._slow_until_s or self._is_flooded():
             self._go_on(batch)
             return
@@ -57,7 +57,7 @@ class Batches:
                 self._meanwhile()
             except Exception as error:  # noqa: BLE001 # likewise: the batch must go on
                 _log_fault(error)
-            while awaited is not None and self._is_answered(awaited, begun_s):
+            while awaited is not None and self._is_answered(awaited):
                 awaited = batch.send(None)
         except StopIteration:
             self._slow_s = SLOW_S
@@ -65,15 +65,20 @@ class Batches:
         except Exception as error:  # noqa: BLE001 # any error: the turn must go on
             _log_fault(error)
             return
-        if self._monotonic() - begun_s >= WAIT_S:
+        if self._waited_s >= WAIT_S:
             self._slow_until_s = begun_s + self._slow_s
             self._slow_s = min(2 * self._slow_s, SLOW_MAX_S)
         self._go_on(_resumed(batch, awaited))
 
-    def _is_answered(self, awaited: asyncio.Future[Any], begun_s: float) -> bool:
+    def _is_answered(self, awaited: asyncio.Future[Any]) -> bool:
         """Reads answers until a call has its own, or none comes soon."""
         while not awaited.done():
-            if self._monotonic() - begun_s >= WAIT_S or not self._read_answers(WAIT_MS):
+            if self._waited_s >= WAIT_S:
+                return False
+            begun_s = self._monotonic()
+            read = self._read_answers(WAIT_MS)
+            self._waited_s += self._monotonic() - begun_s
+            if not read:
                 return awaited.done()
         return True
 

@@ -57,11 +57,19 @@ CROWD = range(BERT, BERT + BATCH_UNDER_LOAD)
 
 
 def after(people: Collection[int]) -> BatchWindow:
-    """A batch has just ended that took ``TOOK_S``."""
+    """A batch has just ended that took ``TOOK_S``, and another turn."""
     window = BatchWindow()
     window.begin(people, NOW)
+    window.waits_for_more(0, 0, NOW)
     window.end(people)
     return window
+
+
+def test_behind_a_batch_that_ended_within_its_turn_nothing_waits():
+    window = BatchWindow()
+    window.begin(CROWD, NOW)
+    window.end(CROWD)
+    assert not window.waits_for_more(1, 160, NOW + TOOK_S)
 
 
 def test_behind_a_batch_of_many_fewer_than_are_on_their_way_back_wait_as_long_as_it_took():
@@ -103,6 +111,7 @@ def test_what_was_on_its_way_before_the_load_fell_is_forgotten():
     while window.waits_for_more(40, 0, now + TOOK_S) and batches < 100:
         now, batches = now + 1.0, batches + 1
         window.begin(CROWD, now)
+        window.waits_for_more(0, 0, now)
         window.end(CROWD)
     assert NEARLY_ALL * BATCH_LARGE * DECAY**batches <= 40 < NEARLY_ALL * BATCH_LARGE * DECAY ** (batches - 1), batches
 
