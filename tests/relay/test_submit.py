@@ -136,6 +136,7 @@ def test_behind_a_batch_of_many_what_comes_waits_for_more_and_no_longer_than_tha
     come(1, BATCH_UNDER_LOAD)
     took_s = 0.004
     harness.now += took_s
+    relay.turn(harness.now)
     run_to_end(batches.pop())
     relay.turn(harness.now)
     assert len(harness.at_carrier()) == BATCH_UNDER_LOAD
