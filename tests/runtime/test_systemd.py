@@ -81,13 +81,15 @@ def test_a_manager_that_is_gone_or_does_not_read_is_a_line_in_the_log_and_holds_
     [
         ({}, 0.0),
         ({"WATCHDOG_USEC": "30000000"}, 30.0),
-        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid())}, 30.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "ours"}, 30.0),
         ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}, 0.0),  # the shell's, not ours
         ({"WATCHDOG_USEC": "-1"}, 0.0),
         ({"WATCHDOG_USEC": "soon"}, 0.0),
     ],
 )
 def test_how_often_the_watchdog_must_hear_is_read_from_the_environment(environment: dict[str, str], seconds: float) -> None:
+    if environment.get("WATCHDOG_PID") == "ours":  # the process that collects the tests may be another
+        environment = environment | {"WATCHDOG_PID": str(os.getpid())}
     manager = ServiceManager({"NOTIFY_SOCKET": "@nobody", **environment})
     assert manager.watchdog_s == seconds
     manager.close()
