@@ -46,6 +46,8 @@ SLOTS = 16_384
 AGAIN_S = (0.05, 1.0)
 """Pause between two attempts to connect: the first, and the longest."""
 DEFAULT_PORT = 6379
+FOLLOWED = 2
+"""Redirections of one call, one after the other."""
 
 
 @cache
@@ -158,14 +160,18 @@ class Servers:
         return await self.follow(packed, await gather_results([server.send(one) for one in packed]))
 
     async def follow(self, calls: Sequence[bytes], answers: Sequence[Any]) -> list[Any]:
-        """``answers``, with those of the named servers in place of redirections. It follows once, and waits for no new connection."""
-        found, again = list(answers), list[tuple[int, asyncio.Future[Any]]]()
-        for place, answer in enumerate(answers):
-            if isinstance(answer, Redirected) and (server := self._named_server(answer)) is not None:
-                if answer.asking:
-                    server.call("ASKING")  # for the next call alone
-                again.append((place, server.send(calls[place])))
-        if again:
+        """``answers``, with those of the named servers in place of redirections. It waits for no new connection, and follows twice: a slot may
+        move on, or back, before this gate has heard of its first move."""
+        found = list(answers)
+        for _ in range(FOLLOWED):
+            again = list[tuple[int, asyncio.Future[Any]]]()
+            for place, answer in enumerate(found):
+                if isinstance(answer, Redirected) and (server := self._named_server(answer)) is not None:
+                    if answer.asking:
+                        server.call("ASKING")  # for the next call alone
+                    again.append((place, server.send(calls[place])))
+            if not again:
+                break
             for (place, _), answer in zip(again, await gather_results([call for _, call in again]), strict=True):
                 found[place] = answer
         return found
