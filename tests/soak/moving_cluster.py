@@ -47,7 +47,7 @@ RULES_WITH_REFUSALS = (
 RESTORED = "the store lacked what this gate knew, and has it again"
 WINDOW = 450
 """Messages in flight at most, below the window of a bind."""
-SLOT_S = 0.0
+SLOT_S = 0.01
 """Between two slots that move: a tool that starts a program for each takes as long."""
 BEFORE_KILL_S = 1.0
 """A replica that is in reach has seen what was written before this."""
