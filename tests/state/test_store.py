@@ -352,6 +352,7 @@ class Against(RuleBasedStateMachine):
         if self.engine.shared:  # its records are as they were, and the journal, which is not here, would say the same
             self.checkpoint(during=[])
         self.engine.restart(clean=clean)
+        self.engine.settle()  # a record that it writes back beside a swap gets another version, and the swap is refused
         self.held = dict(self.safe)
         self.counts = dict(self.safe_counts)
 
