@@ -213,6 +213,17 @@ class Cluster:
         for node in (target, source, *(one for one in self.primaries() if one not in (source, target))):
             node.call("CLUSTER", "SETSLOT", slot, "NODE", owner)
 
+    def hear_of_moves(self) -> None:
+        """Waits until each primary has heard from each other since this call. A slot that moves back before that may lose its keys: Valkey
+        8.1 takes what was said before its first move for the end of its second, and the server that has the keys deletes them."""
+        begun_ms, nodes = 1000 * time.time(), self.primaries()
+
+        def heard(node: Valkey) -> bool:
+            rows = [line.split() for line in node.cli("cluster", "nodes").splitlines()]
+            return all(int(row[5]) > begun_ms for row in rows if row[2] == "master")
+
+        self._come_together(lambda: all(heard(node) for node in nodes))
+
     def serves(self, node: Valkey) -> set[int]:
         """The slots of a node."""
         own = next(line for line in node.cli("cluster", "nodes").splitlines() if "myself" in line)

@@ -47,8 +47,6 @@ RULES_WITH_REFUSALS = (
 RESTORED = "the store lacked what this gate knew, and has it again"
 WINDOW = 450
 """Messages in flight at most, below the window of a bind."""
-SLOT_S = 0.01
-"""Between two slots that move: a tool that starts a program for each takes as long."""
 BEFORE_KILL_S = 1.0
 """A replica that is in reach has seen what was written before this."""
 
@@ -153,13 +151,12 @@ class Trial:
             for slot in served:
                 self.cluster.begin_move(slot, source, target)
                 self.cluster.move_keys(slot, source, target, portion=0.5)
-                self.go_on(SLOT_S)
             self.refuse(2)
             self.go_on(self._seconds / 3)
             for slot in served:
                 self.cluster.move_keys(slot, source, target)
                 self.cluster.end_move(slot, source, target)
-                self.go_on(SLOT_S)
+            self.cluster.hear_of_moves()
         assert all(in_reach(gate) for gate in self.gates), "no part is out of reach for a move"
         return begun_s, time.monotonic()
 
