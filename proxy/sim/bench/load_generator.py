@@ -30,6 +30,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from time import perf_counter
 
@@ -452,9 +453,16 @@ class LoadGenerator:
         """Begins a measurement: what came before is warm-up."""
         self.histogram, self.lateness, self.refused = histogram(), histogram(), Counter()
 
+    def _fetch_while_sending(self, url: str) -> str:
+        """What a page says; submits that were due meanwhile would leave in one burst. Raises OSError."""
+        with ThreadPoolExecutor(1) as thread:
+            fetched = thread.submit(measure.fetch, url)
+            self.serve(fetched.done, perf_counter() + measure.HTTP_TIMEOUT_S)
+        return fetched.result()
+
     def _measure(self, request: RunRequest) -> RunFigures:
         plan, pid = self.plan, request.pid
-        before = measure.samples(measure.fetch(request.metrics)) if request.metrics else {}
+        before = self._fetch_while_sending(request.metrics) if request.metrics else ""
         self.fresh_counts()
         start_s, own_s, busy_s, activity = perf_counter(), time.process_time(), measure.busy_s(), _activity(pid)
         store_s = measure.cpu_s(request.store) if request.store else 0.0
@@ -473,7 +481,8 @@ class LoadGenerator:
         memory_bytes = measure.memory_bytes(pid) if pid else 0
         lost = self.drain()
         each = max(messages, 1)
-        own = {key: measure.bucket_quantile_s(before, after, GATE_SECONDS, share) for key, share in QUANTILES.items()}
+        own_before = measure.samples(before)
+        own = {key: measure.bucket_quantile_s(own_before, after, GATE_SECONDS, share) for key, share in QUANTILES.items()}
         limited = "rate" if self.rate else ""
         if pid and (own_used + store_used) / took_s >= DRIVER_FULL and used.cpu_s / took_s < SUBJECT_FREE:
             limited = limited or "driver"

@@ -9,12 +9,13 @@ from time import perf_counter
 
 import pytest
 
-from proxy.sim import pdus
+from proxy.sim import measure, pdus
 from proxy.sim.bench import load_generator
 from proxy.sim.bench.load_generator import LoadGenerator, Receipts
 from proxy.sim.bench.run_figures import BUCKETS, LoadPlan, RunRequest, histogram, quantile_ms
 from proxy.sim.demo import CarrierThread
 from proxy.sim.simulated_carrier import Conduct, by_ending
+from tests.e2e.waiting import until
 
 PLAN = LoadPlan("repeated", 3, 8, 0.3, 0.1, 0.0, 500, {"jia": "10690001"}, "secret")
 
@@ -71,6 +72,21 @@ def test_straight_to_its_own_carrier_every_submit_is_answered_over_tls_too(rate:
     assert found.messages > 100
     assert found.limited_by == ("rate" if rate else "")
     assert (found.receipts > 100) is receipts
+
+
+def test_it_goes_on_sending_while_it_waits_for_the_metrics_page(monkeypatch: pytest.MonkeyPatch):
+    """Submits that were due meanwhile would leave together, and be the slowest hundredth of a short run."""
+    load = LoadGenerator(PLAN)
+    load.prepare()
+
+    def fetch(url: str) -> str:
+        sent = load.sent
+        until(lambda: load.sent >= sent + 100 or not load.going, "more submits", 10)
+        return ""
+
+    monkeypatch.setattr(measure, "fetch", fetch)
+    found = load.run(RunRequest("ceiling", None, None, metrics="http://…", rate=2_000.0))
+    assert not found.lost
 
 
 def test_quantiles_are_the_upper_edges_of_buckets_and_nothing_is_lost_at_the_slow_end():
