@@ -36,42 +36,28 @@ class Case(NamedTuple):
     follower: bool = False
 
 
-KILLED = [Case(point) for point, one in POINTS.items() if one.dies == "gate" and point != "follower-told"]
-"""The others are a campaign's."""
-POWERLESS = [
-    Case(point, True)
+KILLED = [
+    Case(point)
     for point in (
-        "written",
-        "acknowledged",
-        "refused-told",
+        "first-start",
         "parts-torn",
-        "part-answered",
-        "late-written",
         "many-told",
         "replaced-told",
-        "optout-written",
-        "optout-acknowledged",
-        "restore-written",
-        "deliver-written",
-        "deliver-acknowledged",
-        "delivered",
-    )
-]
-
-MACHINE_LOST = [
-    Case(point, follower=True)
-    for point in (
-        "written",
-        "acknowledged",
-        "refused-told",
-        "parts-torn",
-        "many-told",
+        "replaying",
         "optout-acknowledged",
         "deliver-acknowledged",
+        "checkpoint-piece",
+        "checkpoint-commit",
+        "segment",
+        "stopping",
+        "cutting",
+        "follower-untold",
+        "late-breach",
     )
 ]
-
-
+"""One point of each way, and those that only a start or a stop has. ``make campaign`` dies at all, and fails when one was not hit."""
+POWERLESS = [Case(point, True) for point in ("acknowledged", "parts-torn", "optout-acknowledged", "deliver-acknowledged")]
+MACHINE_LOST = [Case(point, follower=True) for point in ("acknowledged", "optout-acknowledged", "deliver-acknowledged")]
 RICH = Case("late-breach")
 """A life long enough for nearly everything to happen in it."""
 
