@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import pickle
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -142,10 +143,16 @@ def test_the_worlds_are_eventful(worlds: dict[Case, Future[World]], case: Case) 
 # -- the witness is no fool: evidence that is falsified does not pass
 
 
+@cache
+def packed(true: World) -> bytes:
+    """What was seen in a world: unpacked in a third of the time that a deep copy takes."""
+    return pickle.dumps(true.evidence)
+
+
 def copied(true: World, folder: Path) -> World:
     """What a world left, to be falsified."""
     world = copy.copy(true)
-    world.evidence, world.room, world.harness = copy.deepcopy(true.evidence), true.room.copy(), copy.copy(true.harness)
+    world.evidence, world.room, world.harness = pickle.loads(packed(true)), true.room.copy(), copy.copy(true.harness)
     world.harness.journal = folder / "journal"
     shutil.copytree(true.harness.journal, world.harness.journal)
     return world
