@@ -43,8 +43,8 @@ def is_open(gate: Gate, times: int = 1) -> Callable[[], bool]:
     return lambda: gate.log.read_text().count("console open") >= times
 
 
-def test_it_is_up_beside_the_gate_with_a_lower_priority_and_goes_with_it(gate: Gate) -> None:
-    """Begun by its command line, as at an operator's: workers/test_probes.py."""
+def test_it_is_up_beside_the_gate_with_a_lower_priority_and_goes_with_it(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forked, "WANTED", False)  # by its command line, as at an operator's
     gate.start()
     until(is_open(gate), gate.said)
     pid = one(gate)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 
-from proxy.operations.http_auth import hash_token
 from tests import forked
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, run
 from tests.e2e.raw import Raw
-from tests.e2e.sockets import free_port
 from tests.e2e.test_probes import PHONE, REPLY_PATH, RULES, Phone, register
 from tests.e2e.waiting import until
 from tests.needs import needs
-from tests.server.test_console_process import is_open, one
 from tests.server.workers.crewed import PORT, Crewed, spread
 
 pytestmark = needs("valkey")
@@ -31,7 +27,7 @@ def probed(gate: Crewed, *words: str) -> str:
 
 
 def statuses(clients: list[Raw]) -> set[int]:
-    return {client.submit(f"{PORT}5", SHANGHAI.format(7), b"sale! reply R to stop").status for client in clients}
+    return {one.submit(f"{PORT}5", SHANGHAI.format(7), b"sale! reply R to stop").status for one in clients}
 
 
 def test_a_reply_to_any_worker_proves_the_path_and_without_one_all_refuse_the_port(
@@ -39,14 +35,9 @@ def test_a_reply_to_any_worker_proves_the_path_and_without_one_all_refuse_the_po
 ) -> None:
     pool.write_rules(RULES)
     register(pool)
-    people = [{"name": "li", "token": hash_token("li's token"), "roles": ["viewer"]}]
-    pool.settings |= {"people": people, "console": {"listen": f"127.0.0.1:{free_port()}"}}
-    pool.write_settings()
-    with monkeypatch.context() as by_a_command_line:  # the gate, its workers and its console begin as they do at an operator's
+    with monkeypatch.context() as by_a_command_line:  # the gate and its workers begin as they do at an operator's
         by_a_command_line.setattr(forked, "WANTED", False)
         pool.start()
-    until(is_open(pool), pool.said)
-    assert os.getpriority(os.PRIO_PROCESS, one(pool)) == 10
     clients = spread(pool)
     for _ in range(4):  # replies come to the workers' links in turn
         Phone(carrier)
