@@ -24,7 +24,7 @@ from tests.simulation.gates import CAP, PEOPLE, PORT, REFUSED, RMSGQFUL, Gate, G
 from tests.simulation.nouns import Broken
 
 MESSAGE_TORN = GATE_REASONS["message-torn"].status
-SEEDS, SOUGHT = int(os.environ.get("GATE106_GATES_SEEDS", "40")), 300
+SEEDS, SOUGHT = int(os.environ.get("GATE106_GATES_SEEDS", "25")), 300
 FIRST = int(os.environ.get("GATE106_FIRST_SEED", "0"))
 
 

@@ -16,7 +16,7 @@ from tests.simulation.gates import BANNED, PORT, RUN_S, Gate, Gates, Long
 from tests.simulation.handsets import KINDS, Handset, shows
 from tests.simulation.nouns import Broken
 
-SEEDS, SOUGHT = int(os.environ.get("GATE106_GATES_SEEDS", "40")), 300
+SEEDS, SOUGHT = int(os.environ.get("GATE106_GATES_SEEDS", "15")), 300
 FIRST = int(os.environ.get("GATE106_FIRST_SEED", "0"))
 CUTS = ((f"【青禾】券 {BANNED[:2]}", f"{BANNED[2:]} 拒收请回复R"), ("【青禾】券", f" {BANNED[0]}", f"{BANNED[1:]} 拒收请回复R"))
 NOTHING = "【青禾】满减券 拒收请回复R"

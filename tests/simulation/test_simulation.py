@@ -23,13 +23,13 @@ from tests.simulation.nouns import Broken
 from tests.simulation.seen import seen
 from tests.simulation.world import World
 
-SEEDS = int(os.environ.get("GATE106_SEEDS", "30"))
+SEEDS = int(os.environ.get("GATE106_SEEDS", "10"))
 FIRST = int(os.environ.get("GATE106_FIRST_SEED", "1"))
-RARE = (51, 57)
-"""Worlds in which half a list comes."""
+RARE = (29, 51, 57)
+"""Worlds in which half a list comes, and one whose power is lost before a sync."""
 RUN = dict.fromkeys((*range(FIRST, FIRST + SEEDS), *(() if "GATE106_SEEDS" in os.environ else (*RARE, *FIRST_FOUND.values()))))
 """Also the seeds beyond the first that alone find a seeded bug; ``make campaign`` runs thousands."""
-LOOKED_AT = dict.fromkeys((*range(1, 31), *RARE, *FIRST_FOUND.values()))
+LOOKED_AT = dict.fromkeys((*range(1, 11), *RARE, *FIRST_FOUND.values()))
 BUG_SEEDS = 300
 SEARCHED_MAX = 50
 """A bug that needs more worlds fails, so that its seed is written down: four such bugs took 40 seconds of processor time."""
@@ -77,7 +77,7 @@ def halves_are_characters(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(text._FOLD, 0xFFFD, "\ufffd")
 
 
-READERS = {controls_are_dropped: 4, codings_are_believed: 2, halves_are_characters: 32}
+READERS = {controls_are_dropped: 4, codings_are_believed: 2, halves_are_characters: 37}
 """Readers that see less than a handset, and a seed that finds them."""
 
 
