@@ -251,8 +251,8 @@ def _made_beforehand() -> None:
     """What each process would make anew from the code alone: the tree of commands, the table of segments, the shipped lexicon (most of the
     CPU time of a start); and what is imported at need."""
     from proxy.__main__ import FEATURES, whole
-    from proxy.config.reader import load
     from proxy.config.mapping_reader import SettingsError
+    from proxy.config.reader import load
     from proxy.console import pdf_text
     from proxy.i18n import catalog
     from proxy.journal import encoding
@@ -260,6 +260,7 @@ def _made_beforehand() -> None:
     from proxy.policy.registries.regions import Regions
     from proxy.policy.text.lazy_regex import compile_all
     from proxy.policy.text.scanner import Scanner
+    from proxy.runtime.build_info import build_info
 
     remember_words(WORDS_MAX)
     for name in ("anyio._backends._asyncio", "encodings.idna", "uvicorn.lifespan.off", "encodings.gb18030"):
@@ -276,6 +277,7 @@ def _made_beforehand() -> None:
     assert all((encoding._packers[record], encoding._unpackers[record]) for record in encoding.RECORDS.values())
     pdf_text.register()
     catalog.full_catalog()
+    build_info()
     commands: Any = whole(None)
     with contextlib.suppress(typer.Exit, SystemExit):
         commands.main(["rules", "show-schema"], standalone_mode=False)
@@ -313,7 +315,7 @@ def _imports() -> None:
         if ".sim" not in module.name:
             importlib.import_module(module.name)
     _made_beforehand()
-    process.in_large_pages = lambda: False  # a thread that clears them beforehand: more than what such short lives gain
+    process.in_large_pages = lambda: False  # type: ignore[attr-defined] # a thread that clears them beforehand: more than what such short lives gain
     atexit._clear()  # what libraries give back: the system does
     atexit.register(logging.shutdown)
     gc.collect()
