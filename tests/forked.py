@@ -236,8 +236,8 @@ def remember_words(most: float = math.inf) -> None:
     shard, trie = keyword_prefilter._shard, word_trie.trie_of
     shard_of = functools.lru_cache(64)(shard)
     trie_of = functools.lru_cache(64)(lambda words: trie(dict(words), no_yield))
-    keyword_prefilter._shard = lambda words: (
-        shard(words) if len(words) > most else shard_of(tuple(words))._replace(patterns=words)
+    keyword_prefilter._shard = lambda patterns: (
+        shard(patterns) if len(patterns) > most else shard_of(tuple(patterns))._replace(patterns=patterns)
     )
     scanner.trie_of = lambda places, rest: (  # type: ignore[attr-defined]
         trie(places, rest) if len(places) > most else trie_of(tuple(places.items()))
