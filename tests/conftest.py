@@ -22,10 +22,7 @@ import typer.main
 import typer.testing
 import yaml
 
-from proxy.native import word_trie
 from proxy.operations import terminal
-from proxy.policy.text import keyword_prefilter, scanner
-from proxy.runtime.yield_point import no_yield
 from tests import databases, forked, json_keys
 from tests.at_once import pytest_addoption, pytest_runtestloop  # noqa: F401 # hooks
 from tests.examples import examples
@@ -35,11 +32,7 @@ sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment] # jsonschema wo
 yaml.SafeDumper = yaml.CSafeDumper  # type: ignore[misc, assignment] # settings of some hundred gates; the gate itself writes no YAML
 typer.main.get_command = functools.cache(typer.main.get_command)  # the tree of commands, made once
 typer.testing._get_command = typer.main.get_command  # type: ignore[attr-defined] # its own name for the same function
-# Nobody changes an automaton or a trie, and most sets of rules have the 4,500 shipped words and few of their own: 18 ms for each set.
-shard_of = functools.lru_cache(64)(keyword_prefilter._shard)
-trie_of = functools.lru_cache(64)(lambda words: word_trie.trie_of(dict(words), no_yield))
-keyword_prefilter._shard = lambda patterns: shard_of(tuple(patterns))._replace(patterns=patterns)
-scanner.trie_of = lambda places, rest: trie_of(tuple(places.items()))  # type: ignore[attr-defined]
+forked.remember_words()
 _invoke = typer.testing.CliRunner.invoke
 
 

@@ -55,7 +55,7 @@ def visit(street: Street, chromium: Browser) -> Iterator[Callable[..., Visitor]]
         name: str = "", language: str = "zh", size: dict[str, int] = WIDE, scheme: Literal["light", "dark"] = "light"
     ) -> Visitor:
         context = chromium.new_context(
-            viewport=size,  # type: ignore[arg-type]
+            viewport=size,
             locale="zh-CN",
             timezone_id="Asia/Shanghai",
             color_scheme=scheme,

@@ -90,7 +90,7 @@ class Visitor:
         """Logs in without drawing the form, nor a page."""
         ask, login = self._context.request, f"{self.address}/login"
         form = {"name": name, "token": token_of(name), "mark": hidden(ask.get(login).text(), "mark")}
-        answer = ask.post(login, form=form, max_redirects=0)  # type: ignore[arg-type]
+        answer = ask.post(login, form=form, max_redirects=0)
         assert answer.status == 303, answer.text()
         return self
 
@@ -106,7 +106,7 @@ class Visitor:
     def screen(self, size: dict[str, int]) -> None:
         """Turns the page into one on a screen of that size, unless it is one."""
         if self.page.viewport_size != size:
-            self.page.set_viewport_size(size)  # type: ignore[arg-type]
+            self.page.set_viewport_size(size)
 
     def follow(self, act: Callable[[], object]) -> Visitor:
         """Does what leads to another page, and waits until that is there."""

@@ -20,12 +20,11 @@ from proxy.journal.encoding import unpack
 from proxy.journal.records import messages
 from proxy.journal.records.revisions import Revised
 from proxy.journal.write_ahead_log import OsDisk, read
-from proxy.net.authenticator import hash_password
 from proxy.state.shared.servers import tags_of
 from proxy.state.stores.valkey import PARTS
 from tests.bench.reload import words_of
 from tests.e2e.carrier import Carrier
-from tests.e2e.gate import BEIJING, SHANGHAI, Gate, keep_secret, run
+from tests.e2e.gate import BEIJING, SHANGHAI, Gate, hashed, keep_secret, run
 from tests.e2e.pdus import SUBMIT_SM, message, pdu
 from tests.e2e.raw import Raw
 from tests.e2e.sharing import Harness, gate_on, server_and_carrier
@@ -86,7 +85,7 @@ def strict(tmp_path: Path, after: ExitStack) -> Harness:
     people = []
     for name in (ME, "wang"):
         keep_secret(tmp_path / f"{name}.token", f"token of {name}\n")
-        people.append({"name": name, "token": hash_password(f"token of {name}"), "roles": ["officer", "approver", "admin"]})
+        people.append({"name": name, "token": hashed(f"token of {name}"), "roles": ["officer", "approver", "admin"]})
     harness = made(tmp_path, after, people=people, revisions={"four_eyes": True})
     for gate in harness.gates:
         gate.start()
@@ -310,7 +309,7 @@ def test_a_gate_that_cannot_take_it_says_so_keeps_the_old_one_and_takes_it_when_
     harness: Harness, tmp_path: Path, after: ExitStack
 ) -> None:
     """This one asks for a second person, the others do not."""
-    people = [{"name": name, "token": hash_password(name), "roles": ["officer", "approver", "admin"]} for name in (ME, "wang")]
+    people = [{"name": name, "token": hashed(name), "roles": ["officer", "approver", "admin"]} for name in (ME, "wang")]
     strict = one_more(tmp_path, after, harness, 3, people=people, revisions={"four_eyes": True}).start()
     done = pushed(harness.gates[0], BOTH)
     soon(harness.gates[1], "北京", "上海")

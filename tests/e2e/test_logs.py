@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.e2e.gate import ROOT, Gate, provider
 from tests.e2e.sockets import free_port
 from tests.e2e.waiting import until
@@ -40,6 +42,7 @@ def test_each_line_is_one_json_object_and_a_reload_takes_the_level_over(make_gat
     assert sum(line["event"] == "carrier down" for line in lines(gate)) == 1
 
 
+@pytest.mark.usefixtures("copies")
 def test_the_journal_gets_a_priority_before_each_line_also_of_a_start_that_fails(make_gate: Callable[..., Gate]) -> None:
     gate = make_gate(free_port(), [provider("jia", "1069001")], log={"level": "loud", "format": "xml"})
     ours, its = socket.socketpair()

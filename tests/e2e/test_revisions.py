@@ -19,9 +19,8 @@ from proxy.journal.encoding import unpack
 from proxy.journal.records import messages
 from proxy.journal.records.revisions import Revised
 from proxy.journal.write_ahead_log import OsDisk, read
-from proxy.net.authenticator import hash_password
 from tests.e2e.carrier import Carrier
-from tests.e2e.gate import BEIJING, SHANGHAI, Gate, keep_secret, provider, run
+from tests.e2e.gate import BEIJING, SHANGHAI, Gate, hashed, keep_secret, provider, run
 from tests.e2e.raw import Raw
 from tests.e2e.waiting import until
 
@@ -107,7 +106,7 @@ def strict(make: Callable[..., Harness], tmp_path: Path) -> Harness:
     for name in (ME, "wang"):
         keep_secret(tmp_path / f"{name}.token", f"token of {name}\n")
         roles = ["officer", "approver", "admin"] if name == ME else ["approver"]
-        people.append({"name": name, "token": hash_password(f"token of {name}"), "roles": roles})
+        people.append({"name": name, "token": hashed(f"token of {name}"), "roles": roles})
     return make(people=people, revisions={"four_eyes": True}).start()  # type: ignore[return-value]
 
 
@@ -315,7 +314,7 @@ def test_a_second_person_puts_it_into_force_and_nobody_alone(strict: Harness, ho
 def test_files_of_an_account_that_is_nobody_need_two_tokens(make: Callable[..., Harness], tmp_path: Path) -> None:
     for name in ("li", "wang"):
         keep_secret(tmp_path / f"{name}.token", f"token of {name}\n")
-    people = [{"name": name, "token": hash_password(f"token of {name}")} for name in ("li", "wang")]
+    people = [{"name": name, "token": hashed(f"token of {name}")} for name in ("li", "wang")]
     harness = make(people=people, revisions={"four_eyes": True})
     harness.start()
     second = harness.changed(BOTH)
@@ -355,7 +354,7 @@ def test_a_change_while_the_gate_is_down_waits_for_a_second_person_too(strict: H
 
 
 def test_two_persons_are_asked_for_from_the_settings_that_were_reloaded(harness: Harness) -> None:
-    people = [{"name": name, "token": hash_password(name)} for name in (ME, "wang")]
+    people = [{"name": name, "token": hashed(name)} for name in (ME, "wang")]
     harness.settings |= {"people": people, "revisions": {"four_eyes": True}}
     harness.write_settings()
     harness.asked("reload")
