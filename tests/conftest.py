@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Generator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -22,6 +23,7 @@ import typer.main
 import typer.testing
 import yaml
 
+from proxy.desk.backtest import runner
 from proxy.operations import terminal
 from tests import databases, forked, json_keys
 from tests.at_once import pytest_addoption, pytest_runtestloop  # noqa: F401 # hooks
@@ -48,6 +50,7 @@ def _invoke_and_check(
 
 
 typer.testing.CliRunner.invoke = _invoke_and_check  # type: ignore[method-assign, assignment]
+runner.gc = SimpleNamespace(**vars(gc) | {"collect": int, "freeze": int, "unfreeze": int})  # type: ignore[assignment] # a backtest is a process: here it would walk through all tests, and thaw them
 duckdb.connect = databases.shared  # type: ignore[assignment]
 hypothesis.settings.register_profile(
     "gate106", max_examples=examples(), deadline=None, print_blob=True

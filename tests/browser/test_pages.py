@@ -1,4 +1,4 @@
-"""Every page before a real browser: in both languages, on a desk's screen and on a phone, with a keyboard alone, for every role."""
+"""Every page before a real browser: in both languages, on a desk's screen and on a phone, with a keyboard alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from proxy.console.app import found_pages
 from proxy.desk.data_subjects.export_html import page
 from proxy.policy import time_windows
-from tests.browser.street import PEOPLE, Street, token_of
+from tests.browser.street import Street, token_of
 from tests.browser.times import Looking, Times, as_text, slow, times_of
 from tests.browser.visitor import PHONE, WIDE, Visitor
 from tests.needs import needs
@@ -49,8 +49,9 @@ def faults(here: Visitor, path: str, language: str) -> list[str]:
     sizes = [WIDE, PHONE] if (sum(kind(path).encode()) + (language == "zh")) % 2 else [PHONE, WIDE]
     here.screen(sizes[0])
     here.open(path)
+    found = skipped(here) if language == "zh" and path in EVERYTHING else []
     here.notice()
-    found = [f"{sizes[0]['width']}: {fault}" for fault in here.axe()]
+    found += [f"{sizes[0]['width']}: {fault}" for fault in here.axe()]
     for size in sizes:
         here.screen(size)
         if (more := here.too_wide()) > 0:
@@ -60,22 +61,19 @@ def faults(here: Visitor, path: str, language: str) -> list[str]:
     return found
 
 
+def test_pale_text_is_found_on_every_page_that_has_it(visit: Come) -> None:
+    """Though contrast is computed once for each look of text."""
+    here = visit()
+    for _ in range(2):
+        here.page.set_content(
+            "<html lang=en><title>a</title><main><h1>a</h1><p>dark</p><p style='color: #aaa'>pale</p></main></html>"
+        )
+        assert [one.partition(" ")[0] for one in here.axe()] == ["color-contrast:"]
+
+
 def kind(path: str) -> str:
     """What a page is one of: of providers, rules, days one is looked at."""
     return re.sub(r"^/(\w+)/(one|rule|case|message)/.*", r"/\1/\2/", path.partition("?")[0])
-
-
-@pytest.mark.parametrize("name", [*PEOPLE, "jia"])
-def test_a_role_sees_its_own_pages_and_is_told_no_at_others(name: str, visit: Come) -> None:
-    here = visit(name).open("/")
-    own = here.menu()
-    assert set(own) <= EVERYTHING
-    for path in sorted(EVERYTHING - {"/"}):
-        if path in own:
-            here.open(path)
-            assert here.page.locator("main .problem").count() == 0, path
-        else:
-            assert here.refused(path), path
 
 
 def test_the_language_is_chosen_once_and_stays(visit: Come) -> None:
@@ -104,14 +102,16 @@ def test_all_of_it_can_be_done_by_keyboard(visit: Come) -> None:
     here.page.keyboard.press("Tab")
     here.page.keyboard.type("song's token, long enough")
     here.follow(lambda: here.page.keyboard.press("Enter"))
-    for path in here.menu():
-        here.open(path)
-        here.page.keyboard.press("Tab")
-        assert here.page.evaluate("document.activeElement.className") == "skip", path
-        here.page.keyboard.press("Enter")
-        assert here.page.evaluate("document.activeElement.id") == "content", path
-        unseen = here.page.evaluate(WALK)
-        assert unseen == [], path
+    assert skipped(here) == []
+
+
+def skipped(here: Visitor) -> list[str]:
+    """The first key leads past the menu, and from there everywhere."""
+    for key, reached in (("Tab", "skip"), ("Enter", "content")):
+        here.page.keyboard.press(key)
+        if here.page.evaluate("document.activeElement.id || document.activeElement.className") != reached:
+            return [f"{key} does not lead to {reached}"]
+    return list(here.page.evaluate(WALK))
 
 
 WALK = """() => {
@@ -125,6 +125,7 @@ WALK = """() => {
         const seen = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0 || style.boxShadow !== 'none';
         if (!seen) wrong.push('is not seen where one is: ' + one.outerHTML.slice(0, 120));
     }
+    document.activeElement.blur();
     return wrong;
 }"""
 """All that can be used on a page, one after the other: it must be reachable, and seen to be where one is."""

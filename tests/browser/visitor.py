@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, Response, expect
 
@@ -50,6 +49,34 @@ ENDLESS = """async () => {
     const dead = links.filter(one => !document.querySelector(one.getAttribute('href'))).map(one => 'leads nowhere: ' + one.outerHTML);
     return screens > 2 && !links.length ? [screens.toFixed(1) + ' screens, and no links to its parts'] : dead;
 }"""
+FAULTS = """async seen => {
+    const options = {resultTypes: ['violations'], selectors: false}, behind = new Map(), looks = new Map(), known = new Set(seen);
+    const below = one => {
+        if (!one) return '';
+        if (!behind.has(one)) {
+            const {backgroundColor, backgroundImage, opacity} = getComputedStyle(one);
+            const own = backgroundColor === 'rgba(0, 0, 0, 0)' && backgroundImage === 'none' && opacity === '1'
+                ? '' : `>${backgroundColor} ${backgroundImage} ${opacity}`;
+            behind.set(one, below(one.parentElement) + own);
+        }
+        return behind.get(one);
+    };
+    for (const one of document.body.querySelectorAll('*')) {
+        const {color, fontSize, fontWeight, textShadow} = getComputedStyle(one);
+        looks.set(one, [below(one), color, fontSize, fontWeight, textShadow].join('|'));
+    }
+    const found = await axe.run(document, {...options, rules: {'color-contrast': {enabled: false}}});
+    const fresh = [...looks.keys()].filter(one => !known.has(looks.get(one)) && one.checkVisibility()
+        && (one.matches('input, select, textarea') || [...one.childNodes].some(part => part.nodeType === 3 && part.data.trim())));
+    if (!fresh.length) return [found.violations, []];
+    const colours = await axe.run({include: fresh}, {...options, runOnly: ['color-contrast'], resultTypes: ['violations', 'passes'], elementRef: true});
+    const good = colours.passes.flatMap(one => one.nodes).map(node => looks.get(node.element));
+    const bare = colours.violations.map(one => ({...one, nodes: one.nodes.map(({html, failureSummary}) => ({html, failureSummary}))}));
+    return [[...found.violations, ...bare], [...new Set(good)]];
+}"""
+"""What axe finds. Contrast, three quarters of its work, is looked at once for text of the same size and weight, in the same colours."""
+_LEGIBLE: set[str] = set()
+"""Looks of text whose contrast is sufficient."""
 WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 
 
@@ -175,10 +202,11 @@ class Visitor:
         """Serious and critical faults for who cannot see or use a mouse."""
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(AXE.read_text(encoding="utf-8"))
-        found: dict[str, Any] = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        found, good = self.page.evaluate(FAULTS, [*_LEGIBLE])
+        _LEGIBLE.update(good)
         return [
             f"{one['id']}: {node['html'][:200]} ({node['failureSummary'].splitlines()[-1].strip()})"
-            for one in found["violations"]
+            for one in found
             if one["impact"] in GRAVE
             for node in one["nodes"]
         ]

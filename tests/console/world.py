@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 from starlette.testclient import TestClient
 
 from proxy.config import console_locations
@@ -76,6 +77,14 @@ class World:
         self.asking = GateClient(places, self.gate.config)
         self.harness = App(places.console, self.asking, Sampling(self.asking))
         self.app = self.harness.app()
+        self._portal = start_blocking_portal()
+        self.portal = self._portal.__enter__()
+        """The loop in which pages are asked for: a client of Starlette would begin one for each request."""
+
+    def client(self, address: str) -> TestClient:
+        made = TestClient(self.app, base_url="http://127.0.0.1:9107", follow_redirects=False, client=(address, 50_000))
+        made.portal = self.portal
+        return made
 
     def send(self, account: str, to: str, text: str) -> int:
         """The status of its answer."""
@@ -90,6 +99,7 @@ class World:
             return talk.answer()
 
     def stop(self) -> None:
+        self._portal.__exit__(None, None, None)
         self.asking.close()
         self._patch.undo()
         self.gate.stop()
@@ -103,7 +113,7 @@ class Browser:
         """``address``: where it is; its own where nothing is said."""
         self.world = world
         at = address or f"2001:db8::{next(_ADDRESSES):x}"
-        self.client = TestClient(world.app, base_url="http://127.0.0.1:9107", follow_redirects=False, client=(at, 50_000))
+        self.client = world.client(at)
         self.client.cookies.set("gate106-language", language)
         self._marks: dict[str, str] = {}
         if name:

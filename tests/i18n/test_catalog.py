@@ -157,6 +157,7 @@ def test_a_sentence_is_said_in_one_way_only() -> None:
 
 def test_books_hold_no_sentence_that_nobody_says() -> None:
     source = "\n".join(path.read_text(encoding="utf-8") for path in sorted(PROXY.rglob("*.py")))
+    source = "\n".join(line for line in source.split("\n") if '"' in line or "'" in line)  # a sentence is a literal
     source = re.sub(r'"\s*\n\s*f?"', "", source).replace('\\"', '"').replace("{{", "{").replace("}}", "}")
     known = {english for path in catalog_files() for english in catalog.read(path)} - OF_OTHERS
     sentences = {one.text for path in rooms() for one in sentences_of(path)} | {

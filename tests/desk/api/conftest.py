@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
 
 from proxy.config import console_locations
 from proxy.console.app import App
@@ -23,7 +22,7 @@ class Caller:
     """A program with somebody's token."""
 
     def __init__(self, world: World, name: str = "", token: str = "", address: str = "2001:db8:a::1") -> None:
-        self.client = TestClient(world.app, base_url="http://127.0.0.1:9107", follow_redirects=False, client=(address, 50_000))
+        self.client = world.client(address)
         if name or token:
             self.client.headers["Authorization"] = f"Bearer {token or token_of(name)}"
 

@@ -53,7 +53,8 @@ def test_the_names_are_those_of_all_rules_that_can_be_switched(shipped: dict[str
 @pytest.mark.parametrize("rule", NAMES)
 def test_every_shipped_rule_is_switched_and_no_other(rule: str, mode: str, shipped: dict[str, Rule]) -> None:
     file, text = switched(FILES, rule, mode, "")
-    changed = [line for line in difflib.ndiff(FILES[file].decode().splitlines(), text.splitlines()) if line[0] in "+-"]
+    differs = difflib.unified_diff(FILES[file].decode().splitlines(), text.splitlines(), n=0, lineterm="")
+    changed = [line for line in differs if line[0] in "+-" and line.strip() not in ("+++", "---")]
     assert all(line[1:].strip().startswith(("mode:", "enforce:")) for line in changed)
     if mode != shipped[rule].mode:
         assert 0 < len(changed) <= 2
