@@ -8,7 +8,7 @@ anything but the import done beforehand, and what is made of the code alone: no 
           ◀── its number; how it ended ───────┘
 
 What a copy itself starts of the gate begins as a copy, too: workers, the console, queries of its pages. What a process does when it is
-started by a command line (``python -m proxy``) is seen by all tests that do not use this: the demo, two measurements of the bench, the soak,
+started by a command line (``python -m proxy``) is seen by all tests that do not use this: a demo, a measurement of the bench, the soak,
 the upgrade, the composed, the probes of workers.
 """
 

@@ -155,6 +155,7 @@ def test_simulations_and_loads_give_the_same_with_and_without_compiled_functions
 DEAR = (
     "not killed and not flipped and not room and not 40000 and not 70000 and not kill_during and not groups_come_beside and not outlives"
     " and not comes_but_once and not torn_off and not kept_later_pages and not crowded_record and not character_settles and not grew_or_emptied and not comes_back_whole and not while_the_table_grows and not many_are_stored"
+    " and not loaded_twice and not marks_of_other_groups and not grows_past_many and not no_event_loop and not pieces_with_rests"
 )
 """Tests of the journal and of large tables that take most of the time: left to ``make campaign``."""
 

@@ -36,14 +36,12 @@ def short(**said: Any) -> MeasuringOptions:
 
 
 @pytest.mark.usefixtures("copies")
-def test_all_options_at_once_are_measured_and_each_does_what_it_says(tmp_path: Path) -> None:
+def test_the_generator_alone_and_a_gate_that_knows_everybody_are_measured(tmp_path: Path) -> None:
+    """Options that ``gate106 bench`` has, too: test_measurement."""
     told: list[str] = []
-    result = run(
-        short(tls=True, receipts=True, long=100.0, refused=50.0, known=True, sealed=True, rules=100, keep=tmp_path), told.append
-    )
+    result = run(short(receipts=True, refused=50.0, known=True, keep=tmp_path), told.append)
     assert told == ["the load generator's own ceiling", "the gate"]
     assert list(result.runs) == ["ceiling", "gate"]
-    assert result.rules == 100
     assert result.start_s > 0
     gate = result.runs["gate"]
     assert gate.messages > 50
@@ -61,7 +59,10 @@ def test_all_options_at_once_are_measured_and_each_does_what_it_says(tmp_path: P
 
 
 @pytest.mark.usefixtures("copies")
-def test_a_gate_after_years_has_lists_rates_and_people_who_refused_others(tmp_path: Path) -> None:
+def test_a_gate_after_years_has_lists_rates_and_people_who_refused_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filled_registries, "OTHERS", filled_registries.OTHERS // 10)
     result = run(short(lived_in=True, refused=0.0, keep=tmp_path))
     gate = result.runs["gate"]
     assert gate.messages > 50
@@ -88,9 +89,10 @@ def test_a_gate_after_years_has_lists_rates_and_people_who_refused_others(tmp_pa
 @needs("valkey")
 @pytest.mark.usefixtures("copies")
 def test_a_store_of_its_own_that_two_workers_share_is_measured_with_its_server_and_gone_afterwards(tmp_path: Path) -> None:
-    result = run(short(store="valkey", workers=2, keep=tmp_path))
+    result = run(short(store="valkey", workers=2, rate=1_000, keep=tmp_path))
     gate = result.runs["gate"]
     assert gate.messages > 50
+    assert gate.lost == 0
     assert gate.store_cpu_us > 0
     assert not [one for one in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path).encode() in _said(one)]
 
@@ -123,8 +125,9 @@ def test_a_store_that_cannot_be_filled_says_why(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("copies")
-def test_numbers_on_lists_are_counted_found_again_and_more_come_in_beside_traffic() -> None:
-    told = suppression_lists.measured(2_000, 0.8, added=2_000)
+def test_numbers_on_lists_are_counted_found_again_and_more_come_in_beside_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suppression_lists, "RATE", 300.0)
+    told = suppression_lists.measured(2_000, 0.5, added=2_000)
     assert told["numbers"] == 2_000
     assert told["lost"] == 0
     assert (
@@ -160,10 +163,9 @@ def test_where_the_microseconds_go_adds_up_to_what_the_gate_used() -> None:
 
 @pytest.mark.usefixtures("copies")
 def test_a_part_of_the_matrix_gives_the_figures_its_rows_ask_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How gates are compared in turns: test_results."""
     monkeypatch.setattr(matrix, "TURNS", 1)
-    parts = {name: matrix.PARTS[name] for name in ("nobody refused, everybody, and receipts",)}
-    told = matrix.measured(short(), parts=parts)
-    assert told["figures"]["refused-all.cpu_us"] > 0
-    assert told["figures"]["refused-all.refused"] == 1.0
-    assert told["figures"]["refused-all.times"] > 0
+    told = matrix.measured(short(), parts={"repeated texts": matrix.PARTS["repeated texts"]})
+    assert told["figures"]["repeated.cpu_us"] > 0
+    assert told["figures"]["repeated.refused"] < 1.0
     assert told["problems"] == {}
