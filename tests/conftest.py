@@ -50,7 +50,7 @@ def _invoke_and_check(
 
 
 typer.testing.CliRunner.invoke = _invoke_and_check  # type: ignore[method-assign, assignment]
-runner.gc = SimpleNamespace(**vars(gc) | {"collect": int, "freeze": int, "unfreeze": int})  # type: ignore[assignment] # a backtest is a process: here it would walk through all tests, and thaw them
+runner.gc = SimpleNamespace(**vars(gc) | {"collect": int, "freeze": int, "unfreeze": int})  # type: ignore[attr-defined,assignment] # a backtest is a process: here it would walk through all tests, and thaw them
 duckdb.connect = databases.shared  # type: ignore[assignment]
 hypothesis.settings.register_profile(
     "gate106", max_examples=examples(), deadline=None, print_blob=True
