@@ -1,4 +1,4 @@
-"""Every page before a real browser: in both languages, on a desk's screen and on a phone, with a keyboard alone."""
+"""Every page before a real browser: in both languages, on a desk's screen and on a phone, with a keyboard alone, for every role."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from proxy.console.app import found_pages
 from proxy.desk.data_subjects.export_html import page
 from proxy.policy import time_windows
-from tests.browser.street import Street, token_of
+from tests.browser.street import PEOPLE, Street, token_of
 from tests.browser.times import Looking, Times, as_text, slow, times_of
 from tests.browser.visitor import PHONE, WIDE, Visitor
 from tests.needs import needs
@@ -74,6 +74,19 @@ def test_pale_text_is_found_on_every_page_that_has_it(visit: Come) -> None:
 def kind(path: str) -> str:
     """What a page is one of: of providers, rules, days one is looked at."""
     return re.sub(r"^/(\w+)/(one|rule|case|message)/.*", r"/\1/\2/", path.partition("?")[0])
+
+
+@pytest.mark.parametrize("name", [*PEOPLE, "jia"])
+def test_a_role_sees_its_own_pages_and_is_told_no_at_others(name: str, visit: Come) -> None:
+    here = visit(name).open("/")
+    own = here.menu()
+    assert set(own) <= EVERYTHING
+    for path in sorted(EVERYTHING - {"/"}):
+        if path in own:
+            here.open(path)
+            assert here.page.locator("main .problem").count() == 0, path
+        else:
+            assert here.refused(path), path
 
 
 def test_the_language_is_chosen_once_and_stays(visit: Come) -> None:

@@ -37,28 +37,42 @@ class Case(NamedTuple):
     follower: bool = False
 
 
-KILLED = [
-    Case(point)
+KILLED = [Case(point) for point, one in POINTS.items() if one.dies == "gate" and point != "follower-told"]
+"""The others are a campaign's."""
+POWERLESS = [
+    Case(point, True)
     for point in (
-        "first-start",
+        "written",
+        "acknowledged",
+        "refused-told",
         "parts-torn",
+        "part-answered",
+        "late-written",
         "many-told",
         "replaced-told",
-        "replaying",
+        "optout-written",
         "optout-acknowledged",
+        "restore-written",
+        "deliver-written",
         "deliver-acknowledged",
-        "checkpoint-piece",
-        "checkpoint-commit",
-        "segment",
-        "stopping",
-        "cutting",
-        "follower-untold",
-        "late-breach",
+        "delivered",
     )
 ]
-"""One point of each way, and those that only a start or a stop has. ``make campaign`` dies at all, and fails when one was not hit."""
-POWERLESS = [Case(point, True) for point in ("acknowledged", "parts-torn", "optout-acknowledged", "deliver-acknowledged")]
-MACHINE_LOST = [Case(point, follower=True) for point in ("acknowledged", "optout-acknowledged", "deliver-acknowledged")]
+
+MACHINE_LOST = [
+    Case(point, follower=True)
+    for point in (
+        "written",
+        "acknowledged",
+        "refused-told",
+        "parts-torn",
+        "many-told",
+        "optout-acknowledged",
+        "deliver-acknowledged",
+    )
+]
+
+
 RICH = Case("late-breach")
 """A life long enough for nearly everything to happen in it."""
 

@@ -319,7 +319,7 @@ def test_sighup_while_it_starts_does_not_end_it_and_what_was_meant_is_read_once_
 ):
     gate = make_gate(carrier.port, [provider("jia", "1069001")])
     (gate.rules / "lists").mkdir()
-    (gate.rules / "lists" / "words.txt").write_text("\n".join(words_of(10_000, 1)))  # takes a while to read
+    (gate.rules / "lists" / "words.txt").write_text("\n".join(words_of(50_000, 1)))  # takes a while to read
     gate.write_rules("rules:\n  - {id: words, when: {text: {file: lists/words.txt}}, then: reject, reason: keyword}\n")
     with ThreadPoolExecutor(1) as beside:
         started = beside.submit(gate.start)

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from proxy.desk.regions.operations import OLD_S, merged_map, notes
 from proxy.policy.loading.load_rules import load
 from proxy.policy.registries.regions import Regions, dated_s
-from tests.commands import app
 from tests.console.world import AD, Browser, World, token_of
+from tests.e2e.gate import run
 from tests.policy.conftest import Write, write
 
 NEW = "15400000500"
@@ -34,8 +33,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 def command(world: World, *argv: str | Path, code: int = 0) -> str:
     """What a command prints, to the end of its errors."""
-    done = CliRunner().invoke(app, [*map(str, argv), "--config", str(world.gate.config)])  # here, where the map is known
-    assert done.exit_code == code, done.stderr
+    done = run(*argv, "--config", world.gate.config)
+    assert done.returncode == code, done.stderr
     return done.stdout + done.stderr
 
 

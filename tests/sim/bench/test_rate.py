@@ -18,6 +18,7 @@ from proxy.sim.bench.options import BenchFailed, BenchOptions
 from proxy.sim.bench.run_figures import RunFigures
 from tests.bench import rates
 from tests.e2e.waiting import until
+from tests.needs import needs
 from tests.sim.bench import slow_disk
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("copies")]
@@ -46,6 +47,13 @@ def test_relay_and_gate_take_turns_over_tls_all_receipts_arrive_and_the_ratio_of
         assert f"\n{line}  " in text
     run = found.runs["gate"]
     assert run.receipts > 0.9 * (run.messages - sum(run.refused.values())) - 500
+
+
+@needs("valkey")
+def test_two_workers_answer_every_submit_at_a_rate():
+    run = measure_gate(replace(AT_RATE, store="valkey", workers=2)).runs["gate"]
+    assert run.lost == 0
+    assert run.messages > 100
 
 
 def test_a_slow_disk_never_holds_the_loop(tmp_path: Path):
@@ -85,15 +93,17 @@ def test_a_gate_that_shares_turns_stops_as_soon_as_it_is_told_to(tmp_path: Path)
 
 
 def test_the_curve_has_a_row_a_rate_and_the_limit_and_names_a_rate_that_failed(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(rates, "RATES", (600_000,))
-    monkeypatch.setattr(rates, "WARMUP_S", 0.1)
-    found = rates.measured(replace(AT_RATE, seconds=0.2), 1)
-    failed, limit = json.loads(json.dumps(found))["rows"]
-    assert limit["rate"] == 0
-    assert limit["ratio"] > 0
+    monkeypatch.setattr(rates, "RATES", (500, 600_000))
+    monkeypatch.setattr(rates, "WARMUP_S", 0.2)
+    monkeypatch.setattr(rates, "ENOUGH", 0.2)  # other work on this machine may leave a rate of 500 unreached
+    found = rates.measured(replace(AT_RATE, seconds=0.3), 1)
+    slow, failed, limit = json.loads(json.dumps(found))["rows"]
+    assert (slow["rate"], limit["rate"]) == (500, 0)
+    assert slow["ratio"] > 0
+    assert slow["gate"]["calls"] > 0
     assert limit["gate"]["calls"] > 0
     assert "problem" in failed
-    text = "\n".join(rates.as_text(found | {"rows": [limit | {"rate": 500}, failed, limit]}))
+    text = "\n".join(rates.as_text(found))
     assert "| 500 |" in text
     assert "| the limit: " in text
     assert "| 600,000 | not measured: " in text
