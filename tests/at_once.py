@@ -46,8 +46,8 @@ def pytest_runtestloop(session: pytest.Session) -> object:
     files: Files = [[*some] for _, some in itertools.groupby(session.items, lambda item: item if options.singly else item.path)]
     assert len(files) <= FILES_MAX, f"{len(files)} files of tests"
     todo, filled = os.pipe()
+    os.set_blocking(todo, False)  # empty: all are taken
     os.write(filled, b"".join(map(_PLACE.pack, range(len(files)))))
-    os.close(filled)
     folder = session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
     session.config.pluginmanager.getplugin("terminalreporter").showfspath = False
     workers: dict[Connection, _Worker] = {}
@@ -58,17 +58,21 @@ def pytest_runtestloop(session: pytest.Session) -> object:
         running = {**workers}
         while running:
             for connection in wait([*running]):
-                if not running[connection].hear():  # type: ignore[index]
+                worker = running[connection]  # type: ignore[index]
+                if not worker.hear():
                     del running[connection]  # type: ignore[arg-type]
+                    if worker.taken is not None:
+                        os.write(filled, _PLACE.pack(worker.taken))
             if session.shouldfail:
                 raise session.Failed(session.shouldfail)
             if session.shouldstop:
                 raise session.Interrupted(session.shouldstop)
-        if left := os.read(todo, _PLACE.size):
-            session.shouldfail = f"not run: {files[_PLACE.unpack(left)[0]][0].nodeid} and what follows; no process was left"
+        if left := [files[file][0].nodeid for file in _taken(todo)]:
+            session.shouldfail = f"not run, each with what follows in its file: {', '.join(left)}; no process was left"
             raise session.Failed(session.shouldfail)
     finally:
         os.close(todo)
+        os.close(filled)
         for worker in workers.values():
             worker.end()
     return True
@@ -82,6 +86,8 @@ class _Worker:
         self.files = files
         self.at: tuple[int, int] | None = None
         """File and test that it is at."""
+        self.taken: int | None = None
+        """The file that it has taken and not begun."""
         self.connection, told = _CONTEXT.Pipe(duplex=False)
         self.process = _CONTEXT.Process(target=_work, args=(session, files, todo, told, folder))
         self.process.start()
@@ -90,7 +96,7 @@ class _Worker:
     def hear(self) -> bool:
         """What it says of a test. False: it has ended."""
         try:
-            self.at, reports, warned = self.connection.recv()
+            self.at, self.taken, reports, warned = self.connection.recv()
         except (EOFError, ConnectionError):
             self.process.join()
             if self.at is not None:
@@ -160,20 +166,21 @@ def _work(session: pytest.Session, files: Files, todo: int, told: Connection, fo
     )  # the next file is taken before the last test of one has ended: pytest tears down what the next test does not need
     at: tuple[int, int] | None = next(places, None)
     while at is not None:
-        told.send((at, said.reports, said.warned))
-        said.reports, said.warned = [], []
         following = next(places, None)
+        told.send((at, following[0] if following and following[0] != at[0] else None, said.reports, said.warned))
+        said.reports, said.warned = [], []
         item = files[at[0]][at[1]]
         after = files[following[0]][following[1]] if following else None
         config.hook.pytest_runtest_protocol(item=item, nextitem=after)
         at = following
     with contextlib.suppress(BrokenPipeError):
-        told.send((None, said.reports, said.warned))
+        told.send((None, None, said.reports, said.warned))
     atexit._run_exitfuncs()
     sys.stdout.flush()
     os._exit(0)  # freeing it all would take longer than most tests
 
 
 def _taken(todo: int) -> Iterator[int]:
-    while place := os.read(todo, _PLACE.size):
-        yield _PLACE.unpack(place)[0]
+    with contextlib.suppress(BlockingIOError):
+        while place := os.read(todo, _PLACE.size):
+            yield _PLACE.unpack(place)[0]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -20,8 +22,8 @@ FILES = {
 }
 
 
-def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    for name, text in FILES.items():
+def run(folder: Path, *options: str, files: Mapping[str, str] = MappingProxyType({})) -> subprocess.CompletedProcess[str]:
+    for name, text in {**FILES, **files}.items():
         (folder / name).write_text(text)
     (folder / "pytest.ini").write_text(f"[pytest]\npythonpath = {TOP}\n")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--basetemp", str(folder / "kept"), *options]
@@ -47,7 +49,20 @@ def test_where_all_processes_died_what_was_not_run_is_named(tmp_path: Path) -> N
     (tmp_path / "test_a_too.py").write_text(FILES["test_a_dies.py"])
     done = run(tmp_path, "--at-once", "2")
     assert done.returncode != 0
-    assert "not run: test_b.py::test_says and what follows; no process was left" in done.stdout
+    left = "test_b.py::test_says, test_c.py::test_warns, test_d.py::test_many[0]"
+    assert f"not run, each with what follows in its file: {left}; no process was left" in done.stdout
+
+
+def test_a_process_that_dies_in_the_last_test_of_a_file_loses_no_file_that_it_has_taken(tmp_path: Path) -> None:
+    """Each process takes the next file before that test has ended; here all others wait until it dies."""
+    files = {
+        "conftest.py": FILES["conftest.py"] + "import pathlib\ndef pytest_runtest_setup(item):\n"
+        "    while item.name != 'test_dies' and not pathlib.Path('dying').exists(): pass\n",
+        "test_a_dies.py": "import os, pathlib\ndef test_dies():\n    pathlib.Path('dying').touch()\n    os._exit(3)\n",
+    }
+    done = run(tmp_path, "--at-once", "2", files=files)
+    assert "test_a_dies.py::test_dies" in done.stdout
+    assert "2 failed, 51 passed, 1 warning, 1 error" in done.stdout or "; no process was left" in done.stdout
 
 
 @pytest.mark.parametrize(
