@@ -6,7 +6,6 @@ import asyncio
 from typing import Any, cast
 
 import pytest
-from structlog.testing import capture_logs
 
 from proxy.config import Carrier, SmppTimers
 from proxy.model.counters import GateCounters
@@ -18,7 +17,7 @@ SOON_S = 20.0
 
 
 async def test_a_name_that_cannot_be_looked_up_is_told_and_tried_again_as_any_carrier_that_is_not_there(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, logged: list[Any]
 ) -> None:
     monkeypatch.setattr(carrier, "BACKOFF_S", 0.001)
     found = Carrier(
@@ -27,11 +26,10 @@ async def test_a_name_that_cannot_be_looked_up_is_told_and_tried_again_as_any_ca
     )  # fmt: skip
     timers = SmppTimers(bind_s=10.0, enquire_s=3600.0, response_s=10.0, unread_s=30.0)
     harness = CarrierAccount(found, timers, Turns(asyncio.get_running_loop()), GateCounters())
-    with capture_logs() as logs:
-        harness.start(cast("Any", None), cast("Any", None))
-        async with asyncio.timeout(SOON_S):
-            while len(logs) < 3:  # noqa: ASYNC110 # as tests/e2e/waiting.py does
-                await asyncio.sleep(0.001)
+    harness.start(cast("Any", None), cast("Any", None))
+    async with asyncio.timeout(SOON_S):
+        while len(logged) < 3:  # noqa: ASYNC110 # as tests/e2e/waiting.py does
+            await asyncio.sleep(0.001)
     await harness.stop()
-    assert {(line["event"], line["carrier"]) for line in logs} == {("carrier link failed", "bj")}
-    assert "label empty or too long" in logs[0]["why"]
+    assert {(line["event"], line["carrier"]) for line in logged} == {("carrier link failed", "bj")}
+    assert "label empty or too long" in logged[0]["why"]
