@@ -174,7 +174,8 @@ def parts_torn(death: Death) -> None:
 
     def method(self: Session, requests: Sequence[Any], now: float) -> None:
         for place, (transit, after_it) in enumerate(pairwise(requests), 1):
-            if transit.long is not None and transit.long is after_it.long:
+            long = getattr(transit, "long", None)  # deliveries are none
+            if long is not None and long is after_it.long:
 
                 def first(place: int = place) -> None:
                     send_all(self, requests[:place], now)
