@@ -497,26 +497,25 @@ class ValkeyStore(GateMessages, SqliteStore):
             raise StoreRefused(f"node {self.node} is another gate, on another copy of the state: give each its own `node:`")
 
     async def _keep_node_number(self) -> None:
-        """Renews the claim of the node's number, and notices when the store was emptied."""
+        """Renews the claim of the node's number, and notices when a part of the store was emptied."""
         while True:
             await asyncio.sleep(HOLD_S)
-            firsts: dict[Connection, int] = {}
+            parts_of: dict[Connection, list[int]] = {}
             for part, at in enumerate(self._servers.at):
                 if at is not None:
-                    firsts.setdefault(at, part)
-            for connection, part in firsts.items():
+                    parts_of.setdefault(at, []).append(part)
+            for connection, parts in parts_of.items():
                 try:
-                    await self._claim_node_number(connection, part)
-                    (born,) = await self._servers.each(connection, [("GET", self._heads[part] + b":born")])
-                    if isinstance(born, Exception):
-                        raise born
+                    await self._claim_node_number(connection, parts[0])
                 except StoreDown:
                     continue  # the connection reports its own end
                 except StoreRefused as error:
                     log.error("node number lost", why=str(error))
                     continue
-                if (born or b"").decode() != self._born[part]:
-                    connection.end(f"{connection.address} was emptied")
+                answers = await self._servers.each(connection, [("GET", self._heads[part] + b":born") for part in parts])
+                for part, born in zip(parts, answers, strict=True):
+                    if not isinstance(born, Exception) and (born or b"").decode() != self._born[part]:
+                        self._servers.doubt(part, f"part {part} was emptied")
 
     def _beside(self) -> dict[str, str]:
         return {"heard": place_text(self.read_to)}

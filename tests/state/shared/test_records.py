@@ -219,6 +219,33 @@ def test_a_key_that_has_moved_is_asked_for_where_it_is_and_its_part_checked_ther
     asyncio.run(within(run()))
 
 
+def test_a_slot_that_a_server_emptied_gets_its_records_back_whatever_its_part(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Valkey 8.1.1 was seen to delete the keys of one slot while it moved; the gate's connections stay, and so do its other parts."""
+    monkeypatch.setattr(engine, "HOLD_S", 0.05)
+
+    async def run() -> None:
+        async with opened(cluster) as store:
+            people = range(13_800_250_000, 13_800_260_000)
+            part = len(store._servers.at) // 2 + 1
+            assert store._servers.at[part - 1] is store._servers.at[part], "not the first of its server"
+            lost, stays = (next(person for person in people if store._keys.part(person) == at) for at in (part, part - 1))
+            assert await store.swap([(lost, 0, REFUSED), (stays, 0, REFUSED)]) == [True, True]
+            connections = {*store._servers.at}
+            slot = slot_of(store._servers.tags[part])
+            node = next(node for node in cluster.nodes if slot in cluster.serves(node))
+            begun = store._born[part]
+            assert node.call("DEL", *node.call("CLUSTER", "GETKEYSINSLOT", slot, 100)) >= 2
+            await until(lambda: store._born[part] != begun and store.up and store.unwritten == 0)
+            assert node.call("CLUSTER", "COUNTKEYSINSLOT", slot) >= 2
+            found = await store.load([lost, stays])
+            assert all(version > 0 and data[7:] == REFUSED[7:] for version, data in found.values())
+            assert {*store._servers.at} == connections
+
+    asyncio.run(within(run()))
+
+
 @pytest.mark.parametrize("option", [b"IFEQ", b"IFLIKE"], ids=["servers that compare", "servers with functions alone"])
 def test_while_a_slot_moves_all_nodes_go_on_with_its_records(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch, option: bytes
