@@ -5,6 +5,9 @@ tests/bench/peak.py estimates a peak: ``python -m tests.soak.shared_gate > tests
 machine that does other work.
 
 The servers share the cores of senders and carrier, not the gate's, as far as there are others (two cores: with one worker).
+
+A machine of a cloud is now twice as slow as it was an hour ago. So three runs of different hours are published, each figure the median:
+``python -m tests.soak.shared_gate --medians ONE TWO THREE``.
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +59,26 @@ def row(cluster: Cluster, primaries: int, workers: int, rate: int, seconds: floa
     }  # fmt: skip
 
 
+def medians(runs: Sequence[Any]) -> Any:
+    """Of each figure in the files of several runs; of what is no number, that of the last run."""
+    if isinstance(runs[0], dict):
+        return {key: medians([run[key] for run in runs]) for key in runs[0]}
+    return statistics.median(runs) if isinstance(runs[0], int | float) else runs[-1]
+
+
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("rows", nargs="*", default=ROWS, help="WORKERS:RATE, submits a second over all workers")
     asked.add_argument("--primaries", type=int, nargs="*", default=[3, 10])
     asked.add_argument("--seconds", type=float, default=15.0)
     asked.add_argument("--binds", type=int, default=8)
+    asked.add_argument("--medians", type=Path, nargs="+", metavar="FILE", help="measures nothing: the medians of these runs")
     given = asked.parse_args()
+    if given.medians:
+        runs = [json.loads(file.read_text()) for file in given.medians]
+        of = [{"commit": run["commit"], "load_before": run["load_before"]} for run in runs]
+        print(json.dumps({**medians(runs), "medians_of": of}, indent=2))
+        return
     rows: dict[str, dict[str, Any]] = {}  # by PRIMARIES:WORKERS:RATE
     load = os.getloadavg()[0]
     for primaries in given.primaries:
