@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxy.desk.reports import month_report
+from proxy.desk.reports import month_report, month_text
 from proxy.model.roles import Permission
 from proxy.operations.declaration import PDF, XLSX, Program, command
 from proxy.operations.files.journal_access import disk_of, gates_of, reading
@@ -86,7 +86,7 @@ def report(
                 fail(f"--{ending[1:]}: {path}: name it {ending}")
         made = _month(settings, month, least, config, journal, control, audit_s)
         _write_month(made, language, html, pdf, xlsx)
-        print_answer(month_report.as_dict(made, language), json, _month_lines(made, language))
+        print_answer(month_text.as_dict(made, language), json, _month_lines(made, language))
         return
     if xlsx is not None:
         fail("report: --xlsx is of a --month")
@@ -183,15 +183,15 @@ def _desk(control: Path, month: str, before: str) -> month_report.DeskFacts | No
 def _month_lines(made: month_report.MonthReport, language: str) -> Iterator[str]:
     from proxy.i18n.phrases import in_language
 
-    yield in_language(month_report.title_of(made), language)
-    yield from month_report.texts(month_report.notes_of(made), language)
-    for table in map(month_report.reduced, made.tables()):
-        rows = [month_report.texts(row, language) for row in ([*table.rows, table.total] if table.total else table.rows)]
+    yield in_language(month_text.title_of(made), language)
+    yield from month_text.texts(month_text.notes_of(made), language)
+    for table in map(month_text.reduced, made.tables()):
+        rows = [month_text.texts(row, language) for row in ([*table.rows, table.total] if table.total else table.rows)]
         yield from ("", in_language(table.title, language))
         yield from table_lines(
-            month_report.texts(table.heads, language),
+            month_text.texts(table.heads, language),
             rows if table.rows else [],
-            in_language(month_report.NOTHING_HERE, language),
+            in_language(month_text.NOTHING_HERE, language),
         )
         if table.note:
             yield in_language(table.note, language)

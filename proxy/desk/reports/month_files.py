@@ -16,7 +16,9 @@ from openpyxl.utils import get_column_letter
 
 from proxy.console.offline_charts import Column, columns, rendered
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT
-from proxy.desk.reports.month_report import NOTHING_HERE, Cell, MonthReport, Share, notes_of, reduced, shown, texts, title_of
+from proxy.desk.reports.month_counts import Cell
+from proxy.desk.reports.month_report import MonthReport, Share
+from proxy.desk.reports.month_text import NOTHING_HERE, notes_of, reduced, shown, texts, title_of
 from proxy.i18n.phrases import in_language
 from proxy.model.redact import printable
 

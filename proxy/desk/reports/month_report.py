@@ -11,26 +11,19 @@ tables together.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
-from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT, SPEEDS, UNREAD, DayReport
-from proxy.desk.reports.disclosure_control import ALL, LEAST, hidden_cells, hidden_in_table, is_safe
+from proxy.desk.reports.daily_report import FATES, SENT, SPEEDS, UNREAD, DayReport
+from proxy.desk.reports.disclosure_control import ALL, LEAST
+from proxy.desk.reports.month_counts import FATE_HEADS, FEW, HIDDEN, OTHERS, Cell, CountTable, MonthCounts, columns_of
 from proxy.desk.reports.report_text import UNKNOWN
 from proxy.i18n.labels import CASES, PENALTIES, REASONS, SCOPES, STEPS
-from proxy.i18n.phrases import NOTHING, WORDS, Bilingual, in_language, joined
+from proxy.i18n.phrases import NOTHING, WORDS, Bilingual, joined
 from proxy.journal.records.complaints import STATES
-from proxy.model.message import Category
 from proxy.policy.time_windows import local
 
-HIDDEN = "…"
-MARKETING, REGION_UNKNOWN = Category.MARKETING.word, "region-unknown"
-ALIKE: Sequence[Mapping[str, str]] = ({"category": UNREAD, "province": UNREAD}, {"province": UNKNOWN, "reason": REGION_UNKNOWN})
-"""Rows of two tables that count the same messages, the second as a rule: hidden in one, they are hidden in the other."""
-LAST = (UNREAD, UNKNOWN, REGION_UNKNOWN, MARKETING)
-"""Rows that another table tells: the last to be hidden beside small ones."""
 PATHS = ("silent", "dead")
 TERMS: Mapping[str, str] = {
     "in-time": "按期", "late": "逾期办结", "overdue": "逾期未办", "waiting": "未到期", "not-needed": "无需",
@@ -42,14 +35,8 @@ _WORDS: Mapping[str, str] = {
 }  # fmt: skip
 
 
-NOTHING_HERE = Bilingual("nothing", "无")
-
-
 class Share(float):
     """A share of 1."""
-
-
-Cell = str | int | float | None
 
 
 class Table(NamedTuple):
@@ -100,7 +87,9 @@ class MonthReport:
         found.append(_by_provider_and_reason(now))
         days = CountTable(self.days, FATES, self.least)
         rows = [(day, *(days.cell(day, column) for column in (*FATES, ALL))) for day in sorted(self.days)]
-        found.append(_table("by_day", Bilingual("By day", "按日"), (Bilingual("day", "日期"), *_FATES), rows, [days], [FATES]))
+        found.append(
+            _table("by_day", Bilingual("By day", "按日"), (Bilingual("day", "日期"), *FATE_HEADS), rows, [days], [FATES])
+        )
         found += [_unknown(now), *self._optouts(now, before)]
         return [*found, *(_desk_tables(self, now, self.desk) if self.desk is not None else ())]
 
@@ -161,7 +150,7 @@ class MonthReport:
         return [
             Table(
                 "optouts", Bilingual("Opt-outs", "退订"), (*heads, Bilingual("per 10,000", "每万条"), *_COMPARED[1:]),
-                [*rows, *((_TOGETHER, *cells) for cells in together)],
+                [*rows, *((TOGETHER, *cells) for cells in together)],
                 (
                     _TOTAL, total, ads_total, _rate(total, ads_total, 10_000),
                     *_change(total, past.total() if past is not None else None),
@@ -180,132 +169,7 @@ class MonthReport:
         ]  # fmt: skip
 
 
-class CountTable:
-    """Counts by row and column, of which small ones are hidden."""
-
-    def __init__(
-        self,
-        rows: Mapping[str, Mapping[str, int]],
-        columns: Sequence[str],
-        least: int,
-        also: Mapping[str, Collection[str]] | None = None,
-    ) -> None:
-        """``also``: rows by column that are hidden in any case."""
-        self.rows, self.columns = rows, columns
-        self.hidden = hidden_in_table(rows, columns, least, LAST, also)
-
-    def count(self, name: str, column: str = ALL) -> int:
-        row = self.rows.get(name, {})
-        return sum(row.get(one, 0) for one in self.columns) if column == ALL else row.get(column, 0)
-
-    def cell(self, name: str, column: str = ALL) -> Cell:
-        """A zero beside a table of which all is hidden is hidden, too: shown, it would say what the others are."""
-        hidden = self.hidden[column]
-        beside = name not in self.rows and 0 < len(hidden) == len(self.rows)
-        return HIDDEN if beside or name in hidden else self.count(name, column)
-
-    def total(self, column: str = ALL) -> int:
-        return sum(self.count(name, column) for name in self.rows)
-
-    def hidden_sum(self, column: str = ALL) -> int:
-        return sum(self.count(name, column) for name in self.hidden[column])
-
-
-class MonthCounts:
-    """What is counted of messages and opt-outs in a month."""
-
-    def __init__(self, sheet: DayReport, least: int) -> None:
-        self.sheet, self.least = sheet, least
-        self.tables = {name: self._by(name) for name in _HEADS}
-        for one in ALIKE:
-            self._hide_alike(one)
-        gone = self.tables["provider"].hidden  # a part of a provider's messages would tell something of a count that is hidden
-        unknown = Counter(dict.fromkeys(gone[ALL], 0))
-        for key, count in sheet.submits.items():
-            if key.province == UNKNOWN:
-                unknown[key.provider] += count
-        self.unknown = CountTable({name: {ALL: count} for name, count in unknown.items()}, (ALL,), least, gone)
-        self.optouts = CountTable({name: {ALL: count} for name, count in sheet.optouts.items()}, (ALL,), least)
-        ads = {name: {ALL: sheet.marketing_by[name]} for name in (*sheet.marketing_by, *gone[SENT])}
-        self.ads = CountTable(ads, (ALL,), least, {ALL: gone[SENT]})
-
-    def _by(self, name: str) -> CountTable:
-        columns, rows = _columns(name), dict[str, Counter[str]]()
-        for key, count in self.sheet.submits.items():
-            if key.fate in columns:
-                rows.setdefault(getattr(key, name), Counter())[key.fate] += count
-        return CountTable(rows, columns, self.least)
-
-    def _hide_alike(self, cells: Mapping[str, str]) -> None:
-        """Hides a row of one table where another has the same counts hidden."""
-        tables = {name: self.tables[name] for name in cells}
-        columns = [one for one in FATES if all(one in table.columns for table in tables.values())]
-        gone = [one for one in columns if any(cells[name] in table.hidden[one] for name, table in tables.items())]
-        for name, table in tables.items():
-            if any(cells[name] not in table.hidden[one] and table.count(cells[name], one) for one in gone):
-                also = {one: {*table.hidden[one], cells[name]} if one in gone else table.hidden[one] for one in table.columns}
-                self.tables[name] = CountTable(table.rows, table.columns, self.least, also)
-
-    @property
-    def unknown_total(self) -> Cell:
-        """As the table by province shows it."""
-        return self.tables["province"].cell(UNKNOWN)
-
-    @cached_property
-    def reasons(self) -> Mapping[str, tuple[Mapping[str, Counter[str]], frozenset[tuple[str, str]]]]:
-        """By fate: reasons by provider, of those that the table by provider hides together, and of reasons that the table by reason hides,
-        too; and the cells that stand with others."""
-        found = dict[str, tuple[Mapping[str, Counter[str]], frozenset[tuple[str, str]]]]()
-        for fate in _columns("reason"):
-            few, rare = self.tables["provider"].hidden[fate], self.tables["reason"].hidden[fate]
-            counts = dict[str, Counter[str]]()
-            for key, count in self.sheet.submits.items():
-                if key.fate == fate:
-                    row = counts.setdefault(_FEW if key.provider in few else key.provider, Counter())
-                    row[_OTHERS if key.reason in rare else key.reason] += count
-            found[fate] = counts, hidden_cells(counts, (_OTHERS,), self.least, LAST)
-        return found
-
-    @property
-    def unknown_tells(self) -> bool:
-        """Whether the numbers of unknown region of each provider tell a reason that stands with others."""
-        rare = any(REGION_UNKNOWN in hidden for hidden in self.tables["reason"].hidden.values())
-        return rare or any(reason == REGION_UNKNOWN for _, hidden in self.reasons.values() for _, reason in hidden)
-
-    @property
-    def ads_total(self) -> Cell:
-        """Nothing where another category's small count would follow from it."""
-        table = self.tables["category"]
-        beside = [table.count(one, SENT) for one in table.hidden[SENT] if one != MARKETING]
-        tells = (
-            MARKETING in table.hidden[SENT] and any(0 < one < self.least for one in beside) and not is_safe(beside, self.least)
-        )
-        return HIDDEN if tells else self.ads.total()
-
-    def ads_of(self, provider: str) -> Cell:
-        return HIDDEN if self.ads_total == HIDDEN else self.ads.cell(provider)
-
-    def summary(self) -> list[tuple[Bilingual, Cell]]:
-        sheet = self.sheet
-        return [
-            (Bilingual("submitted", "提交"), sum(sheet.total(fate) for fate in FATES)),
-            *((head, sheet.total(fate)) for fate, head in zip(FATES, _FATES, strict=False)),
-            (Bilingual("advertisements sent", "放行的营销短信"), self.ads_total),
-            (Bilingual("to numbers of unknown region", "归属地未知"), self.unknown_total),
-            (Bilingual("opt-outs by reply", "回复退订"), self.optouts.total()),
-            (Bilingual("opt-outs entered otherwise", "其他途径登记的退订（含导入名单）"), sheet.entered.total()),
-            (Bilingual("replies that asked to go on", "回复恢复接收"), sheet.restored),
-        ]
-
-
-def _columns(name: str) -> tuple[str, ...]:
-    """What was sent has no reason."""
-    return (REFUSED, DEFERRED) if name == "reason" else FATES
-
-
-_TOTAL, _TOGETHER = Bilingual("total", "合计"), Bilingual("sum of the cells shown as …", "以“…”合并的数之和")
-_OTHERS, _FEW = Bilingual("other reasons", "其他原因"), Bilingual("providers with few", "其余通道商")
-_FATES = (Bilingual("sent", "放行"), Bilingual("refused", "拒绝"), Bilingual("deferred", "暂缓"), Bilingual("all", "合计"))
+_TOTAL, TOGETHER = Bilingual("total", "合计"), Bilingual("sum of the cells shown as …", "以“…”合并的数之和")
 _COMPARED = (Bilingual("this month", "本月"), Bilingual("month before", "上月"), Bilingual("change", "环比"))
 _HEADS: Mapping[str, Bilingual] = {
     "provider": Bilingual("provider", "通道商"), "category": Bilingual("category", "类别"), "province": Bilingual("province", "归属省"),
@@ -362,42 +226,42 @@ def _table(
     if len(tables) > 1:
         together.append(None)
         total[-1:] = _change(*total[-2:])
-    last = [(_TOGETHER, *together)] if is_hidden else []
+    last = [(TOGETHER, *together)] if is_hidden else []
     return Table(name, title, heads, [*rows, *last], (_TOTAL, *total))
 
 
 def _by(name: str, title: Bilingual, now: MonthCounts, before: MonthCounts | None) -> Table:
-    columns, table = _columns(name), now.tables[name]
+    columns, table = columns_of(name), now.tables[name]
     past = before.tables[name] if before is not None else None
     rows: list[tuple[Cell, ...]] = []
     for one in _names(table, past):
         counts = [table.cell(one, column) for column in (*columns, ALL)]
         rows.append((_named(name, one), *counts, *_change(counts[-1], past.cell(one) if past is not None else None)))
-    heads = (_HEADS[name], *(head for fate, head in zip((*FATES, ALL), _FATES, strict=True) if fate in (*columns, ALL)))
+    heads = (_HEADS[name], *(head for fate, head in zip((*FATES, ALL), FATE_HEADS, strict=True) if fate in (*columns, ALL)))
     return _table(f"by_{name}", title, (*heads, *_COMPARED[1:]), rows, [table, past], [columns, ()])
 
 
 def _by_provider_and_reason(now: MonthCounts) -> Table:
     """No small count of it follows from the tables by provider and by reason."""
-    fates, hidden = _columns("reason"), [cells for _, cells in now.reasons.values()]
+    fates, hidden = columns_of("reason"), [cells for _, cells in now.reasons.values()]
     few, rare = ([now.tables[name].hidden[fate] for fate in fates] for name in ("provider", "reason"))
     found: dict[tuple[str, str], list[int]] = {}
     for place, (counts, _) in enumerate(now.reasons.values()):
         for provider, reasons in counts.items():
             for reason, count in reasons.items():
-                key = provider, _OTHERS if (provider, reason) in hidden[place] else reason
+                key = provider, OTHERS if (provider, reason) in hidden[place] else reason
                 found.setdefault(key, [0, 0])[place] += count
     rows: list[tuple[Cell, ...]] = []
     for (provider, reason), sums in sorted(
-        found.items(), key=lambda one: (one[0][0] is _FEW, one[0][0], one[0][1] is _OTHERS, -sum(one[1]), one[0][1])
+        found.items(), key=lambda one: (one[0][0] is FEW, one[0][0], one[0][1] is OTHERS, -sum(one[1]), one[0][1])
     ):
         elsewhere = [
-            provider in few[place] or (reason is not _OTHERS and (reason in rare[place] or (provider, reason) in hidden[place]))
+            provider in few[place] or (reason is not OTHERS and (reason in rare[place] or (provider, reason) in hidden[place]))
             for place in range(len(fates))
         ]
         cells = [HIDDEN if gone else count for gone, count in zip(elsewhere, sums, strict=True)]
         rows.append((
-            provider if provider is _FEW else _named("provider", provider), reason if reason is _OTHERS else _word(reason),
+            provider if provider is FEW else _named("provider", provider), reason if reason is OTHERS else _word(reason),
             *cells, HIDDEN if any(elsewhere) else sum(sums),
         ))  # fmt: skip
     total = [sum(sums[place] for sums in found.values()) for place in range(len(fates))]
@@ -407,7 +271,7 @@ def _by_provider_and_reason(now: MonthCounts) -> Table:
     )
     return Table(
         "by_provider_and_reason", Bilingual("By provider and reason", "按通道商和原因"),
-        (_HEADS["provider"], _HEADS["reason"], *_FATES[1:]), rows, (_TOTAL, "", *total, sum(total)), note if any(hidden) else NOTHING,
+        (_HEADS["provider"], _HEADS["reason"], *FATE_HEADS[1:]), rows, (_TOTAL, "", *total, sum(total)), note if any(hidden) else NOTHING,
     )  # fmt: skip
 
 
@@ -425,7 +289,7 @@ def _unknown(now: MonthCounts) -> Table:
         count = now.unknown.cell(name)
         rows.append((_named("provider", name), count, _share(_rate(count, of.cell(name), 1))))
     if now.unknown.hidden[ALL]:
-        rows.append((_TOGETHER, now.unknown.hidden_sum(), None))
+        rows.append((TOGETHER, now.unknown.hidden_sum(), None))
     return Table(
         "unknown_region",
         title,
@@ -529,125 +393,3 @@ def _dead_ports(desk: DeskFacts, at: str) -> Table:
     total = (Bilingual(f"total: {len(rows)}", f"合计 {len(rows)} 个"), "", "", sum(int(row[3] or 0) for row in rows), "")
     title = Bilingual("Ports whose replies do not arrive", "退订通路不通的端口")
     return Table("dead_ports", title, heads, rows, total, Bilingual(f"As of {at}.", f"截至 {at}。"))
-
-
-# -- shown
-
-
-def title_of(month: MonthReport) -> Bilingual:
-    year, number = month.month.split("-")
-    return Bilingual(f"Report of the month {month.month}", f"合规月报 {year}年{int(number)}月")
-
-
-def notes_of(month: MonthReport) -> list[Bilingual]:
-    """What a reader must know of the figures."""
-    sheet, least = month.sheet, month.least
-    spans = [f"{local(one.first)[:16]} – {local(one.last)[:16]}" for one in (sheet, month.before) if one.records]
-    found = [Bilingual(f"Records of the journal: {spans[0]}.", f"所据日志记录：{spans[0]}。")]
-    if month.before.records:
-        found.append(Bilingual(f"Of the month before: {spans[1]}.", f"上月日志记录：{spans[1]}。"))
-    else:
-        found.append(Bilingual("The journal has nothing of the month before.", "日志中没有上月的记录，不作环比。"))
-    found.append(Bilingual("Submits are counted: a long message counts once for each part.", "按提交计数，长短信每段计一条。"))
-    if least > 1:
-        found.append(Bilingual(
-            f"So that no figure points to a person, counts of messages and opt-outs below {least} are hidden (…), and with them others of "
-            "their column from which they would follow, by themselves or beside the other tables of this report. "
-            "One row has the sum of the hidden cells of each column; totals are exact, those of a table with a single row, too; "
-            "one from which a hidden count would follow is hidden, too "
-            "(cell suppression: Handbook on Statistical Disclosure Control). Complaints, penalties, ports and times are shown as they are.",
-            f"为避免指向个人，小于 {least} 的短信与退订条数以“…”隐去，同列可据以推算（含与本报告其他各表对照推算）的数一并隐去；"
-            "各列隐去的数合并为一行，合计为实际数（只有一行的表，其数即合计），可据以推算隐去数的合计也隐去"
-            "（单元格隐去，见《统计披露控制手册》）。投诉、处罚、端口与用时为实际数。",
-        ))  # fmt: skip
-    if month.after_optout is None:
-        found.append(Bilingual(
-            "What was sent after an opt-out is missing: looking for it takes longer than a page may (gate106 report --month does it).",
-            "缺少退订后仍然放行的条数：复核日志用时超过页面所限，请用命令行 gate106 report --month 生成。",
-        ))  # fmt: skip
-    if month.desk is None:
-        found.append(Bilingual(
-            "Complaints, penalties and ports are missing: no gate answered.", "缺少投诉、处罚与端口：网关没有应答。",
-        ))  # fmt: skip
-    return found
-
-
-def cell_text(cell: Cell, language: str) -> str:
-    if isinstance(cell, str):
-        return in_language(cell, language)
-    if cell is None:
-        return "–"
-    return f"{cell:.1%}" if isinstance(cell, Share) else f"{cell:,}" if isinstance(cell, int) else f"{cell:,.2f}"
-
-
-def texts(row: Iterable[Cell], language: str) -> list[str]:
-    return [cell_text(cell, language) for cell in row]
-
-
-class TableInLanguage(NamedTuple):
-    """A table in one language."""
-
-    title: str
-    heads: list[str]
-    rows: list[list[str]]
-    total: list[str]
-    note: str
-    numbers: list[bool]
-    """Which columns hold numbers."""
-
-
-SINGLE = Bilingual("A single row: its counts are the totals of the summary.", "只有一行，其数见概况。")
-
-
-FEW_ONLY = Bilingual(
-    "No provider's counts can be shown by themselves; by reason: see the table by reason.",
-    "各家通道商的条数都不单列；各原因的条数见“按原因”。",
-)
-
-
-def reduced(table: Table) -> Table:
-    """Without its row where that is the only one, and partly hidden: the total would say what is hidden. Without rows that name nobody."""
-    if table.rows and all(row[0] is _FEW for row in table.rows):
-        return table._replace(rows=(), total=(), note=joined(Bilingual(" ", ""), filter(None, (table.note, FEW_ONLY))))
-    rows = [row for row in table.rows if row[0] is not _TOGETHER]
-    if len(rows) != 1 or HIDDEN not in rows[0]:
-        return table
-    return table._replace(rows=(), total=(), note=joined(Bilingual(" ", ""), filter(None, (table.note, SINGLE))))
-
-
-def shown(table: Table, language: str) -> TableInLanguage:
-    table = reduced(table)
-    numbers = [
-        not any(isinstance(cell := row[place], str) and cell != HIDDEN for row in table.rows)
-        for place in range(len(table.heads))
-    ]
-    return TableInLanguage(
-        in_language(table.title, language), texts(table.heads, language), [texts(row, language) for row in table.rows],
-        texts(table.total, language), in_language(table.note, language), numbers,
-    )  # fmt: skip
-
-
-def as_dict(month: MonthReport, language: str) -> dict[str, Any]:
-    """What ``gate106 report --month … --json`` prints: of each table its cells by English heading, and as they are shown in a language."""
-    return {
-        "month": month.month,
-        "least": month.least,
-        "records": {"first": month.sheet.first, "last": month.sheet.last},
-        "records_before": {"first": month.before.first, "last": month.before.last},
-        "sent_after_optout": month.after_optout,
-        "tables": {
-            one.name: {
-                "heads": [str(head) for head in one.heads],
-                "rows": [[_plain(cell) for cell in row] for row in one.rows],
-                "total": [_plain(cell) for cell in one.total],
-                "shown": shown(one, language)._asdict(),
-            }
-            for one in month.tables()
-        },
-        "title": in_language(title_of(month), language),
-        "notes": texts(notes_of(month), language),
-    }  # fmt: skip
-
-
-def _plain(cell: Cell) -> Cell:
-    return round(float(cell), 5) if isinstance(cell, float) else cell

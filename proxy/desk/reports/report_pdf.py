@@ -18,10 +18,11 @@ from reportlab.platypus import KeepTogether, Paragraph, Spacer, Table, TableStyl
 
 from proxy.console.offline_charts import words_of
 from proxy.console.pdf_text import FONT, LINE, SOFT, WIDTH, document, paragraph, plain, register
-from proxy.desk.reports import month_report
+from proxy.desk.reports import month_text
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT
 from proxy.desk.reports.disclosure_control import bar_length, shown
-from proxy.desk.reports.month_report import NOTHING_HERE, MonthReport, TableInLanguage, notes_of, title_of
+from proxy.desk.reports.month_report import MonthReport
+from proxy.desk.reports.month_text import NOTHING_HERE, TableInLanguage, notes_of, title_of
 from proxy.desk.reports.offline_html import WORDS
 from proxy.desk.reports.report_text import View
 from proxy.i18n.phrases import in_language
@@ -146,9 +147,7 @@ def month_paper(month: MonthReport, language: str) -> bytes:
     title = in_language(title_of(month), language)
     notes = [paragraph(in_language(note, language), _SMALL) for note in notes_of(month)]
     tables = [
-        part
-        for one in month.tables()
-        for part in _parts(month_report.shown(one, language), in_language(NOTHING_HERE, language))
+        part for one in month.tables() for part in _parts(month_text.shown(one, language), in_language(NOTHING_HERE, language))
     ]
     return document(title, [paragraph(title, _BIG), *notes, *tables])
 

@@ -14,7 +14,9 @@ from math import ceil, floor, inf
 from typing import Any
 
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT, UNREAD, DayReport, ReportedOutcome
-from proxy.desk.reports.month_report import HIDDEN, DeskFacts, MonthCounts, MonthReport, as_dict
+from proxy.desk.reports.month_counts import HIDDEN, MonthCounts
+from proxy.desk.reports.month_report import DeskFacts, MonthReport
+from proxy.desk.reports.month_text import as_dict
 from proxy.policy.time_windows import month_span
 
 SINCE, UNTIL = month_span("2026-11")

@@ -13,7 +13,9 @@ import openpyxl
 from proxy.desk.reports import month_files, report_pdf
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT, SPEEDS, UNREAD, DayReport, ReportedOutcome
 from proxy.desk.reports.disclosure_control import hidden_cells, hidden_in_column
-from proxy.desk.reports.month_report import HIDDEN, DeskFacts, MonthReport, Table, as_dict, notes_of, shown, texts
+from proxy.desk.reports.month_counts import HIDDEN
+from proxy.desk.reports.month_report import DeskFacts, MonthReport, Table
+from proxy.desk.reports.month_text import as_dict, notes_of, shown, texts
 from proxy.i18n.phrases import in_language
 from proxy.policy.time_windows import month_span
 
