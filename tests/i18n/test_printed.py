@@ -62,7 +62,7 @@ def test_a_heading_that_is_a_time_is_no_state() -> None:
 
 def test_every_heading_of_a_printed_table_has_its_chinese() -> None:
     found = {(path.name, text) for path in FILES for _, text in headings(path)}
-    assert ("operations.py", "forward by") in found
+    assert ("case_lines.py", "forward by") in found
     assert {
         one for one in found if not re.search("[\u4e00-\u9fff]", columns.head(one[1].replace(ANYTHING, "10,000"), "zh"))
     } == set()

@@ -9,18 +9,15 @@ A batch comes as lines behind the command: ``{"rows": [{"reference": …, "numbe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple, Protocol
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.config.yaml_file import unknown
-from proxy.desk.complaints.answer_files import without_digest
+from proxy.desk.complaints import case_lines
 from proxy.desk.complaints.book import (
     BATCH_MAX,
     HIDDEN_DIGIT,
-    IN_TIME,
-    LATE,
-    OVERDUE,
     CaseBook,
     Complaint,
     DueDays,
@@ -31,7 +28,7 @@ from proxy.desk.operator_orders import operations as orders
 from proxy.desk.operator_orders.operations import WithOrders
 from proxy.desk.suppression import operations as suppression
 from proxy.journal.records import messages
-from proxy.journal.records.complaints import OPEN, STATES, VALID, WITHDRAWN, Case, DeskEvent
+from proxy.journal.records.complaints import OPEN, STATES, WITHDRAWN, Case, DeskEvent
 from proxy.model.message import Order, hash48
 from proxy.model.number import NotARecipient, mask, masked_repr, recipient_of
 from proxy.model.recipient import OptOut
@@ -43,7 +40,7 @@ from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Button, Lines, Operations, SharedSchema, operation, record_fields
 from proxy.operations.gate_interface import record_command
 from proxy.operations.parameters import Amount, Choice, Flag, Id, Integer, Reason, Recipient, Seconds, Text, Why
-from proxy.operations.terminal import event_line, format_time, last_day, note, printed_language, table_lines
+from proxy.operations.terminal import last_day
 from proxy.policy.registries.holidays import Holidays
 from proxy.policy.time_windows import DAY_S, OFFSET_S, local, month_span
 from proxy.state.record.packed_facts import SCOPES
@@ -106,87 +103,6 @@ class ComplaintRow(NamedTuple):
     sender: Annotated[str, Text("The port it came from.", WORD_MAX)] = ""
     text: Annotated[str, Text("What it said.", TEXT_MAX)] = ""
     came: Annotated[float, Amount("When the complaint was made.", 0.0, YEAR_3000_S)] = 0.0
-
-
-# -- answers as text
-
-
-def _rows(answer: Answer) -> Iterator[str]:
-    rows = (
-        (one["id"], one["state"], one["reference"] or "-", one["to"], one["provider"] or "-", one["message"] or "-",
-         "done" if one["forwarded"] else last_day(one["forward_by"]), "done" if one["answered"] else last_day(one["answer_by"]))
-        for one in answer["cases"]
-    )  # fmt: skip
-    heads = ("case", "state", "reference", "number", "provider", "message", "forward by", "answer by")
-    yield from table_lines(heads, rows, "no case fits")
-    if answer["more"]:
-        yield f"and {answer['more']} more (--limit)"
-    late = answer["overdue"]
-    if late["forward"] or late["answer"]:
-        yield f"overdue: {late['forward']} to be forwarded, {late['answer']} to be answered"
-    if answer["due_today"]:
-        yield f"due today: {answer['due_today']} (gate106 complaint list --due)"
-    if answer["unanswered"]:
-        yield f"decided, and no answer noted: {answer['unanswered']} (gate106 complaint list --unanswered)"
-
-
-def _whole(answer: Answer) -> Iterator[str]:
-    of = f" of {answer['of']}" if answer["of"] else ""
-    yield f"case {answer['id']} ({answer['source']} {answer['reference']}): {answer['state']}{of}".replace(" )", ")")
-    yield f"  from {answer['to']}, about {format_time(answer['at'])}, {answer['sender'] or 'no port said'}"
-    if answer["text"]:
-        yield f"  text     {answer['text']}"
-    if answer["message"]:
-        yield (
-            f"  message  {answer['message']}, {format_time(answer['sent'])}, {answer['provider']} {answer['port']} "
-            f"{'【' + answer['signature'] + '】' if answer['signature'] else ''} {answer['category']}"
-        )
-    forwarded = (
-        f"forwarded {format_time(answer['forwarded'])}"
-        if answer["forwarded"]
-        else f"to be forwarded by {last_day(answer['forward_by'])}"
-    )
-    answered = (
-        f"answered {format_time(answer['answered'])}"
-        if answer["answered"]
-        else f"to be answered by {last_day(answer['answer_by'])}"
-    )
-    yield f"  clocks   {forwarded}; {answered}"
-    for event in answer["events"]:
-        yield event_line({**event, "why": without_digest(event["why"], printed_language())})
-
-
-def _counts(answer: Answer) -> Iterator[str]:
-    heads = ("provider", "came", *STATES, "forwarded in time", "late", "answered in time", "late")
-    yield from table_lines(
-        heads,
-        (
-            (
-                one["provider"] or "-", one["came"], *(one["states"].get(state, 0) for state in STATES), *_kept(one["forward"]),
-                *_kept(one["answer"]),
-            )
-            for one in answer["counts"]
-        ),
-        "no complaint came then",
-    )  # fmt: skip
-
-
-def _kept(terms: Mapping[str, int]) -> tuple[int, int]:
-    """In time, and not."""
-    return terms.get(IN_TIME, 0), terms.get(LATE, 0) + terms.get(OVERDUE, 0)
-
-
-def _decided(answer: Answer) -> list[str]:
-    counted = f", counted for {answer['provider']}" if answer["state"] == VALID else ""
-    lines = [f"case {answer['id']}: {answer['state']}{counted}"]
-    if (done := answer.get("suppressed")) is not None:
-        refusal = done["added"][0]
-        about = f"{refusal['scope']} {refusal['value']}".rstrip()
-        until = f" until {format_time(refusal['until'])}" if refusal["until"] else ""
-        lines.append(f"{done['to']}: no more marketing of {about}{until}")
-        if not done["enforced"]:
-            note("no rule in force asks `suppressed`: it is remembered, and stops nothing")
-    return lines
 
 
 def _line(text: Callable[[Answer], str]) -> Lines:
@@ -259,7 +175,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
 
     @operation(
         Permission.LOOK, answer={"cases": [CASE], "more": int, "overdue": {"forward": int, "answer": int}, "due_today": int, "unanswered": int},
-        get=True, text=_rows, example="gate106 complaint list --state open --overdue",
+        get=True, text=case_lines.listed, example="gate106 complaint list --state open --overdue",
     )  # fmt: skip
     async def list_(
         self,
@@ -302,7 +218,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
             "unanswered": sum(case.owes_answer for case in self._book.all()),
         }
 
-    @operation(Permission.LOOK, answer=CASE, text=_whole, example="gate106 complaint show 17")
+    @operation(Permission.LOOK, answer=CASE, text=case_lines.whole, example="gate106 complaint show 17")
     async def show(
         self, call: Call, id_: CaseId,
         unmasked: Annotated[bool, Flag("Show the whole number. Needs --why.")] = False,
@@ -321,7 +237,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
 
     @operation(
         Permission.SEE, answer={"at": float, "counts": [{"provider": str, "came": int, "states": object, "forward": object, "answer": object}]},
-        get=True, text=_counts, example="gate106 complaint count --month 2026-11",
+        get=True, text=case_lines.counts, example="gate106 complaint count --month 2026-11",
     )  # fmt: skip
     async def count(
         self, call: Call,
@@ -380,7 +296,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         return await self._done(*self._book.forward(id_, self._gate.now(), call.who, why))
 
     @operation(
-        Permission.ENTER, answer=CASE, record="cased", text=_decided,
+        Permission.ENTER, answer=CASE, record="cased", text=case_lines.decided,
         example='gate106 complaint decide 17 valid --suppress provider --for 180d --why "no consent"',
     )  # fmt: skip
     async def decide(
