@@ -6,7 +6,7 @@ machine that does other work.
 
 The servers share the cores of senders and carrier, not the gate's, as far as there are others (two cores: with one worker).
 
-A machine of a cloud is now twice as slow as it was an hour ago. So three runs of different hours are published, each figure the median:
+A virtual machine may be 1.5 times slower than it was an hour before. So three runs of different hours are published, each figure the median:
 ``python -m tests.soak.shared_gate --medians ONE TWO THREE``.
 """
 
