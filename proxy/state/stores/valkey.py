@@ -513,7 +513,7 @@ class ValkeyStore(GateMessages, SqliteStore):
                     log.error("node number lost", why=str(error))
                     continue
                 answers = await self._servers.each(connection, [("GET", self._heads[part] + b":born") for part in parts])
-                for part, born in zip(parts, answers, strict=True):  # without an answer: the connection ends, or the part has moved
+                for part, born in zip(parts, answers, strict=True):  # an error: it ends, or the part has moved
                     if not isinstance(born, Exception) and (born or b"").decode() != self._born[part]:
                         self._servers.doubt(part, f"part {part} was emptied")
 
