@@ -955,7 +955,7 @@ FIRST_FOUND: dict[Callable[[World], None], int] = {
     malformed_answers_passed_on: 12,
     restored_by_any_port: 40,
     never_widened: 14,
-    lost_bind_forgotten: 43,
+    lost_bind_forgotten: 107,
     late_parts_with_the_status_of_the_first: 11,
     zeros_lost_in_a_checkpoint: 23,
     orders_not_in_the_checkpoint: 26,

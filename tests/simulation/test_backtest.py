@@ -72,8 +72,8 @@ class Heard:
 
 
 def judged_again(world: World) -> tuple[Heard, Rerun]:
-    heard = Heard()
-    rerun = Rerun(open_store("sqlite::memory:"), lambda _: the_rules(), senders(), heard, lambda _: None)
+    heard, rules = Heard(), the_rules()
+    rerun = Rerun(open_store("sqlite::memory:"), lambda _: rules, senders(), heard, lambda _: None)
     rerun.run(groups_of(world.disk))
     return heard, rerun
 
@@ -105,13 +105,13 @@ def test_nothing_comes_out_otherwise_by_the_same_rules(block: int) -> None:
 
 
 def test_nor_when_it_begins_in_the_middle_with_what_a_replay_found() -> None:
-    dice, judged = random.Random(106), 0
+    dice, judged, rules = random.Random(106), 0, the_rules()
     for seed in range(FIRST, FIRST + WORLDS):
         groups = list(groups_of(world_of(seed).disk))
         begin = dice.choice(groups).time
-        store, before, left = rebuild_one(iter(groups), begin, window_s(the_rules()))
+        store, before, left = rebuild_one(iter(groups), begin, window_s(rules))
         heard = Heard()
-        Rerun(store, lambda _: the_rules(), senders(), heard, lambda _: None, None, before).run(left)
+        Rerun(store, lambda _: rules, senders(), heard, lambda _: None, None, before).run(left)
         judged += heard.cases
         assert not heard.wrong, f"seed {seed} from {begin}: {heard.wrong[0]}"
     assert judged > WORLDS * 5

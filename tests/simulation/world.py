@@ -20,7 +20,7 @@ import heapq
 import random
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -65,8 +65,8 @@ CLOCKS = 1 / 3
 STEPS_S = (3600.0, -3600.0, 1.5, -1.5, 0.2, -0.2)
 
 
-@lru_cache(1)
 def the_rules() -> RuleSet:
+    """Each world reads its own: a set remembers signatures it has met, and with those of another world all would go otherwise."""
     return load(Path(__file__).parent / "rules")
 
 
@@ -74,6 +74,7 @@ class World:
     def __init__(self, seed: int, bug: Callable[[World], None] | None = None) -> None:
         self.seed = seed
         self.random = random.Random(seed)
+        self.rules = the_rules()
         self.now = NOON
         """As everybody but the gate's wall clock has it, and its monotonic one."""
         self.skew_s = self.latest_wall = 0.0
@@ -202,7 +203,7 @@ class World:
         accesses = self._open_binds(ports)
         self.relay = Relay(
             directory=cast("Any", SimpleNamespace(ports=ports, pacers={}, accesses=accesses)),
-            rules=the_rules(),
+            rules=self.rules,
             store=cast("Any", self.store),
             journal=self.journal,
             routes=cast("Any", SimpleNamespace(only=None, lane=self.lane_of)),

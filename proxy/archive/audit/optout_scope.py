@@ -44,6 +44,8 @@ class Outgoing:
     state: str = "open"  # open | accepted | unknown | lost
     name: str = ""
     words: frozenset[str] = frozenset()
+    replaced: Outgoing | None = None  # by this one (replace_sm), …
+    replaced_state: str = ""  # … and the state it had
 
     def read(self) -> None:
         """Once all parts are here: a character may be cut in two."""

@@ -70,8 +70,10 @@ class PersonHistory:
         if submit.entry is None:
             return
         pdu = independent_reader.text_of(submit.data)
-        if submit.adopts:  # it stands in for another
-            self._mark_lost(key[0], submit.adopts)
+        replaced = self._sent.get((key[0], submit.adopts)) if submit.adopts else None
+        state = replaced.state if replaced is not None else ""
+        if replaced is not None:  # this stands in for it
+            replaced.state = "lost"
         sent = self._sent.get((key[0], submit.entry.id))
         if sent is None:
             marketing = submit.category is Category.MARKETING
@@ -79,6 +81,7 @@ class PersonHistory:
                 key, submit.time, digits_of(submit.port), submit.provider, marketing, submit.category is Category.OTP, submit.entry.signature,
                 pdu.coding,
             )  # fmt: skip
+            sent.replaced, sent.replaced_state = replaced, state
             self._sent[key[0], submit.entry.id] = sent
             self._events.append(sent)
             if len(self._sent) > MESSAGES_MAX:
@@ -106,18 +109,23 @@ class PersonHistory:
             elif sent.state != "unknown" or one.effect == _LATE_ACCEPTED:  # of a long message one part may be unknown
                 sent.state = "accepted"
 
-    def _mark_lost(self, journal: int, entry_id: int) -> None:
-        if (sent := self._sent.get((journal, entry_id))) is not None:
-            sent.state = "lost"
-
     def _unreplaced(self, key: Key, record: JournalRecord) -> None:
-        self._mark_lost(key[0], unpack(requests.Unreplaced, record.body).entry_id)
+        """The carrier refused a replacement: what it should replace is out as before."""
+        sent = self._sent.get((key[0], unpack(requests.Unreplaced, record.body).entry_id))
+        if sent is None:
+            return
+        sent.state = "lost"
+        if sent.replaced is not None:
+            sent.replaced.state = sent.replaced_state
 
     def _restored(self, key: Key, record: JournalRecord) -> None:
+        """Takes what a START did. The journal has it behind the messages of the same turn, which were judged after it."""
         restored = unpack(delivers.Restored, record.body)
-        self._events.append(
-            SeenReply(key, restored.time, digits_of(restored.port), restored.provider, ("START",), promised=True)
-        )
+        reply = SeenReply(key, restored.time, digits_of(restored.port), restored.provider, ("START",), promised=True)
+        events, place = self._events, len(self._events)
+        while place and isinstance(events[place - 1], Outgoing) and events[place - 1].at >= restored.time:
+            place -= 1
+        events.insert(place, reply)
 
     def _deliver(self, key: Key, record: JournalRecord) -> None:
         deliver = unpack(delivers.DeliverRecord, record.body)

@@ -313,10 +313,12 @@ class PartHandler:
         return [key for key, time in torn.torn(data) if time > now - self._bounds.remembered_s]
 
     def _early(self, long: LongMessage, pending: PendingSubmit, data: bytes, now: float) -> bytes:
-        """Refuses a part that would leave before its message's first part, or whose message is torn and forgotten."""
+        """Refuses a part that would leave before its message's first part, or whose message is torn and forgotten. (Of one that comes later
+        the message is known: a mark that the record still has is its own.)"""
         reason = "message-torn"
         key = _key_of(long)
-        if long.alive - {*long.batch, pending} or not any(torn.same(held, key) for held in self._torn_keys(data, now)):
+        known = pending not in long.batch or long.alive - {*long.batch, pending}
+        if known or not any(torn.same(held, key) for held in self._torn_keys(data, now)):
             last_time = self._assembler.came_early(long, long.index_of(pending))
             reason = "first-part-missing" if last_time else "part-early"
         self._admission.refuse(pending, GATE_REASONS[reason])

@@ -44,23 +44,26 @@ class Candidates(NamedTuple):
     """Whether they were sent from exactly the port replied to."""
     crowded: bool = False
     """Whether the record is full, so that other candidates may have been dropped."""
+    asked: frozenset[tuple[int, int, int]] = frozenset()
+    """Port, signature and keyword of all messages of 30 days that declared one: the newest may declare another, or none."""
 
 
 def find_candidates(entries: Sequence[Entry], port: Port, word_of: Callable[[int], str | None], now: float) -> Candidates:
     """Finds the candidates. ``entries``: oldest first. ``word_of``: the port with a hash32, None if it is unknown."""
-    newest = {(one.port, one.signature): one for one in entries if one.time >= now - KEPT_S and is_candidate(one)}
-    kept = sorted(newest.values(), key=lambda one: one.time)
+    month = [one for one in entries if one.time >= now - KEPT_S and is_candidate(one)]
+    asked = frozenset((*_key(one), one.keyword) for one in month if one.keyword)
+    kept = sorted({_key(one): one for one in month}.values(), key=lambda one: one.time)
     wanted = hash32(port.number)
     here = tuple(one for one in kept if one.port == wanted)
     crowded = len(kept) >= ENTRIES_MAX
     if here:
-        return Candidates(here, True, crowded and kept[0].time >= here[-1].time - TOGETHER_S)
+        return Candidates(here, True, crowded and kept[0].time >= here[-1].time - TOGETHER_S, asked)
     week = {one: _related(one, port, word_of) for one in kept if one.time >= now - ELSEWHERE_S}
     surely = True in week.values()
     # ports that are only possibly related may be unrelated: then all ports of the owner are meant too
     owner = hash32(port.owner) if port.owner and not surely else 0
     return Candidates(
-        tuple(one for one, related in week.items() if related is not False or one.provider == owner), False, crowded
+        tuple(one for one, related in week.items() if related is not False or one.provider == owner), False, crowded, asked
     )
 
 
@@ -82,10 +85,12 @@ def _related(entry: Entry, port: Port, word_of: Callable[[int], str | None]) -> 
 
 
 def likely_candidates(found: Candidates, keyword: int, now: float) -> tuple[Entry, ...]:
-    """The entries that the reply may refer to, newest first. ``keyword``: hash16 of a keyword that selects some of them; 0 for a
-    common keyword."""
+    """The entries that the reply may refer to, newest first. ``keyword``: hash16 of a keyword that selects those who declared it, if none
+    in its newest message then in an earlier one; 0 for a common keyword."""
     entries = found.entries[::-1]
-    chosen = tuple(one for one in entries if keyword and one.keyword == keyword)
+    chosen = tuple(one for one in entries if keyword and one.keyword == keyword) or tuple(
+        one for one in entries if (*_key(one), keyword) in found.asked
+    )
     if chosen or not found.at_port:
         return chosen or entries
     arrived = [one for one in entries if one.state not in IN_DOUBT]

@@ -10,7 +10,7 @@ import pytest
 from proxy.archive.audit.optout_scope import Findings, digits_of
 from proxy.archive.audit.person_history import PersonHistory
 from proxy.journal.encoding import pack
-from proxy.journal.records import answers, delivers, messages, operator_actions
+from proxy.journal.records import answers, delivers, messages, operator_actions, requests
 from proxy.journal.records.consents import ConsentChange
 from proxy.journal.records.doubtful_replies import NO_CONTEXT, DoubtDecision, Doubtful, id_of
 from proxy.journal.records.gate_events import ReplicatedRecord
@@ -44,9 +44,9 @@ class Story:
 
     def sent(
         self, name: str, port: str = PORT, text: str = AD, *, provider: str = "jia", person: int = MING, answer: int | None = 0,
-        category: Category = Category.MARKETING, allowed: bool = True,
+        category: Category = Category.MARKETING, allowed: bool = True, replaces: int = 0,
     ) -> Story:  # fmt: skip
-        """``answer``: what the carrier said, as an effect; None: nothing was ever heard."""
+        """``answer``: what the carrier said, as an effect; None: nothing was ever heard. ``replaces``: the entry for which it stands in."""
         self.ids += 1
         signed = f"【{name}】{text}" if name else text
         packed = (
@@ -55,7 +55,7 @@ class Story:
         decided = SimpleNamespace(
             message=Message(Sender.of(provider, provider, port, port), person, Content("", "readable", bytes(16))),
             verdict=SimpleNamespace(facts=SimpleNamespace(category=category), breaches=(), reason=None, outcome=Outcome.ALLOW),
-            packed=packed, reason="" if allowed else "suppressed", status=0, adopts=0, takes=(), late=False,
+            packed=packed, reason="" if allowed else "suppressed", status=0, adopts=replaces, takes=(), late=False,
             data=submit_sm(port, str(person), signed.encode("utf-16-be"), data_coding=8),
         )  # fmt: skip
         place = self.write(messages.VERDICT, messages.pack_verdict(self.now, cast("Any", decided), ""))
@@ -286,6 +286,31 @@ def test_what_another_gate_says_of_a_reply_claims_too() -> None:
     told = pack(delivers.OptedOut(NOON, MING, stopped, PORT, "jia", "TD"))
     story.write(messages.HEARD, pack(ReplicatedRecord(NOON, (1, 1), 3, 9, messages.OPTOUT, told)))
     assert story.after(HOUR).sent("甲店", OTHER).sent("乙店", OTHER).against() == ["甲店"]
+
+
+def test_what_a_refused_replacement_should_replace_was_sent_as_before() -> None:
+    story = Story().sent("甲店").after(HOUR).sent("乙店", replaces=1, answer=None)
+    story.write(
+        messages.UNREPLACED,
+        pack(
+            requests.Unreplaced(
+                story.now, MING, story.ids, 0, 0x13, Entry(1, int(NOON), hash48("甲店"), 1, 1, Category.MARKETING, 0, 0, 0, 0)
+            )
+        ),
+    )
+    assert story.after(HOUR).says("TD", PORT[:-1], owner="").meant() == {"甲店"}
+
+
+def test_what_was_judged_after_a_start_of_its_turn_is_no_fault_though_the_journal_has_it_first() -> None:
+    story = Story().sent("甲店").after(HOUR).says("TD").after(HOUR).sent("甲店")
+    story.write(messages.RESTORED, pack(delivers.Restored(story.now, MING, PORT, "jia", "START", ())))
+    assert story.says("START", kind="restore").against() == []
+
+
+def test_what_was_judged_before_a_start_is_a_fault() -> None:
+    story = Story().sent("甲店").after(HOUR).says("TD").after(HOUR).sent("甲店").after(0.1)
+    story.write(messages.RESTORED, pack(delivers.Restored(story.now, MING, PORT, "jia", "START", ())))
+    assert story.says("START", kind="restore").against() == ["甲店"]
 
 
 def test_what_has_no_name_is_known_by_its_port() -> None:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -162,9 +163,14 @@ class Line:
         await self._ask(do)
 
 
+@cache
+def _some_rules() -> RuleSet:
+    return the_rules()
+
+
 def rules_named(revision: str) -> RuleSet:
     """A set of which only its name matters."""
-    one = the_rules()
+    one = _some_rules()
     return RuleSet(revision, (), one.bits, one.regions, one.registry, one.lists, NO_WORDS)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import tracemalloc
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +21,7 @@ from proxy.relay.effects.replay import replay, settle_open
 from proxy.relay.multipart.assembler import INHERIT_S
 from proxy.relay.multipart.handler import PartBounds
 from proxy.state.record import incomplete_multipart, record
-from proxy.wire import submit_sm
+from proxy.wire import Frame, submit_sm, submit_sm_resp
 from tests.relay.multipart.test_handler import CAP, KEYWORD, MSGQFUL, OK, PERSON, SUBMITFAIL, Harness, Store, parts, written
 
 FIRST_MISSING, DIFFERS, TORN = 0x455, 0x456, 0x457
@@ -121,6 +122,27 @@ def test_the_first_part_comes_again_after_the_carrier_refused_it_and_the_others_
     assert told(harness, one, three) == [OK, OK]
     assert torn_of(harness.store) == []
     harness.check_replay()
+
+
+def test_a_part_that_is_judged_before_the_refusal_of_its_first_part_is_on_record_may_come_again(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+):
+    one, two = parts(GOOD, 2)
+    first = harness.sends(one)
+    harness.turns(0.3)
+    load = harness.store.load
+
+    async def refused_meanwhile(keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
+        monkeypatch.setattr(harness.store, "load", load)
+        harness.relay.answered(harness.at_carrier[-1], Frame.of(submit_sm_resp(1, SUBMITFAIL, b"")))
+        return await load(keys)
+
+    monkeypatch.setattr(harness.store, "load", refused_meanwhile)
+    second = harness.sends(two)
+    harness.turns()
+    assert harness.told(first, second) == [SUBMITFAIL, MSGQFUL]
+    assert told(harness, one, two) == [OK, OK]
+    assert torn_of(harness.store) == []
 
 
 # --- the same number again

@@ -72,6 +72,14 @@ def test_a_word_that_few_declare_names_one_of_them_and_another_names_nobody() ->
     assert named(*sent, word="QXDY") == {"甲", "乙"}
 
 
+def test_a_word_names_who_declared_it_before_where_no_newest_message_does() -> None:
+    """As of a long message of which only a part came."""
+    sent = entry(900, "甲", word="QXDY"), entry(800, "甲", word=""), entry(100, "乙")
+    assert named(*sent, word="QXDY") == {"甲"}
+    assert named(*sent, entry(90, "丙", word="QXDY"), word="QXDY") == {"丙"}
+    assert named(*sent) == {"甲", "乙"}
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_a_port_without_candidates_means_ports_that_begin_with_it_or_it_with_them(known: bool) -> None:
     longer, other, shorter = BASE + "88", BASE + "99", BASE[:6]
