@@ -273,15 +273,13 @@ def _as_one(parts: Sequence[Submit]) -> str:
 
 
 def _read(octets: Mapping[int, bytes], total: int) -> str:
-    """As a handset would show it, with an empty signature where parts are missing: none reaches over that. Nothing if it cannot be read."""
+    """As a handset would show it, with an empty signature where parts are missing: none reaches over that. Half a character is none."""
     runs = [b""]
     for index in range(1, total + 1):
         if index in octets:
             runs[-1] += octets[index]
         else:
             runs.append(b"")
-    if any(len(run) % 2 for run in runs):
-        return ""
     return "【】".join(run.decode("utf-16-be", "replace") for run in runs)
 
 

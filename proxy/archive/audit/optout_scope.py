@@ -174,18 +174,27 @@ def _answer(found: Findings, reply: SeenReply, sent: Sequence[Outgoing]) -> None
         found.claims.append(reply.claims)
         found.standing.append(reply.claims)
         return
-    pool = _pool(reply, sent)
-    words = _declared(pool)
-    wish = next((read for text in reply.texts if (read := independent_reader.wish_of(text, words))), None)
+    wish, claim = _read(reply, sent)
     if wish is None or reply.dismissed:
         return
     if wish.kind == "start-all":
         found.standing.clear()
     elif wish.kind == "start":
         found.standing = [one for one in found.standing if not _ends_by_start(one, reply, sent)]
-    elif _clearly_asks(reply, wish, sent) and (claim := _claim(reply, wish, pool, sent)) is not None:
+    elif claim is not None and claim == _read(reply, [one for one in sent if one.at < reply.at])[1]:
+        # of messages of the same turn the journal does not say whether they were sent before the reply
         found.claims.append(claim)
         found.standing.append(claim)
+
+
+def _read(reply: SeenReply, sent: Sequence[Outgoing]) -> tuple[independent_reader.Wish | None, Claim | None]:
+    """What the reply says after these messages, and what it then claims."""
+    pool = _pool(reply, sent)
+    words = _declared(pool)
+    wish = next((read for text in reply.texts if (read := independent_reader.wish_of(text, words))), None)
+    if wish is None or wish.kind.startswith("start") or not _clearly_asks(reply, wish, sent):
+        return wish, None
+    return wish, _claim(reply, wish, pool, sent)
 
 
 def _ends_by_start(claim: Claim, reply: SeenReply, sent: Iterable[Outgoing]) -> bool:

@@ -197,7 +197,7 @@ def test_START_at_the_port_ends_the_claim() -> None:
 
 
 def test_START_counts_from_where_its_effect_is_recorded_if_its_text_follows() -> None:
-    story = Story().sent("甲店").says("TD").after(HOUR)
+    story = Story().sent("甲店").after(1).says("TD").after(HOUR)
     story.write(messages.RESTORED, pack(delivers.Restored(story.now, MING, PORT, "jia", "START", ())))
     story.sent("甲店")
     assert story.against() == ["甲店"]
@@ -205,7 +205,7 @@ def test_START_counts_from_where_its_effect_is_recorded_if_its_text_follows() ->
 
 
 def test_START_at_another_port_ends_nothing() -> None:
-    story = Story().sent("甲店").says("TD").after(HOUR).says("START", OTHER, "yi", "restore").after(HOUR).sent("甲店")
+    story = Story().sent("甲店").after(1).says("TD").after(HOUR).says("START", OTHER, "yi", "restore").after(HOUR).sent("甲店")
     assert story.against() == ["甲店"]
 
 
@@ -305,6 +305,11 @@ def test_what_was_judged_after_a_start_of_its_turn_is_no_fault_though_the_journa
     story = Story().sent("甲店").after(HOUR).says("TD").after(HOUR).sent("甲店")
     story.write(messages.RESTORED, pack(delivers.Restored(story.now, MING, PORT, "jia", "START", ())))
     assert story.says("START", kind="restore").against() == []
+
+
+def test_a_word_that_only_a_message_of_the_same_turn_asked_for_claims_nothing() -> None:
+    story = Story().sent("甲店", text="双11 拒收请回复QXDY").says("QXDY").after(HOUR).sent("甲店")
+    assert (story.found().claims, story.against()) == ([], [])
 
 
 def test_what_was_judged_before_a_start_is_a_fault() -> None:
