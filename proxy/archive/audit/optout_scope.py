@@ -181,8 +181,10 @@ def _answer(found: Findings, reply: SeenReply, sent: Sequence[Outgoing]) -> None
         found.standing.clear()
     elif wish.kind == "start":
         found.standing = [one for one in found.standing if not _ends_by_start(one, reply, sent)]
-    elif claim is not None and claim == _read(reply, [one for one in sent if one.at < reply.at])[1]:
-        # of messages of the same turn the journal does not say whether they were sent before the reply
+    elif claim is not None:
+        surely_before = [one for one in sent if one.at != reply.at]  # of one turn the journal does not say which came first
+        if len(surely_before) < len(sent) and _read(reply, surely_before)[1] != claim:
+            return
         found.claims.append(claim)
         found.standing.append(claim)
 

@@ -18,6 +18,7 @@ from proxy.model.message import Category
 from proxy.model.number import NotARecipient, masked_repr, recipient_of
 
 READ_AGAIN_S = 60  # for so long a reply may be processed again, if the gate died between writing its effect and its text
+TURN_S = 10  # from a START in force to the verdicts of its turn at most: a store may be slow
 MESSAGES_MAX = 10_000  # of one person: older ones are forgotten. It is 300 a day for a month
 _PERSON = struct.Struct(">Q")
 _LOST = frozenset((1, 4))
@@ -123,7 +124,10 @@ class PersonHistory:
         restored = unpack(delivers.Restored, record.body)
         reply = SeenReply(key, restored.time, digits_of(restored.port), restored.provider, ("START",), promised=True)
         events, place = self._events, len(self._events)
-        while place and isinstance(events[place - 1], Outgoing) and events[place - 1].at >= restored.time:
+        while place:
+            before = events[place - 1]
+            if not isinstance(before, Outgoing) or not 0 <= before.at - restored.time <= TURN_S:
+                break
             place -= 1
         events.insert(place, reply)
 

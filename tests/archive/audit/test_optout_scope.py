@@ -318,6 +318,13 @@ def test_what_was_judged_before_a_start_is_a_fault() -> None:
     assert story.says("START", kind="restore").against() == ["甲店"]
 
 
+def test_a_clock_that_is_put_back_hides_no_fault() -> None:
+    story = Story().sent("甲店").after(HOUR).says("TD").after(HOUR).sent("甲店").after(-HOUR / 2)
+    story.write(messages.RESTORED, pack(delivers.Restored(story.now, MING, PORT, "jia", "START", ())))
+    assert story.says("START", kind="restore").against() == ["甲店"]
+    assert Story().sent("甲店").after(-HOUR).says("TD").after(HOUR).sent("甲店").against() == ["甲店"]
+
+
 def test_what_has_no_name_is_known_by_its_port() -> None:
     story = Story().sent("").after(HOUR).says("TD").after(HOUR).sent("").sent("", OTHER).sent("甲店")
     assert [one.sent.port for one in story.found().against] == [PORT]
