@@ -19,18 +19,14 @@ LIMIT = 50
 
 
 @page.get()
-async def show(request: PageRequest) -> Response:
-    return await _list(request)
-
-
-async def _list(request: PageRequest, problem: str = "") -> Response:
+async def show(request: PageRequest, problem: str = "") -> Response:
     feeds, skip = (await request.ask("recycled.list"))["feeds"], request.skip
     return request.render(
         feeds=feeds[skip : skip + LIMIT], total=len(feeds), skip=skip, limit=LIMIT, problem=problem, proposed=PROPOSED
     )
 
 
-@page.post("import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX, again=_list)
+@page.post("import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX, again=show)
 async def import_feed(request: PageRequest) -> Response:
     """All rows of a file or, with any bad one, nothing."""
     why = request.form("why")
@@ -43,4 +39,4 @@ async def import_feed(request: PageRequest) -> Response:
     return request.go("/recycled", request.t(words, **counts))
 
 
-forms.add_buttons(page, RecycledNumbers, _list)
+forms.add_buttons(page, RecycledNumbers, show)

@@ -19,11 +19,7 @@ LIMIT = 50
 
 
 @page.get()
-async def show(request: PageRequest) -> Response:
-    return await _list(request)
-
-
-async def _list(request: PageRequest, problem: str = "") -> Response:
+async def show(request: PageRequest, problem: str = "") -> Response:
     answer, skip = await request.ask("subject.list-requests"), request.skip
     requests = answer["requests"]
     mine = any(one["state"] == PROPOSED and one["author"] == request.who for one in requests)
@@ -33,7 +29,7 @@ async def _list(request: PageRequest, problem: str = "") -> Response:
     )  # fmt: skip
 
 
-@page.post("copy", wants=Permission.TAKE_OUT, again=_list)
+@page.post("copy", wants=Permission.TAKE_OUT, again=show)
 async def copy(request: PageRequest) -> Response:
     """A copy for the person; the journal keeps who took it, and why."""
     words = [f"--to={request.form('to')}", f"--why={request.form('why')}", f"--lang={request.lang}", "--json"]
@@ -42,7 +38,7 @@ async def copy(request: PageRequest) -> Response:
     return await forms.download_of(request, "person.zip", lambda out: ["subject", "export", f"--out={out}", *words])
 
 
-@page.post("erase", wants=Permission.ENTER, again=_list)
+@page.post("erase", wants=Permission.ENTER, again=show)
 async def erase(request: PageRequest) -> Response:
     answer = await request.ask("subject.erase", to=request.form("to"), why=request.form("why"))
     if "confirmers" not in answer:
@@ -60,4 +56,4 @@ async def receipt(request: PageRequest) -> Response:
     )
 
 
-forms.add_buttons(page, DataSubjects, _list)
+forms.add_buttons(page, DataSubjects, show)

@@ -41,11 +41,7 @@ async def show(request: PageRequest, problem: str = "", found: dict[str, Any] | 
     )  # fmt: skip
 
 
-async def _again(request: PageRequest, problem: str) -> Response:
-    return await show(request, problem)
-
-
-@page.post("precheck", again=_again)
+@page.post("precheck", again=show)
 async def precheck(request: PageRequest) -> Response:
     given = {"from": request.form("from"), "text": request.form("text")}
     return await show(request, found=await request.own("/provider/precheck", given))

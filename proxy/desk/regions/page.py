@@ -18,11 +18,7 @@ page = Page("regions", "/regions", wants=Permission.SEE, under="tables")
 
 
 @page.get()
-async def show(request: PageRequest, problem: str = "") -> Response:
-    return await _map(request, problem)
-
-
-async def _map(request: PageRequest, problem: str = "", found: dict[str, Any] | None = None) -> Response:
+async def show(request: PageRequest, problem: str = "", found: dict[str, Any] | None = None) -> Response:
     """``found``: the answer about a number."""
     now = await request.ask("regions")
     old = now["age_days"] * DAY_S >= OLD_S
@@ -31,7 +27,7 @@ async def _map(request: PageRequest, problem: str = "", found: dict[str, Any] | 
 
 @page.post("number", again=show)
 async def number(request: PageRequest) -> Response:
-    return await _map(request, found=await request.ask("regions.number", number=request.form("number")))
+    return await show(request, found=await request.ask("regions.number", number=request.form("number")))
 
 
 @page.post("import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX, again=show)

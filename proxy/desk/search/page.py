@@ -84,17 +84,8 @@ async def message(request: PageRequest) -> Response:
 
 
 @page.get("message/{name}/told")
-async def told(request: PageRequest) -> Response:
-    return await _told(request)
-
-
-@page.post("message/{name}/whole", wants=Permission.WHOLE)
-async def whole(request: PageRequest) -> Response:
-    """The same with the whole number: the journal keeps who saw it, and why."""
-    return await _told(request, "--unmasked", f"--why={request.form('why')}")
-
-
-async def _told(request: PageRequest, *more: str) -> Response:
+async def told(request: PageRequest, *more: str) -> Response:
+    """``more``: options of ``gate106 explain``."""
     ran = await _explained(request, *more)
     message = ran.json
     events = (await request.ask("rules.history", last=EVENTS_MAX))["events"]
@@ -106,6 +97,12 @@ async def _told(request: PageRequest, *more: str) -> Response:
         titles={part["rule"]: part["say"] for part in parts}, scopes=_scopes(message), untils=UNTIL,
         hint=hint(public_reason(message["reason"]), request.lang) if message["reason"] else "",
     )  # fmt: skip
+
+
+@page.post("message/{name}/whole", wants=Permission.WHOLE)
+async def whole(request: PageRequest) -> Response:
+    """The same with the whole number: the journal keeps who saw it, and why."""
+    return await told(request, "--unmasked", f"--why={request.form('why')}")
 
 
 @page.post("message/{name}/suppress", wants=Permission.ENTER)
