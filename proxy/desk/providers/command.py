@@ -21,24 +21,11 @@ from proxy.operations.parameters import Choice
 from proxy.operations.terminal import CONFIG, Config, Json, languages
 from proxy.runtime import hardening
 
-COLUMNS = (
-    "at",
-    "account",
-    "from",
-    "to",
-    "category",
-    "signature",
-    "reason",
-    "hint",
-    "status",
-    "part",
-    "parts",
-    "message",
-    "verdict",
-)
-HEADS_ZH = (
-    "时间", "账号", "端口", "接收号码", "类别", "签名", "原因", "处理办法", "状态码", "第几段", "共几段", "编号", "结果",
-)  # fmt: skip
+COLUMNS: Mapping[str, str] = {
+    "at": "时间", "account": "账号", "from": "端口", "to": "接收号码", "category": "类别", "signature": "签名", "reason": "原因",
+    "hint": "处理办法", "status": "状态码", "part": "第几段", "parts": "共几段", "message": "编号", "verdict": "结果",
+}  # fmt: skip
+"""With their Chinese headings."""
 WORDS_ZH: Mapping[str, str] = {**WORDS, **REASONS, "not-permitted": "不得发送给该号码"}
 HOUR_S, DAY_S = 3600, 86_400
 ORDERS = OLDEST, NEWEST = "oldest", "newest"
@@ -163,7 +150,7 @@ def _write(file: Any, rows: list[dict[str, Any]], language: str, *, head: bool) 
 
 def heads(language: str) -> Sequence[str]:
     """Of a file of refusals."""
-    return HEADS_ZH if language == "zh" else COLUMNS
+    return tuple(COLUMNS.values() if language == "zh" else COLUMNS)
 
 
 def cells(one: Mapping[str, Any], language: str) -> list[str]:
