@@ -5,34 +5,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from proxy.i18n.text import Bilingual
+from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.roles import Permission
 from proxy.operations import terminal
 from proxy.operations.declaration import Program, command
 from proxy.operations.files.journal_access import disk_of, places_of, record_access
 from proxy.operations.parameters import Integer
-from proxy.operations.terminal import (
-    CONFIG,
-    Config,
-    Control,
-    Json,
-    ask,
-    fail,
-    format_time,
-    in_words_of_reader,
-    note,
-    print_answer,
-)
+from proxy.operations.terminal import CONFIG, Config, Control, Json, format_time, in_words_of_reader
 from proxy.runtime import hardening
 
 if TYPE_CHECKING:
@@ -48,6 +40,8 @@ if TYPE_CHECKING:
     from proxy.journal.sealing import KeyRing
 
 OR_FOLDER = " (or name the journal's folder)"
+DAYS_MAX = 1000
+RECORDS_MAX = 10_000
 TRIES = 3
 """How often a journal is read again if a segment is removed meanwhile; the gate removes segments once an hour."""
 
@@ -82,10 +76,10 @@ def verify(
         sealing = sealing or places.sealing.keys
     for one in (*(one for one, _ in folders), archive):
         if one is not None and not one.is_dir():
-            fail(f"{one}: no such folder")
+            terminal.fail(f"{one}: no such folder")
     if folder is not None and not any(folder.glob(f"*{SUFFIX}")):
         beside = f" (its journal is {folder / 'journal'})" if (folder / "journal").is_dir() else ""
-        fail(f"{folder}: no journal: there are no segments in it{beside}")
+        terminal.fail(f"{folder}: no journal: there are no segments in it{beside}")
     ring = _ring(sealing)
     chains = [_check_chain(one, ring, keys_folder) for one, _ in folders]
     disks = [(OsDisk(one, ring), node) for one, node in folders]
@@ -102,7 +96,7 @@ def verify(
     if accesses is not None:
         holds = f"{accesses.records} records; the chain holds: {accesses.chain}"
         lines.append(f"who looked while no gate ran: {unreadable or holds}")
-    print_answer({"journals": [first, *more]} | tables if more else first | tables, json, lines)
+    terminal.print_answer({"journals": [first, *more]} | tables if more else first | tables, json, lines)
     raise typer.Exit(1 if faults or any(chain.damage for chain in chains) else 0)
 
 
@@ -173,7 +167,7 @@ def _unsigned_erasure(folder: Path, ring: KeyRing, report: ScanReport, keys_fold
     except KeysError as error:
         return f"{many}; whether that is signed cannot be told: {error}"
     if public is None:
-        note(f"{many}; without the settings it is not proved who signed that")
+        terminal.note(f"{many}; without the settings it is not proved who signed that")
     identity = bytes.fromhex(OsDisk(folder).identity())
     return unexplained_redaction(
         report.redactions,
@@ -198,7 +192,7 @@ def _ring(files: Sequence[Path]) -> KeyRing:
     try:
         return KeyRing.of_files(files)
     except SealingError as error:
-        note(error)
+        terminal.note(error)
         return KeyRing()
 
 
@@ -214,10 +208,10 @@ def _verify_tables(disks: Sequence[tuple[OsDisk, int | None]], archive: Path, ke
         try:
             keys = ArchiveKeys(keys_folder)
         except KeysError as error:
-            note(f"{error}: what is wrong with a row that only tells a person cannot be named")
+            terminal.note(f"{error}: what is wrong with a row that only tells a person cannot be named")
     journals: dict[str, Disk] = {}
     for disk, node in disks:
-        with suppress(ManifestError):  # which is told as what it is
+        with contextlib.suppress(ManifestError):  # which is told as what it is
             journals[identity_of(disk, archive, node)] = disk
     return verification.verify_tables(archive, journals, keys)
 
@@ -241,13 +235,7 @@ def _scan(folder: Path, ring: KeyRing) -> tuple[ScanReport, list[Removed]]:
             return proved(folder, ring)
         except FileNotFoundError as error:  # a running gate has just removed it
             if not left:
-                fail(f"{error.filename}: is gone while the journal is read (run it again)")
-
-
-DAYS_MAX = 1000
-
-
-RECORDS_MAX = 10_000
+                terminal.fail(f"{error.filename}: is gone while the journal is read (run it again)")
 
 
 @command("journal roll", example="gate106 journal roll --config /etc/gate106/gate106.yaml")
@@ -258,8 +246,6 @@ def roll(
 ) -> None:
     """Make tables of closed segments, one table of each day that is over, and sign its head. The gate does it once an hour. Exit 2 if the
     journal does not continue its tables, or a head is damaged: all else is done."""
-    import time
-
     from proxy.archive import rolling
     from proxy.archive.secret_keys import ArchiveKeys
     from proxy.journal.write_ahead_log import JournalDamaged
@@ -302,7 +288,6 @@ def person(
 ) -> None:
     """Show a person's keyed hash in the tables, for other engines. The journal records who asked."""
     from proxy.archive.secret_keys import ArchiveKeys
-    from proxy.model.number import NotARecipient, recipient_of
 
     hardening.restrict_umask()
     if not why.strip():
@@ -319,9 +304,6 @@ def person(
 
 def _lower_priority() -> None:
     """Gives this process the lowest priority, one thread for Arrow, and makes it the first to be killed when memory runs out."""
-    import contextlib
-    import os
-
     import pyarrow as pa
 
     pa.set_cpu_count(1)  # a service may have few threads, and the machine many cores
@@ -393,10 +375,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Show records of the journal as text, with masked numbers and without texts of messages. The journal records the look."""
-    from itertools import islice
-
     from proxy.desk.archiving.record_words import in_chinese
-    from proxy.i18n.text import Bilingual
     from proxy.journal.record_text import record_text
     from proxy.journal.scan import read
 
@@ -437,13 +416,12 @@ def erase(
     records that a restart reads, and, without --early, records younger than six months. Needs a running gate, whose journal records who did it,
     and the person only by a keyed hash. Copies keep what they have."""
     from proxy.archive.secret_keys import ArchiveKeys
-    from proxy.model.number import NotARecipient, recipient_of
 
     hardening.restrict_umask()
     try:
         person = recipient_of(to)
     except NotARecipient as fault:
-        fail(f"--to: {fault}")
+        terminal.fail(f"--to: {fault}")
     places = places_of(config)
     keys = ArchiveKeys(places.archive.keys)
     gate_client = _ErasureClient(config, control, keys.person(person), why)
@@ -459,14 +437,14 @@ def erase(
             for reason, count in plan.stays.items()
         ),
     ]
-    print_answer({"erased": done._asdict(), "looked_through": len(plan.removed), "stays": plan.stays}, json, lines)
+    terminal.print_answer({"erased": done._asdict(), "looked_through": len(plan.removed), "stays": plan.stays}, json, lines)
 
 
 class _ErasureClient:
     """Asks the running gate to record the steps of one person's erasure."""
 
     def __init__(self, config: Path, control: Path | None, person: int, why: str) -> None:
-        self._ask, self._person, self._why = partial(ask, config, control), f"{person:016x}", why
+        self._ask, self._person, self._why = partial(terminal.ask, config, control), f"{person:016x}", why
 
     def begin(self, *, early: bool) -> Any:
         return self._ask("journal.erase", person=self._person, why=self._why, details="early" if early else None)
@@ -500,4 +478,4 @@ def _erase(
         plan = person_erasure.plan(disk, holds, before, answer["open_from"])
         return plan, person_erasure.run(disk, places.archive.folder, keys, person, plan.removed, gate_client)
     except (JournalError, RollError, ManifestError, SegmentFault, OSError) as error:
-        fail(f"{error} (what was erased until then is; run it again)")
+        terminal.fail(f"{error} (what was erased until then is; run it again)")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -34,8 +36,6 @@ def pack(
     json: Json = False,
 ) -> None:
     """Make a signed ZIP with all about one message: PDF, JSON, rules of then, chain proof. The journal records who made it."""
-    import time
-
     from proxy.desk.evidence import pack_contents
     from proxy.desk.explain.message_inquiry import inquiry_of
     from proxy.operations.files.journal_access import record_access
@@ -103,8 +103,6 @@ def verifier(
 
 def _write(out: Path, data: bytes) -> str:
     """Writes a file that only its owner may read; returns its SHA-256."""
-    import hashlib
-
     from proxy.runtime import hardening
 
     with hardening.create_private_file(out) as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -237,8 +238,6 @@ def letter(
     config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Write the letter to the provider: what was measured, what it rests on, what follows; valid complaints as annex, numbers masked."""
-    import time
-
     from proxy.desk.evidence import evidence_pdf
     from proxy.runtime import hardening
 
@@ -249,10 +248,8 @@ def letter(
         )
     whose = {"provider": answer["provider"] or None} | ({answer["by"]: answer["value"]} if answer["by"] else {})
     began = answer["events"][0]["time"]
-    listed = terminal.ask(config, control, "complaint.list", export="penalty letter", state="valid", limit=1000, **whose)[
-        "cases"
-    ]
-    rests_on = [one for one in listed if began - ANNEX_S <= one["came"] <= began]
+    valid = terminal.ask(config, control, "complaint.list", export="penalty letter", state="valid", limit=1000, **whose)
+    rests_on = [one for one in valid["cases"] if began - ANNEX_S <= one["came"] <= began]
     with hardening.create_private_file(out) as file:
         file.write(evidence_pdf.letter(answer, rests_on, time.time()))
     draft = " (a draft: nobody has approved it yet)" if answer["state"] == "proposed" else ""

@@ -16,6 +16,7 @@ import typer
 
 from proxy.desk.explain.command import At, Folder, Given, context_of, moment, provider_of
 from proxy.i18n.labels import REASONS
+from proxy.i18n.phrases import Bilingual, in_language, term
 from proxy.model.number import NotARecipient, masked_repr, recipient_of
 from proxy.model.redact import mask_digits, mask_numbers
 from proxy.model.roles import Permission
@@ -144,8 +145,6 @@ def _as_dict(one: TextForecast) -> dict[str, Any]:
 
 
 def _lines(checked: list[TextForecast], refused: int, language: str) -> Iterator[str]:
-    from proxy.i18n.phrases import Bilingual, in_language, term
-
     def put(english: str, chinese: str) -> str:
         return in_language(Bilingual(english, chinese), language)
 
@@ -183,8 +182,6 @@ def _lines(checked: list[TextForecast], refused: int, language: str) -> Iterator
 
 
 def _places(where: tuple[str, ...], language: str) -> str:
-    from proxy.i18n.phrases import in_language, term
-
     more = len(where) - PLACES_SHOWN
     shown = ("、" if language == "zh" else ", ").join(in_language(term(one), language) for one in where[:PLACES_SHOWN])
     return shown + (f" … (+{more})" if more > 0 else "")

@@ -107,13 +107,8 @@ def import_(
         merged = merge(Regions.load(), text, SEGMENTS_FILE, found.regions)
     except RulesError as error:
         terminal.fail(error.problems[0])
-    answer: dict[str, Any] = {
-        "added": merged.added,
-        "moved": merged.moved,
-        "kept": merged.kept,
-        "date": found.regions.date,
-        "revised": None,
-    }
+    answer: dict[str, Any] = {name: getattr(merged, name) for name in ("added", "moved", "kept")}
+    answer |= {"date": found.regions.date, "revised": None}
     if (merged.added or merged.moved) and not check:
         answer["revised"] = dict(terminal.push_rules(config, control, on, {SEGMENTS_FILE: merged.text}, why))
     terminal.print_answer(answer, json, _import_lines(table.name, answer, check=check, waits=bool(now["proposed"])))

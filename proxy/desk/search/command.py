@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -78,8 +79,6 @@ def find(
 
     The journal keeps who looked for a person, or saw whole numbers.
     """
-    import time
-
     from proxy.archive.query import BadQuery, Query
     from proxy.model.number import NotARecipient, recipient_of
 
@@ -199,8 +198,6 @@ def write_found(
 
 def _pages(places: ArchiveLocations, keys: ArchiveKeys, question: Query) -> Iterator[SearchResult]:
     """All that fits from ``skip`` on, at most SKIP_MAX messages."""
-    import time
-
     question = question._replace(limit=LIMIT_MAX)
     while True:
         found = run_search(places, keys, question, time.time())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -44,8 +45,6 @@ def import_(
     config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Take a list in, of any size: all of it or, with any bad row, nothing. In force and on disk when the command ends."""
-    import time
-
     from proxy.operations.files.number_list import ListedRefusal, read_number_file
     from proxy.operations.files.upload import check_lines, upload_numbers
 
