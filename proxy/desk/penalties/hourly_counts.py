@@ -6,6 +6,7 @@ A restart reads the counts again from the journal. Never: work for a message, th
 from __future__ import annotations
 
 import math
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -226,26 +227,20 @@ def _starts(since: float, until: float) -> range:
 
 
 def _running(submits: Mapping[tuple[str, ...], int], optouts: Mapping[tuple[str, ...], int]) -> dict[str, HourCounts]:
-    sent: dict[str, int] = {}
-    marketing: dict[str, int] = {}
-    refused: dict[str, dict[str, int]] = {}
+    sent, marketing, replied = Counter[str](), Counter[str](), Counter[str]()
+    refused: defaultdict[str, dict[str, int]] = defaultdict(Counter)
     for (provider, category, verdict, reason), count in submits.items():
         if verdict == "allow":
-            sent[provider] = sent.get(provider, 0) + count
+            sent[provider] += count
             if category == "marketing":
-                marketing[provider] = marketing.get(provider, 0) + count
+                marketing[provider] += count
         elif verdict == "reject" and reason:
-            by = refused.setdefault(provider, {})
-            by[reason] = by.get(reason, 0) + count
-    replied: dict[str, int] = {}
+            refused[provider][reason] += count
     for (source, _, provider), count in optouts.items():
         if source == "reply" and provider:
-            replied[provider] = replied.get(provider, 0) + count
-    names = sent.keys() | refused.keys() | replied.keys()
-    return {
-        name: HourCounts(sent.get(name, 0), marketing.get(name, 0), replied.get(name, 0), refused.get(name, {}))
-        for name in sorted(names - {""})
-    }
+            replied[provider] += count
+    names = sorted((sent.keys() | refused.keys() | replied.keys()) - {""})
+    return {name: HourCounts(sent[name], marketing[name], replied[name], dict(refused[name])) for name in names}
 
 
 def _sum_up(

@@ -19,7 +19,7 @@ from proxy.desk.consents import operations as consent
 from proxy.desk.penalties.book import PenaltyBook, order_of
 from proxy.desk.penalties.hourly_counts import ProviderHours, SignatureHours
 from proxy.desk.penalties.triggers import MILLION, MeasureSource, ProposedPenalty, due
-from proxy.journal.records.penalties import PROPOSED, WARN, HourCounts, Penalty, Subject
+from proxy.journal.records.penalties import PROPOSED, WARN, Penalty, Subject
 from proxy.model.approvals import Impossible
 from proxy.model.message import Order, hash48
 from proxy.operations.authorization import CommandRefused
@@ -49,7 +49,9 @@ class PenaltyScheduler:
     ) -> None:  # fmt: skip
         """``paths``: by provider, the state of the reply path of each of its port prefixes."""
         self._gate = gate
-        self._hours, self._apart, self._paths = hours, apart, paths
+        self.hours = hours
+        """By provider, as of the last look."""
+        self._apart, self._paths = apart, paths
         self._next_s = 0.0
         self._retry_s = self._logged_s = -math.inf
         self._checking: asyncio.Task[None] | None = None
@@ -104,13 +106,13 @@ class PenaltyScheduler:
         providers, start = list(gate.relay.directory.providers), MONTH.start(now)
         ppm: dict[tuple[str, ...], float] = {}
         for name in providers:
-            if sent := self._hours.of(name, start, now + 1).sent:
+            if sent := self.hours.of(name, start, now + 1).sent:
                 ppm[name,] = gate.cases.valid(name, start, now + 1) * MILLION / sent
             await rest(0)
         self.ppm = ppm
         self.consent_tasks = await consent.count_tasks(gate, now)
         rules = gate.relay.rules
-        counting = MeasureSource(self._hours, self._apart, self._valid, rules.registry.advertiser_of, self._paths)
+        counting = MeasureSource(self.hours, self._apart, self._valid, rules.registry.advertiser_of, self._paths)
         for proposed in due(rules.desk.triggers, providers, counting, gate.penalties.of, now):
             if proposed is not None:
                 self._propose(proposed, rules.revision, now)
@@ -119,7 +121,7 @@ class PenaltyScheduler:
     def _take(self, now: float) -> Iterator[None]:
         """What was counted, a piece at a time."""
         tally = self._gate.relay.tally
-        self._hours.take(tally.submits, tally.optouts, now)
+        self.hours.take(tally.submits, tally.optouts, now)
         yield from self._apart.take(tally.apart, now)
         if tally.apart.missed:
             log.warning("more signatures than can be counted in a minute", messages_missed=tally.apart.missed)
@@ -133,19 +135,6 @@ class PenaltyScheduler:
         if subject.by == ADVERTISER:
             return cases.valid("", since, until, lambda case: advertiser_of(hash48(case.signature)) == subject.value)
         return cases.valid(subject.provider, since, until)
-
-    def counted(self, provider: str, hour: float) -> HourCounts:
-        """What a provider did in the clock hour that begins then, as of the last look."""
-        return self._hours.of(provider, hour, hour + 1)
-
-    @property
-    def others_late_s(self) -> float:
-        return self._hours.others_late_s
-
-    def untaken(self, provider: str) -> HourCounts:
-        """What a provider did since the last look."""
-        tally = self._gate.relay.tally
-        return self._hours.untaken(provider, tally.submits, tally.optouts)
 
     def put_away(self, now: float) -> None:
         """The gate is about to stop: what was counted since the last look is not lost."""
@@ -218,7 +207,7 @@ class PenaltyScheduler:
 
     def reread(self) -> None:
         """Takes other gates' counts from the store."""
-        self._hours.reread()
+        self.hours.reread()
         self._apart.reread()
 
     def gauges(self) -> dict[str, Any]:

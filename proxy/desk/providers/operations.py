@@ -182,8 +182,9 @@ class ProviderReports(Operations, group="providers"):
     def _day(self, name: str, now: float) -> dict[str, Any]:
         """Of today, by the clock hour, of other gates as of the last five minutes; it outlives a restart."""
         start = (int(now) + OFFSET_S) // DAY_S * DAY_S - OFFSET_S
-        hours = [(at, self._scheduler.counted(name, at)) for at in range(start, int(now) + 1, HOUR_S)]
-        hours[-1] = hours[-1][0], added(hours[-1][1], self._scheduler.untaken(name))
+        counted, tally = self._scheduler.hours, self._gate.relay.tally
+        hours = [(at, counted.of(name, at, at + 1)) for at in range(start, int(now) + 1, HOUR_S)]
+        hours[-1] = hours[-1][0], added(hours[-1][1], counted.untaken(name, tally.submits, tally.optouts))
         reasons = Counter[str]()
         for _, counts in hours:
             reasons.update(counts.refused)
@@ -193,7 +194,7 @@ class ProviderReports(Operations, group="providers"):
             "sent": sum(counts.sent for _, counts in hours),
             "optouts": sum(counts.optouts for _, counts in hours),
             "reasons": reasons.most_common(),
-            "others_late_s": self._scheduler.others_late_s,
+            "others_late_s": counted.others_late_s,
         }
 
 

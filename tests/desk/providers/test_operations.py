@@ -96,10 +96,7 @@ class Gate:
         self.book = OrderBook(DeskRecords(), lambda kind, body: 1, lambda: None)
         self.penalties = SimpleNamespace(in_force=list, waiting=list)
         hours = ProviderHours(DeskRecords(), lambda records: 1)
-        self.penalty_scheduler = SimpleNamespace(
-            ppm={}, counted=lambda name, at: hours.of(name, at, at + 1),
-            untaken=lambda name: hours.untaken(name, self.tally.submits, self.tally.optouts), others_late_s=hours.others_late_s,
-        )  # fmt: skip
+        self.penalty_scheduler = SimpleNamespace(ppm={}, hours=hours)
         self.hours, self.paces, self.said = hours, MinuteCounts(self.tally), list[Any]()
         gate: Any = self
         self.commands = handlers_of(providers.ProviderReports(gate, gate.penalty_scheduler, self.paces))
