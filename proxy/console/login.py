@@ -235,7 +235,7 @@ class LoginPages:
 
     def routes(self) -> list[Route]:
         return [
-            Route("/login", self._show, methods=["GET"]),
+            Route("/login", self._form, methods=["GET"]),
             Route("/login", self._log_in, methods=["POST"]),
             Route("/logout", self._log_out, methods=["POST"]),
             Route("/language", self._choose_language, methods=["GET"]),
@@ -243,10 +243,7 @@ class LoginPages:
             Route("/favicon.ico", _no_icon, methods=["GET"]),
         ]
 
-    async def _show(self, request: Request) -> Response:
-        return self._form(request)
-
-    def _form(self, request: Request, problem: str = "", status: int = 200, name: str = "") -> Response:
+    async def _form(self, request: Request, problem: str = "", status: int = 200, name: str = "") -> Response:
         cookie, mark = self._host.login.mark()
         to = request.query_params.get("to", "")
         answer = self._host.common_page(request, "login.html", status, mark=mark, problem=problem, name=name, to=to)
@@ -258,20 +255,20 @@ class LoginPages:
         try:
             form = await form_of(request, LOGIN_BYTES_MAX)
         except FormRejected:
-            return self._form(request, t("login.wrong"), 413)
+            return await self._form(request, t("login.wrong"), 413)
         name, token, mark = (
             value.strip() if isinstance(value := form.get(one, ""), str) else "" for one in ("name", "token", "mark")
         )
         if not self._host.login.is_marked(request.cookies.get(MARK, ""), mark):
-            return self._form(request, t("login.again"), 403, name)
+            return await self._form(request, t("login.again"), 403, name)
         try:
             cookie = await self._host.login.enter(request, name, token)
         except TooManyAttempts:
-            return self._form(request, t("login.later"), 429, name)
+            return await self._form(request, t("login.later"), 429, name)
         except CannotAsk:
-            return self._form(request, t("no_gate"), 503, name)
+            return await self._form(request, t("no_gate"), 503, name)
         if cookie is None:
-            return self._form(request, t("login.wrong"), 401, name)
+            return await self._form(request, t("login.wrong"), 401, name)
         answer = RedirectResponse(own_path(request.query_params.get("to", "")), 303)
         answer.set_cookie(self._cookie, cookie, max_age=int(LIFE_S), path="/", **self._flags)
         answer.delete_cookie(MARK, path="/login", **self._flags)

@@ -154,7 +154,7 @@ class Api:
         if (operation := by_method.get(request.method)) is None:
             allowed = ", ".join(by_method)
             raise ErrorAnswer(405, f"not by {request.method:.20}: by {allowed}", {"Allow": allowed})
-        _check_permission(asker, operation)
+        require_permission(asker, operation.permission, operation.name)
         values, file = await _read_request(request, operation)
         return answer_response(operation, await call(self._client, token, operation, values, file))
 
@@ -166,6 +166,8 @@ class Api:
                 return await handler(request, *await self._authenticate(request))
             except ErrorAnswer as told:
                 return error_response(request, str(told), told.status, told.headers)
+            except NotAllowed as fault:
+                return error_response(request, str(fault), 403)
             except BadArgument as fault:
                 return error_response(request, str(fault), 400)
             except CannotAsk as error:
@@ -202,13 +204,6 @@ class Api:
         while len(self._known_tokens) > KNOWN_MAX:
             self._known_tokens.popitem(last=False)
         return gate_token(token), asker
-
-
-def _check_permission(asker: Asker, operation: Operation | Program) -> None:
-    try:
-        require_permission(asker, operation.permission, operation.name)
-    except NotAllowed as fault:
-        raise ErrorAnswer(403, str(fault)) from None
 
 
 async def _read_request(request: Request, operation: Operation | Program) -> tuple[dict[str, Any], bytes]:
