@@ -54,19 +54,15 @@ class Task(NamedTuple):
     line: int
 
 
-def tasks_of(registry: Registry, now: float, days: int = DAYS) -> list[Task]:
-    """All tasks that are due within ``days``, or overdue; the most urgent first."""
-    return in_order(one for one in task_steps(registry, now, days) if one is not None)
-
-
 def in_order(tasks: Iterable[Task]) -> list[Task]:
+    """The most urgent first."""
     return sorted(
         tasks, key=lambda one: (one.due, one.kind, one.advertiser, one.signature, one.carrier, one.province, one.line)
     )
 
 
 def task_steps(registry: Registry, now: float, days: int) -> Iterator[Task | None]:
-    """The tasks in no order, and None after each piece of work."""
+    """The tasks that are due within ``days``, or overdue, in no order; and None after each piece of work."""
     ends, rows = now + days * DAY_S, registry.rows
     owners: dict[str, SignatureRow] = {}
     people: dict[str, str] = {}

@@ -117,8 +117,8 @@ def _stopped(answer: Answer) -> Iterator[str]:
         yield f"{next(given(answer))} (`gate106 stop lift {answer['name']}` ends it)"
 
 
-def _words(help_: str, flag: str = "") -> List:
-    return List(help_, Text(""), flag=flag)
+def _words(help_: str) -> List:
+    return List(help_, Text(""))
 
 
 class OrderOperations(Operations):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.desk.filings.operations import PIECE, Task, task_steps, tasks_of
+from proxy.desk.filings.operations import DAYS, PIECE, Task, in_order, task_steps
 from proxy.policy.loading.load_rules import load
 from proxy.policy.registries.registry import Registry
 from proxy.policy.time_windows import DAY_S, moment
@@ -32,6 +32,10 @@ def read(tmp_path: Path) -> Read:
         return load(tmp_path).registry
 
     return read
+
+
+def tasks_of(registry: Registry, now: float, days: int = DAYS) -> list[Task]:
+    return in_order(one for one in task_steps(registry, now, days) if one is not None)
 
 
 def brief(task: Task) -> tuple[str, str, str, str]:
