@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
+from operator import attrgetter
 from typing import Annotated, Any, NamedTuple
 
 from proxy.model.roles import Permission
@@ -56,9 +57,7 @@ class Task(NamedTuple):
 
 def in_order(tasks: Iterable[Task]) -> list[Task]:
     """The most urgent first."""
-    return sorted(
-        tasks, key=lambda one: (one.due, one.kind, one.advertiser, one.signature, one.carrier, one.province, one.line)
-    )
+    return sorted(tasks, key=attrgetter("due", "kind", "advertiser", "signature", "carrier", "province", "line"))
 
 
 def task_steps(registry: Registry, now: float, days: int) -> Iterator[Task | None]:
