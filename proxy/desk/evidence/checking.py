@@ -14,15 +14,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.desk.evidence.ed25519 import is_signed
-from proxy.desk.evidence.pack import CHAIN, EVIDENCE, FORMAT, MANIFEST, PROOF, SIGNATURE, digest
 from proxy.i18n.text import Bilingual
 from proxy.journal.segment import NewerFormat, SegmentFault, groups_of_proof, unpack_header
 
+MANIFEST, SIGNATURE, EVIDENCE, PROOF, CHAIN = "manifest.json", "signature.json", "evidence.json", "proof.json", "chain.bin"
+FORMAT = 1
 FILE_BYTES_MAX = 300 << 20
 FILES_MAX = 500
 KEY_BYTES = 32
 _CHAIN_PLACE = 5
 """Where a table's own chain stands in its row."""
+
+
+def digest(data: bytes) -> str:
+    return blake2b(data, digest_size=32).hexdigest()
 
 
 class NotAPack(Exception):
@@ -193,7 +198,7 @@ class _Checking:
                 )
             head = self._signed_head(line)
             day, first, last = head["day"], head["first"], head["last"]
-            if blake2b(json.dumps(table, separators=(",", ":")).encode(), digest_size=32).hexdigest() != head["table"]:
+            if digest(json.dumps(table, separators=(",", ":")).encode()) != head["table"]:
                 self._fault(f"{PROOF}: the head of {day} speaks of another table", f"{PROOF}：{day} 的摘要说的是另一张表")
             if not first <= record <= last:
                 self._fault(
@@ -216,7 +221,7 @@ class _Checking:
         day, public, published = head["day"], self._public, self._head.strip().lower()
         if public is None or not is_signed(public, bytes.fromhex(wrapped["signature"]), wrapped["said"].encode()):
             self._fault(f"{PROOF}: the head of {day} is not signed by that key", f"{PROOF}：{day} 的摘要不是该密钥签名的")
-        found = blake2b(line.encode(), digest_size=32).hexdigest()
+        found = digest(line.encode())
         if not self._head:
             self._note(
                 f"the head of {day} is {found}: compare it with the one that was published, or give it (--head)",
@@ -241,7 +246,7 @@ class _Checking:
             for found in groups_of_proof(chain):
                 for one in found.records:
                     if one.sequence == record:
-                        seen = blake2b(one.body, digest_size=32).hexdigest()
+                        seen = digest(one.body)
                 last, erased = found.last, erased + bool(found.redaction)
                 digests.append(found.digest.hex())
         except SegmentFault as fault:

@@ -1,4 +1,4 @@
-"""Gathers what an evidence pack holds.
+"""Gathers an evidence pack's contents, and makes the signed ZIP.
 
 In: an inquiry about a message, the sets of rules that were read for it, a case. Out: the bytes of the pack, what it proves; exit 2 for what
 cannot be read. Never: another person's consent, a list of people.
@@ -11,12 +11,19 @@ The digests of groups run over the bytes of all records between, those of other 
 journal they tell nothing without its key, so they come along as soon as there is a head to lead to. Unsealed they are only handed out on
 request, to a person who may see them (``chain``); without them the gate's signature vouches for the record's place. A pack says itself what it
 proves and what it does not (``proof_statement``).
+
+Equal evidence gives equal bytes of the ZIP (the time of making is in a file):
+
+    manifest.json    {"format": 1, "files": {name: BLAKE2b-256 …}, …}
+    signature.json   Ed25519 over the bytes of manifest.json, and the public half of the key
 """
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
 from collections.abc import Iterator, Mapping
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +34,7 @@ from proxy.archive.secret_keys import ArchiveKeys, may_make_keys
 from proxy.config import Settings
 from proxy.desk.backtest.differences import masked
 from proxy.desk.evidence import evidence_pdf
-from proxy.desk.evidence.pack import CHAIN, EVIDENCE, PROOF, as_bytes, packed
+from proxy.desk.evidence.checking import CHAIN, EVIDENCE, FORMAT, MANIFEST, PROOF, SIGNATURE, digest
 from proxy.desk.explain import message_explanation_text
 from proxy.desk.explain.message_explanation import Inquiry
 from proxy.i18n.phrases import Bilingual
@@ -43,6 +50,7 @@ from proxy.policy.ruleset import RuleSet
 from proxy.runtime.build_info import build_info
 from proxy.state.revision_store import RevisionStore
 
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest a ZIP can say: when it was made stands inside
 CHAIN_BYTES_MAX = 256 << 20
 """Of groups that are handed out: a few minutes of a busy gate, a day of a quiet one."""
 UNASKED_BYTES_MAX = 16 << 20
@@ -73,7 +81,7 @@ def prove(archive: Path, disk: Disk, node: int, sequence: int, *, chain: bool | 
     whole = pieces if isinstance(pieces, bytes) else b""
     fields: dict[str, Any] = {
         "node": node, "identity": disk.identity(), "record": sequence,
-        "record_digest": blake2b(record.body, digest_size=32).hexdigest(), "kind": record.kind, "segment": placed.segment,
+        "record_digest": digest(record.body), "kind": record.kind, "segment": placed.segment,
         "sealed": header.sealed, "group": {"last": group.last, "before": previous.hex(), "digest": group.digest.hex()},
         "table": None if table is None else [*table[:-1], [list(file) for file in table.files]], "head": head,
         "complete": _complete(manifest),
@@ -302,3 +310,21 @@ def _rule_files(settings: Settings, found: Inquiry) -> dict[str, bytes]:
         print_line(f"the rules of then are more than {RULES_BYTES_MAX >> 20} MB: they are left out")
         return {}
     return {f"rules/{name}": data for name, data in files.items() if ".." not in name}
+
+
+def as_bytes(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True).encode("utf-8", "backslashreplace") + b"\n"
+
+
+def packed(files: Mapping[str, bytes], about: Mapping[str, Any], keys: ArchiveKeys) -> bytes:
+    """A ZIP of these files. ``about``: what else the manifest says; ``keys``: those that sign the journal's heads."""
+    manifest = as_bytes({**about, "format": FORMAT, "files": {name: digest(data) for name, data in files.items()}})
+    signature = as_bytes({"signature": keys.sign(manifest).hex(), "public": keys.public.hex()})
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as made:
+        for name, data in ((MANIFEST, manifest), (SIGNATURE, signature), *sorted(files.items())):
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = 0o600 << 16
+            made.writestr(info, data)
+    return out.getvalue()

@@ -22,7 +22,7 @@ from proxy.model.redact import printable
 
 FILES = (
     "__init__.py", "desk/__init__.py", "desk/evidence/__init__.py", "desk/evidence/checking.py", "desk/evidence/ed25519.py",
-    "desk/evidence/pack.py", "desk/evidence/verifier.py", "i18n/__init__.py", "i18n/text.py", "journal/__init__.py", "journal/sealing.py",
+    "desk/evidence/verifier.py", "i18n/__init__.py", "i18n/text.py", "journal/__init__.py", "journal/sealing.py",
     "journal/segment.py", "model/__init__.py", "model/number.py", "model/redact.py", "native/__init__.py", "native/blake2.py",
     "native/cython_stand_in.py", "native/loader.py",
 )  # fmt: skip

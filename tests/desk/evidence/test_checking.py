@@ -18,10 +18,9 @@ import pytest
 from proxy.archive import signed_heads
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.desk.evidence import checking, evidence_pdf
-from proxy.desk.evidence.checking import NotAPack, PackCheck, check
+from proxy.desk.evidence.checking import CHAIN, EVIDENCE, MANIFEST, PROOF, SIGNATURE, NotAPack, PackCheck, check
 from proxy.desk.evidence.ed25519 import is_signed
-from proxy.desk.evidence.pack import CHAIN, EVIDENCE, MANIFEST, PROOF, SIGNATURE, as_bytes, packed
-from proxy.desk.evidence.pack_contents import prove
+from proxy.desk.evidence.pack_contents import as_bytes, packed, prove
 from proxy.journal.erasure import erase
 from proxy.journal.records import messages
 from proxy.journal.sealing import KeyRing
