@@ -295,46 +295,36 @@ class DataSubjects(
         now, days = gate.now(), self._retention.keep.days
         newest, held = record.Record(after).newest(), record.Record(after).held
         window_s = max(gate.relay.rules.window_s, record.REPLY_S)
-        return {
-            "gone": {
-                "refusals": len(record.opt_outs(before)),
-                "consents_and_lists": change.removed,
-                "withdrawn": len(record.withdrawals(before)),
-                "asked_for_consent": len(record.Record(before).asked()),
-                "texts": len(record.Record(before).refused_texts()),
-                "numbers_in_complaints": complaints,
-            },
-            "stays": [
-                {
-                    "what": "64 bits of the number under a key: so that no marketing is sent",
-                    "what_zh": "号码加密后的 64 位标记：用于不再向该号码发送营销",
-                    "why": "个人信息保护法 47; 通信短信息服务管理规定 (no marketing after refusal)",
-                    "why_zh": "个人信息保护法第47条；通信短信息服务管理规定（拒收后不得再发）",
-                    "until": 0,
-                },
-                *(
-                    [
-                        {
-                            "what": f"when, of which kind and signature the last {held} messages were, for caps",
-                            "what_zh": f"最近 {held} 条短信的时间、类别和签名，用于限制条数",
-                            "why": "limits per person hold for who was forgotten, too",
-                            "why_zh": "每人收信条数的限制对已删除的人同样有效",
-                            "until": newest + window_s,
-                        }
-                    ]
-                    if held
-                    else []
-                ),
-                {
-                    "what": "the journal: messages, refusals, this request (gate106 journal erase takes out what need not stay)",
-                    "what_zh": "日志：短信、拒收和本次要求的记录",
-                    "why": f"通信短信息服务管理规定: records are kept at least 6 months (retention.days: {days})",
-                    "why_zh": f"通信短信息服务管理规定：记录至少保存6个月（设置为 {days} 天）",
-                    "until": now + days * DAY_S,
-                },
-                *_cases_stay(cases, now),
-            ],
+        gone = {
+            "refusals": len(record.opt_outs(before)),
+            "consents_and_lists": change.removed,
+            "withdrawn": len(record.withdrawals(before)),
+            "asked_for_consent": len(record.Record(before).asked()),
+            "texts": len(record.Record(before).refused_texts()),
+            "numbers_in_complaints": complaints,
         }
+        hashed = {
+            "what": "64 bits of the number under a key: so that no marketing is sent",
+            "what_zh": "号码加密后的 64 位标记：用于不再向该号码发送营销",
+            "why": "个人信息保护法 47; 通信短信息服务管理规定 (no marketing after refusal)",
+            "why_zh": "个人信息保护法第47条；通信短信息服务管理规定（拒收后不得再发）",
+            "until": 0,
+        }
+        history = {
+            "what": f"when, of which kind and signature the last {held} messages were, for caps",
+            "what_zh": f"最近 {held} 条短信的时间、类别和签名，用于限制条数",
+            "why": "limits per person hold for who was forgotten, too",
+            "why_zh": "每人收信条数的限制对已删除的人同样有效",
+            "until": newest + window_s,
+        }
+        journal = {
+            "what": "the journal: messages, refusals, this request (gate106 journal erase takes out what need not stay)",
+            "what_zh": "日志：短信、拒收和本次要求的记录",
+            "why": f"通信短信息服务管理规定: records are kept at least 6 months (retention.days: {days})",
+            "why_zh": f"通信短信息服务管理规定：记录至少保存6个月（设置为 {days} 天）",
+            "until": now + days * DAY_S,
+        }
+        return {"gone": gone, "stays": [hashed, *([history] if held else []), journal, *_cases_stay(cases, now)]}
 
     @operation(
         Permission.SEE,
