@@ -137,11 +137,9 @@ class App:
         return self._problem(request, str(error), 409)
 
     def _problem(self, request: PageRequest, why: str, status: int) -> Response:
-        return (
-            request.part("problem", "problem.html", status, why=why)
-            if request.partial
-            else request.render("problem.html", status, why=why)
-        )
+        if request.partial:
+            return request.part("problem", "problem.html", status, why=why)
+        return request.render("problem.html", status, why=why)
 
     def menu(self, session: LoginSession) -> list[Page]:
         return [page for page in self.pages if page.place and session.asker.may(page.wants)]

@@ -45,13 +45,8 @@ def trace(
         if folder is None:  # else it may be a copy, whose gate is elsewhere or gone
             note(f"{missed}; so no journal keeps that somebody looked")
     answer = optout_trace.trace_optouts(to, config, folder, time.time())
-    told = answer.as_dict(unmasked)
-    if json or printed_language() == "en":
-        print_answer(told, json, answer.as_text(unmasked).splitlines())
-        return
-    from proxy.desk.optouts.recipient_trace import chinese_lines
-
-    print_answer(told, json, chinese_lines(told))
+    told, english = answer.as_dict(unmasked), json or printed_language() == "en"
+    print_answer(told, json, answer.as_text(unmasked).splitlines() if english else optout_trace.chinese_lines(told))
 
 
 @command("optout audit", example="gate106 optout audit --config gate106.yaml")

@@ -223,15 +223,14 @@ class DoubtfulReplies(Operations, group="optout"):
         standing: Annotated[bool, Flag("Decide equal words in an equal context so in future, too.")] = False,
     ) -> Answer:  # fmt: skip
         """Decide about all replies of a row."""
-        key = row
-        if key in self._under_way:
-            raise CommandRefused(f"row {key:012x} is being decided this moment: look at it again")
-        found = self._gate.inbox.row(key)
-        self._under_way.add(key)
+        if row in self._under_way:
+            raise CommandRefused(f"row {row:012x} is being decided this moment: look at it again")
+        found = self._gate.inbox.row(row)
+        self._under_way.add(row)
         try:
             return await self._decide(found, call.who, why, yes=says == "yes", standing=standing)
         finally:
-            self._under_way.discard(key)
+            self._under_way.discard(row)
 
     async def _decide(self, row: DoubtfulRow, who: str, why: str, *, yes: bool, standing: bool) -> Mapping[str, Any]:
         gate, inbox = self._gate, self._gate.inbox
