@@ -134,14 +134,10 @@ def export_rows(table: str, text: str) -> list[tuple[str, ...]]:
 def attached(table: str, text: str, name: str, digest: str, licence: str = "") -> tuple[str, int]:
     """A registry's text with the SHA-256 of a file in all rows of a signature, or of an advertiser's licence; the number of those rows."""
     rows = RegistryRows(table, text)
-    count, column = 0, "letter" if table == "signatures" else "file"
+    owner, column, alike = ("signature", "letter", normal_signature) if table == "signatures" else ("advertiser", "file", str)
+    count = 0
     for cells in rows._cells:
-        same = (
-            normal_signature(cells["signature"]) == normal_signature(name)
-            if table == "signatures"
-            else cells["advertiser"] == name
-        )
-        if same and (not licence or cells["kind"] == licence):
+        if alike(cells[owner]) == alike(name) and (not licence or cells["kind"] == licence):
             count += 1
             if cells[column] != digest:
                 cells[column] = digest

@@ -173,11 +173,8 @@ def _what(one: Mapping[str, Any], words: Translator) -> str:
                 f"，{words('meant', whom=whom, count=one['sent_after'])}" if whom else ""
             )
         case "stopped":
-            return "，".join(
-                filter(
-                    None, (_about_words(one), words("at_once"), words.of("source", one["source"]) if one.get("source") else "")
-                )
-            )
+            source = words.of("source", one["source"]) if one.get("source") else ""
+            return "，".join(filter(None, (_about_words(one), words("at_once"), source)))
         case "restored":
             return "；".join(map(_about_words, one["lifted"])) or words("nothing_lifted")
         case "held":
