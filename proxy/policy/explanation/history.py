@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from proxy.model.message import Counters, Take
+from proxy.model.message import Counters, Message, Take, Verdict
 from proxy.model.recipient import CONSENT_REQUEST, HEAD_BYTES, Consent, Entry, OptOut, Recipient, RefusedText
 
 
@@ -50,6 +50,20 @@ class PastCounts(Counters):
 
     def take(self, take: Take, at: float) -> None:
         self._times[take.key].append(int(at))
+
+
+def note_sent(past: Past, counts: PastCounts, message: Message, verdict: Verdict, now: float) -> None:
+    """Adds an allowed message to its recipient's past and to the counters, as the gate would."""
+    facts, sender = verdict.facts, message.sender
+    past.add(
+        Entry(
+            len(past.entries) + 1, int(now), facts.signature_hash, sender.provider_hash, sender.port_hash,
+            facts.category, facts.subcategory_code, verdict.template, facts.keyword_hash, 1,
+            unsigned=0 if facts.signature else facts.counted_by,
+        )
+    )  # fmt: skip
+    for take in verdict.takes:
+        counts.take(take, now)
 
 
 NOTHING = PastCounts()

@@ -19,11 +19,10 @@ from proxy.i18n.phrases import Bilingual
 from proxy.model.message import Breach, Content, Message, Outcome, Sender
 from proxy.model.number import Number
 from proxy.model.reasons import RULE_REASONS
-from proxy.model.recipient import Entry
 from proxy.policy.condition import RecipientTest, Tree, ask_person, leaves
 from proxy.policy.evaluation_plan import Decision, Limited, strictness
 from proxy.policy.explanation.explain import RulePart, explain, plainly
-from proxy.policy.explanation.history import Past, PastCounts
+from proxy.policy.explanation.history import Past, PastCounts, note_sent
 from proxy.policy.judge import judge
 from proxy.policy.registries.regions import SEGMENT_FIRST, Regions
 from proxy.policy.ruleset import RuleSet
@@ -207,14 +206,5 @@ def count_over(
             continue
         found.total += 1
         found.allowed += 1
-        facts = verdict.facts
-        past.add(
-            Entry(
-                len(past.entries) + 1, int(at), facts.signature_hash, sender.provider_hash, sender.port_hash,
-                facts.category, facts.subcategory_code, verdict.template, facts.keyword_hash, 1,
-                unsigned=0 if facts.signature else facts.counted_by,
-            )
-        )  # fmt: skip
-        for take in verdict.takes:
-            counts.take(take, at)
+        note_sent(past, counts, message, verdict, at)
     return found

@@ -20,9 +20,9 @@ from proxy.config import Provider
 from proxy.config.yaml_file import unknown
 from proxy.model.message import Category, Content, Message, Outcome, Sender, Verdict
 from proxy.model.number import NotARecipient, recipient_of
-from proxy.model.recipient import Entry, OptOut
+from proxy.model.recipient import OptOut
 from proxy.policy import time_windows
-from proxy.policy.explanation.history import Past, PastCounts
+from proxy.policy.explanation.history import Past, PastCounts, note_sent
 from proxy.policy.judge import judge
 from proxy.policy.kinds import suppressed
 from proxy.policy.kinds.fields import TEXT_STATES
@@ -163,7 +163,6 @@ class _TestRun:
     counts: PastCounts = field(default_factory=PastCounts)
     texts: dict[tuple[int, int], str] = field(default_factory=dict)
     now: float = 0.0
-    sent: int = 0
 
     def take(self, step: _Step) -> None:
         """RuleFault where it goes otherwise than the step wants."""
@@ -200,18 +199,8 @@ class _TestRun:
         past = self.people[message.recipient]
         verdict = judge(message, past, rules, self.now, self.counts)
         if verdict.outcome is Outcome.ALLOW:
-            self.sent += 1
-            facts, sender = verdict.facts, message.sender
-            self.texts[facts.signature_hash, verdict.template] = message.content.text
-            past.add(
-                Entry(
-                    self.sent, int(self.now), facts.signature_hash, sender.provider_hash, sender.port_hash,
-                    facts.category, facts.subcategory_code, verdict.template, facts.keyword_hash, 1,
-                    unsigned=0 if facts.signature else facts.counted_by,
-                )
-            )  # fmt: skip
-            for take in verdict.takes:
-                self.counts.take(take, self.now)
+            self.texts[verdict.facts.signature_hash, verdict.template] = message.content.text
+            note_sent(past, self.counts, message, verdict, self.now)
         return verdict
 
 
