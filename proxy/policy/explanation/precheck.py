@@ -20,7 +20,7 @@ from proxy.model.message import Breach, Content, Message, Outcome, Sender
 from proxy.model.number import Number
 from proxy.model.reasons import RULE_REASONS
 from proxy.policy.condition import RecipientTest, Tree, ask_person, leaves
-from proxy.policy.evaluation_plan import Decision, Limited, strictness
+from proxy.policy.evaluation_plan import Decision, strictness
 from proxy.policy.explanation.explain import RulePart, explain, plainly
 from proxy.policy.explanation.history import Past, PastCounts, note_sent
 from proxy.policy.judge import judge
@@ -128,20 +128,12 @@ def _says_itself(tree: Tree) -> bool:
 
 
 def _depends(decision: Decision) -> Iterator[Depends]:
-    for ask, breach in decision.persons:
-        if breach.outcome is not Outcome.ALLOW and not breach.shadow and not _says_itself(ask):
-            yield Depends(breach.rule, breach.reason.public, plainly(ask))
-    for cap in decision.caps:
-        if cap.breach.outcome is not Outcome.ALLOW and not cap.breach.shadow:
-            yield Depends(cap.breach.rule, cap.breach.reason.public, cap.limit.words)
-    for one in (*decision.bound, *decision.counted):
-        if (counted := _counting(one)) is not None:
-            yield Depends(counted.rule, counted.reason.public, one.limit.words)
-
-
-def _counting(one: Limited) -> Breach | None:
-    breach = one.breach
-    return None if breach is None or one.spared or breach.shadow or breach.outcome is Outcome.ALLOW else breach
+    asked = [(breach, plainly(ask)) for ask, breach in decision.persons if not _says_itself(ask)]
+    asked += [(cap.breach, cap.limit.words) for cap in decision.caps]
+    asked += [(one.breach, one.limit.words) for one in (*decision.bound, *decision.counted) if one.breach and not one.spared]
+    for breach, on in asked:
+        if breach.outcome is not Outcome.ALLOW and not breach.shadow:
+            yield Depends(breach.rule, breach.reason.public, on)
 
 
 class _ObjectionFinder:
