@@ -75,26 +75,17 @@ class ConditionResults:
         found = [self.holds(part) for part in tree.parts]
         return any(found) if isinstance(tree, AnyOf) else all(found)
 
-    def rests_on(self, tree: Tree) -> Iterator[tuple[Leaf, bool]]:
-        """Leaves on which it rests that a condition holds, and whether it is by not holding."""
+    def rests_on(self, tree: Tree, *, negated: bool = False) -> Iterator[tuple[Leaf, bool]]:
+        """Leaves on which it rests that a condition holds, and whether it is by not holding. ``negated``: the condition must not hold, which
+        rests on all its parts."""
         if isinstance(tree, (All, AnyOf)):
             for part in tree.parts:
-                if self.holds(part):
-                    yield from self.rests_on(part)
+                if negated or self.holds(part):
+                    yield from self.rests_on(part, negated=negated)
         elif isinstance(tree, Not):
-            yield from ((leaf, not negated) for leaf, negated in self._under(tree.part))
+            yield from self.rests_on(tree.part, negated=not negated)
         else:
-            yield tree, False
-
-    def _under(self, tree: Tree) -> Iterator[tuple[Leaf, bool]]:
-        """All leaves of what must not hold; what stands under another ``not`` holds."""
-        if isinstance(tree, (All, AnyOf)):
-            for part in tree.parts:
-                yield from self._under(part)
-        elif isinstance(tree, Not):
-            yield from ((leaf, not negated) for leaf, negated in self.rests_on(tree.part))
-        else:
-            yield tree, False
+            yield tree, negated
 
     # --- limits
 
