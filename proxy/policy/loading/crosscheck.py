@@ -6,7 +6,6 @@ They do not refuse a rule set: the gate can run with a superfluous row, but ``ga
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from proxy.config import Provider
 from proxy.config.yaml_file import unknown
@@ -17,27 +16,25 @@ from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.folding import normal_signature
 
 
-class TableLocation(NamedTuple):
-    """Where something stands."""
-
-    table: str  # the file's name, without .csv
-    line: int
-
-
 class _RowProblems:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.problems: list[Problem] = []
 
-    def fault(self, row: TableLocation, text: str) -> None:
-        self.problems.append(Problem(f"{self.folder}/registries/{row.table}.csv", row.line, text))
+    def fault(self, table: str, line: int, text: str) -> None:
+        """``table``: the file's name, without .csv."""
+        self.problems.append(Problem(f"{self.folder}/registries/{table}.csv", line, text))
+
+    def unregistered(self, table: str, line: int, signature: str, known: Iterable[str]) -> None:
+        problem = unknown("signature", signature, known)
+        self.fault(table, line, f"signature: {problem}; registries/signatures.csv does not name it")
 
     def once(self, table: str, rows: Iterable[tuple[str, int]], what: str) -> None:
         """Each key stands in one row."""
         first: dict[str, int] = {}
         for key, line in rows:
             if first.setdefault(key, line) != line:
-                self.fault(TableLocation(table, line), f"{what} '{key}' stands in line {first[key]} already")
+                self.fault(table, line, f"{what} '{key}' stands in line {first[key]} already")
 
 
 def crosscheck(rules: RuleSet, folder: str, providers: Iterable[Provider] | None = None) -> list[Problem]:
@@ -67,7 +64,7 @@ def both_ways(registry: Registry, folder: str) -> list[Problem]:
         }
         for word in (word for word in same if row.platform and same[word]):
             problem = f"{word}: {row.advertiser} and its platform {row.platform} have one: who refuses the shop may stop the platform, too"
-            found.fault(TableLocation("advertisers", row.line), problem)
+            found.fault("advertisers", row.line, problem)
     return found.problems
 
 
@@ -76,9 +73,7 @@ def unowned_ports(registry: Registry, folder: str, providers: Iterable[Provider]
     found, known = _RowProblems(folder), list(providers)
     for port in registry.rows.ports:
         if not any(_owns(one, port.prefix) or _lies_in(one, port.prefix) for one in known):
-            found.fault(
-                TableLocation("ports", port.line), f"prefix: no provider of the settings owns {port.prefix}, or a port in it"
-            )
+            found.fault("ports", port.line, f"prefix: no provider of the settings owns {port.prefix}, or a port in it")
     return found.problems
 
 
@@ -100,7 +95,7 @@ def _twice(found: _RowProblems, registry: Registry) -> None:
         owner, line = whose.setdefault(normal_signature(row.signature), (row.advertiser, row.line))
         if owner != row.advertiser:
             problem = f"advertiser: {row.signature} is {owner}'s in line {line}, and so is all that comes under it"
-            found.fault(TableLocation("signatures", row.line), problem)
+            found.fault("signatures", row.line, problem)
     owned = ((contact, row.line) for row in rows.advertisers for contact in (*row.domains, *row.phones))
     found.once("advertisers", owned, "domain or phone")
 
@@ -113,12 +108,12 @@ def _advertisers(found: _RowProblems, registry: Registry) -> None:
         for table, name, line in _named_advertisers(registry):
             if name not in known:
                 hint = "registries/advertisers.csv does not name it"
-                found.fault(TableLocation(table, line), f"advertiser: {unknown('advertiser', name, known)}; {hint}")
+                found.fault(table, line, f"advertiser: {unknown('advertiser', name, known)}; {hint}")
     groups: dict[str, tuple[str, int]] = {}
     for row in rows.signatures:
         group, line = groups.setdefault(row.advertiser, (row.group, row.line))
         if row.group and group and row.group != group:
-            found.fault(TableLocation("signatures", row.line), f"group: {row.advertiser} is of group '{group}' in line {line}")
+            found.fault("signatures", row.line, f"group: {row.advertiser} is of group '{group}' in line {line}")
 
 
 def _named_advertisers(registry: Registry) -> Iterator[tuple[str, str, int]]:
@@ -142,27 +137,23 @@ def _templates(found: _RowProblems, registry: Registry) -> None:
         owners.setdefault(normal_signature(row.signature), set()).add(row.provider)
     for template in registry.rows.templates.rows if owners else ():
         of = owners.get(normal_signature(template.signature))
-        place = TableLocation("templates", template.line)
         if of is None:
             known = [row.signature for row in registry.rows.signatures]
-            problem = unknown("signature", template.signature, known)
-            found.fault(place, f"signature: {problem}; registries/signatures.csv does not name it")
+            found.unregistered("templates", template.line, template.signature, known)
         elif template.provider and "" not in of and template.provider not in of:
-            found.fault(
-                place, f"provider: the signature is registered for {', '.join(sorted(of))}, not for '{template.provider}'"
-            )
+            problem = f"provider: the signature is registered for {', '.join(sorted(of))}, not for '{template.provider}'"
+            found.fault("templates", template.line, problem)
 
 
 def _filings(found: _RowProblems, registry: Registry) -> None:
     """A filing is of a registered signature; a signature of a shop has the shop's link."""
     for one in registry.rows.signatures:
         if one.source == "shop" and not one.link:
-            found.fault(TableLocation("signatures", one.line), "link: is missing (the source of the signature is a shop)")
+            found.fault("signatures", one.line, "link: is missing (the source of the signature is a shop)")
     known = {normal_signature(row.signature): row.signature for row in registry.rows.signatures}
     for row in registry.rows.filings:
         if normal_signature(row.signature) not in known:
-            problem = unknown("signature", row.signature, known.values())
-            found.fault(TableLocation("filings", row.line), f"signature: {problem}; registries/signatures.csv does not name it")
+            found.unregistered("filings", row.line, row.signature, known.values())
 
 
 def _contacts(found: _RowProblems, registry: Registry) -> None:
@@ -171,19 +162,21 @@ def _contacts(found: _RowProblems, registry: Registry) -> None:
     signatures = {normal_signature(row.signature): row for row in rows.signatures}
     templates = {row.name: row for row in rows.templates.rows}
     for row in rows.contacts:
-        place, name = TableLocation("contacts", row.line), normal_signature(row.signature)
+        name = normal_signature(row.signature)
         signature, template = signatures.get(name), templates.get(row.template)
         if row.signature and signatures and signature is None:
-            known = [one.signature for one in rows.signatures]
-            problem = unknown("signature", row.signature, known)
-            found.fault(place, f"signature: {problem}; registries/signatures.csv does not name it")
+            found.unregistered("contacts", row.line, row.signature, [one.signature for one in rows.signatures])
         elif signature is not None and row.advertiser not in ("", signature.advertiser):
-            found.fault(place, f"advertiser: {row.signature} is {signature.advertiser}'s, not {row.advertiser}'s")
+            found.fault(
+                "contacts", row.line, f"advertiser: {row.signature} is {signature.advertiser}'s, not {row.advertiser}'s"
+            )
         if row.template and template is None:
             problem = unknown("template", row.template, templates)
-            found.fault(place, f"template: {problem}; registries/templates.csv does not name it")
+            found.fault("contacts", row.line, f"template: {problem}; registries/templates.csv does not name it")
         elif row.signature and template is not None and normal_signature(template.signature) != name:
-            found.fault(place, f"template: {row.template} is of signature {template.signature}, not {row.signature}")
+            found.fault(
+                "contacts", row.line, f"template: {row.template} is of signature {template.signature}, not {row.signature}"
+            )
 
 
 def _holidays(found: _RowProblems, registry: Registry) -> None:
@@ -193,7 +186,7 @@ def _holidays(found: _RowProblems, registry: Registry) -> None:
             off.update(dict.fromkeys(range(row.first, row.last + 1), row.line))
     for row in registry.rows.holidays.rows:
         if row.kind == "workday" and (line := next((off[day] for day in range(row.first, row.last + 1) if day in off), 0)):
-            found.fault(TableLocation("holidays", row.line), f"kind: a day of these is a holiday by line {line}")
+            found.fault("holidays", row.line, f"kind: a day of these is a holiday by line {line}")
 
 
 def _nested_ports(found: _RowProblems, registry: Registry) -> None:
@@ -206,7 +199,7 @@ def _nested_ports(found: _RowProblems, registry: Registry) -> None:
         if around is not None and around.province and row.province != around.province:
             place = row.province or "national"
             problem = f"prefix {row.prefix} is {place}, and lies in {around.prefix} (line {around.line}), which is for {around.province}"
-            found.fault(TableLocation("ports", row.line), problem)
+            found.fault("ports", row.line, problem)
 
 
 # --- with the settings
@@ -222,14 +215,13 @@ def _settings(found: _RowProblems, rules: RuleSet, providers: dict[str, Provider
     ]
     for table, name, line in named:
         if name and name not in providers:
-            found.fault(
-                TableLocation(table, line), f"provider: {unknown('provider', name, providers)}; the settings do not name it"
-            )
+            found.fault(table, line, f"provider: {unknown('provider', name, providers)}; the settings do not name it")
     for row in rows.signatures:
         owner = providers.get(row.provider)
         if owner is not None and row.port and not _owns(owner, row.port):
             found.fault(
-                TableLocation("signatures", row.line),
+                "signatures",
+                row.line,
                 f"port: {row.port} is none of the ports of '{row.provider}' in the settings",
             )
     found.problems += _of_rules(rules, providers)
