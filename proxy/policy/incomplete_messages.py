@@ -26,21 +26,8 @@ from proxy.policy.evaluation_plan import Rule
 from proxy.policy.recipient_share import WORD as SHARE
 
 _TEXT = frozenset(
-    (
-        "text",
-        "notice",
-        "url",
-        "contact",
-        "text_state",
-        "signature_state",
-        "filing_state",
-        "licence_state",
-        "port_user",
-        "letter_state",
-        "signature_count",
-        "template",
-        "reviewed",
-    )
+    "text notice url contact text_state signature_state filing_state licence_state port_user letter_state signature_count template"
+    " reviewed".split()
 )
 """Conditions that read the text."""
 _NAME = frozenset(("signature", "advertiser", "group"))

@@ -153,26 +153,10 @@ VALUES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "ports.categories": {"otp": ("验证码",), "notice": ("通知", "行业", "行业通知"), "marketing": ("营销", "会员营销"),
     "binary": ("二进制",)},
 }  # fmt: skip
-FOR_GOOD = frozenset(
-    (
-        "长期",
-        "长期有效",
-        "永久",
-        "永久有效",
-        "无固定期限",
-        "不限",
-        "无限期",
-        "无期限",
-        "永不过期",
-        "不过期",
-        "长久",
-        "终身",
-        "for good",
-        "good",
-        "permanent",
-        "long-term",
-    )
-)
+FOR_GOOD = frozenset((
+    "长期", "长期有效", "永久", "永久有效", "无固定期限", "不限", "无限期", "无期限", "永不过期", "不过期", "长久", "终身",
+    "for good", "good", "permanent", "long-term",
+))  # fmt: skip
 """An end that is none, written out."""
 ANY = frozenset(("任何", "任意", "任何人", "任何广告主", "不限", "所有", "全部", "any", "anybody", "all"))
 """Everybody's messages, or all categories, written out."""
