@@ -76,27 +76,18 @@ def ways(
         return
     owner, platforms = registry.refused_as(sender), registry.platforms
     if sender and owner == advertiser:
-        yield (
-            "advertiser",
-            Bilingual(f"signature {facts.signature} is of {owner}, too", f"签名 {facts.signature} 也属于 {owner}"),
-        )
+        evidence = Bilingual(f"signature {facts.signature} is of {owner}, too", f"签名 {facts.signature} 也属于 {owner}")
+        yield "advertiser", evidence
     elif sender:
         if advertiser and platforms.stopped_with(owner) == advertiser:
             yield "platform", Bilingual(f"{owner} is a shop of {advertiser}", f"{owner} 是 {advertiser} 的店铺")
         licence = registry.licence_of(owner)
         if licence and licence == registry.licence_of(advertiser):
-            yield (
-                "licence",
-                Bilingual(
-                    f"{owner} and {advertiser} have one licence, {licence}", f"{owner} 与 {advertiser} 是同一营业执照 {licence}"
-                ),
-            )
-        if registry.group_of(sender) == registry.group_named(advertiser):
-            group = registry.group_of(sender)
-            yield (
-                "group",
-                Bilingual(f"{owner} and {advertiser} are of one group, {group}", f"{owner} 与 {advertiser} 同属集团 {group}"),
-            )
+            english = f"{owner} and {advertiser} have one licence, {licence}"
+            yield "licence", Bilingual(english, f"{owner} 与 {advertiser} 是同一营业执照 {licence}")
+        if (group := registry.group_of(sender)) == registry.group_named(advertiser):
+            english = f"{owner} and {advertiser} are of one group, {group}"
+            yield "group", Bilingual(english, f"{owner} 与 {advertiser} 同属集团 {group}")
     kept_apart = platforms.keep_apart(advertiser, owner)
     if not (kept_apart and platforms.of(owner) == advertiser):  # a shop's text may lead to its platform
         yield from _by_contacts(advertiser, message, facts, registry)
@@ -135,13 +126,8 @@ def _by_text(
             word = "电话" if way == "phone" else "账号"
             yield way, Bilingual(f"{way} {shown} stood in what was refused", f"{word} {shown} 出现在对方退订过的短信里")
         if (found := alike(one.text, text)) >= similarity:
-            yield (
-                "text",
-                Bilingual(
-                    f"{found:.0%} like what was refused: {_body(one.text)[:24]}",
-                    f"与退订过的短信相似 {found:.0%}：{_body(one.text)[:24]}",
-                ),
-            )
+            begins = _body(one.text)[:24]
+            yield "text", Bilingual(f"{found:.0%} like what was refused: {begins}", f"与退订过的短信相似 {found:.0%}：{begins}")
 
 
 def _same(kept: set[str], message: Message, advertiser: str, registry: Registry) -> Iterator[tuple[str, str]]:
