@@ -20,7 +20,7 @@ from proxy.policy.registries.people import Consents, Preferences
 from proxy.policy.registries.platforms import AdvertiserRow, Platforms
 from proxy.policy.registries.regions import carrier_of, segment_types
 from proxy.policy.registries.reviewed_texts import Reviewed
-from proxy.policy.registries.templates import Templates
+from proxy.policy.registries.templates import ContactUse, Templates
 from proxy.policy.text.folding import normal_signature
 from proxy.policy.text.handles import MAIL_HOSTS
 from proxy.policy.time_windows import NEVER
@@ -115,15 +115,6 @@ class Registries:
     test_numbers: tuple[TelephoneRow, ...] = ()
     licences: tuple[LicenceRow, ...] = ()
     filings: tuple[FilingRow, ...] = ()
-
-
-class ContactUse(NamedTuple):
-    """Who may use a contact, and where: all that is named must hold."""
-
-    provider: str  # empty = any, as with the others
-    advertiser: str
-    signature: str  # normalised
-    template: str
 
 
 class OwnerTable(NamedTuple):

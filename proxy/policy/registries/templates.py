@@ -63,17 +63,13 @@ class Misfit(NamedTuple):
     why: Bilingual
 
 
-class _Use(Protocol):
-    """A row that names a signature or a template; an empty field is any."""
+class ContactUse(NamedTuple):
+    """Who may use a contact, and where: all that is named must hold."""
 
-    @property
-    def provider(self) -> str: ...
-    @property
-    def advertiser(self) -> str: ...
-    @property
-    def signature(self) -> str: ...
-    @property
-    def template(self) -> str: ...
+    provider: str  # empty = any, as with the others
+    advertiser: str
+    signature: str  # normalised
+    template: str
 
 
 class _Owners(Protocol):
@@ -84,7 +80,7 @@ class _Owners(Protocol):
     @property
     def everybody(self) -> bool: ...
     @property
-    def uses(self) -> tuple[_Use, ...]: ...
+    def uses(self) -> tuple[ContactUse, ...]: ...
 
 
 class ContactOwners(Protocol):
