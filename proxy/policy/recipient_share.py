@@ -120,13 +120,9 @@ def is_inside(rule: Rule, number: int) -> bool:
 
 def share_words(ppm: int, *, inside: bool) -> Bilingual:
     """What explain says of a recipient."""
-    share = percent(ppm)
-    if inside:
-        return Bilingual(
-            f"the recipient is within the {share} for whom the rule is enforced", f"该号码在规则生效的 {share} 号码之内"
-        )
+    share, (where, zh) = percent(ppm), ("within", "之内") if inside else ("outside", "之外")
     return Bilingual(
-        f"the recipient is outside the {share} for whom the rule is enforced", f"该号码在规则生效的 {share} 号码之外"
+        f"the recipient is {where} the {share} for whom the rule is enforced", f"该号码在规则生效的 {share} 号码{zh}"
     )
 
 

@@ -64,11 +64,7 @@ def by_registry(registry: Registry, otherwise: LookUp) -> LookUp:
 
 def by_names(names: Mapping[int, str], otherwise: LookUp) -> LookUp:
     """Signatures as messages had them, by hash."""
-
-    def known(number: int) -> KnownSignature:
-        return KnownSignature(signature=names[number]) if number in names else otherwise(number)
-
-    return known
+    return lambda number: KnownSignature(signature=names[number]) if number in names else otherwise(number)
 
 
 def names_in(refusals: Iterable[OptOut]) -> dict[int, str]:
@@ -88,7 +84,7 @@ def sender_words(number: int, look_up: LookUp) -> Bilingual:
     """The sender behind a signature."""
     known = look_up(number)
     if known.advertiser:
-        return _same(_full(known))
+        return Bilingual(_full(known), _full(known))
     if known.signature:
         return Bilingual(f"【{known.signature}】 (not registered)", f"【{known.signature}】（未报备）")
     return _unknown(number, known)
@@ -178,7 +174,3 @@ def _full(known: KnownSignature) -> str:
 
 def _unknown(number: int, known: KnownSignature) -> Bilingual:
     return Bilingual(f"signature unknown ({number:012x}): {known.why}", f"签名未知（{number:012x}）：{known.why.zh}")
-
-
-def _same(words: str) -> Bilingual:
-    return Bilingual(words, words)

@@ -75,7 +75,9 @@ class Kind(NamedTuple):
     mend: Bilingual
 
 
-def _listed() -> dict[str, Kind]:
+@lru_cache(maxsize=1)
+def when_kinds() -> Mapping[str, Kind]:
+    """All words of ``when``, by name."""
     kinds: dict[str, Kind] = {}
     for module in pkgutil.iter_modules(__path__):
         found = importlib.import_module(f"{__name__}.{module.name}")
@@ -88,9 +90,3 @@ def _listed() -> dict[str, Kind]:
             module.name, found.condition, found.IN_RECORD, getattr(found, "HINT", ""), about, found.SHAPE, found.MEND
         )
     return dict(sorted(kinds.items()))
-
-
-@lru_cache(maxsize=1)
-def when_kinds() -> Mapping[str, Kind]:
-    """All words of ``when``, by name."""
-    return _listed()

@@ -133,7 +133,7 @@ class Regions:
         self.places = places
         self.sources = tuple(sources)
         self.origin = bytes(0 if cell else NO_SOURCE for cell in cells) if origin is None else origin
-        self._cities = frozenset(city for _, city in places)
+        self.cities = frozenset(city for _, city in places)
 
     @classmethod
     def load(cls, overlay: Path | None = None) -> Regions:
@@ -173,7 +173,7 @@ class Regions:
     def city_of(self, word: str) -> str | None:
         """The table's name of a city, however it is spelt (南京市, 巴州); None if no segment lies there."""
         for ending in ("", "市", "地区", "盟"):
-            if word.endswith(ending) and (name := _city(word.removesuffix(ending))) in self._cities:
+            if word.endswith(ending) and (name := _city(word.removesuffix(ending))) in self.cities:
                 return name
         return None
 
@@ -226,10 +226,6 @@ class Regions:
                 counted = {one: some.count(number) for number, one in enumerate(self.sources)}
                 found[str((SEGMENT_FIRST + start) // PREFIX_SEGMENTS)] = {one: count for one, count in counted.items() if count}
         return found
-
-    @property
-    def cities(self) -> frozenset[str]:
-        return self._cities
 
 
 class RegionsBuilder:
