@@ -186,9 +186,7 @@ def _table(folder: Path, manifest: Manifest, place: int, keys: ArchiveKeys, whos
     if table.whole_day:
         manifest.erased.append(signed_heads.erasure_entry(keys, table, manifest.tables[place]))
     manifest.write(folder)
-    for file in old:
-        atomic_files.remove_file(folder / file.name)
-        atomic_files.remove_file(table_filters.path_of(folder / file.name))
+    table_filters.remove_tables(folder, old)
     return changed
 
 

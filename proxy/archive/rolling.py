@@ -11,7 +11,7 @@ import fcntl
 import os
 import shutil
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
@@ -241,7 +241,7 @@ def _days(folder: Path, manifest: Manifest, now: float) -> int:
             )
         manifest.tables[start:stop] = [table]
         manifest.write(folder)
-        _drop(folder, parts)
+        table_filters.remove_tables(folder, (file for part in parts for file in part.files))
         done += 1
 
 
@@ -276,16 +276,8 @@ def _go(folder: Path, manifest: Manifest, first: int) -> int:
     since = min([begin.since_ms, *(table.since_ms for table in went)])
     manifest.gone = RemovedTables(begin.first, went[-1].last, since, went[-1].until_ms, went[-1].chain)
     manifest.write(folder)
-    _drop(folder, went)
+    table_filters.remove_tables(folder, (file for table in went for file in table.files))
     return goes
-
-
-def _drop(folder: Path, gone: Iterable[TableEntry]) -> None:
-    """Files of tables that the manifest does not name any more."""
-    for table in gone:
-        for file in table.files:
-            atomic_files.remove_file(folder / file.name)
-            atomic_files.remove_file(table_filters.path_of(folder / file.name))
 
 
 def remove_leftovers(folder: Path, manifest: Manifest) -> None:

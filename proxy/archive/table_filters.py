@@ -187,6 +187,13 @@ def _batches(path: Path) -> Iterator[tuple[dict[str, list[str]], list[int]]]:
             yield columns | {"pairs": keys}, batch.column("person").unique().to_pylist()
 
 
+def remove_tables(folder: Path, files: Iterable[TableFile]) -> None:
+    """Removes files that the manifest does not name any more, and their filters. OSError."""
+    for file in files:
+        atomic_files.remove_file(folder / file.name)
+        atomic_files.remove_file(path_of(folder / file.name))
+
+
 # -- asked
 
 
