@@ -172,6 +172,15 @@ def determine_coverage(sources: ArchiveSources, question: Query) -> CoverageRepo
     return CoverageReport(tuple(spans), tuple(faults), tuple(files), tuple(missing), tuple(unreached))
 
 
+def matching_rows(columns: str, where: str, files: Iterable[CandidateFile]) -> tuple[str, dict[str, Any]]:
+    """SQL for the rows that match in the table ``tail`` (``ArchiveSources.table``) and in these files; its values. ``columns`` and ``where``
+    hold only our own names: what is searched for are parameters."""
+    sql, paths = f"SELECT {columns} FROM tail WHERE {where}", [str(one.path) for one in files]  # noqa: S608 # see above
+    if not paths:
+        return sql, {}
+    return f"{sql} UNION ALL SELECT {columns} FROM read_parquet($files) WHERE {where}", {"files": paths}  # noqa: S608 # see above
+
+
 def _missing_nodes(folders: Sequence[Path]) -> list[str]:
     """Nodes that the newest head of another one has seen and whose folder is not there any more."""
     names = {folder.name for folder in folders}

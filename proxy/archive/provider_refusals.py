@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from proxy.archive.coverage import LocalJournal, determine_coverage, gather_sources
+from proxy.archive.coverage import LocalJournal, determine_coverage, gather_sources, matching_rows
 from proxy.archive.parquet import engine
 from proxy.archive.query import Query
 from proxy.archive.secret_keys import ArchiveKeys
@@ -60,19 +60,15 @@ def refused_submits(
     TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
     question = Query(since=since, until=until, provider=provider)
     sources = gather_sources(archive, journals, question)
-    files = [str(one.path) for one in determine_coverage(sources, question).files]
     where = "kind = 'verdict' AND provider = $provider AND outcome <> 'allow' AND time_ms >= $since AND time_ms < $until"
     order = ", ".join(f"{column} DESC" if newest else column for column in ("time_ms", "node", "sequence", "place"))
-    sql = f"SELECT {_COLUMNS}, place FROM tail WHERE {where}"  # noqa: S608 # names of ours; what was asked for are values
-    values: dict[str, Any] = {"provider": provider, "since": int(since * 1000), "until": int(until * 1000)}
-    if files:
-        sql += f" UNION ALL SELECT {_COLUMNS}, place FROM read_parquet($files) WHERE {where}"  # noqa: S608 # likewise
-        values["files"] = files
+    sql, files = matching_rows(f"{_COLUMNS}, place", where, determine_coverage(sources, question).files)
+    values = {"provider": provider, "since": int(since * 1000), "until": int(until * 1000)} | files
     only = [name for name in REASONS if public_reason(name) == reason]
     wanted = "WHERE list_contains($only, reason)" if reason else ""
     with engine() as database:
         database.register("tail", sources.table(keys))
-        counts = database.execute(f"SELECT reason, outcome, count(*) FROM ({sql}) GROUP BY reason, outcome", values).fetchall()  # noqa: S608 # likewise
+        counts = database.execute(f"SELECT reason, outcome, count(*) FROM ({sql}) GROUP BY reason, outcome", values).fetchall()  # noqa: S608 # names of ours
         page = f"SELECT * FROM ({sql}) {wanted} ORDER BY {order} LIMIT {limit + 1} OFFSET {skip}"  # noqa: S608 # likewise
         rows = database.execute(page, values | {"only": only} if reason else values).fetchall()
     refused, deferred = defaultdict[str, int](int), defaultdict[str, int](int)
@@ -86,18 +82,7 @@ def refused_submits(
 def _refusal(row: tuple[Any, ...], keys: ArchiveKeys) -> RefusedSubmit:
     time_ms, account, port, sealed, category, signature, reason, status, part, parts, node, sequence, outcome, _ = row
     number = keys.unseal(sealed)
-    to = mask(number) if number else ""
     return RefusedSubmit(
-        time_ms / 1000,
-        account,
-        port,
-        to,
-        category,
-        signature,
-        public_reason(reason),
-        status,
-        part,
-        parts,
-        f"{node}:{sequence}",
-        outcome,
-    )
+        time_ms / 1000, account, port, mask(number) if number else "", category, signature, public_reason(reason), status, part, parts,
+        f"{node}:{sequence}", outcome,
+    )  # fmt: skip

@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from proxy.archive.complaint_matching import alike
-from proxy.archive.coverage import ArchiveSources, CoverageReport, LocalJournal, answered
+from proxy.archive.coverage import ArchiveSources, CandidateFile, CoverageReport, LocalJournal, answered, matching_rows
 from proxy.archive.parquet import engine
 from proxy.archive.query import Query
 from proxy.archive.secret_keys import ArchiveKeys
@@ -58,7 +58,7 @@ def sweep(
     def swept(sources: ArchiveSources, coverage: CoverageReport) -> SweepResult:
         with engine() as database:
             database.register("tail", sources.table(keys))
-            _gather(database, [str(one.path) for one in coverage.files], values)
+            _gather(database, coverage.files, values)
             by_text = "SELECT text, bool_or(parts > 1) FROM near GROUP BY text LIMIT $most"
             texts = database.execute(by_text, {"most": TEXTS_MAX + 1}).fetchall()
             found_same = [one for one, is_part in texts[:TEXTS_MAX] if _same(text, one, begins=begins, is_part=is_part)]
@@ -82,18 +82,15 @@ def _same(text: str, other: str, *, begins: bool, is_part: bool) -> bool:
     return alike(text[:shorter], other[:shorter], ALIKE)
 
 
-def _gather(database: duckdb.DuckDBPyConnection, files: Iterable[str], values: dict[str, Any]) -> None:
+def _gather(database: duckdb.DuckDBPyConnection, files: Iterable[CandidateFile], values: dict[str, Any]) -> None:
     """All that may be of the campaign, as a table of the engine's own. A long message counts by its first part."""
     columns = "person, sealed, time_ms, provider, port, signature, text, outcome, parts"
     fits = (
         "kind = 'verdict' AND part <= 1 AND time_ms BETWEEN $since AND $until AND (text = $text OR "
         "($signature <> '' AND signature = $signature) OR ($port <> '' AND port = $port))"
     )
-    sources = [f"SELECT {columns} FROM tail WHERE {fits}"]  # noqa: S608 # of ours; what was asked for is a value
-    if files:
-        values = values | {"files": list(files)}
-        sources.append(f"SELECT {columns} FROM read_parquet($files) WHERE {fits}")  # noqa: S608 # likewise
-    database.execute(f"CREATE TEMP TABLE near AS {' UNION ALL '.join(sources)}", values)
+    rows, named = matching_rows(columns, fits, files)
+    database.execute(f"CREATE TEMP TABLE near AS {rows}", values | named)
 
 
 _COUNTS = """

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from proxy.archive.coverage import ArchiveSources, CoverageReport, LocalJournal, answered
+from proxy.archive.coverage import ArchiveSources, CoverageReport, LocalJournal, answered, matching_rows
 from proxy.archive.parquet import engine
 from proxy.archive.query import Query
 from proxy.archive.secret_keys import ArchiveKeys
@@ -58,20 +58,16 @@ def text_outcomes(
 
 
 def _grouped(sources: ArchiveSources, coverage: CoverageReport, question: Query, keys: ArchiveKeys, cases: Any) -> TextOutcomes:
-    files = [str(one.path) for one in coverage.files]
     fits, values = question.fits()
     columns = "regexp_replace(text, '[0-9*]+', '0', 'g') AS text, signature, category, outcome, reason, rules <> '' AS judged, node, sequence"
-    parts = [f"SELECT {columns} FROM tail WHERE {fits} AND text <> ''"]  # noqa: S608 # names of ours; what was asked for are values
-    if files:
-        parts.append(f"SELECT {columns} FROM read_parquet($files) WHERE {fits} AND text <> ''")  # noqa: S608 # likewise
-        values = {**values, "files": files}
+    rows, named = matching_rows(columns, f"{fits} AND text <> ''", coverage.files)
     sql = (
         "SELECT text, signature, category, outcome, reason, judged, bool_or(cases.node IS NOT NULL), count(*) AS messages "  # noqa: S608
-        f"FROM ({' UNION ALL '.join(parts)}) AS sent LEFT JOIN cases ON cases.node = sent.node AND cases.sequence = sent.sequence "
+        f"FROM ({rows}) AS sent LEFT JOIN cases ON cases.node = sent.node AND cases.sequence = sent.sequence "
         "GROUP BY ALL ORDER BY messages DESC, text, signature, category, outcome, reason LIMIT $most"
     )
     with engine() as database:
         database.register("tail", sources.table(keys))
         database.register("cases", cases)
-        found = database.execute(sql, {**values, "most": TEXTS_MAX + 1}).fetchall()
+        found = database.execute(sql, values | named | {"most": TEXTS_MAX + 1}).fetchall()
     return TextOutcomes([TextOutcome(*row) for row in found[:TEXTS_MAX]], len(found) > TEXTS_MAX, coverage)
