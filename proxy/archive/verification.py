@@ -22,12 +22,11 @@ from proxy.archive.coverage import fault_of, faults_of
 from proxy.archive.manifest import Manifest, ManifestError, TableEntry, TableFile, digest_of, is_unchanged, load, node_folders
 from proxy.archive.parquet import SCHEMA, engine
 from proxy.archive.query import PersonRow
-from proxy.archive.rolling import waited_for_roller
+from proxy.archive.rolling import SWEPT, waited_for_roller
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.journal.disk import Disk
 from proxy.journal.scan import JournalDamaged, read
 from proxy.journal.sealing import SealingError
-from proxy.runtime import atomic_files
 
 PROVING_MEMORY = "512MB"
 TRIES = 3  # attempts: a gate rolls once an hour and merges once a day, so tables hardly change twice meanwhile
@@ -46,11 +45,7 @@ class VerifiedNode(NamedTuple):
 
 def altered(files: Iterable[tuple[Path, TableFile]]) -> list[str]:
     """Files that are not as they were written. OSError."""
-    found = []
-    for path, file in files:
-        if digest_of(path) != file.digest:
-            found.append(f"{path}: is not as it was written")
-    return found
+    return [f"{path}: is not as it was written" for path, file in files if digest_of(path) != file.digest]
 
 
 def verify_tables(archive: Path, journals: Mapping[str, Disk], keys: ArchiveKeys | None) -> list[VerifiedNode]:
@@ -97,7 +92,7 @@ def _node(folder: Path, manifest: Manifest, disk: Disk | None, keys: ArchiveKeys
     files = list(manifest.files())
     first = manifest.tables[0].first if manifest.tables else 0
     counted = {name for file in files for name in (file.name, str(table_filters.path_of(Path(file.name))))}
-    found = (path for path in folder.rglob("*") if path.name.endswith((".parquet", table_filters.SUFFIX, atomic_files.HALF)))
+    found = (path for path in folder.rglob("*") if path.name.endswith(SWEPT))
     strangers = tuple(sorted(str(path) for path in found if str(path.relative_to(folder)) not in counted))
     return VerifiedNode(
         manifest.node, len(manifest.tables), len(files), sum(file.rows for file in files), first, manifest.last, tuple(faults), strangers
@@ -110,7 +105,7 @@ def _wrong(folder: Path, table: TableEntry) -> str:
         path = folder / file.name
         if fault := fault_of(path, file.octets):
             return fault
-        if altered([(path, file)]):
+        if digest_of(path) != file.digest:
             return f"{path} is not as it was written"
     return ""
 
@@ -176,15 +171,12 @@ def _difference(was: tuple[Any, ...] | None, now: tuple[Any, ...] | None) -> str
         return f"record {now[0]} was added"
     assert was is not None
     assert now is not None
-    if _same(was, now):
-        return None
-    return f"record {was[0]} was altered"
+    return None if _same(was, now) else f"record {was[0]} was altered"
 
 
 def _same(was: tuple[Any, ...], now: tuple[Any, ...]) -> bool:
     """But for names of rules that one of the two did not know, and a hash that cannot be made without the key."""
-    for place, (one, other) in enumerate(zip(was, now, strict=True)):
-        unknown = (place in (2, 3) and one is None) or (place == _RULES and ("#" in str(one) or "#" in str(other)))
-        if one != other and not unknown:
-            return False
-    return True
+    return all(
+        one == other or (place in (2, 3) and one is None) or (place == _RULES and ("#" in str(one) or "#" in str(other)))
+        for place, (one, other) in enumerate(zip(was, now, strict=True))
+    )
