@@ -41,9 +41,6 @@ class Consents:
         for row in sorted(rows, key=lambda row: (row.time, row.line)):
             self._by_person.setdefault(row.recipient, []).append(row)
 
-    def __len__(self) -> int:
-        return sum(map(len, self._by_person.values()))
-
     def rows(self) -> Iterable[ConsentRow]:
         return (row for rows in self._by_person.values() for row in rows)
 
