@@ -12,6 +12,8 @@ import re
 import stat
 import unicodedata
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from itertools import product
+from math import prod
 from pathlib import Path
 from typing import cast
 
@@ -28,13 +30,14 @@ from proxy.policy.registries.table_words import NUMBERS, places
 from proxy.policy.registries.typed_rows import read_registries, read_signatures
 from proxy.policy.text.lexicon import MAIN, Lexicon, read_lexicon
 from proxy.policy.text.otp_codes import FILE as CODES
-from proxy.policy.text.wordlist import groups_of, read_words
 from proxy.runtime.shipped_files import shipped
 from proxy.runtime.yield_point import Rest, in_chunks, no_yield, with_yield_points
 
 SMALL_LIST = 10_000
 """Up to here a frozenset (50 ns a look-up, 80 bytes a number); beyond, a BitMap64 (0.5 µs, some 2 bytes)."""
 WORDS_MAX = 200_000
+SPELLINGS_MAX = 256
+"""Of one word: each character that has others written for it multiplies them."""
 BAD_ROWS_SHOWN = 20
 FILE_BYTES_MAX = 256 * 1024 * 1024
 """A list of twenty million numbers; who has more imports them (``gate106 suppress import``)."""
@@ -99,6 +102,51 @@ def _bitmap(numbers: list[int], rest: Rest) -> BitMap64:
 
 def _kind(mode: int) -> str:
     return "a folder" if stat.S_ISDIR(mode) else "a pipe" if stat.S_ISFIFO(mode) else "a device or socket"
+
+
+def _read_words(node: Node, wanted: list[str] | None) -> list[str]:
+    """The words of the groups that are wanted (None: of all), with substitute characters (谐音, 形近); RuleFault with the line in the file.
+
+        alike:                      written for            words:
+          微: [薇, 威]              薇信 for 微信            invoice: [代开发票, 票据代开]
+          信: [芯]                                         contact: [加微信]
+
+    Width, traditional forms, invisible characters and marks between characters need not be listed: every text is folded before words are
+    looked for.
+    """
+    keys = node.mapping("words", ("words", "alike", "version"))
+    alike = _alike(keys["alike"]) if "alike" in keys else {}
+    if "words" not in keys or not isinstance(keys["words"].value, dict):
+        raise node.fault("words: 'words' is missing (a mapping: name of a group → its words)")
+    found: list[str] = []
+    for name, item in keys["words"].value.items():
+        if wanted is None or name in wanted:
+            for one in item.items():
+                found += _spellings(one.text(f"words: {name}", digits=True), alike, one.line)
+        else:
+            item.texts(f"words: {name}", digits=True)
+    return found
+
+
+def _groups_of(node: Node) -> list[str]:
+    """Names of the groups of a word list, for a hint."""
+    words = node.value.get("words") if isinstance(node.value, dict) else None
+    return list(words.value) if words is not None and isinstance(words.value, dict) else []
+
+
+def _alike(node: Node) -> dict[str, list[str]]:
+    if not isinstance(node.value, dict):
+        raise node.fault(f"words: alike must be a mapping (微: [薇, 威]), not {node.shape}")
+    return {character: item.texts(f"words: alike: {character}", digits=True) for character, item in node.value.items()}
+
+
+def _spellings(word: str, alike: dict[str, list[str]], line: int) -> list[str]:
+    """The word and every way of writing others for its characters."""
+    choices = [[character, *alike.get(character, ())] for character in word]
+    count = prod(map(len, choices))
+    if count > SPELLINGS_MAX:
+        raise RuleFault(line, f"words: '{word}' could be spelt in {count} ways (at most {SPELLINGS_MAX}): list fewer in alike")
+    return ["".join(letters) for letters in product(*choices)]
 
 
 def shipped_words(name: str = MAIN) -> tuple[str, bytes]:
@@ -181,7 +229,7 @@ class RulesFolder:
             raise node.fault(f"{what}: '{relative}' cannot be read: {fault.strerror}") from None
 
     def word_file(self, node: Node, what: str, groups: Node | None = None) -> list[str]:
-        """Words, one a line, # starts a comment line; or a word list in YAML (policy/text/wordlist.py), of which ``groups`` may name a part."""
+        """Words, one a line, # starts a comment line; or a word list in YAML (``_read_words``), of which ``groups`` may name a part."""
         relative, data = self.named(node, what)
         if relative.endswith((".yaml", ".yml")):
             words = self._word_groups(relative, data, groups)
@@ -197,10 +245,9 @@ class RulesFolder:
     def _word_groups(self, relative: str, data: bytes, groups: Node | None) -> list[str]:
         label = self.label(relative)
         found = read(data, label, self.rest)
-        known = groups_of(found)
-        wanted = groups.words("text: groups", known, "group") if groups is not None else None
+        wanted = groups.words("text: groups", _groups_of(found), "group") if groups is not None else None
         try:
-            return read_words(found, wanted, "words")
+            return _read_words(found, wanted)
         except RuleFault as fault:
             raise RulesError([Problem(label, fault.line, fault.text)]) from None
 
