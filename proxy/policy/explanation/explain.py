@@ -17,19 +17,9 @@ from proxy.model.recipient import HOLD_S, Recipient
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, Leaf, Not, OneOf, RecipientTest, Test, Tree, leaves
 from proxy.policy.evaluation_plan import Rule
+from proxy.policy.explanation import naming
 from proxy.policy.explanation.condition_results import ConditionResults, suggestion_for
 from proxy.policy.explanation.history import NOTHING, Past
-from proxy.policy.explanation.naming import (
-    NOT_ASKED,
-    LookUp,
-    about,
-    by_names,
-    by_registry,
-    is_erasure,
-    knows_none,
-    names_in,
-    signature_written,
-)
 from proxy.policy.incomplete_messages import undecided
 from proxy.policy.judge import judge
 from proxy.policy.limit import Limit
@@ -46,7 +36,7 @@ from proxy.policy.text.found_contacts import Contact, described, found_contacts,
 from proxy.policy.text.text_analysis import TextAnalysis, pages_of
 
 WORDS_SHOWN = 10  # of those found in a text
-NOT_SEARCHED = knows_none(NOT_ASKED)
+NOT_SEARCHED = naming.knows_none(naming.NOT_ASKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +133,7 @@ def explain(
     rules: RuleSet,
     now: float,
     counters: Counters,
-    look_up: LookUp = NOT_SEARCHED,
+    look_up: naming.LookUp = NOT_SEARCHED,
     *,
     with_record: bool = True,
 ) -> Explanation:
@@ -152,10 +142,10 @@ def explain(
     verdict = judge(message, recipient, rules, now, counters)
     province, city = rules.regions.of(message.recipient)
     facts = verdict.facts
-    names = names_in(recipient.opt_outs())
+    names = naming.names_in(recipient.opt_outs())
     if facts.signature:
-        names[facts.signature_hash] = signature_written(facts.signature, message.content.text)
-    known = by_registry(rules.registry, by_names(names, look_up))
+        names[facts.signature_hash] = naming.signature_written(facts.signature, message.content.text)
+    known = naming.by_registry(rules.registry, naming.by_names(names, look_up))
     explainer = _Explainer(ConditionResults(message, recipient, rules, now, counters, verdict), known, with_record)
     registry, at, found = rules.registry, max(now, message.content.scheduled or 0.0), evidence(rules.reader, message.content)
     industry = registry.industry_of(facts.signature_hash)
@@ -190,7 +180,7 @@ def explain_text(
 class _Explainer:
     """One message, asked about rule by rule."""
 
-    def __init__(self, standing: ConditionResults, look_up: LookUp, with_record: bool) -> None:
+    def __init__(self, standing: ConditionResults, look_up: naming.LookUp, with_record: bool) -> None:
         self._standing, self._look_up, self._with_record = standing, look_up, with_record
 
     def part(self, rule: Rule) -> RulePart:
@@ -288,8 +278,8 @@ class _Explainer:
         """What the person refused, of what is in force."""
         for one in self._standing.recipient.opt_outs():
             if not 0 < one.expiry <= self._standing.now:
-                since, words = time_windows.local(one.time), about(one, self._look_up)
-                if is_erasure(one):
+                since, words = time_windows.local(one.time), naming.about(one, self._look_up)
+                if naming.is_erasure(one):
                     yield words
                 elif one.source == "doubtful" and self._standing.now < one.time + HOLD_S:
                     until = time_windows.local(one.time + HOLD_S)
