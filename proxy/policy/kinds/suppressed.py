@@ -185,19 +185,14 @@ def _asked(node: Node) -> _RefusalFilter:
     if "reply" in sources:
         sources = [*sources, "doubtful"]
     max_age_s = keys["max_age"].parsed("suppressed: max_age", time_windows.duration) if "max_age" in keys else 0
-    refusal_filter = _RefusalFilter(
-        frozenset(scopes), frozenset(sources), max_age_s, "import" in sources and "max_age" not in keys
-    )
-    if "match" in keys:
-        named = frozenset(keys["match"].words("suppressed: match", WAYS))
-        # the registry decides of shops
-        refusal_filter = refusal_filter._replace(ways=named | {"platform"} if "advertiser" in named else named)
+    lists = "import" in sources and "max_age" not in keys
+    match = frozenset(keys["match"].words("suppressed: match", WAYS)) if "match" in keys else _USUAL
+    if "advertiser" in match:
+        match |= {"platform"}  # the registry decides of shops
     if "marketing" in keys:
         keys["marketing"].word("suppressed: marketing", LIKELY)
-        refusal_filter = refusal_filter._replace(likely=True)
-    if "similarity" in keys:
-        refusal_filter = refusal_filter._replace(similarity=_similarity(keys["similarity"]))
-    return refusal_filter
+    similarity = _similarity(keys["similarity"]) if "similarity" in keys else SIMILARITY
+    return _RefusalFilter(frozenset(scopes), frozenset(sources), max_age_s, lists, match, similarity, "marketing" in keys)
 
 
 def _similarity(node: Node) -> float:
