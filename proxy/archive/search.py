@@ -222,7 +222,8 @@ class _SearchRun:
             return _one_a_message(fits)[: self._enough], rows
         self.cut = True
         fits = self._fitting(files, f"person = {person} AND {self._fits}")
-        return fits, _distinct([*rows[:PERSON_ROWS_MAX], *self._became(files, self.shown(fits))])
+        others = (*rows[:PERSON_ROWS_MAX], *self._became(files, self.shown(fits)))
+        return fits, list({(row["home"], row["sequence"], row["place"]): row for row in others}.values())
 
     def _became(self, files: Sequence[Path], fits: Rows) -> Rows:
         """Other parts of these messages, their answers and receipts, by number and id, however many other rows the persons have."""
@@ -319,10 +320,6 @@ def _one_a_message(rows: Rows) -> Rows:
     for row in rows:
         found.setdefault(_message(row), row)
     return list(found.values())
-
-
-def _distinct(rows: Rows) -> Rows:
-    return list({(row["home"], row["sequence"], row["place"]): row for row in rows}.values())
 
 
 def _when(row: dict[str, Any]) -> tuple[int, int, int]:

@@ -42,11 +42,6 @@ def refusal_since(time: float, refusals: Sequence[OptOut], sender: Sender, facts
     return None
 
 
-def _newest(one: ConsentRow | Consent) -> tuple[float, bool]:
-    """Of two of one moment what was taken back counts."""
-    return one.time, one.state == "revoked"
-
-
 def condition(node: Node, context: KindContext) -> Tree:
     words = node.words("consent", WORDS, "state")
     states = frozenset(words) - {"asked"}
@@ -59,7 +54,8 @@ def condition(node: Node, context: KindContext) -> Tree:
         words: list[ConsentRow | Consent] = [*record.consents(known, of, now)]
         if (row := consents.newest(message.recipient, known, of, now)) is not None:
             words.append(row)
-        newest = max(words, key=_newest, default=None)
+        # of two of one moment what was taken back counts
+        newest = max(words, key=lambda one: (one.time, one.state == "revoked"), default=None)
         granted = newest if newest is not None and newest.state == "granted" else None
         if granted is not None and refusal_since(granted.time, record.opt_outs(), message.sender, facts, registry):
             return "revoked" in states

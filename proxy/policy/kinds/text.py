@@ -1,6 +1,6 @@
 """The text contains one of these words.
 ``text: [代开发票, 六合彩]``, or ``{words: …, patterns: …, file: lists/banned.txt}``; ``{all: …}``: each of these. A file may be YAML
-(policy/text/wordlist.py): words in groups, with substitute characters.
+(policy/loading/folder.py): words in groups, with substitute characters.
 
 Words are looked for in the normalised text (full width, traditional, zero-width and split forms do not help); patterns are RE2, on the same
 text and on letters that stand one by one between marks (policy/text/split_words.py), and may be written in any of these forms.
@@ -29,6 +29,7 @@ KEYS = ("words", "patterns", "file", "groups", "all")
 CHINESE = "文中有这些词之一，拆字、全角、繁体、夹隐形字符也算；`file` 读词表，`patterns` 是 RE2 正则，`all` 要每个词都有"
 MEND = Bilingual("take out the words that were found", "去掉命中的字词")
 _AROUND = re.compile(r"\\[bBAzQ\[]|(?<!\[)\^|\$")
+"""What stands before or behind a match may decide about it: ^, $, \\b and their like (also where only quoted)."""
 SHAPE = either(
     some(TEXT),
     mapping(KEYS, {"words": some(TEXT), "patterns": some(NAME), "file": TEXT, "groups": some(NAME), "all": some(TEXT)}),
@@ -95,12 +96,7 @@ def _pattern(node: Node) -> Test:
         )
 
     words = Bilingual(f"text matches {written}", f"文本匹配 {written}")
-    return Test("text", holds, words, "text", reads="digits", finds=not _looks_around(written))
-
-
-def _looks_around(pattern: str) -> bool:
-    """Whether what stands before or behind a match may decide about it: ^, $, \\b and their like (also where only quoted)."""
-    return _AROUND.search(pattern) is not None
+    return Test("text", holds, words, "text", reads="digits", finds=_AROUND.search(written) is None)
 
 
 def _as_read(pattern: str) -> str:

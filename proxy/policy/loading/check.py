@@ -175,7 +175,9 @@ class _TestRun:
             self._remember(past)
         if step.message is None:
             return
-        rules = self.rules if step.path is None else self._beside(step.message.sender, step.path)
+        rules = self.rules
+        if step.path is not None:
+            rules = rules.with_orders(rules.orders, {step.message.sender.prefix: step.path})
         for turn in range(step.repeat):
             verdict = self._send(step.message, rules)
             if fault := _differs(step.want, verdict):
@@ -189,10 +191,6 @@ class _TestRun:
             text = self.texts.get((entry.signature, entry.template), "")
             if text and self.rules.registry.refused_as(entry.signature) in refused:
                 past.texts.append(refused_text(entry.signature, entry.template, text))
-
-    def _beside(self, sender: Sender, path: ReplyPath) -> RuleSet:
-        """The rules where the reply path of this sender's port is in some state."""
-        return self.rules.with_orders(self.rules.orders, {sender.prefix: path})
 
     def _send(self, message: Message, rules: RuleSet) -> Verdict:
         """Judge, and note what goes out as the gate would."""

@@ -72,7 +72,7 @@ def unowned_ports(registry: Registry, folder: str, providers: Iterable[Provider]
     """Ports that no provider of the settings has: an example's, a former provider's, or another gate's."""
     found, known = _RowProblems(folder), list(providers)
     for port in registry.rows.ports:
-        if not any(_owns(one, port.prefix) or _lies_in(one, port.prefix) for one in known):
+        if not any(_owns(one, port.prefix) or any(own.startswith(port.prefix) for own in one.ports) for one in known):
             found.fault("ports", port.line, f"prefix: no provider of the settings owns {port.prefix}, or a port in it")
     return found.problems
 
@@ -229,10 +229,6 @@ def _settings(found: _RowProblems, rules: RuleSet, providers: dict[str, Provider
 
 def _owns(provider: Provider, port: str) -> bool:
     return any(port == own or (own.isdigit() and port.startswith(own)) for own in provider.ports)
-
-
-def _lies_in(provider: Provider, prefix: str) -> bool:
-    return any(own.startswith(prefix) for own in provider.ports)
 
 
 def _of_rules(rules: RuleSet, providers: dict[str, Provider]) -> Iterator[Problem]:

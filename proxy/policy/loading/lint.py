@@ -59,27 +59,19 @@ def of_rule(rule: Rule, text: str) -> Problem:
 
 def _exemptions(exempt: list[LintedRule], rules: RuleSet) -> Iterator[Problem]:
     """Exemptions that switch nothing off, and what one keeps that another switches off for the same messages."""
-    everything = (1 << len(rules.rules)) - 1
+    others = (1 << len(rules.rules)) - 1 & ~sum(1 << one.rule.number for one in exempt)
     for one, its in exempt:
         if not one.spares & ~(1 << one.number):
             yield of_rule(one, "switches nothing off: what it keeps is all there is (name less in keep, or what to skip)")
         for other, those in exempt:
-            kept = everything & ~one.spares & other.spares & ~_bits(exempt)
+            kept = others & ~one.spares & other.spares
             if one is not other and kept and its and those and all_imply(its, those):
-                names = ", ".join(f"'{rules.rules[number].id}'" for number in _numbers(kept))
+                names = ", ".join(f"'{rule.id}'" for rule in rules.rules if kept >> rule.number & 1)
                 where = f"{other.file}:{other.line}"
                 yield of_rule(
                     one,
                     f"keeps {names}, which '{other.id}' ({where}) switches off for the same messages (make one of the two say what is meant)",
                 )
-
-
-def _bits(reads: Iterable[LintedRule]) -> int:
-    return sum(1 << one.rule.number for one in reads)
-
-
-def _numbers(bits: int) -> Iterator[int]:
-    return (number for number in range(bits.bit_length()) if bits >> number & 1)
 
 
 # --- rules that never decide

@@ -48,7 +48,8 @@ def rows(
                     name for place, name in enumerate(order) if name not in kept and not (more and place >= len(columns))
                 ]
                 if strange:
-                    problems.append(Problem(label, reader.line_num, _strange(strange[0], columns)))
+                    problem = f"{unknown('column', strange[0], columns)}; expected {','.join(columns)}"
+                    problems.append(Problem(label, reader.line_num, problem))
                     return
             elif between := _separator(cells):
                 problems.append(Problem(label, reader.line_num, f"{between}: save the file with commas ({','.join(columns)})"))
@@ -71,10 +72,6 @@ def heading(cells: Sequence[str], columns: Sequence[str], words: Words = NO_WORD
         return None
     names = {place: name for name, place in found.items()}
     return tuple(names.get(place, f"'{cell}'" if cell in columns else cell) for place, cell in enumerate(cells))
-
-
-def _strange(written: str, columns: tuple[str, ...]) -> str:
-    return f"{unknown('column', written, columns)}; expected {','.join(columns)}"
 
 
 def _separator(cells: list[str]) -> str:
