@@ -183,17 +183,13 @@ class RowReader:
         declared, kind, text, state = _ABOUT_ONE[record.kind]
         event = unpack(declared, record.body)
         found: dict[str, Any] = {name: getattr(event, name, "") for name in ("provider", "port")}
+        words = text(event).encode("utf-8", "replace").decode()  # a journal may hold half a surrogate pair, a table not
         return (
             PersonRow(
-                event.recipient, _ms(event.time), record.sequence, 0, kind, **found, text=_storable(text(event)), state=state(event),
+                event.recipient, _ms(event.time), record.sequence, 0, kind, **found, text=words, state=state(event),
                 message=getattr(event, "request", 0),
             ),
         )  # fmt: skip
-
-
-def _storable(text: str) -> str:
-    """A person's words as a table can hold them: journals may contain half a surrogate pair."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def _by(event: operator_actions.Suppressed | consents.ConsentChange) -> str:

@@ -113,19 +113,14 @@ def as_written(contact: Contact, page: TextAnalysis) -> str:
     start, end = contact.span
     if start == end:
         return ""
-    places = _places(page.text)
+    places = [place for place, one in enumerate(page.text) for _ in fold(one)]  # of each character of the folded text
     if not contact.in_folded and page.squeezed is not page.folded:
         places = _without_marks(page.folded, page.squeezed, places)
     return " ".join(page.text[places[start] : places[end - 1] + 1].split())
 
 
-def _places(text: str) -> list[int]:
-    """Where each character of the folded text stands in the text."""
-    return [place for place, one in enumerate(text) for _ in fold(one)]
-
-
 def _without_marks(folded: str, squeezed: str, places: list[int]) -> list[int]:
-    """Likewise of the squeezed text, which lacks some of the folded one."""
+    """Likewise for each character of the squeezed text, which lacks some of the folded one."""
     kept, at = [], 0
     for one in squeezed:
         while folded[at] != one:
