@@ -24,7 +24,7 @@ class CannotRecord(Exception):
 
 
 def record_access(archive: Path, ring: KeyRing, now: float, who: str, command: str, why: str, details: str) -> int:
-    """Its sequence in that journal. Raises CannotNote, JournalError, OSError."""
+    """Its sequence in that journal. Raises CannotRecord, JournalError, OSError."""
     folder = archive / FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -85,7 +85,7 @@ def _digest(table: TableEntry) -> str:
 
 
 def of_day(archive: Path, day: str) -> list[Head]:
-    """Heads of all nodes here, at most ``most`` of each, the newest first. OSError, ValueError."""
+    """Heads of all nodes here for a day. OSError, ValueError."""
     return [_readable_head(path) for folder in node_folders(archive) for path in _heads(folder, day)]
 
 
