@@ -69,28 +69,14 @@ def changed(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[d
 
 def past(events: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     """Of one rule, the newest first: each change of it, and what became of the set it came with."""
+    decisions = [one for one in reversed(events) if one["event"] in ("approved", "rejected", "withdrawn")]
     found = []
     for one in compared(events):
-        texts = [change for change in one["changes"] if change["rule"] and change["name"] == name]
-        if texts and one["event"] in ("accepted", "proposed", "rolled-back"):
-            decided = next(
-                (
-                    later
-                    for later in reversed(events)
-                    if later["revision"] == one["revision"]
-                    and later["time"] >= one["time"]
-                    and later["event"] in ("approved", "rejected", "withdrawn")
-                ),
-                None,
-            )
-            found.append(
-                {
-                    **one,
-                    "said": texts[0]["how"],
-                    "share": texts[0]["share"],
-                    "decided": decided if one["event"] == "proposed" else None,
-                }
-            )
+        change = next((change for change in one["changes"] if change["rule"] and change["name"] == name), None)
+        if change is not None and one["event"] in ("accepted", "proposed", "rolled-back"):
+            later = (each for each in decisions if each["revision"] == one["revision"] and each["time"] >= one["time"])
+            decided = next(later, None) if one["event"] == "proposed" else None
+            found.append({**one, "said": change["how"], "share": change["share"], "decided": decided})
     return found
 
 
