@@ -112,11 +112,8 @@ class ClusterDeployment(RuleDeployment):
         agreeing, now_s = self.agreeing, asyncio.get_running_loop().time()
         try:
             await self._converge()
-        except Diverged as why:
-            agreeing.stay(why, now_s)
-            raise
-        except CommandRefused as error:
-            agreeing.stay(Diverged(str(error)), now_s)
+        except (Diverged, CommandRefused) as error:
+            agreeing.stay(error if isinstance(error, Diverged) else Diverged(str(error)), now_s)
             raise
         except BaseException:  # it was looked at, and not followed
             agreeing.look_again()

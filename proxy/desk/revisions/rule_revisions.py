@@ -95,12 +95,10 @@ class RevisionHistory:
             return Revised(at, "withdrawn", now.proposed or now.kept_out, who, how, why, (), revision, "", "", "")
         if revision == now.kept_out or (revision == now.proposed and four_eyes):
             return None
+        taken = self._taken(revision, who, how, changes, at, four_eyes=four_eyes, why=why)
         if among_others and (now.kept_out or (now.beside and now.beside != now.in_force)):
-            return now._replace(
-                time=at, event="kept-out", revision=revision, who=who, how=how, why=why, changes=changes, kept_out=revision,
-                beside=now.beside and revision,
-            )  # fmt: skip
-        return self._taken(revision, who, how, changes, at, four_eyes=four_eyes, why=why)
+            return self.held_back(taken, why)
+        return taken
 
     def held_back(self, event: Revised, why: str) -> Revised:
         """In place of ``event``, by which the folder's set would come into force: it is kept out until a person takes it, or it changes."""
