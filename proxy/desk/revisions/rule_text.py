@@ -90,14 +90,18 @@ def rules_files(files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
 def rules_as_written(files: Mapping[str, bytes], folder: str) -> Iterator[tuple[str, str]]:
     """Each rule as it stands in its file, by id."""
     for name, data in rules_files(files):
-        root = read(data, f"{folder}/{name}")
-        rules = root.value.get("rules") if isinstance(root.value, dict) else None
-        if rules is None or not isinstance(rules.value, list):
-            continue
         lines = data.decode("utf-8", "replace").splitlines()
-        for one in rules.value:
-            if isinstance(one.value, dict) and "id" in one.value:
-                yield str(one.value["id"].value), "\n".join(block(lines, one.line))
+        for rule, node in _rules(data, f"{folder}/{name}"):
+            yield rule, "\n".join(block(lines, node.line))
+
+
+def _rules(data: bytes, file: str = "") -> Iterator[tuple[str, Node]]:
+    """The rules of a file that have an id, by it."""
+    root = read(data, file)
+    rules = root.value.get("rules") if isinstance(root.value, dict) else None
+    for one in rules.value if rules is not None and isinstance(rules.value, list) else ():
+        if isinstance(one.value, dict) and "id" in one.value:
+            yield str(one.value["id"].value), one
 
 
 def block(lines: list[str], first: int) -> list[str]:
@@ -170,12 +174,7 @@ def switched(files: Mapping[str, bytes], rule: str, mode: str, share: str) -> tu
 
 
 def _rule(data: bytes, rule: str) -> Node | None:
-    root = read(data, "")
-    rules = root.value.get("rules") if isinstance(root.value, dict) else None
-    for one in rules.value if rules is not None and isinstance(rules.value, list) else ():
-        if isinstance(one.value, dict) and "id" in one.value and str(one.value["id"].value) == rule:
-            return one
-    return None
+    return next((node for name, node in _rules(data) if name == rule), None)
 
 
 def _written(lines: list[str], rule: Node, wanted: Mapping[str, str]) -> list[str]:
