@@ -95,12 +95,8 @@ def read_form(
 ) -> WizardForm:  # fmt: skip
     """``form``: several categories stand in one text, with blanks between. ``now``: its date is to come, and its trial ends then.
     ``campaigns``, ``holidays``: names of the registries. Unclear where something is missing or is none."""
-    kind, then, days, campaign = (
-        form.get("kind", "ban"),
-        form.get("then", "reject"),
-        form.get("days", ""),
-        form.get("campaign", ""),
-    )
+    kind, then = form.get("kind", "ban"), form.get("then", "reject")
+    days, campaign = form.get("days", ""), form.get("campaign", "")
     categories = form.get("category", "marketing").split()
     subcategories = _subjects(form)
     if not categories:

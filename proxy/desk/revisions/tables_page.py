@@ -71,14 +71,8 @@ async def show(request: PageRequest) -> Response:
 @page.get("one")
 async def one(request: PageRequest) -> Response:
     draft, file = await _draft(request), request.query.get("file", "")
-    return await _table(
-        request,
-        draft,
-        file,
-        await _before(request, draft.base, file),
-        search=request.query.get("q", ""),
-        opened=bool(request.query.get("new")),
-    )
+    before, opened = await _before(request, draft.base, file), bool(request.query.get("new"))
+    return await _table(request, draft, file, before, search=request.query.get("q", ""), opened=opened)
 
 
 @page.get("file")
