@@ -72,6 +72,9 @@ class Senders:
             found = self._made[key] = Sender.of(provider, account, port, known.prefix(port), known.category, known.since)
         return found
 
+    def message(self, submit: messages.VerdictRecord, content: Content) -> Message:
+        return Message(self.find(submit.provider, submit.account, submit.port), submit.recipient, content)
+
     def replaces(self, provider: str) -> bool:
         """Whether the gate lets this provider replace messages."""
         known = self._known.get(provider)

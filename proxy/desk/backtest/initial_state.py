@@ -30,7 +30,7 @@ from proxy.journal.encoding import unpack
 from proxy.journal.records import consents, delivers, messages, operator_actions
 from proxy.journal.records.answers import CarrierAnswer
 from proxy.journal.write_ahead_log import JournalRecord
-from proxy.model.message import Message, Take
+from proxy.model.message import Take
 from proxy.model.recipient import OptOut
 from proxy.policy.judge import takes_of
 from proxy.policy.limit import BURST_WINDOWS
@@ -91,8 +91,7 @@ class CounterReplay:
         content = read_case(submit, self._memo)
         if content is None:
             return
-        message = Message(self._senders.find(submit.provider, submit.account, submit.port), submit.recipient, content)
-        takes = takes_of(message, Person(EMPTY), self._rules, submit.time)
+        takes = takes_of(self._senders.message(submit, content), Person(EMPTY), self._rules, submit.time)
         for take in takes:
             self._store.counters.take(take, entry.time)
         if takes:

@@ -37,7 +37,7 @@ from proxy.journal.records import messages, operator_actions, requests
 from proxy.journal.records.consents import ConsentChange
 from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.write_ahead_log import JournalRecord
-from proxy.model.message import Message, Take
+from proxy.model.message import Content, Take
 from proxy.model.reasons import GATE_REASONS
 from proxy.model.recipient import EntryState
 from proxy.relay.effects import replay
@@ -229,11 +229,11 @@ class Rerun:
 
     def _case(self, submit: messages.VerdictRecord, number: int) -> SubmitCase | None:
         content = read_case(submit, self._memo)
-        if content is None:
-            return None
+        return self._case_of(submit, number, content) if content is not None else None
+
+    def _case_of(self, submit: messages.VerdictRecord, number: int, content: Content) -> SubmitCase:
         senders = self._senders
-        message = Message(senders.find(submit.provider, submit.account, submit.port), submit.recipient, content)
-        return SubmitCase(senders.bind(submit.provider, submit.account), message, submit, number)
+        return SubmitCase(senders.bind(submit.provider, submit.account), senders.message(submit, content), submit, number)
 
     def _keep_as_then(self, sequence: int, submit: messages.VerdictRecord, why: str) -> None:
         """Does not judge a message again: repeats its recorded effects."""
@@ -337,9 +337,7 @@ class Rerun:
         if named is None or replacing is None or not conditions.use(submit.revision):
             self._keep_as_then(item.sequence, submit, submit.reason if submit.reason in GATE_REASONS else "replace_sm")
             return
-        case = SubmitCase(
-            self._senders.bind(submit.provider, submit.account), replacing.message(submit, named), submit, item.sequence
-        )
+        case = self._case_of(submit, item.sequence, named.content)
         conditions.replace(case, named, replacing, now)
         if case.lane is not None and submit.entry is not None:
             self._in_flight[item.sequence] = case
@@ -377,27 +375,25 @@ class Rerun:
     # ------------------------------------------------------------------ what stands in a group of its own
 
     def _apply_single(self, item: JournalRecord) -> None:
-        body = item.body
-        if item.kind == messages.START:
+        kind, body = item.kind, item.body
+        if kind == messages.START:
             self._started()
-        elif item.kind == messages.CLOCK:
+            return
+        if kind == messages.CLOCK:
             self._stepped_s += unpack(messages.Clock, body).step_s
+            return
+        if kind == messages.HEARD:  # of another gate
+            replicated, others = unpack(ReplicatedRecord, body), self._others
+            if others is None or others.is_new(replicated):
+                with contextlib.suppress(NotUnderstood):  # as it was when it came
+                    replay.apply_heard(self.store, replicated, self._listings if others is None else others.listings)
+            kind, body = replicated.kind, replicated.body
         else:
-            kind = item.kind
-            if kind == messages.HEARD:  # of another gate
-                replicated = unpack(ReplicatedRecord, body)
-                if self._others is None or self._others.is_new(replicated):
-                    with contextlib.suppress(NotUnderstood):  # as it was when it came
-                        replay.apply_heard(
-                            self.store, replicated, self._listings if self._others is None else self._others.listings
-                        )
-                kind, body = replicated.kind, replicated.body
-            else:
-                replay.apply_operated(self.store, item, self._listings)
-            if kind == messages.ORDERED:
-                self._conditions.order(unpack(operator_actions.Ordered, body).order)
-            elif kind == messages.LIFTED:
-                self._conditions.lift(unpack(operator_actions.Lifted, body).order)
+            replay.apply_operated(self.store, item, self._listings)
+        if kind == messages.ORDERED:
+            self._conditions.order(unpack(operator_actions.Ordered, body).order)
+        elif kind == messages.LIFTED:
+            self._conditions.lift(unpack(operator_actions.Lifted, body).order)
 
     def _started(self) -> None:
         """The gate restarted: messages in flight have an unknown outcome."""

@@ -66,9 +66,6 @@ class Replacements:
         except Malformed:
             return None
 
-    def message(self, submit: messages.VerdictRecord, named: ReplacedMessage) -> Message:
-        return Message(self._senders.find(submit.provider, submit.account, submit.port), submit.recipient, named.content)
-
     def judge(self, judging: Admission, pending: PendingSubmit, named: ReplacedMessage, data: bytes, now: float) -> bytes:
         """The record with the new text's entry in place of the old one's, where that is allowed."""
         counters, sent = self._store.counters, named.sent
