@@ -56,7 +56,7 @@ class DueDays(NamedTuple):
 
 @masked_repr
 class MatchedMessage(NamedTuple):
-    """The message that a person named as the one complained of."""
+    """The message that a person named as the one complained of; its fields are those of a Case."""
 
     message: str
     recipient: int
@@ -169,13 +169,8 @@ class CaseBook:
             raise Impossible(f"case {number} is of another number than message {found.message}")
         if not case.recipient and found.recipient and not digits_agree(case.number, found.recipient):
             raise Impossible(f"case {number} is of {case.number}, which message {found.message} did not go to")
-        return self._put(
-            case._replace(
-                message=found.message, recipient=case.recipient or found.recipient, provider=found.provider, port=found.port,
-                signature=found.signature, category=found.category, sent=found.sent,
-            ),
-            DeskEvent(now, "matched", who, f"{found.message}: {why}"),
-        )  # fmt: skip
+        matched = case._replace(**found._asdict() | {"recipient": case.recipient or found.recipient})
+        return self._put(matched, DeskEvent(now, "matched", who, f"{found.message}: {why}"))
 
     def forward(self, number: int, now: float, who: str, why: str) -> tuple[Case, int]:
         case = self._open(number)
@@ -315,9 +310,8 @@ class CaseBook:
     def overdue(self, now: float) -> tuple[int, int]:
         """Open cases that should have been forwarded, or answered, by now."""
         undecided = self._undecided.values()
-        return sum(not case.forwarded and case.forward_by < now for case in undecided), sum(
-            case.answer_by < now for case in undecided
-        )
+        late = sum(not case.forwarded and case.forward_by < now for case in undecided)
+        return late, sum(case.answer_by < now for case in undecided)
 
     # --
 

@@ -61,17 +61,12 @@ def whole(answer: Answer) -> Iterator[str]:
 
 def counts(answer: Answer) -> Iterator[str]:
     heads = ("provider", "came", *STATES, "forwarded in time", "late", "answered in time", "late")
-    yield from table_lines(
-        heads,
-        (
-            (
-                one["provider"] or "-", one["came"], *(one["states"].get(state, 0) for state in STATES), *_kept(one["forward"]),
-                *_kept(one["answer"]),
-            )
-            for one in answer["counts"]
-        ),
-        "no complaint came then",
+    rows = (
+        (one["provider"] or "-", one["came"], *(one["states"].get(state, 0) for state in STATES), *_kept(one["forward"]),
+         *_kept(one["answer"]))
+        for one in answer["counts"]
     )  # fmt: skip
+    yield from table_lines(heads, rows, "no complaint came then")
 
 
 def _kept(terms: Mapping[str, int]) -> tuple[int, int]:

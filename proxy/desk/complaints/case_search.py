@@ -75,15 +75,11 @@ def _candidate(one: Candidate) -> dict[str, Any]:
 
 
 def match_dict(found: MatchResult) -> dict[str, Any]:
-    covered = found.asked[-1].covered if found.asked else None
-    return {
-        "candidates": [_candidate(one) for one in found.candidates],
-        "within_s": found.within_s,
-        "cut": found.cut,
-        "covered": None
-        if covered is None
-        else {"nodes": [span._asdict() for span in covered.spans], "chain_holds": not (covered.faults or covered.missing)},
-    }
+    candidates, covered = [_candidate(one) for one in found.candidates], None
+    if found.asked:
+        read = found.asked[-1].covered
+        covered = {"nodes": [span._asdict() for span in read.spans], "chain_holds": not (read.faults or read.missing)}
+    return {"candidates": candidates, "within_s": found.within_s, "cut": found.cut, "covered": covered}
 
 
 def match_lines(answer: Mapping[str, Any], found: MatchResult) -> Iterator[str]:

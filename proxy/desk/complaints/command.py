@@ -126,13 +126,10 @@ def sweep(
     if not answer["message"]:
         terminal.fail(f"case {answer['id']} is matched to no message yet (gate106 complaint match {answer['id']})")
     found, typed = sweep_campaign(answer, terminal.seconds(within, "--within") or DAY_S, out, why, config, control)
-    order: Mapping[str, Any] | None = None
+    lines, order = list(sweep_lines(found, out, typed=typed)), None
     if stop is not None:
-        order = terminal.ask(config, control, "complaint.stop", id=id_, by=stop, for_s=terminal.seconds(for_), why=why)[
-            "stopped"
-        ]
-    lines = list(sweep_lines(found, out, typed=typed))
-    if order is not None:
+        done = terminal.ask(config, control, "complaint.stop", id=id_, by=stop, for_s=terminal.seconds(for_), why=why)
+        order = done["stopped"]
         lines.append(
             f"{order['name']}: {order['about']}, until {terminal.format_time(order['until'])} (`gate106 stop lift {order['name']}`)"
         )
