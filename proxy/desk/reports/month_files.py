@@ -15,15 +15,15 @@ from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 
 from proxy.console.offline_charts import Column, columns, rendered
-from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT
+from proxy.desk.reports.daily_report import FATES
 from proxy.desk.reports.month_counts import Cell
 from proxy.desk.reports.month_report import MonthReport, Share
 from proxy.desk.reports.month_text import NOTHING_HERE, notes_of, reduced, shown, texts, title_of
+from proxy.desk.reports.offline_html import CLASSES
 from proxy.i18n.phrases import in_language
 from proxy.model.redact import printable
 
 TEMPLATE = Path(__file__).with_name("month_offline.html")
-CLASSES = {SENT: "allowed", REFUSED: "refused", DEFERRED: "otherwise"}
 SHEET_TITLE_MAX, COLUMN_MAX = 31, 40
 
 

@@ -15,14 +15,14 @@ from starlette.responses import Response
 from proxy.console import forms
 from proxy.console.gate_client import CannotAsk
 from proxy.console.page import Page, PageRequest, whole_number
+from proxy.desk.reports.page import NOTHING, download_report
 from proxy.model.roles import Permission
 from proxy.operations.parameters import MONTH
 from proxy.policy import time_windows
 
 page = Page("month", "/reports/month", wants=Permission.SEE, place=71)
 
-NOTHING = "the journal has nothing of that month"
-KINDS = {"pdf": "--pdf", "xlsx": "--xlsx", "html": "--html"}
+KINDS = ("pdf", "xlsx", "html")
 TOO_LONG, TIMES_MAX = "it took longer than", 60
 """A month is counted in several goes of PROGRAM_S; days are kept when they were counted."""
 AUDIT = ("--audit-within=8",)
@@ -54,16 +54,8 @@ async def sheet(request: PageRequest) -> Response:
 
 @page.get("file/{kind}")
 async def file(request: PageRequest) -> Response:
-    kind, of = request.path("kind"), _month(request)
-    if kind not in KINDS:
-        return request.render("problem.html", 404, why=request.t("no_such_page"))
-    argv = ["report", f"--month={of}", f"--lang={request.lang}", *AUDIT, "--json"]
-    try:
-        return await forms.download_of(request, f"report-{of}.{kind}", lambda out: [*argv, f"{KINDS[kind]}={out}"])
-    except CannotAsk as error:
-        if NOTHING not in str(error):
-            raise
-        return request.render("problem.html", 404, why=f"{of}: {request.t('nothing')}")
+    of = _month(request)
+    return await download_report(request, of, KINDS, f"--month={of}", *AUDIT)
 
 
 def _months(request: PageRequest) -> list[str]:

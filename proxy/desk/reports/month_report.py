@@ -125,32 +125,24 @@ class MonthReport:
         for name in _names(counts, past, ads):
             count, sent, was = counts.cell(name), now.ads_of(name), past.cell(name) if past is not None else None
             rows.append((_named("provider", name), count, sent, _rate(count, sent, 10_000), *_change(count, was)))
-        heads = (
-            Bilingual("provider", "通道商"),
-            Bilingual("opt-outs by reply", "回复退订"),
-            Bilingual("advertisements", "营销短信"),
-        )
+        heads = (_HEADS["provider"], Bilingual("opt-outs by reply", "回复退订"), Bilingual("advertisements", "营销短信"))
         total, speeds, entered = counts.total(), self.sheet.speeds, self.sheet.entered.total()
         took_s = self.sheet.slowest_s
-        note = (
-            Bilingual(f"The slowest took less than {took_s + 1:,} s.", f"最慢的用时不到 {took_s + 1:,} 秒。")
-            if total
-            else NOTHING
-        )
+        slowest = Bilingual(f"The slowest took less than {took_s + 1:,} s.", f"最慢的用时不到 {took_s + 1:,} 秒。")
+        note = slowest if total else NOTHING
         if self.after_optout is not None:
             sent = Bilingual(
                 f"Marketing that was still sent after a reply had asked to stop it, by a second reading of the journal: {self.after_optout:,}",
                 f"退订之后仍然放行的营销短信（由日志独立复核）：{self.after_optout:,} 条",
             )
             note = joined(Bilingual(" ", ""), (note, sent))
-        of_ads = HIDDEN if ads_total == HIDDEN else ads.hidden_sum()
-        together = [(counts.hidden_sum(), of_ads, None, past.hidden_sum() if past is not None else None, None)]
-        if not any(one.hidden[ALL] for one in (counts, ads, past) if one is not None):
-            together = []
+        if any(one.hidden[ALL] for one in (counts, ads, past) if one is not None):
+            of_ads = HIDDEN if ads_total == HIDDEN else ads.hidden_sum()
+            rows.append((TOGETHER, counts.hidden_sum(), of_ads, None, past.hidden_sum() if past is not None else None, None))
         return [
             Table(
                 "optouts", Bilingual("Opt-outs", "退订"), (*heads, Bilingual("per 10,000", "每万条"), *_COMPARED[1:]),
-                [*rows, *((TOGETHER, *cells) for cells in together)],
+                rows,
                 (
                     _TOTAL, total, ads_total, _rate(total, ads_total, 10_000),
                     *_change(total, past.total() if past is not None else None),
@@ -287,19 +279,15 @@ def _unknown(now: MonthCounts) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for name in _names(now.unknown):
         count = now.unknown.cell(name)
-        rows.append((_named("provider", name), count, _share(_rate(count, of.cell(name), 1))))
+        rows.append((_named("provider", name), count, _share(count, of.cell(name))))
     if now.unknown.hidden[ALL]:
         rows.append((TOGETHER, now.unknown.hidden_sum(), None))
-    return Table(
-        "unknown_region",
-        title,
-        heads,
-        rows,
-        (_TOTAL, now.unknown_total, _share(_rate(now.unknown_total, of.total(), 1))),
-    )
+    total = (_TOTAL, now.unknown_total, _share(now.unknown_total, of.total()))
+    return Table("unknown_region", title, heads, rows, total)
 
 
-def _share(rate: float | None) -> Share | None:
+def _share(part: Cell, whole: Cell) -> Share | None:
+    rate = _rate(part, whole, 1)
     return None if rate is None else Share(rate)
 
 

@@ -9,6 +9,7 @@ The report is that of ``gate106 report``: a program of low priority reads the jo
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import date, timedelta
 from typing import Any
 
@@ -28,8 +29,9 @@ DAYS = 7
 PROVINCES = 12
 HEADS = 14
 FATES = (("sent", "allow"), ("deferred", "defer"), ("refused", "reject"))
-NOTHING = "the journal has nothing of that day"
-KINDS = {"pdf": "--pdf", "html": "--html"}
+NOTHING = "the journal has nothing of that"
+"""What the command says of a day or a month without records."""
+KINDS = ("pdf", "html")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -67,16 +69,22 @@ async def _titles(request: PageRequest) -> dict[str, str]:
 @page.get("file/{kind}")
 async def file(request: PageRequest) -> Response:
     """The same as a page that opens offline, or on paper."""
-    kind, day = request.path("kind"), _day(request).isoformat()
-    if kind not in KINDS:
+    day = _day(request).isoformat()
+    return await download_report(request, day, KINDS, f"--day={day}")
+
+
+async def download_report(request: PageRequest, of: str, kinds: Collection[str], *options: str) -> Response:
+    """The report of a day or a month as a file of the kind in the path."""
+    kind = request.path("kind")
+    if kind not in kinds:
         return request.render("problem.html", 404, why=request.t("no_such_page"))
-    argv = ["report", f"--day={day}", f"--lang={request.lang}"]
+    argv = ["report", *options, f"--lang={request.lang}", "--json"]
     try:
-        return await forms.download_of(request, f"report-{day}.{kind}", lambda out: [*argv, f"{KINDS[kind]}={out}", "--json"])
+        return await forms.download_of(request, f"report-{of}.{kind}", lambda out: [*argv, f"--{kind}={out}"])
     except CannotAsk as error:
         if NOTHING not in str(error):
             raise
-        return request.render("problem.html", 404, why=f"{day}: {request.t('nothing')}")
+        return request.render("problem.html", 404, why=f"{of}: {request.t('nothing')}")
 
 
 @page.get("heads")

@@ -98,10 +98,7 @@ class View:
         """(by what, rows of a name and its counts)."""
         for field in (*FIELDS, "signature"):
             rows = self.cells(self.signatures() if field == "signature" else self.table(field)).items()
-            yield (
-                field,
-                [(name or "(none)", *(cell_text(one[fate]) for fate in FATES)) for name, one in rows],
-            )
+            yield field, [(name or "(none)", *(cell_text(one[fate]) for fate in FATES)) for name, one in rows]
 
     def reason_rows(self) -> list[tuple[str, int]]:
         return [(name, one.total()) for name, one in self.table("reason").items()]
