@@ -52,10 +52,7 @@ def as_dict(found: Inquiry, node: int, now: float, *, whole: bool = False) -> di
         "evidence": [{"rule": one.rule, "words": one.words} for one in found.evidence],
         "repeats": found.repeats,
         "answers": [
-            {
-                "at": iso(one.time), "effect": _effect(one), "status": one.status,
-                "message_id": _id(one) or None,
-            }
+            {"at": iso(one.time), "effect": _effect(one), "status": one.status, "message_id": _id(one) or None}
             for one in found.answers
         ],
         "receipts": [{"at": iso(at), "state": state, "error": error or None} for at, state, error in found.receipts],
@@ -91,12 +88,10 @@ def as_lines(
 
     submit = found.verdict
     rule = _reported(found)
-    reason = f" {submit.reason}" + (f" ({rule})" if rule else "") if submit.reason else ""
-    reason_zh = (
-        f" {labels.REASONS.get(submit.reason, submit.reason)}" + (f"（{titled(rule, found.then)}）" if rule else "")
-        if submit.reason
-        else ""
-    )
+    reason = reason_zh = ""
+    if submit.reason:
+        reason = f" {submit.reason}" + (f" ({rule})" if rule else "")
+        reason_zh = f" {labels.REASONS.get(submit.reason, submit.reason)}" + (f"（{titled(rule, found.then)}）" if rule else "")
     account_zh = " " if submit.account == submit.provider else f"（{submit.account}）"
     yield f"{put('message', '短信')} {node}:{found.target.sequence}{put(', ', '，')}{_exactly(submit.time)}"
     person = _person_of(submit, whole=whole) or "?"

@@ -160,19 +160,12 @@ def _cases(settings: Settings, begin: float) -> list[Case]:
 
 
 def _outcomes(config: Path, begin: float, until: float, complained: list[str]) -> TextOutcomes:
-
     from proxy.archive.text_outcomes import text_outcomes
     from proxy.operations.files.journal_access import journals_of, keys_of, places_of
 
     places = places_of(config, every=True)
-    return text_outcomes(
-        places.archive.folder,
-        journals_of(places),
-        keys_of(places),
-        since=begin,
-        until=until,
-        complained=complained,
-    )
+    folder, journals, keys = places.archive.folder, journals_of(places), keys_of(places)
+    return text_outcomes(folder, journals, keys, since=begin, until=until, complained=complained)
 
 
 def _proposed(found: list[ProposedWord], held: _JournalTexts, out: Path | None, senders: int) -> Iterator[str]:
@@ -282,17 +275,11 @@ def _rate(one: Rate) -> dict[str, Any]:
 
 
 def _rate_lines(found: Iterable[Rate], bad: int) -> Iterator[str]:
-    rows = [
-        (
-            one.source,
-            one.label,
-            one.texts,
-            *(f"{100 * count / one.texts:.2f} %" for count in (one.surely, one.likely, one.codes)),
-        )
-        for one in found
-    ]
-    yield from terminal.table_lines(
-        ("source", "label", "texts", "surely", "with likely", "read as code"), rows, "no text was read"
-    )
+    rows = []
+    for one in found:
+        shares = (f"{100 * count / one.texts:.2f} %" for count in (one.surely, one.likely, one.codes))
+        rows.append((one.source, one.label, one.texts, *shares))
+    heads = ("source", "label", "texts", "surely", "with likely", "read as code")
+    yield from terminal.table_lines(heads, rows, "no text was read")
     if bad:
         yield f"{bad} rows could not be read"

@@ -111,20 +111,14 @@ async def tasks(request: PageRequest, proposed: dict[str, Any] | None) -> list[T
             request.ask("recycled.list", state="proposed"), request.ask("subject.list-requests", state="proposed"),
             request.lines("consent", state="unreviewed"),
         )  # fmt: skip
+        counts = doubtful["counts"]
         proved = [
             one | {"author": one["who"].partition(" (")[0]} for line in batches[0] for one in line["batches"] if one["proof"]
         ]
         found[:0] = [
             Task("due_today", cases["due_today"], "complaints", "/complaints?state=due", enters),
             Task("overdue", sum(cases["overdue"].values()), "complaints", "/complaints?state=overdue", enters, late=True),
-            Task(
-                "doubtful",
-                doubtful["counts"]["open"],
-                "doubtful",
-                "/doubtful",
-                enters,
-                late=bool(doubtful["counts"]["overdue"]),
-            ),
+            Task("doubtful", counts["open"], "doubtful", "/doubtful", enters, late=bool(counts["overdue"])),
         ]
         found += [
             Task("unanswered", cases["unanswered"], "complaints", "/complaints?state=unanswered", enters),
@@ -172,15 +166,12 @@ def _table(found: dict[str, Any]) -> dict[str, Any]:
 
 def _rows(days: list[dict[str, Any]]) -> list[tuple[str, int, list[tuple[int, str] | None]]]:
     """(what, today's, of each other day its count and today's difference; None where nothing is known of it)."""
-    counts = [one["counts"] for one in days]
-    return [
-        (
-            what,
-            _sum(counts[0], kinds),
-            [None if one is None else _beside(_sum(counts[0], kinds), _sum(one, kinds)) for one in counts[1:]],
-        )
-        for what, kinds in COMPARED.items()
-    ]
+    today, *others = (one["counts"] for one in days)
+    found = []
+    for what, kinds in COMPARED.items():
+        now = _sum(today, kinds)
+        found.append((what, now, [None if one is None else _beside(now, _sum(one, kinds)) for one in others]))
+    return found
 
 
 def _sum(counts: dict[str, int], kinds: tuple[str, ...]) -> int:
@@ -197,11 +188,7 @@ async def seen(request: PageRequest) -> dict[str, Any]:
     sampling.look()
     if not sampling.now:
         await sampling.sample()
-    return (
-        {"now": sampling.now, "failed": sampling.failed, **figures(sampling)}
-        if sampling.now
-        else {"now": {}, "failed": sampling.failed}
-    )
+    return {"now": sampling.now, "failed": sampling.failed, **(figures(sampling) if sampling.now else {})}
 
 
 def figures(sampling: Sampling) -> dict[str, Any]:
@@ -237,9 +224,5 @@ def _minutes(sampling: Sampling, now: float) -> list[tuple[str, list[tuple[str, 
 
 
 def _provider(name: str, verdicts: dict[str, int], binds: int) -> dict[str, Any]:
-    return {
-        "name": name,
-        "binds": binds,
-        "sent": sum(verdicts.values()),
-        **{verdict: verdicts.get(verdict, 0) for verdict in VERDICTS},
-    }
+    counts = {verdict: verdicts.get(verdict, 0) for verdict in VERDICTS}
+    return {"name": name, "binds": binds, "sent": sum(verdicts.values()), **counts}
