@@ -11,13 +11,13 @@ from collections import Counter
 from typing import NamedTuple
 
 from proxy.archive.otp_texts import may_be_code
-from proxy.desk.backtest.environment import FULL
+from proxy.desk.backtest.environment import FULL, RuleNames
 from proxy.desk.backtest.submit_case import NOT_STORED, SkippedVerdict, SubmitCase
 from proxy.journal.encoding import unpack
-from proxy.journal.records import gate_events, messages, operator_actions, requests
+from proxy.journal.records import messages, requests
 from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.segment import JournalRecord
-from proxy.model.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, Category, Outcome
+from proxy.model.message import CATEGORY_WORDS, Category, Outcome
 from proxy.model.number import mask, masked_repr
 from proxy.model.reasons import RULE_REASONS
 from proxy.model.redact import mask_digits, mask_numbers, printable
@@ -95,8 +95,7 @@ class Differences:
         self.on_paths: set[str] = set()
         """Rules that ask for the reply path of a port: here every path counts as proven."""
         self._counts_repeats = counts_repeats
-        self._rules: dict[str, tuple[str, ...]] = {}
-        self._orders: dict[int, str] = {}
+        self._names = RuleNames()
         self._passed: set[int] = set()
         self._seen: Counter[tuple[str, str]] = Counter()
         self._dice = random.Random(106)  # the same examples in every run
@@ -104,30 +103,23 @@ class Differences:
     # -- heard from the rerun
 
     def learn(self, rules: RuleSet) -> None:
-        """What a set calls its rules: the record that said so may have been removed from the journal."""
-        self._rules.setdefault(rules.revision, tuple(rule.id for rule in rules.rules))
+        """A set by which the messages are judged."""
+        self._names.learn(rules)
         self.on_paths.update(rule.id for rule in rules.rules if rule.mode != "off" and "path" in _scopes(rule.when))
 
     def note(self, item: JournalRecord) -> None:
         """Any record of the journal."""
-        if item.kind == messages.RULES:
-            rules = unpack(gate_events.Rules, item.body)
-            self._rules[rules.revision] = rules.ids
-        elif item.kind == messages.ORDERED:
-            self._ordered(item.body)
+        if item.kind in (messages.RULES, messages.ORDERED):
+            self._names.note(item.kind, item.body)
         elif item.kind == messages.HEARD:
             replicated = unpack(ReplicatedRecord, item.body)
             if replicated.kind == messages.ORDERED:
-                self._ordered(replicated.body)
+                self._names.note(replicated.kind, replicated.body)
         elif item.kind == messages.REPEATED:
             again = unpack(requests.Repeated, item.body)
             if again.time >= self.since:
                 self.repeated += sum(again.counts.values()) if self._counts_repeats else 0
                 self.needless += sum(count for number, count in again.counts.items() if number in self._passed)
-
-    def _ordered(self, body: bytes) -> None:
-        order = unpack(operator_actions.Ordered, body).order
-        self._orders[order.id & ORDER_NUMBERS_FROM - 1] = order.name
 
     def skip(self, skipped: SkippedVerdict) -> None:
         if skipped.journalled.time >= self.since:
@@ -176,14 +168,8 @@ class Differences:
         """The reported rule is the first that objects so strictly; breaches stand in that order."""
         for number, outcome, shadow in submit.breaches:
             if not shadow and outcome is not Outcome.ALLOW:
-                return RuledOutcome(outcome.word, submit.reason, self._rule(submit.revision, number))
+                return RuledOutcome(outcome.word, submit.reason, self._names.of(submit.revision, number))
         return RuledOutcome(submit.outcome.word, submit.reason)
-
-    def _rule(self, revision: str, number: int) -> str:
-        if number >= ORDER_NUMBERS_FROM:
-            return self._orders.get(number - ORDER_NUMBERS_FROM, f"order-{number - ORDER_NUMBERS_FROM}")
-        names = self._rules.get(revision, ())
-        return names[number] if number < len(names) else f"#{number}"
 
     def _example(self, case: SubmitCase, then: RuledOutcome, now: RuledOutcome, place: DifferenceKey) -> MaskedExample:
         submit, text, verdict = case.journalled, case.message.content.text, case.verdict

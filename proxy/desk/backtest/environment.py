@@ -1,4 +1,4 @@
-"""Supplies senders, binds and a lane where no gate runs.
+"""Supplies senders, binds, names of rules and a lane where no gate runs.
 
 In: the settings, verdict records of the journal. Out: senders, binds, a lane that is as open as it was for the message.
 Never: sockets, a queue.
@@ -7,13 +7,15 @@ Never: sockets, a queue.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import NamedTuple, cast
 
 from proxy.config import Settings
-from proxy.journal.records import messages
-from proxy.model.message import Category, Content, Message, Sender, Verdict
+from proxy.journal.encoding import unpack
+from proxy.journal.records import gate_events, messages, operator_actions
+from proxy.model.message import ORDER_NUMBERS_FROM, Category, Content, Message, Sender, Verdict
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.account_access import EMPTY, covers
 from proxy.relay.pending_submit import Bind, PendingSubmit, Places, SubmitLane
 from proxy.wire import ContentCache, Frame, Malformed, reread_content
@@ -25,6 +27,10 @@ SENDERS_MAX = 262_144
 _SUBMIT, _DATA = SUBMIT_SM.to_bytes(4, "big"), DATA_SM.to_bytes(4, "big")
 FULL = frozenset(("queue-full", "no-route"))
 """Reasons of the gate for a message that the rules let pass."""
+
+
+NamesOf = Callable[[str], tuple[str, ...]]
+"""The ids of a set of rules by its revision."""
 
 
 class KnownProvider(NamedTuple):
@@ -107,6 +113,41 @@ def read_case(submit: messages.VerdictRecord, memo: ContentCache) -> Content | N
     except Malformed:
         pass
     return None
+
+
+def no_names(_revision: str) -> tuple[str, ...]:
+    return ()
+
+
+class RuleNames:
+    """Names of rules and orders by their numbers in verdicts, as the journal gives them."""
+
+    def __init__(self, names_of: NamesOf = no_names) -> None:
+        """``names_of``: is asked where the journal that is read does not say them."""
+        self._names_of = names_of
+        self._rules: dict[str, tuple[str, ...]] = {}
+        self._orders: dict[int, str] = {}
+
+    def learn(self, rules: RuleSet) -> None:
+        """What a set calls its rules: the record that said so may have been removed from the journal."""
+        self._rules.setdefault(rules.revision, tuple(rule.id for rule in rules.rules))
+
+    def note(self, kind: int, body: bytes) -> None:
+        """A record of RULES or ORDERED."""
+        if kind == messages.RULES:
+            rules = unpack(gate_events.Rules, body)
+            self._rules[rules.revision] = rules.ids
+        else:
+            order = unpack(operator_actions.Ordered, body).order
+            self._orders[order.id & ORDER_NUMBERS_FROM - 1] = order.name
+
+    def of(self, revision: str, number: int, lost_order: str = "order-{}") -> str:
+        """``#3``, ``lost_order``: a name that is not known."""
+        order = number - ORDER_NUMBERS_FROM
+        if order >= 0:
+            return self._orders.get(order, lost_order.format(order))
+        names = self._rules.get(revision) or self._names_of(revision)
+        return names[number] if number < len(names) else f"#{number}"
 
 
 class SoleLane(SubmitLane):

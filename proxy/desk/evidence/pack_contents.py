@@ -229,7 +229,7 @@ def _rules(found: Inquiry, then: RuleSet | None) -> Iterator[dict[str, Any]]:
     if then is None or found.then is None:
         return
     known = {rule.id: rule for rule in (*then.rules, *then.ordered)}
-    objecting = {found.rule(found.verdict.revision, number) for number, _, _ in found.verdict.breaches}
+    objecting = {found.names.of(found.verdict.revision, number) for number, _, _ in found.verdict.breaches}
     for part in sorted(found.then.parts, key=lambda part: part.rule not in objecting):
         rule = known.get(part.rule)
         yield {

@@ -24,19 +24,19 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from proxy.desk.backtest.commit_groups import JournalGroup, groups_of
-from proxy.desk.backtest.environment import Senders
+from proxy.desk.backtest.environment import RuleNames, Senders
 from proxy.desk.backtest.initial_state import rebuild, window_s
 from proxy.desk.backtest.rerun import Rerun
 from proxy.desk.backtest.runner import RUN_IN_S, sources
 from proxy.desk.backtest.submit_case import RulesOf, SubmitCase
 from proxy.journal.disk import Disk
 from proxy.journal.encoding import unpack
-from proxy.journal.records import answers, consents, delivers, gate_events, messages, operator_actions, requests
+from proxy.journal.records import answers, consents, delivers, messages, requests
 from proxy.journal.records import answers as answered
 from proxy.journal.records import evidence as grounds
 from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.write_ahead_log import JournalRecord
-from proxy.model.message import ORDER_NUMBERS_FROM, Message, Outcome, hash48
+from proxy.model.message import Message, Outcome, hash48
 from proxy.model.number import masked_repr
 from proxy.model.recipient import Entry, OptOut, Recipient
 from proxy.policy.explanation.explain import NOT_SEARCHED, Explanation, explain
@@ -138,9 +138,7 @@ class Inquiry:
     receipts: list[tuple[float, str, str]] = field(default_factory=list)
     """(time, state, error) of each receipt."""
     repeats: int = 0
-    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Ids of rules by revision."""
-    orders: dict[int, str] = field(default_factory=dict)
+    names: RuleNames = field(default_factory=RuleNames)
     text: str = ""
     then: Explanation | None = None
     """None where it was not judged, or its rules are not kept."""
@@ -166,13 +164,6 @@ class Inquiry:
     def verdict(self) -> messages.VerdictRecord:
         """Of the part that was named."""
         return self.said[self.target.sequence]
-
-    def rule(self, revision: str, number: int) -> str:
-        """A rule's id by its number in a verdict."""
-        if number >= ORDER_NUMBERS_FROM:
-            return self.orders.get(number, f"order-{number - ORDER_NUMBERS_FROM}")
-        names = self.names.get(revision, ())
-        return names[number] if number < len(names) else f"#{number}"
 
 
 class _JournalReader:
@@ -232,13 +223,8 @@ class _JournalReader:
         again = unpack(requests.Repeated, item.body).counts
         self._found.repeats += sum(again.get(number, 0) for number in self._found.said)
 
-    def _rules(self, item: JournalRecord) -> None:
-        rules = unpack(gate_events.Rules, item.body)
-        self._found.names[rules.revision] = rules.ids
-
-    def _ordered(self, item: JournalRecord) -> None:
-        order = unpack(operator_actions.Ordered, item.body).order
-        self._found.orders[ORDER_NUMBERS_FROM | order.id & ORDER_NUMBERS_FROM - 1] = order.name
+    def _named(self, item: JournalRecord) -> None:
+        self._found.names.note(item.kind, item.body)
 
     def _replicated(self, item: JournalRecord) -> None:
         replicated = unpack(ReplicatedRecord, item.body)
@@ -261,13 +247,11 @@ class _JournalReader:
 _KINDS = {
     messages.VERDICT: _JournalReader._verdict, messages.ANSWER: _JournalReader._answer,
     messages.ACCEPTED: _JournalReader._answer, messages.DELIVER: _JournalReader._deliver,
-    messages.EVIDENCE: _JournalReader._evidence, messages.REPEATED: _JournalReader._repeated, messages.RULES: _JournalReader._rules,
-    messages.ORDERED: _JournalReader._ordered, messages.OPTOUT: _JournalReader._refused, messages.HEARD: _JournalReader._replicated,
+    messages.EVIDENCE: _JournalReader._evidence, messages.REPEATED: _JournalReader._repeated, messages.RULES: _JournalReader._named,
+    messages.ORDERED: _JournalReader._named, messages.OPTOUT: _JournalReader._refused, messages.HEARD: _JournalReader._replicated,
     messages.PERSON: _JournalReader._person,
 }  # fmt: skip
-_OF_OTHERS = {
-    messages.ORDERED: _JournalReader._ordered, messages.OPTOUT: _JournalReader._refused, messages.PERSON: _JournalReader._person,
-}  # fmt: skip
+_OF_OTHERS = {kind: _KINDS[kind] for kind in (messages.ORDERED, messages.OPTOUT, messages.PERSON)}
 NOBODY: Mapping[int, Disk] = MappingProxyType({})
 
 
@@ -331,7 +315,7 @@ class _Rejudge:
         held = record.prune(data, int(at), case.journalled.keep_s)  # the rerun keeps more, for rules that look further back
         found.received = tuple(record.entries(held))
         for one in (rules, self._today):  # the record that said so may have been removed from the journal
-            found.names.setdefault(one.revision, tuple(rule.id for rule in one.rules))
+            found.names.learn(one)
         paths = found.paths = self._paths(case, message, person, moment, rules)
         if paths is not None:
             rules = rules.with_orders(rules.orders, paths)

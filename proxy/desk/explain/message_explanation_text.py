@@ -46,7 +46,7 @@ def as_dict(found: Inquiry, node: int, now: float, *, whole: bool = False) -> di
         "text": _text(found, now) or None, "parts": len(found.said), "revision": submit.revision or None, "verdict": _word(submit),
         "reason": submit.reason or None, "rule": _reported(found), "category": submit.category.word,
         "rules": [
-            {"rule": found.rule(submit.revision, number), "wants": outcome.word, "shadow": shadow}
+            {"rule": found.names.of(submit.revision, number), "wants": outcome.word, "shadow": shadow}
             for number, outcome, shadow in submit.breaches
         ],
         "evidence": [{"rule": one.rule, "words": one.words} for one in found.evidence],
@@ -189,7 +189,7 @@ def _reported(found: Inquiry) -> str | None:
     if submit.entry is not None:
         return None
     objecting = [number for number, outcome, shadow in submit.breaches if not shadow and outcome is not Outcome.ALLOW]
-    return found.rule(submit.revision, objecting[0]) if objecting else None
+    return found.names.of(submit.revision, objecting[0]) if objecting else None
 
 
 def _text(found: Inquiry, now: float) -> str:

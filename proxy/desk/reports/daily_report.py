@@ -18,7 +18,7 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from hashlib import blake2b
 from pathlib import Path
@@ -28,14 +28,14 @@ from pyroaring import BitMap
 
 from proxy.archive.audit.optout_scope import CANDIDATES_S
 from proxy.desk.backtest.commit_groups import JUMP_S, JournalGroup, segments_between
-from proxy.desk.backtest.environment import read_case
+from proxy.desk.backtest.environment import NamesOf, RuleNames, no_names, read_case
 from proxy.desk.reports.disclosure_control import OTHERS
 from proxy.journal.disk import OsDisk
 from proxy.journal.encoding import unpack
 from proxy.journal.records import answers as answered
-from proxy.journal.records import delivers, gate_events, messages, operator_actions, requests
+from proxy.journal.records import delivers, messages, operator_actions, requests
 from proxy.journal.segment import JournalRecord
-from proxy.model.message import ORDER_NUMBERS_FROM, Category, Outcome, hash48
+from proxy.model.message import Category, Outcome, hash48
 from proxy.policy.registries.regions import Regions
 from proxy.policy.text.text_analysis import signer
 from proxy.policy.time_windows import local
@@ -43,13 +43,14 @@ from proxy.relay.effects.record_changes import Effect
 from proxy.runtime.atomic_files import give_to_owner
 from proxy.wire import ContentCache
 
-NamesOf = Callable[[str], tuple[str, ...]]
 SIGNATURES_MAX = 200_000
 """Senders choose them; past it they are counted as others."""
 SENT, REFUSED, DEFERRED = "sent", "refused", "deferred"
 FATES = (SENT, REFUSED, DEFERRED)
 UNREAD = "unread"
 """Province and category of what was refused before it was read."""
+LOST_ORDER = "order"
+"""Stands for an order that the journal that is read does not name."""
 SPEEDS = (("under 1 s", 1), ("1 to 10 s", 10), ("10 s to 1 min", 60), ("1 min to 1 h", 3600), ("over 1 h", 0))
 """How long after a reply was read its opt-out was in force; whole seconds."""
 
@@ -129,14 +130,12 @@ class DayReport:
 
 
 class DayCounter:
-    def __init__(self, since: float, until: float, regions: Regions, names_of: NamesOf = lambda _: ()) -> None:
-        """``names_of``: the ids of a set of rules by its revision, asked where the journal that is read does not say them."""
+    def __init__(self, since: float, until: float, regions: Regions, names_of: NamesOf = no_names) -> None:
+        """``names_of``: is asked for ids of rules where the journal that is read does not say them."""
         self.sheet = DayReport(since, until)
-        self._regions, self._names_of = regions, names_of
-        self._rules: dict[str, tuple[str, ...]] = {}
+        self._regions, self._rules = regions, RuleNames(names_of)
         self._hits: Counter[tuple[str, int]] = Counter()
         self._shadow: Counter[tuple[str, int, str]] = Counter()
-        self._orders: dict[int, str] = {}
         self._memo = ContentCache()
         self._names: dict[int, str] = {}
         self._one_reply = delivers.ReplyGrouper()
@@ -156,21 +155,17 @@ class DayCounter:
             for item in group.records:
                 self._look(item, inside)
         for (revision, number), count in self._hits.items():
-            sheet.hits[self._rule(revision, number)] += count
+            sheet.hits[self._rules.of(revision, number, LOST_ORDER)] += count
         for (revision, number, wants), count in self._shadow.items():
-            sheet.shadow[self._rule(revision, number), wants] += count
+            sheet.shadow[self._rules.of(revision, number, LOST_ORDER), wants] += count
         self._hits.clear()
         self._shadow.clear()
         return sheet
 
     def _look(self, item: JournalRecord, inside: bool) -> None:
         kind = item.kind
-        if kind == messages.RULES:
-            rules = unpack(gate_events.Rules, item.body)
-            self._rules[rules.revision] = rules.ids
-        elif kind == messages.ORDERED:
-            order = unpack(operator_actions.Ordered, item.body).order
-            self._orders[order.id & ORDER_NUMBERS_FROM - 1] = order.name
+        if kind in (messages.RULES, messages.ORDERED):
+            self._rules.note(kind, item.body)
         elif kind == messages.VERDICT:
             self._verdict(item, inside)
         elif kind in (messages.LISTING, messages.LISTED, messages.LISTING_DONE):
@@ -256,14 +251,6 @@ class DayCounter:
                 took_s = int(opt_out.time) - opt_out.opt_out.time
                 self.sheet.slowest_s = max(self.sheet.slowest_s, took_s)
                 self.sheet.speeds[next(word for word, below_s in SPEEDS if took_s < below_s or not below_s)] += 1
-
-    def _rule(self, revision: str, number: int) -> str:
-        if number >= ORDER_NUMBERS_FROM:
-            return self._orders.get(number - ORDER_NUMBERS_FROM, "order")
-        if revision not in self._rules:
-            self._rules[revision] = self._names_of(revision)
-        names = self._rules[revision]
-        return names[number] if number < len(names) else f"#{number}"
 
 
 def _word(effect: Effect) -> str:
