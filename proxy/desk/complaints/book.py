@@ -249,23 +249,12 @@ class CaseBook:
     def forget(self, recipient: int, now: float, who: str, why: str) -> int:
         """Removes a person's whole number from all their cases or none, and from the texts there, in any spelling. The complaint and its
         decision stay, under the masked digits. Returns how many cases there were."""
-        found = self.of(recipient)
-        for case in found:
+        bodies, forgotten = dict[int, bytes](), DeskEvent(now, "forgotten", who, mask_numbers(why, recipient))
+        for case in self.of(recipient):
             self._check_not_deciding(case.id)
-        bodies = {
-            case.id: pack(
-                case._replace(
-                    recipient=0,
-                    number=mask(recipient),
-                    text=mask_numbers(case.text, recipient),
-                    events=(
-                        *(one._replace(why=mask_numbers(one.why, recipient)) for one in case.events),
-                        DeskEvent(now, "forgotten", who, mask_numbers(why, recipient)),
-                    ),
-                )
-            )
-            for case in found
-        }
+            text = mask_numbers(case.text, recipient)
+            events = (*(one._replace(why=mask_numbers(one.why, recipient)) for one in case.events), forgotten)
+            bodies[case.id] = pack(case._replace(recipient=0, number=mask(recipient), text=text, events=events))
         if bodies:
             self._write([(messages.CASED, body) for body in bodies.values()])
         for number, body in bodies.items():
