@@ -188,22 +188,18 @@ def _written(lines: list[str], rule: Node, wanted: Mapping[str, str]) -> list[st
     old = sorted(rule.value[word].line - 1 for word in wanted if word in rule.value)
     inset = re.match(r"\s*-?\s*", lines[first])
     assert inset is not None
-    at = old[0] if old else _end(lines, first, len(lines[first]) - len(lines[first].lstrip()))
+    at = old[0] if old else _end(lines, first)
     kept = [(place, line) for place, line in enumerate(lines) if place not in old]
     before, after = ([line for place, line in kept if (place < at) is here] for here in (True, False))
     return [*before, *(" " * len(inset[0]) + one for one in new), *after]
 
 
-def _end(lines: list[str], first: int, wide: int) -> int:
-    """Behind the last line of a list's item that begins in line ``first``."""
-    end = first + 1
-    for place in range(first + 1, len(lines)):
-        line = lines[place]
-        if line.strip() and len(line) - len(line.lstrip()) <= wide:
-            break
-        if line.strip() and not line.lstrip().startswith("#"):
-            end = place + 1
-    return end
+def _end(lines: list[str], first: int) -> int:
+    """Behind the last line of a list's item that begins in line ``first``; blank lines and comments at its end are left out."""
+    item = block(lines, first + 1)
+    while len(item) > 1 and item[-1].lstrip()[:1] in ("", "#"):
+        item.pop()
+    return first + len(item)
 
 
 def _value(rule: Node, word: str) -> str:

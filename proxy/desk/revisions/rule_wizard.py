@@ -32,8 +32,6 @@ SHARES = ("1%", "10%", "50%")
 THENS = ("reject", "defer")
 DAYS: Mapping[str, str] = {"holiday": "法定节假日", "rest": "休息日", "workday": "工作日"}
 """Sorts of days besides the names of holidays."""
-PERIODS = ("day", "week", "month", "24h", "7d", "30d")
-WHOSE = ("all", "advertiser", "signature", "provider")
 COUNT_MAX = 1000
 FILES: Mapping[str, str] = {"ban": "regions.yaml", "cap": "caps.yaml", "quiet": "hours.yaml"}
 REASONS: Mapping[str, str] = {"ban": "region-ban", "quiet": "quiet-hours"}
@@ -101,12 +99,8 @@ def read_form(
     subcategories = _subjects(form)
     if not categories:
         raise IncompleteForm("no_category")
-    if (
-        kind not in KINDS
-        or then not in THENS
-        or not set(categories) <= set(TEXTS)
-        or not set(subcategories) <= set(SUBCATEGORIES)
-    ):
+    unknown = set(categories) - set(TEXTS) | set(subcategories) - set(SUBCATEGORIES)
+    if unknown or kind not in KINDS or then not in THENS:
         raise IncompleteForm("unclear_kind")
     days = next((key for key, word in DAYS.items() if word == days.strip()), days.strip())
     if days not in ("", *DAYS, *holidays):
@@ -136,7 +130,7 @@ def read_form(
         _line(form.get("basis", "")), _line(form.get("say", "")), trial, int(count) if kind == "cap" else 0,
         form.get("per", "day"), form.get("whose", "all"), hours[0], hours[1], days if kind == "quiet" else "", campaign, then, again,
     )  # fmt: skip
-    if found.per not in PERIODS or found.whose not in WHOSE or found.trial not in ("", "shadow", *TRIALS, *SHARES):
+    if found.per not in PER or found.whose not in OF or found.trial not in ("", "shadow", *TRIALS, *SHARES):
         raise IncompleteForm("unclear_kind")
     return found
 
