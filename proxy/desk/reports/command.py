@@ -34,7 +34,8 @@ from proxy.policy.time_windows import DAY_S
 if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
     from proxy.config import Settings
-    from proxy.desk.reports.daily_report import DayCountCache, DayReport, NamesOf
+    from proxy.desk.backtest.environment import NamesOf
+    from proxy.desk.reports.daily_report import DayCountCache, DayReport
 
 REPEATS_S = 900
 """Reading begins this long before the day: repeats refer to refusals before midnight."""
@@ -126,11 +127,9 @@ def _month(
     gates = gates_of(settings, journal)
     earlier = time_windows.local(since - 1)[:7]
     disks = [disk_of(gate.journal, gate.sealing) for gate in gates]
-    kept = (
-        DayCountCache(settings.archive.folder, disks, time.time())
-        if journal is None and settings.archive.folder.is_dir()
-        else None
-    )
+    kept = None
+    if journal is None and settings.archive.folder.is_dir():
+        kept = DayCountCache(settings.archive.folder, disks, time.time())
     sheet, days = _days(gates, since, until, kept)
     if not sheet.records:
         fail(f"{journal or settings.journal}: the journal has nothing of that month ({month})")
@@ -188,11 +187,8 @@ def _month_lines(made: month_report.MonthReport, language: str) -> Iterator[str]
     for table in map(month_text.reduced, made.tables()):
         rows = [month_text.texts(row, language) for row in ([*table.rows, table.total] if table.total else table.rows)]
         yield from ("", in_language(table.title, language))
-        yield from table_lines(
-            month_text.texts(table.heads, language),
-            rows if table.rows else [],
-            in_language(month_text.NOTHING_HERE, language),
-        )
+        heads, nothing = month_text.texts(table.heads, language), in_language(month_text.NOTHING_HERE, language)
+        yield from table_lines(heads, rows if table.rows else [], nothing)
         if table.note:
             yield in_language(table.note, language)
 

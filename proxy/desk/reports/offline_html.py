@@ -27,13 +27,8 @@ def page(view: View, language: str = "zh") -> str:
 
     def drawn(title: str, rows: Sequence[tuple[str, int]], kind: str) -> Markup:
         least = view.least
-        return bars(
-            [
-                Bar(say(name), ((kind, count if count >= least else 0),), shown(count, least))
-                for name, count in rows[:ROWS_SHOWN]
-            ],
-            title,
-        )
+        parts = ((name, count, count if count >= least else 0) for name, count in rows[:ROWS_SHOWN])
+        return bars([Bar(say(name), ((kind, length),), shown(count, least)) for name, count, length in parts], title)
 
     hours = [
         Column(f"{hour:02}", tuple((kind, bar_length(one[fate])) for fate, kind in CLASSES.items()))

@@ -185,20 +185,12 @@ def import_templates(
     from proxy.policy.registries.typed_rows import COLUMNS
 
     base, files, now = push_base(config, control)
-    found = read_sheet(
-        file,
-        lambda rows: read_template_list(file.name, rows, registered_signatures(files), signature, provider),
-        "imported",
-    )
-    before = decoded(files.get(TABLE, f"{','.join(COLUMNS['templates'])}\n".encode()), TABLE)
+    registered, columns = registered_signatures(files), COLUMNS["templates"]
+    found = read_sheet(file, lambda rows: read_template_list(file.name, rows, registered, signature, provider), "imported")
+    before = decoded(files.get(TABLE, f"{','.join(columns)}\n".encode()), TABLE)
     text, changes = table_rows.merged(TABLE, before, [one.cells for one in found.rows])
     rows = [
-        {
-            "line": one.line,
-            "change": change,
-            "untyped": list(one.untyped),
-            **dict(zip(COLUMNS["templates"], one.cells, strict=True)),
-        }
+        {"line": one.line, "change": change, "untyped": list(one.untyped), **dict(zip(columns, one.cells, strict=True))}
         for one, change in zip(found.rows, changes, strict=True)
     ]
     answer: dict[str, Any] = {

@@ -144,9 +144,8 @@ async def propose(request: PageRequest) -> Response:
 async def signature(request: PageRequest) -> Response:
     """A signature and its advertiser as one proposal; what is registered, or waits already, is changed."""
     base, files, _ = await _draft(request)
-    said = {name: request.form(name) for name in ("signature", "advertiser", "licence", "provider", "to")} | {
-        "state": "approved"
-    }
+    said = {name: request.form(name) for name in ("signature", "advertiser", "licence", "provider", "to")}
+    said["state"] = "approved"
     rows = dict[str, str | None]()
     for file in (SIGNATURES, ADVERTISERS):
         text = files.get(file) or await _before(request, base, file)
@@ -176,11 +175,9 @@ class _CannotMake(Exception):
 
 async def _draft(request: PageRequest) -> drafting.Draft:
     """The draft of whoever may have one."""
-    return (
-        await drafting.draft_of(request)
-        if request.may(Permission.ENTER)
-        else drafting.Draft(await drafting.base_of(request), {}, [])
-    )
+    if request.may(Permission.ENTER):
+        return await drafting.draft_of(request)
+    return drafting.Draft(await drafting.base_of(request), {}, [])
 
 
 async def _before(request: PageRequest, base: str, file: str) -> str:
@@ -222,14 +219,13 @@ async def _made(request: PageRequest, file: str, text: str, before: str) -> str:
 
 async def _listed(request: PageRequest) -> dict[str, Any]:
     """What ``gate106 rules import-templates --check`` says of an uploaded template list."""
-    options = [f"--provider={request.form('list_provider')}", f"--signature={request.form('list_signature')}"]
     why = request.form("why") or request.t("import")
+    options = [
+        f"--provider={request.form('list_provider')}", f"--signature={request.form('list_signature')}", f"--why={why}", "--check", "--json",
+    ]  # fmt: skip
+    argv = ["rules", "import-templates"]
     try:
-        ran = await forms.run_with_uploads(
-            request,
-            ["list"],
-            lambda came: ["rules", "import-templates", str(came["list"]), *options, f"--why={why}", "--check", "--json"],
-        )
+        ran = await forms.run_with_uploads(request, ["list"], lambda came: [*argv, str(came["list"]), *options])
     except CannotAsk as error:
         raise _CannotMake(forms.problem_text(error)) from None
     found: dict[str, Any] = ran.json
@@ -268,13 +264,8 @@ def _text_of(data: bytes) -> str:
 def _form(file: str) -> dict[str, Any]:
     """What the form of a row needs to know of the columns."""
     chosen = {name.removeprefix(f"{file.rpartition('/')[2]} "): words for name, words in CHOSEN.items()}
-    return {
-        "templates": TEMPLATES,
-        "ends": table_rows.ENDS,
-        "hinted": HINTED,
-        "chosen": chosen,
-        "presets": PRESETS.get(file, {}),
-    }
+    presets = PRESETS.get(file, {})
+    return {"templates": TEMPLATES, "ends": table_rows.ENDS, "hinted": HINTED, "chosen": chosen, "presets": presets}
 
 
 def _seen(file: str, text: str, search: str) -> dict[str, Any]:

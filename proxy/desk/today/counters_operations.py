@@ -73,13 +73,8 @@ async def counter_rows(gate: WithOrders, life: str = "") -> dict[str, Any]:
         "judge_errors": sum(tally.judge_errors.values()),
         "binds": binds.total(),
         "links": [
-            [
-                account.name,
-                sum(link.session.bound for link in account.links),
-                account.slots,
-                sum(link.in_flight for link in account.links),
-            ]
-            for account in gate.carrier_accounts
+            [one.name, sum(link.session.bound for link in one.links), one.slots, sum(link.in_flight for link in one.links)]
+            for one in gate.carrier_accounts
         ],
         "orders": len(gate.book.of_kind(*ORDERS)),
     }
