@@ -10,7 +10,7 @@ say ``spam`` and ``ham``, or 1 and 0.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -140,7 +140,7 @@ def _guessed(cells: list[str], path: Path, label: str) -> _Columns:
     raise NotATable(f"{path.name}: its first row must name the columns text and label (or have one column, with --label)")
 
 
-def rates(texts: Iterable[LabelledText], reader: Reader, progress: Callable[[], None] = lambda: None) -> list[Rate]:
+def rates(texts: Iterable[LabelledText], reader: Reader) -> list[Rate]:
     """By source and label, in this order."""
     counts: dict[tuple[str, str], list[int]] = {}
     for one in texts:
@@ -152,7 +152,6 @@ def rates(texts: Iterable[LabelledText], reader: Reader, progress: Callable[[], 
         held[1] += band == "surely"
         held[2] += band in ("surely", "likely")
         held[3] += read.category is Category.OTP
-        progress()
     order = sorted(counts, key=lambda key: (key[0], LABELS.index(key[1])))
     return [Rate(*key, *counts[key]) for key in order]
 

@@ -76,8 +76,7 @@ class RevisionHistory:
     # -- what follows
 
     def folder_holds(
-        self, revision: str, who: str, how: str, changes: tuple[str, ...], at: float, *, four_eyes: bool, why: str = "",
-        among_others: bool = False,
+        self, revision: str, who: str, how: str, changes: tuple[str, ...], at: float, *, four_eyes: bool, among_others: bool = False,
     ) -> Revised | None:  # fmt: skip
         """The folder was read without a fault. None: it changes nothing. ``among_others``: other gates judge by the same set, each with a
         folder of its own: a folder that did not hold the set in force before it was edited is kept out."""
@@ -86,18 +85,17 @@ class RevisionHistory:
             return None
         if now.beside and revision == now.in_force:  # what was pushed waits on
             return now._replace(
-                time=at, event="withdrawn", revision=now.beside, who=who, how=how, why=why, changes=(), kept_out="",
-                beside=revision,
+                time=at, event="withdrawn", revision=now.beside, who=who, how=how, why="", changes=(), kept_out="", beside=revision,
             )  # fmt: skip
         if revision == now.in_force:
             if not now.proposed and not now.kept_out:
                 return None
-            return Revised(at, "withdrawn", now.proposed or now.kept_out, who, how, why, (), revision, "", "", "")
+            return Revised(at, "withdrawn", now.proposed or now.kept_out, who, how, "", (), revision, "", "", "")
         if revision == now.kept_out or (revision == now.proposed and four_eyes):
             return None
-        taken = self._taken(revision, who, how, changes, at, four_eyes=four_eyes, why=why)
+        taken = self._taken(revision, who, how, changes, at, four_eyes=four_eyes, why="")
         if among_others and (now.kept_out or (now.beside and now.beside != now.in_force)):
-            return self.held_back(taken, why)
+            return self.held_back(taken, "")
         return taken
 
     def held_back(self, event: Revised, why: str) -> Revised:
