@@ -97,7 +97,7 @@ class DayReport:
     """Replies that asked to go on."""
     answers: Counter[str] = field(default_factory=Counter)
     """What carriers said, by effect."""
-    revisions: dict[str, int] = field(default_factory=dict)
+    revisions: Counter[str] = field(default_factory=Counter)
     """Sets of rules in force, by the submits they decided."""
     records: int = 0
     first: float = 0.0
@@ -118,8 +118,6 @@ class DayReport:
             count = getattr(self, one.name)
             if isinstance(count, Counter):
                 count.update(getattr(other, one.name))
-        for revision, submits in other.revisions.items():
-            self.revisions[revision] = self.revisions.get(revision, 0) + submits
         self.records += other.records
         self.restored += other.restored
         self.slowest_s = max(self.slowest_s, other.slowest_s)
@@ -197,7 +195,7 @@ class DayCounter:
             return
         sheet.submits[key] += 1
         sheet.hours[int(submit.time - sheet.since) // 3600, fate] += 1
-        sheet.revisions[submit.revision] = sheet.revisions.get(submit.revision, 0) + 1
+        sheet.revisions[submit.revision] += 1
         name = self._signature(submit)
         sheet.signatures[name, fate] += 1
         if sent and submit.category is Category.MARKETING:

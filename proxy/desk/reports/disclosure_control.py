@@ -74,7 +74,7 @@ def cell_text(cell: int | str) -> str:
     return f"{cell:,}" if isinstance(cell, int) else cell
 
 
-def bar_length(cell: int | str) -> int:
+def bar_length(cell: object) -> int:
     """The length of a bar; 0 for a hidden number."""
     return cell if isinstance(cell, int) else 0
 
@@ -117,12 +117,10 @@ def hidden_in_table(
     also: Mapping[str, Collection[str]] | None = None,
 ) -> dict[str, frozenset[str]]:
     """Hidden rows by column, and under ``ALL`` those whose sum is. ``also``: rows by column that are hidden in any case."""
-    found = {
-        column: hidden_in_column(
-            {name: row.get(column, 0) for name, row in rows.items()}, least, last, (also or {}).get(column, ())
-        )
-        for column in columns
-    }
+    found = dict[str, frozenset[str]]()
+    for column in columns:
+        counts = {name: row.get(column, 0) for name, row in rows.items()}
+        found[column] = hidden_in_column(counts, least, last, (also or {}).get(column, ()))
     return found | {ALL: frozenset[str]().union(*found.values())}
 
 

@@ -16,6 +16,7 @@ from openpyxl.utils import get_column_letter
 
 from proxy.console.offline_charts import Column, columns, rendered
 from proxy.desk.reports.daily_report import FATES
+from proxy.desk.reports.disclosure_control import bar_length
 from proxy.desk.reports.month_counts import Cell
 from proxy.desk.reports.month_report import MonthReport, Share
 from proxy.desk.reports.month_text import NOTHING_HERE, notes_of, reduced, shown, texts, title_of
@@ -32,7 +33,7 @@ def html(month: MonthReport, language: str) -> bytes:
     by_name = {one.name: one for one in tables}
     heads = texts(by_name["by_day"].heads[1:4], language)
     days = [
-        Column(str(row[0])[5:], tuple((CLASSES[fate], _number(row[1 + place])) for place, fate in enumerate(FATES)))
+        Column(str(row[0])[5:], tuple((CLASSES[fate], bar_length(row[1 + place])) for place, fate in enumerate(FATES)))
         for row in by_name["by_day"].rows
     ]
     tiles = [
@@ -46,10 +47,6 @@ def html(month: MonthReport, language: str) -> bytes:
         tables=[shown(one, language) for one in tables], nothing=in_language(NOTHING_HERE, language),
     )  # fmt: skip
     return page.encode()
-
-
-def _number(cell: Cell) -> int:
-    return cell if isinstance(cell, int) else 0
 
 
 def xlsx(month: MonthReport, language: str) -> bytes:

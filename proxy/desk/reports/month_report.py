@@ -99,20 +99,18 @@ class MonthReport:
             for (name, count), (_, past) in zip(now.summary(), (before or now).summary(), strict=True)
         ]
         if (desk := self.desk) is not None:
-            past = desk.complaints_before
+            months = desk.complaints, desk.complaints_before
+            forwarded, answered = (
+                [sum(one[term].get("in-time", 0) for one in counts) for counts in months] for term in ("forward", "answer")
+            )
             begun = [
                 sum(one.since <= penalty["since"] < one.until for penalty in desk.penalties) for one in (self, self.before)
             ]
             of_desk = [
-                (Bilingual("complaints", "投诉"), _cases(desk.complaints), _cases(past)),
-                (Bilingual("valid complaints", "有效投诉"), _cases(desk.complaints, "valid"), _cases(past, "valid")),
-                *(
-                    (name, *(sum(one[term].get("in-time", 0) for one in counts) for counts in (desk.complaints, past)))
-                    for term, name in (
-                        ("forward", Bilingual("complaints forwarded in time", "按期转办的投诉")),
-                        ("answer", Bilingual("complaints answered in time", "按期答复的投诉")),
-                    )
-                ),
+                (Bilingual("complaints", "投诉"), *map(_cases, months)),
+                (Bilingual("valid complaints", "有效投诉"), *(_cases(counts, "valid") for counts in months)),
+                (Bilingual("complaints forwarded in time", "按期转办的投诉"), *forwarded),
+                (Bilingual("complaints answered in time", "按期答复的投诉"), *answered),
                 (Bilingual("penalties that came into force", "生效的处罚"), *begun),
             ]
             rows += [_compared(name, count, was if before is not None else None) for name, count, was in of_desk]
