@@ -122,12 +122,7 @@ class SubmitCase(PendingSubmit):
     @property
     def has_own_verdict(self) -> bool:
         """Whether its verdict is its own: of a long message only the first part's is, and that of a late part that breaks a rule."""
-        return (
-            self.long is None
-            or self.long.leader is self
-            or self.reason == "late-breach"
-            or self.journalled.reason == "late-breach"
-        )
+        return self.long is None or self.long.leader is self or "late-breach" in (self.reason, self.journalled.reason)
 
 
 class SkippedVerdict(NamedTuple):
