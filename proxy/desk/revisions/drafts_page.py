@@ -238,14 +238,9 @@ async def _made(request: PageRequest) -> dict[str, Any]:
     text = rule_wizard.with_rule(before, rule, test, instead)
     found = await sandbox.describe(base, {**drafted, file: text})
     wrong = [test for test in found["tests"] if test["wrong"] and test["rules"] == [name] and test["file"] == file]
-    if wrong or (
-        test and not found["revision"]
-    ):  # other rules refuse the message that was made up, or a replaced rule meant others
-        text = (
-            rule_wizard.without_tests(text, (test["line"] for test in wrong))
-            if wrong
-            else rule_wizard.with_rule(before, rule, [], instead)
-        )
+    if wrong or (test and not found["revision"]):  # other rules refuse the message made up, or a replaced rule meant others
+        failing = [test["line"] for test in wrong]
+        text = rule_wizard.without_tests(text, failing) if wrong else rule_wizard.with_rule(before, rule, [], instead)
         found = await sandbox.describe(base, {**drafted, file: text})
     in_words = next((rule for rule in found["rules"] if rule["rule"] == name), None)
     if in_words and in_words["over"]:

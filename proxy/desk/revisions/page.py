@@ -102,10 +102,8 @@ async def _add_rows(request: PageRequest, events: list[dict[str, Any]]) -> None:
     with_tables = [one for one in events if one["before"] and any(change["lines"] for change in one["changes"])]
     for one in with_tables[:COMPARED]:
         with contextlib.suppress(CannotAsk):
-            rows = {
-                file["file"]: file["table"]
-                for file in await request.asking.sandbox.ask("differs", before=one["before"], after=one["revision"])
-            }
+            files = await request.asking.sandbox.ask("differs", before=one["before"], after=one["revision"])
+            rows = {file["file"]: file["table"] for file in files}
             for change in one["changes"]:
                 found = rows.get(change["name"], [])
                 change["table"] = found if len(found) <= ROWS else []

@@ -23,11 +23,12 @@ import structlog
 
 from proxy.config import Settings
 from proxy.desk.revisions.comparison import SETTLED_S, lost_rules
-from proxy.desk.revisions.rule_revisions import Impossible, RevisionHistory
+from proxy.desk.revisions.rule_revisions import RevisionHistory
 from proxy.desk.revisions.rule_text import switched
 from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.journal.records.revisions import Revised
+from proxy.model.approvals import Impossible
 from proxy.model.counters import GateCounters
 from proxy.model.roles import Asker, NotAllowed, asker_of_account
 from proxy.operations.control import CommandRefused

@@ -26,8 +26,6 @@ from proxy.model.approvals import ApprovalResult, Impossible, PendingProposal
 from proxy.model.roles import Asker
 from proxy.state.lists.desk_records import RuleHistory
 
-__all__ = ["IN_FORCE", "SHORTEST", "Impossible", "RevisionHistory"]
-
 SHORTEST = 4
 """The fewest digits that may name a revision."""
 IN_FORCE = ("accepted", "approved", "rolled-back")

@@ -123,8 +123,7 @@ class SandboxRules:
 
     def differs(self, before: str, after: str) -> list[dict[str, Any]]:
         """File by file: rules as lines, of anything else only how long it is."""
-        old = self._files(before)
-        new = self._files(after)
+        old, new = self._files(before), self._files(after)
         found = []
         for name in sorted(old.keys() | new.keys()):
             left, right = old.get(name, b""), new.get(name, b"")
@@ -132,11 +131,9 @@ class SandboxRules:
                 continue
             rows = list(difference(left, right)) if may_be_pushed(name) else []
             counted = {"before": left.count(b"\n"), "after": right.count(b"\n")}
-            table = (
-                table_rows.changes(name, _text({name: left}, name), _text({name: right}, name))
-                if rows and TABLE_FILE.fullmatch(name)
-                else []
-            )
+            table = []
+            if rows and TABLE_FILE.fullmatch(name):
+                table = table_rows.changes(name, _text({name: left}, name), _text({name: right}, name))
             found.append(
                 {"file": name, "rows": rows[:LINES_MAX], "table": table[:LINES_MAX], "more": len(rows) > LINES_MAX, **counted}
             )

@@ -9,9 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from proxy.desk.revisions.rule_revisions import IN_FORCE, Impossible, RevisionHistory
+from proxy.desk.revisions.rule_revisions import IN_FORCE, RevisionHistory
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records.revisions import Revised
+from proxy.model.approvals import Impossible
 from proxy.model.roles import Asker, NotAllowed, Role
 from proxy.state.lists.desk_records import EVENTS_MAX, RuleHistory
 from tests.examples import examples
