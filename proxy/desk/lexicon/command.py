@@ -65,9 +65,8 @@ def propose(
     if out is not None:
         period = f"{terminal.format_time(held.since)[:10]} to {terminal.format_time(held.until)[:10]}"
         write_table(out, word_candidates.COLUMNS, word_candidates.rows_to_decide(found, period), "候选词 words")
-    terminal.print_answer(
-        {"proposals": [one._asdict() for one in found], **held.about}, json, _proposed(found, held, out, senders)
-    )
+    answer = {"proposals": [one._asdict() for one in found], **held.about}
+    terminal.print_answer(answer, json, _proposed(found, held, out, senders))
 
 
 @command(

@@ -8,17 +8,15 @@ The report is that of ``gate106 report --month``. A long one is counted in sever
 from __future__ import annotations
 
 import re
-from datetime import date
 
 from starlette.responses import Response
 
 from proxy.console import forms
 from proxy.console.gate_client import CannotAsk
 from proxy.console.page import Page, PageRequest, whole_number
-from proxy.desk.reports.page import NOTHING, download_report
+from proxy.desk.reports.page import NOTHING, download_report, today_of
 from proxy.model.roles import Permission
 from proxy.operations.parameters import MONTH
-from proxy.policy import time_windows
 
 page = Page("month", "/reports/month", wants=Permission.SEE, place=71)
 
@@ -60,7 +58,7 @@ async def file(request: PageRequest) -> Response:
 
 def _months(request: PageRequest) -> list[str]:
     """The newest first; the running month is not over."""
-    today = date.fromisoformat(time_windows.local(request.app.wall())[:10])
+    today = today_of(request)
     numbers = (today.year * 12 + today.month - 1 - back for back in range(MONTHS))
     return [f"{number // 12}-{number % 12 + 1:02}" for number in numbers]
 

@@ -38,7 +38,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 @page.get()
 async def show(request: PageRequest) -> Response:
     day = _day(request)
-    today = _today(request)
+    today = today_of(request)
     known = [(today - timedelta(days=back)).isoformat() for back in range(DAYS)]
     return request.render(day=day.isoformat(), today=today.isoformat(), days=known)
 
@@ -93,7 +93,7 @@ async def heads(request: PageRequest) -> Response:
     return request.part("heads", heads=ran.json["heads"])
 
 
-def _today(request: PageRequest) -> date:
+def today_of(request: PageRequest) -> date:
     return date.fromisoformat(time_windows.local(request.app.wall())[:10])
 
 
@@ -101,9 +101,9 @@ def _day(request: PageRequest) -> date:
     """As asked for; else yesterday, which is over."""
     text = request.query.get("day", "")
     try:
-        return date.fromisoformat(text) if _DAY.fullmatch(text) else _today(request) - timedelta(days=1)
+        return date.fromisoformat(text) if _DAY.fullmatch(text) else today_of(request) - timedelta(days=1)
     except ValueError:
-        return _today(request) - timedelta(days=1)
+        return today_of(request) - timedelta(days=1)
 
 
 def _hours(report: dict[str, Any]) -> list[tuple[str, list[tuple[str, float]]]]:
