@@ -11,7 +11,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from proxy.archive.otp_texts import may_be_code
-from proxy.desk.backtest.environment import FULL, RuleNames
+from proxy.desk.backtest.environment import FULL, RuleIds
 from proxy.desk.backtest.submit_case import NOT_STORED, SkippedVerdict, SubmitCase
 from proxy.journal.encoding import unpack
 from proxy.journal.records import messages, requests
@@ -95,7 +95,7 @@ class Differences:
         self.on_paths: set[str] = set()
         """Rules that ask for the reply path of a port: here every path counts as proven."""
         self._counts_repeats = counts_repeats
-        self._names = RuleNames()
+        self._names = RuleIds()
         self._passed: set[int] = set()
         self._seen: Counter[tuple[str, str]] = Counter()
         self._dice = random.Random(106)  # the same examples in every run

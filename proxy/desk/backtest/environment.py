@@ -1,4 +1,4 @@
-"""Supplies senders, binds, names of rules and a lane where no gate runs.
+"""Supplies senders, binds, rule ids and a lane where no gate runs.
 
 In: the settings, verdict records of the journal. Out: senders, binds, a lane that is as open as it was for the message.
 Never: sockets, a queue.
@@ -119,8 +119,8 @@ def no_names(_revision: str) -> tuple[str, ...]:
     return ()
 
 
-class RuleNames:
-    """Names of rules and orders by their numbers in verdicts, as the journal gives them."""
+class RuleIds:
+    """Ids of rules, and names of orders, by their numbers in verdicts, as the journal gives them."""
 
     def __init__(self, names_of: NamesOf = no_names) -> None:
         """``names_of``: is asked where the journal that is read does not say them."""
@@ -129,7 +129,7 @@ class RuleNames:
         self._orders: dict[int, str] = {}
 
     def learn(self, rules: RuleSet) -> None:
-        """What a set calls its rules: the record that said so may have been removed from the journal."""
+        """A set's ids: the record that said them may have been removed from the journal."""
         self._rules.setdefault(rules.revision, tuple(rule.id for rule in rules.rules))
 
     def note(self, kind: int, body: bytes) -> None:

@@ -24,7 +24,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from proxy.desk.backtest.commit_groups import JournalGroup, groups_of
-from proxy.desk.backtest.environment import RuleNames, Senders
+from proxy.desk.backtest.environment import RuleIds, Senders
 from proxy.desk.backtest.initial_state import rebuild, window_s
 from proxy.desk.backtest.rerun import Rerun
 from proxy.desk.backtest.runner import RUN_IN_S, sources
@@ -138,7 +138,7 @@ class Inquiry:
     receipts: list[tuple[float, str, str]] = field(default_factory=list)
     """(time, state, error) of each receipt."""
     repeats: int = 0
-    names: RuleNames = field(default_factory=RuleNames)
+    names: RuleIds = field(default_factory=RuleIds)
     text: str = ""
     then: Explanation | None = None
     """None where it was not judged, or its rules are not kept."""

@@ -28,7 +28,7 @@ from pyroaring import BitMap
 
 from proxy.archive.audit.optout_scope import CANDIDATES_S
 from proxy.desk.backtest.commit_groups import JUMP_S, JournalGroup, segments_between
-from proxy.desk.backtest.environment import NamesOf, RuleNames, no_names, read_case
+from proxy.desk.backtest.environment import NamesOf, RuleIds, no_names, read_case
 from proxy.desk.reports.disclosure_control import OTHERS
 from proxy.journal.disk import OsDisk
 from proxy.journal.encoding import unpack
@@ -131,7 +131,7 @@ class DayCounter:
     def __init__(self, since: float, until: float, regions: Regions, names_of: NamesOf = no_names) -> None:
         """``names_of``: is asked for ids of rules where the journal that is read does not say them."""
         self.sheet = DayReport(since, until)
-        self._regions, self._rules = regions, RuleNames(names_of)
+        self._regions, self._rules = regions, RuleIds(names_of)
         self._hits: Counter[tuple[str, int]] = Counter()
         self._shadow: Counter[tuple[str, int, str]] = Counter()
         self._memo = ContentCache()
