@@ -26,7 +26,7 @@ class WorkerSocket(NamedTuple):
     control: Path
 
 
-class PoolControlServer:
+class PoolControlServer(json_lines.ControlSocket):
     def __init__(
         self,
         path: Path,
@@ -36,16 +36,9 @@ class PoolControlServer:
     ) -> None:
         """``workers``: those that take commands now. ``reloaded``: called with the names of the workers that did a reload; has the others
         reload, and returns what is wrong."""
-        self._socket = json_lines.ControlSocket(path, group, self._serve)
+        super().__init__(path, group, self._serve)
         self._workers = workers
         self._reloaded = reloaded
-
-    async def start(self) -> None:
-        """Opens the socket; ControlError says why it cannot."""
-        await self._socket.start()
-
-    async def stop(self) -> None:
-        await self._socket.stop()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Mapping[str, Any] | None:
         """Returns the last line, where it has not been passed on."""
