@@ -16,6 +16,7 @@ import difflib
 import re
 import stat
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -60,17 +61,15 @@ class YamlError(ValueError):
         self.text = text
 
 
+@dataclass(eq=False, slots=True)
 class Document:
     """The values of one file. ``lines`` has the line of every value; for a key of a mapping, the line of the key."""
 
-    __slots__ = ("lines", "name", "unquoted", "value")
-
-    def __init__(self, name: str, value: Value, lines: dict[Place, int], unquoted: dict[Place, int] | None = None) -> None:
-        self.name = name
-        self.value = value
-        self.lines = lines
-        self.unquoted = unquoted or {}
-        """The own lines of texts without quotes that hold other characters than ASCII."""
+    name: str
+    value: Value
+    lines: dict[Place, int]
+    unquoted: dict[Place, int] = field(default_factory=dict)
+    """The own lines of texts without quotes that hold other characters than ASCII."""
 
     def line(self, place: Iterable[str | int] = ()) -> int:
         """The line of a place, or of its nearest ancestor if the place is missing."""

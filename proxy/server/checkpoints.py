@@ -6,6 +6,7 @@ Never: a record in the store that the journal does not hold, a loop that waits f
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -30,22 +31,17 @@ class JournalReader(Protocol):
         """The first journal record that must be read again after a restart; None if none is needed."""
 
 
+@dataclass
 class Checkpoints:
-    def __init__(
-        self,
-        store: SqliteStore,
-        journal: Journal,
-        relay: Relay,
-        ids: MessageIds,
-        synced: Callable[[int], Awaitable[None]],
-        holding: Sequence[JournalReader],
-        chunked_imports: ChunkedImports,
-    ) -> None:
-        """``synced``: returns when the journal is synced up to a record."""
-        self._store, self._journal, self._relay, self._ids = store, journal, relay, ids
-        self._synced = synced
-        self._readers, self._in_pieces = holding, chunked_imports
-        self._writing = self._failing = False
+    store: SqliteStore
+    journal: Journal
+    relay: Relay
+    ids: MessageIds
+    synced: Callable[[int], Awaitable[None]]  # returns when the journal is synced up to a record
+    readers: Sequence[JournalReader]
+    chunked_imports: ChunkedImports
+    _writing: bool = False
+    _failing: bool = False
 
     async def run(self) -> None:
         while True:
@@ -72,34 +68,34 @@ class Checkpoints:
         try:
             if not await self._wait_for_quiet():
                 return
-            needed = [pending.recorded for pending in self._relay.in_flight.values()]
-            needed += [one.open_from for one in self._readers if one.open_from is not None]
-            written = self._journal.written
-            if not self._ids.carry(self._journal, time.time()):
+            needed = [pending.recorded for pending in self.relay.in_flight.values()]
+            needed += [one.open_from for one in self.readers if one.open_from is not None]
+            written = self.journal.written
+            if not self.ids.carry(self.journal, time.time()):
                 return
-            await self._store.checkpoint(
+            await self.store.checkpoint(
                 counted=written,
-                open_from=self._in_pieces.outside(min(needed, default=written + 1)),
-                highest_id=self._relay.highest_id,
-                synced=lambda _: self._synced(self._journal.written),  # all that records hold which were collected meanwhile
+                open_from=self.chunked_imports.outside(min(needed, default=written + 1)),
+                highest_id=self.relay.highest_id,
+                synced=lambda _: self.synced(self.journal.written),  # all that records hold which were collected meanwhile
                 hurry=hurry,
-                begun=self._relay.resume,
+                begun=self.relay.resume,
             )
             if self._failing:
                 log.info("checkpoint written again")
             self._failing = False
         finally:
-            self._relay.resume()
+            self.relay.resume()
             self._writing = False
 
     async def _wait_for_quiet(self) -> bool:
         """Whether recipients' records hold nothing that the journal does not. A remote store nearly always has a call in flight, so nothing new
         is begun until these have returned: some milliseconds, at most a call's deadline."""
-        if not self._store.waits:
-            return not self._relay.has_unwritten_changes
-        self._relay.pause()
+        if not self.store.waits:
+            return not self.relay.has_unwritten_changes
+        self.relay.pause()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + QUIET_S
-        while self._relay.has_unwritten_changes and loop.time() < deadline:  # noqa: ASYNC110 # many events may end the wait
+        while self.relay.has_unwritten_changes and loop.time() < deadline:  # noqa: ASYNC110 # many events may end the wait
             await asyncio.sleep(0.001)
-        return not self._relay.has_unwritten_changes
+        return not self.relay.has_unwritten_changes

@@ -6,6 +6,7 @@ Timers end the wait for parts of long messages, for a provider's rate, and for m
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from proxy.model.counters import GateCounters
 from proxy.relay.deliver import DeliverRelay
@@ -73,6 +74,7 @@ class RelayTask:
             self._wake()
 
 
+@dataclass(eq=False)
 class DueTimer:
     """Calls ``due`` when the time comes that ``next_s`` says (monotonic); None: nothing waits.
 
@@ -80,27 +82,23 @@ class DueTimer:
     would fire several times a turn.
     """
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        next_s: Callable[[], float | None],
-        due: Callable[[float], None],
-        late_s: float = 0.0,
-    ) -> None:
-        self._loop, self._next_s, self._due, self._late_s = loop, next_s, due, late_s
-        self._set_s = 0.0  # when the timer fires, 0 if none is set
-        self._timer: asyncio.TimerHandle | None = None
+    loop: asyncio.AbstractEventLoop
+    next_s: Callable[[], float | None]
+    due: Callable[[float], None]
+    late_s: float = 0.0
+    _set_s: float = 0.0  # when the timer fires, 0 if none is set
+    _timer: asyncio.TimerHandle | None = None
 
     def set(self) -> None:
         """Sets the timer, if it is not set already."""
-        next_s, set_s = self._next_s(), self._set_s
+        next_s, set_s = self.next_s(), self._set_s
         if next_s is None or (set_s and set_s <= next_s):
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._set_s, self._timer = next_s, self._loop.call_at(next_s + self._late_s, self._fire)
+        self._set_s, self._timer = next_s, self.loop.call_at(next_s + self.late_s, self._fire)
 
     def _fire(self) -> None:
         self._set_s, self._timer = 0.0, None
-        self._due(time.monotonic())
+        self.due(time.monotonic())
         self.set()

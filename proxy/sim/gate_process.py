@@ -225,25 +225,17 @@ def append_rows(registry: Path, rows: Iterable[Sequence[str]]) -> None:
         csv.writer(file, lineterminator="\n").writerows(rows)
 
 
+@dataclass(eq=False)
 class GateUnderTest:
     """One gate process. ``program``: the module and arguments before the settings; ``code``: of another tree, by its working folder."""
 
-    def __init__(
-        self,
-        folder: Path,
-        settings: Path,
-        smpp: int,
-        http: int,
-        program: Sequence[str] = ("proxy", "serve", "--config"),
-        code: Path | None = None,
-    ) -> None:
-        self.folder = folder
-        self.smpp = smpp
-        self.http = http
-        self._settings = settings
-        self._program = program
-        self._code = code
-        self._process: subprocess.Popen[bytes] | None = None
+    folder: Path
+    settings: Path
+    smpp: int
+    http: int
+    program: Sequence[str] = ("proxy", "serve", "--config")
+    code: Path | None = None
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
     def pid(self) -> int:
@@ -256,10 +248,10 @@ class GateUnderTest:
 
     def start(self, cores: set[int] | None = None, ready_s: float = READY_S) -> None:
         """Starts it (on these cores only) and waits until it says it is ready; raises GateFailed with its last words."""
-        command = [sys.executable, "-m", *self._program, str(self._settings)]
+        command = [sys.executable, "-m", *self.program, str(self.settings)]
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-                command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd=self._code, env=environment(self._code or CODE)
+                command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd=self.code, env=environment(self.code or CODE)
             )
         if cores is not None:
             os.sched_setaffinity(self._process.pid, cores)  # its threads come later, and inherit it
