@@ -43,14 +43,8 @@ from proxy.journal.segment import HEADER_BYTES, JournalRecord, SegmentFault, unp
 from proxy.runtime.atomic_files import sync_file
 from proxy.state.revision_store import RevisionStore
 
-MANIFEST, STATE, JOURNAL, REVISIONS, ARCHIVE, IDENTITY = (
-    "manifest.json",
-    "state.db",
-    "journal",
-    "revisions",
-    "archive",
-    "identity",
-)
+MANIFEST, STATE, IDENTITY = "manifest.json", "state.db", "identity"
+JOURNAL, REVISIONS, ARCHIVE = "journal", "revisions", "archive"
 FORM = 1
 PIECE = 4 << 20
 TRIES = 3  # the gate removes its oldest segment during a copy hardly twice in a row: retention runs once an hour
@@ -103,8 +97,7 @@ def update(places: StoragePaths, copy: Path) -> Copied:
     begun = copy / f"{MANIFEST}.old"
     if not begun.exists():  # an unfinished update is continued
         _manifest(copy)
-    journal_identity, copy_identity = (_identity(folder) for folder in (journal, copy / JOURNAL))
-    if journal_identity != copy_identity:
+    if _identity(journal) != _identity(copy / JOURNAL):
         raise BackupError(f"{copy}: is of another journal than {journal}; make a new copy")
     gone = _gone(journal, copy, _ring(places))
     if (copy / MANIFEST).exists():
@@ -174,12 +167,9 @@ def copy_state(store: Path, target: Path) -> None:
 
 def _segments(journal: Path, target: Path) -> None:
     """Copies segments that are new or have grown."""
-    left = TRIES
-    while True:
-        left -= 1
+    for left in reversed(range(TRIES)):
         try:
-            names = segments(journal)
-            for name in names:  # listed before the first is copied: later segments belong to the next copy
+            for name in segments(journal):  # listed before the first is copied: later segments belong to the next copy
                 _grown(journal / name, target / name)
             break
         except FileNotFoundError as error:
@@ -250,9 +240,7 @@ def _noted(copy: Path, report: ScanReport, removed: list[Removed]) -> Copied:
     fields = {"form": FORM, **made._asdict(), "chain": report.chain, "files": files}
     partly = copy / f"{MANIFEST}.new"
     partly.write_text(json.dumps(fields, indent=1) + "\n")
-    partly.chmod(0o600)
-    _sync(partly)
-    partly.rename(copy / MANIFEST)
+    _put_in_place(partly, copy / MANIFEST)
     _sync(copy)
     return made
 
@@ -318,10 +306,8 @@ def check(copy: Path) -> Copied:
     if extra := present - set(fields["files"]):
         raise BackupError(f"{copy / min(extra)}: is not of this copy")
     report, removed = proved(copy / JOURNAL, KeyRing())
-    wrong = report.damage or (
-        "" if report.sealed else unexplained(report.holes, removed)
-    )  # of a sealed journal the manifest names the gaps
-    if wrong:
+    gaps = "" if report.sealed else unexplained(report.holes, removed)  # of a sealed journal the manifest names them
+    if wrong := report.damage or gaps:
         raise BackupError(f"{copy}: {wrong}")
     return Copied(**{name: fields[name] for name in _NEEDED}, holes=fields.get("holes", []))
 
@@ -358,10 +344,9 @@ def _refuse_data(places: StoragePaths, *, followed: bool) -> None:
     folders = [places.journal, places.revisions]
     if followed and places.archive is not None:
         shared = places.archive.is_dir() and places.node is not None
-        tables = (
+        folders += (
             [one for one in places.archive.glob("node-*") if places.has_in_archive(one.name)] if shared else [places.archive]
         )
-        folders += tables
     for folder in folders:
         if folder.is_dir() and any(folder.iterdir()):
             raise BackupError(f"{folder}: is not empty; move it away first (keep it: it is evidence)")
@@ -409,6 +394,10 @@ def _replace_node(copy: Path, ring: KeyRing, tell: Callable[[Erasure], object]) 
 def _copied(source: Path, target: Path) -> None:
     partly = target.with_name(f"{target.name}.partly")
     shutil.copyfile(source, partly)
+    _put_in_place(partly, target)
+
+
+def _put_in_place(partly: Path, target: Path) -> None:
     partly.chmod(0o600)
     _sync(partly)
     partly.rename(target)
