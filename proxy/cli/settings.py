@@ -56,9 +56,9 @@ def settings(
 
 @cache
 def _chinese() -> dict[str, str]:
-    import yaml
+    from proxy.i18n.catalog import read
 
-    return dict(yaml.load(CHINESE.read_text(encoding="utf-8"), yaml.CSafeLoader))
+    return read(CHINESE)
 
 
 def _in_chinese(markdown: str) -> str:

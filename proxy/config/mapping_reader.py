@@ -145,12 +145,10 @@ class Fields:
             self.known.append(key)
         return self.values.get(key) is not None
 
-    def need(self, key: str) -> bool:
-        """Like ``has``, and notes a fault if the key is missing."""
-        if self.has(key):
-            return True
-        self.fault((key,) if key in self.values else (), f"{'is empty' if key in self.values else f'{key!r} is missing'}")
-        return False
+    def need(self, key: str) -> None:
+        """Notes a fault if the key is missing or has no value."""
+        if not self.has(key):
+            self.fault((key,) if key in self.values else (), "is empty" if key in self.values else f"{key!r} is missing")
 
     def below(self, key: str) -> Fields:
         """The mapping under a key; an empty one if it is missing."""

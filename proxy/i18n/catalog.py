@@ -84,17 +84,7 @@ COUNTED: Mapping[str, str] = {
 }  # fmt: skip
 """Words that a line counts."""
 
-SAID, ANY, NAMES, KEY, FIELD, LINE, ABOUT, EACH, COUNTS = (
-    "said",
-    "any",
-    "names",
-    "key",
-    "field",
-    "line",
-    "about",
-    "each",
-    "counts",
-)
+SAID, ANY, NAMES, KEY, FIELD, LINE, ABOUT, EACH, COUNTS = "said any names key field line about each counts".split()
 WRITTEN, HEADING, SPELT, LISTED = "written", "heading", "spelt", "listed"
 _SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _QUOTES = "'\""

@@ -193,19 +193,16 @@ class OsDisk:
     def remove(self, name: str) -> None:
         self.release(name)
         (self.path / name).unlink()
-        self._sync_directory()
+        atomic_files.sync_folder(self.path)
 
     def sync(self, name: str) -> None:
         os.fdatasync(self._file(name))
         if name in self._new:
-            self._sync_directory()
+            atomic_files.sync_folder(self.path)
             self._new.discard(name)
 
     def opened(self, name: str) -> int | None:
         return None if name in self._new else self._files.get(name)
-
-    def _sync_directory(self) -> None:
-        atomic_files.sync_folder(self.path)
 
     def release(self, name: str) -> None:
         file = self._files.pop(name, None)
@@ -230,7 +227,7 @@ class OsDisk:
             file.flush()
             os.fsync(file.fileno())
         half.replace(self.path / _IDENTITY)
-        self._sync_directory()
+        atomic_files.sync_folder(self.path)
 
     def close(self) -> None:
         for name in list(self._files):

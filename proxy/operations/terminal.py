@@ -310,7 +310,9 @@ def table_lines(heads: Sequence[str], rows: Iterable[Sequence[object]], nothing:
 
     language = printed_language()
     shown = [columns.head(one, language) for one in heads]
-    lines = [[printable(_cell(head, str(cell), language)) for head, cell in zip(heads, row, strict=True)] for row in rows]
+    lines = [
+        [printable(columns.cell(head, str(cell), language)) for head, cell in zip(heads, row, strict=True)] for row in rows
+    ]
     if not lines:
         yield nothing
         return
@@ -318,12 +320,6 @@ def table_lines(heads: Sequence[str], rows: Iterable[Sequence[object]], nothing:
     for line in [shown, *lines]:
         cells = [cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)]
         yield both("  ".join(cells).rstrip())
-
-
-def _cell(head: str, cell: str, language: str) -> str:
-    from proxy.i18n import columns
-
-    return columns.cell(head, cell, language)
 
 
 def _width(text: str) -> int:

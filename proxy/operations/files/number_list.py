@@ -197,7 +197,7 @@ def _sheet_rows(people: NumberFile, path: Path) -> Iterator[tuple[int, list[str]
 
 def _csv_rows(people: NumberFile, text: Iterator[str], separator: str) -> Iterator[tuple[int, list[str]]]:
     """(line, cells)."""
-    reader, line = csv.reader(_without_nul(text), delimiter=separator), 0
+    reader, line = csv.reader((one.replace("\0", "?") for one in text), delimiter=separator), 0
     try:
         for row in reader:
             line = reader.line_num
@@ -304,11 +304,6 @@ def _below_titles(rows: Iterator[tuple[int, list[str]]], table: _Table) -> Itera
     return itertools.chain(begin, rows)
 
 
-def _without_nul(text: Iterator[str]) -> Iterator[str]:
-    for line in text:
-        yield line.replace("\0", "?") if "\0" in line else line
-
-
 def _refusal(said: Mapping[str, str], default: ListedRefusal) -> ListedRefusal:
     scope, value = said.get("scope", ""), read_csv_cell(said.get("value", ""))
     if scope:
@@ -341,11 +336,5 @@ def export_row(number: int, refusal: Mapping[str, Any]) -> list[object]:
     """One row of an export, in the order of COLUMNS. An end at midnight is written as the last day."""
     until = refusal["until"]
     day = until and (until + time_windows.OFFSET_S) % time_windows.DAY_S == 0
-    return [
-        number,
-        refusal["scope"],
-        cell(str(refusal["value"])),
-        refusal["source"],
-        time_windows.local(refusal["since"]),
-        (time_windows.local(until - 1)[:10] if day else time_windows.local(until)) if until else "for good",
-    ]
+    end = (time_windows.local(until - 1)[:10] if day else time_windows.local(until)) if until else "for good"
+    return [number, refusal["scope"], cell(str(refusal["value"])), refusal["source"], time_windows.local(refusal["since"]), end]
