@@ -143,11 +143,8 @@ def delivered_on_return(seen: Witnesses, name: str) -> tuple[int, int]:
         (one.kind, one.source) for one in seen.carrier.delivers if log.left_at < one.sent_s + one.took_s < log.back_at
     )
     got = Counter(("receipt" if one.receipt else "reply", one.source) for one in log.got if one.at > log.back_at)
-    both = came & got
-    return (
-        sum(count for (kind, _), count in both.items() if kind == "receipt"),
-        sum(count for (kind, _), count in both.items() if kind == "reply"),
-    )
+    kinds = Counter(kind for kind, _ in (came & got).elements())
+    return kinds["receipt"], kinds["reply"]
 
 
 def _optouts(seen: Witnesses) -> str:
@@ -194,14 +191,8 @@ LINES = 15  # approximate number of rows in all
 WIDE_COLUMNS = 110  # from this width on there is room for words beside the figures
 FIGURES_COLUMNS, ROLE_COLUMNS = 51, 39  # what the figures of the live table take, and who each provider is
 STATUS_NAMES = {
-    0x00: "OK",
-    0x08: "unknown",
-    0x14: "try later",
-    0x45: "carrier refused",
-    0x58: "too fast",
-    0x0A: "port",
-    0x0B: "recipient",
-}
+    0x00: "OK", 0x08: "unknown", 0x14: "try later", 0x45: "carrier refused", 0x58: "too fast", 0x0A: "port", 0x0B: "recipient",
+}  # fmt: skip
 """Statuses by what they mean to a provider; those of rules are named by their reason."""
 for _reason in REASONS.values():
     STATUS_NAMES.setdefault(_reason.status, _reason.public)

@@ -309,13 +309,9 @@ class LoadGenerator:
         """Encodes all submits and opens the carrier; returns its port."""
         plan = self.plan
         for name, prefix in plan.providers.items():
+            ports = DeckPorts.under(prefix)
             self.decks[name] = deck(
-                plan.mix,
-                DeckPorts.under(prefix),
-                plan.seed,
-                long=plan.long,
-                registered=int(plan.receipts),
-                extensions=plan.ports,
+                plan.mix, ports, plan.seed, long=plan.long, registered=int(plan.receipts), extensions=plan.ports
             )
         self.people = recipients(synthetic_recipients.distinct_numbers(plan.recipients, plan.seed, plan.refused))
         ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)  # otherwise each wait is 50 µs longer

@@ -62,25 +62,23 @@ def measure_gate(options: BenchOptions, progress: Callable[[str], None] = lambda
     """Starts the load generator and a gate, measures the gate, ends both; at a rate beside a bare relay. Raises BenchFailed."""
     if options.rate:
         return measure_at_rate(options, progress)
-    facts = gate.conditions()
     with tempfile.TemporaryDirectory(prefix="gate106-bench-") as temporary:
         folder = Path(temporary)
-        sync_ms = measure.sync_ms(folder)
+        facts = _facts(options, folder)
         pem = certificate(folder) if options.tls else None
         progress("the load is made")
         with load_process(options, pem) as load:
             progress("the gate")
             with measured_gate(options, folder, load.carrier, pem) as measured:
                 run = load.run(run_request(measured))
-    return BenchResult(
-        command=options.command,
-        sync_ms=sync_ms,
-        options=asdict(options),
-        rules=measured.rules,
-        start_s=measured.start_s,
-        runs={"gate": replace(run, life_cpu_us=life_cpu_us(measured, run.all_messages))},
-        **facts,
-    )
+    runs = {"gate": replace(run, life_cpu_us=life_cpu_us(measured, run.all_messages))}
+    return BenchResult(rules=measured.rules, start_s=measured.start_s, runs=runs, **facts)
+
+
+def _facts(options: BenchOptions, folder: Path) -> dict[str, Any]:
+    """What a result says beside figures of the gate: when, where and how it was measured."""
+    conditions = gate.conditions()
+    return conditions | {"command": options.command, "options": asdict(options), "sync_ms": measure.sync_ms(folder)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,22 +107,13 @@ class RateResult(BenchResult):
 
 def measure_at_rate(options: BenchOptions, progress: Callable[[str], None]) -> RateResult:
     """Measures a bare relay and a gate at one rate."""
-    facts = gate.conditions()
     turn = replace(options, seconds=options.seconds / TURNS, warmup_s=min(options.warmup_s, TURN_WARMUP_S))
     with tempfile.TemporaryDirectory(prefix="gate106-bench-") as temporary:
-        sync_ms = measure.sync_ms(Path(temporary))
+        facts = _facts(options, Path(temporary))
         progress("relay and gate in turns")
         runs, measured = measure_in_turns(turn, Path(temporary), TURNS)
-    return RateResult(
-        command=options.command,
-        sync_ms=sync_ms,
-        options=asdict(options),
-        rules=measured.rules,
-        start_s=measured.start_s,
-        runs={name: median(turns) for name, turns in runs.items()},
-        ratios=cpu_ratios(runs),
-        **facts,
-    )
+    middle = {name: median(turns) for name, turns in runs.items()}
+    return RateResult(rules=measured.rules, start_s=measured.start_s, runs=middle, ratios=cpu_ratios(runs), **facts)
 
 
 def measure_in_turns(options: BenchOptions, folder: Path, turns: int) -> tuple[dict[str, list[RunFigures]], MeasuredGate]:
