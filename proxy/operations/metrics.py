@@ -162,6 +162,12 @@ COUNTERS: tuple[tuple[str, tuple[str, ...], str], ...] = (  # attribute of GateC
     ("bind_failures", ("cause", "provider"), "Binds refused"),
     ("disturbances", ("side", "cause", "peer"), "Peers slowed down or cut off for what they did"),
 )
+SINGLE_COUNTERS = (  # attribute of GateCounters and name, help
+    ("sent_after_optout", "Marketing sent after a reply had asked to stop it, by the audit (must stay 0)"),
+    ("sent_against_record", "Marketing let through against a refusal on record (must stay 0)"),
+    ("stream_sent", "Events that the event stream's brokers acknowledged"),
+    ("stream_lost", "Records that are not sent to the event stream any more: too old, removed, or too large"),
+)
 FROM_ZERO: Mapping[str, tuple[str, ...]] = {  # a counter with one label: values that are shown before they are counted
     "entries": ("settled", "taken_back", "unknown", "adopted"),
     "rules_reload": ("ok", "failed"),
@@ -191,8 +197,11 @@ def _families(tally: GateCounters, gauges: Gauges, rows_max: int) -> Iterator[tu
     The numbers are copied when the first is asked for, so that all of one scrape are of one moment.
     """
     counts = [_rows(tally, attribute) for attribute, _, _ in COUNTERS]
-    sent_after_optout, sent_against_record = tally.sent_after_optout, tally.sent_against_record
-    stream_sent, stream_lost = tally.stream_sent, tally.stream_lost
+    single_counts = [(name, text, getattr(tally, name)) for name, text in SINGLE_COUNTERS]
+    single_counts += [
+        ("journal_written_bytes", "Bytes written to the journal", gauges.journal_written_bytes),
+        ("limit_counts_dropped", "Counts of limits dropped because there were too many", gauges.limit_counts_dropped),
+    ]
     submit_seconds = [([carrier], _copy(histogram)) for carrier, histogram in tally.submit_seconds.items()]
     own_part = "Our own part of a message's way, without the wait for parts of a long one or for the provider's rate"
     waited = "How long submits waited for their provider's rate that went on then"
@@ -206,18 +215,6 @@ def _families(tally: GateCounters, gauges: Gauges, rows_max: int) -> Iterator[tu
             rows = rows or [((), 0)]
         for start in range(0, max(len(rows), 1), rows_max):
             yield _counter(name, labels, text, rows[start : start + rows_max]), start > 0
-    single_counts = [
-        (
-            "sent_after_optout",
-            "Marketing sent after a reply had asked to stop it, by the audit (must stay 0)",
-            sent_after_optout,
-        ),
-        ("sent_against_record", "Marketing let through against a refusal on record (must stay 0)", sent_against_record),
-        ("stream_sent", "Events that the event stream's brokers acknowledged", stream_sent),
-        ("stream_lost", "Records that are not sent to the event stream any more: too old, removed, or too large", stream_lost),
-        ("journal_written_bytes", "Bytes written to the journal", gauges.journal_written_bytes),
-        ("limit_counts_dropped", "Counts of limits dropped because there were too many", gauges.limit_counts_dropped),
-    ]
     for name, text, count in single_counts:
         yield _counter(name, (), text, [((), count)]), False
     yield _histogram("submit_seconds", "From a submit's last byte to the carrier's answer", ("carrier",), submit_seconds), False
@@ -234,10 +231,8 @@ def _families(tally: GateCounters, gauges: Gauges, rows_max: int) -> Iterator[tu
         yield GaugeMetricFamily(f"gate106_{name}", text, value=float(getattr(gauges, attribute))), False
     build = build_info()
     value = {"version": build.version, "commit": build.commit, "compiled": "no" if build.slow else "yes"}
-    yield (
-        InfoMetricFamily("gate106_build", "The program that runs; compiled is no where the Python texts run", value=value),
-        False,
-    )
+    about = "The program that runs; compiled is no where the Python texts run"
+    yield InfoMetricFamily("gate106_build", about, value=value), False
     yield InfoMetricFamily("gate106_rules", "The rule set in force", value={"revision": gauges.rules_revision}), False
 
 
