@@ -64,27 +64,24 @@ class Reload:
         try:
             settings = await asyncio.get_running_loop().run_in_executor(None, load, self.path)
         except SettingsError as error:
-            return problems + self._refused("settings not loaded, the old ones stay in force", str(error), error.problems)
+            return problems + self._refused("settings not loaded, the old ones stay in force", error.problems)
         if name := changed_upstream(self.begun_with, settings):
             problem = f"upstream of {name}: a change needs a restart"
-            return problems + self._refused("settings not loaded, the old ones stay in force", problem, [problem])
+            return problems + self._refused("settings not loaded, the old ones stay in force", [problem])
         try:
             self.contexts.reload()
         except TlsError as error:
-            problem = str(error)
-            return problems + self._refused(
-                "certificates not loaded, nothing of the settings is taken over", problem, [problem]
-            )
+            return problems + self._refused("certificates not loaded, nothing of the settings is taken over", [str(error)])
         self.use_contexts()
         self._use(settings)
         self.refused = ""
         self.tally.settings_reload["ok",] += 1
         return problems
 
-    def _refused(self, what: str, problem: str, problems: list[str]) -> list[str]:
+    def _refused(self, what: str, problems: list[str]) -> list[str]:
         self.tally.settings_reload["failed",] += 1
         self.refused = what
-        log.error(what, problem=problem, problems=len(problems))
+        log.error(what, problem=problems[0], problems=len(problems))
         return problems
 
     def notes(self) -> list[str]:
