@@ -27,7 +27,7 @@ def serve(
         code = supervisor.serve(config, workers) if workers > 1 else process.serve(config, accept_loss=accept_loss)
     except supervisor.WorkerReported as reported:
         raise typer.Exit(reported.code) from None
-    except (process.StartError, supervisor.StartError) as error:
+    except process.StartError as error:
         journal = log_setup.read_by_journal(sys.stderr)
         for line in f"gate106: {error}".splitlines():
             warn(log_setup.with_priority(log_setup.ERROR_PRIORITY, line) if journal else line)

@@ -32,16 +32,13 @@ from proxy.operations.http import HttpServer
 from proxy.operations.http_auth import HttpAuth
 from proxy.runtime import hardening
 from proxy.runtime.systemd import ServiceManager
+from proxy.server.process import StartError
 from proxy.server.restarted_processes import ConsoleProcess
 from proxy.server.workers.control import PoolControlServer, WorkerSocket
 from proxy.server.workers.http import PoolHttpServer
 from proxy.server.workers.pool import WorkerFailed, WorkerPool
 
 log = structlog.get_logger()
-
-
-class StartError(Exception):
-    """The gate cannot start, or go on; the text says whose fault it is and what to do."""
 
 
 class WorkerReported(Exception):

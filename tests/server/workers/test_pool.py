@@ -21,9 +21,10 @@ from structlog.testing import capture_logs
 from proxy import config
 from proxy.cluster.follower_protocol import fence
 from proxy.config.mapping_reader import Address
+from proxy.server.process import StartError
 from proxy.server.workers.control import PoolControlServer, WorkerSocket
 from proxy.server.workers.pool import WorkerPool
-from proxy.server.workers.supervisor import StartError, Supervisor
+from proxy.server.workers.supervisor import Supervisor
 from tests.e2e.sockets import free_port
 from tests.e2e.test_supervised import Ear
 from tests.server.workers.pretended import BROKEN
