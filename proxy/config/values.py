@@ -34,6 +34,7 @@ HOSTS_MAX = 100
 KEYS_MAX = 100
 """Sealing keys: one a year, with room to spare."""
 SOCKET_PATH_BYTES_MAX = 107  # unix(7): sun_path
+_TOPIC_URL = r"kafkas?://[^/\s,]+:\d{1,5}(,[^/\s,]+:\d{1,5})*/[A-Za-z0-9._-]{1,249}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,10 +250,8 @@ class Follower:
 
     def check(self, row: Fields) -> None:
         if self.mode == "sync" and self.when_away is None:
-            row.fault(
-                ("when_away",),
-                "is needed with mode: sync (defer: no submit without the follower; go_on: the gate goes on alone)",
-            )
+            how = "defer: no submit without the follower; go_on: the gate goes on alone"
+            row.fault(("when_away",), f"is needed with mode: sync ({how})")
         if self.mode == "async" and self.when_away is not None:
             row.fault(("when_away",), "has no meaning with mode: async")
         tls = (self.tls_ca, self.tls_cert, self.tls_key)
@@ -330,16 +329,7 @@ class SharedStore:
 class Stream:
     """The event stream: a topic of a Kafka cluster. ``stream: kafka://…`` alone sets ``url``."""
 
-    url: Annotated[
-        str,
-        kinds.Text(
-            "",
-            r"kafkas?://[^/\s,]+:\d{1,5}(,[^/\s,]+:\d{1,5})*/[A-Za-z0-9._-]{1,249}",
-            "kafka://host:9092/topic",
-            4096,
-            needed=True,
-        ),
-    ]
+    url: Annotated[str, kinds.Text("", _TOPIC_URL, "kafka://host:9092/topic", 4096, needed=True)]
     """the topic to which [the event stream](stream.md) goes: `kafka://host:9092/topic`, several brokers with commas between
     them; `kafkas://` over TLS. `stream: kafka://host:9092/topic` alone is enough. Needs the extra `stream`"""
     keep_days: Annotated[float, kinds.DecimalNumber(7, 0.01, 366)]
