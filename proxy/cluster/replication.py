@@ -113,8 +113,8 @@ class Replication:
     def open_from(self) -> int | None:
         """The first record that a restart must read: the oldest that is not published, or the start of an incomplete import; None if there
         is neither."""
-        places = [self._waiting[0][0]] if self._waiting else []
-        return min([*places, *([self._import_from] if self._import_from is not None else [])], default=None)
+        oldest = self._waiting[0][0] if self._waiting else None
+        return min((place for place in (oldest, self._import_from) if place is not None), default=None)
 
     @property
     def stale(self) -> bool:
@@ -255,16 +255,12 @@ class Replication:
         """Applies a record, or logs why not: later records are applied all the same, and a retry would not help."""
         try:
             await self._apply_record(record)
-        except NotUnderstood as error:
-            self._not_understood(record, str(error))
+        except NotUnderstood as error:  # of a gate of a newer version
+            if record.node not in self._newer:
+                log.error("another gate has a newer version: update this gate", node=record.node, what=str(error))
+            self._newer[record.node] = self._newer.get(record.node, 0) + 1
         except Exception as error:
             log.error("cannot apply a record of another gate", node=record.node, kind=record.kind, exc_info=error)
-
-    def _not_understood(self, record: ReplicatedRecord, what: str) -> None:
-        """A record of a gate of a newer version."""
-        if record.node not in self._newer:
-            log.error("another gate has a newer version: update this gate", node=record.node, what=what)
-        self._newer[record.node] = self._newer.get(record.node, 0) + 1
 
     async def _apply_record(self, record: ReplicatedRecord) -> None:
         imports = self._listings.of(record.node)
