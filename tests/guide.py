@@ -15,7 +15,7 @@ from typing import Any
 from proxy.config.descriptions import SettingDescription, settings
 from proxy.desk.api.operation_table import document
 from proxy.journal import record_text  # noqa: F401 # it imports all modules that declare a kind
-from proxy.journal.encoding import RECORDS, declared_fields
+from proxy.journal.encoding import RECORDS, JsonArray, layout_of
 from proxy.journal.records import messages
 from proxy.sim.bench.measurement import describe_machine
 from tests.archive.stream.schema import schema as stream_schema
@@ -42,6 +42,20 @@ def settings_page(text: str) -> str:
 def _row(one: SettingDescription) -> str:
     default = "required" if one.required else one.default if one.worded else f"`{one.default}`" if one.default else "none"
     return f"| `{one.name}` | {default} | {one.allowed} | {'yes' if one.reloaded else ''} | {one.meaning} |"
+
+
+def declared_fields(cls: type[tuple[Any, ...]]) -> Iterator[tuple[str, str]]:
+    """Each field of a record and its form, in the order of the octets; ``#name``: what the fixed part holds of a longer field."""
+    form = layout_of(cls)
+    for which, *names in form.steps:
+        for name in names:
+            one = form.forms[name]
+            if which == "fixed" and one.has_tail:
+                yield f"#{name}", " ".join({"B": "u8", "H": "u16", "I": "u32", "Q": "u64"}[letter] for letter in one.letters)
+            else:
+                yield name, one.name
+    for name in JsonArray(cls).names:
+        yield name, "json"
 
 
 def kinds_table() -> Iterator[str]:

@@ -27,7 +27,7 @@ from __future__ import annotations
 import json
 import struct
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
@@ -377,21 +377,7 @@ def layout_of(cls: type[Values]) -> _Layout:
     return _Layout(cls, forms, _options[cls].order, fields)
 
 
-def declared_fields(cls: type[Values]) -> Iterator[tuple[str, str]]:
-    """Each field of a record and its form, in the order of the octets; ``#name``: what the fixed part holds of a longer field."""
-    form = layout_of(cls)
-    for which, *names in form.steps:
-        for name in names:
-            one = form.forms[name]
-            if which == "fixed" and one.has_tail:
-                yield f"#{name}", " ".join({"B": "u8", "H": "u16", "I": "u32", "Q": "u64"}[letter] for letter in one.letters)
-            else:
-                yield name, one.name
-    for name in _JsonArray(cls).names:
-        yield name, "json"
-
-
-class _JsonArray:
+class JsonArray:
     """The fields of a record that are one JSON array behind the others, the last fields of their class."""
 
     def __init__(self, cls: type[Values]) -> None:
@@ -437,7 +423,7 @@ class _Packers(dict[type, Callable[[Any], bytes]]):
         if names:
             source.add(f"{', '.join(values.values())}, = {f'{source.name(before)}(one)' if before else 'one'}")
         parts = form.parts(source, values, form.steps)
-        if json_names := (array := _JsonArray(cls)).names:
+        if json_names := (array := JsonArray(cls)).names:
             parts.append(f"{source.name(array.pack)}(({', '.join(values[name] for name in json_names)},))")
         few = len(parts) <= 2  # then a sum is faster
         source.add(f"return {' + '.join(parts or ['bytes()'])}" if few else f'return b"".join(({", ".join(parts)}))')
@@ -449,7 +435,7 @@ class _Unpackers(dict[type, Callable[[bytes], Any]]):
     """Generated functions, by class."""
 
     def __missing__(self, cls: type[Values]) -> Callable[[bytes], Any]:
-        source, form, array, after = _Source(), layout_of(cls), _JsonArray(cls), _options[cls].after
+        source, form, array, after = _Source(), layout_of(cls), JsonArray(cls), _options[cls].after
         raws = [source.name() for _ in range(_count_of(form.letters))]
         exact = not form.has_tail and not array.names
         if raws:

@@ -29,10 +29,8 @@ def descendants(pid: int) -> list[int]:
     found = [pid]
     for parent in found:
         for listing in Path(f"/proc/{parent}/task").glob("*/children"):
-            try:
+            with suppress(OSError):  # it ended meanwhile
                 found += [int(child) for child in listing.read_text().split()]
-            except OSError:
-                continue  # it ended meanwhile
     return found
 
 
@@ -40,11 +38,9 @@ def cpu_s(pid: int) -> float:
     """CPU seconds, user and system, of a process with all its threads and children (also those that have ended)."""
     total = 0.0
     for each in descendants(pid):
-        try:
+        with suppress(OSError):
             fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        total += sum(int(ticks) for ticks in fields[11:15]) * _TICK_S  # utime, stime, cutime, cstime: proc(5)
+            total += sum(int(ticks) for ticks in fields[11:15]) * _TICK_S  # utime, stime, cutime, cstime: proc(5)
     return total
 
 
@@ -87,21 +83,12 @@ def split_cores(cores: set[int], processes: int = 1) -> tuple[set[int], set[int]
     return last, cores - last or last
 
 
-def pin_to_cores(pid: int, cores: set[int]) -> None:
-    """Pins a process with all its present threads; later threads inherit it."""
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        with suppress(ProcessLookupError):  # it ended meanwhile
-            os.sched_setaffinity(int(thread.name), cores)
-
-
 def memory_bytes(pid: int) -> int:
     total = 0
     for each in descendants(pid):
-        try:
+        with suppress(OSError):
             found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{each}/status").read_text())
-        except OSError:
-            continue
-        total += int(found[1]) * 1024 if found else 0
+            total += int(found[1]) * 1024 if found else 0
     return total
 
 
@@ -161,10 +148,8 @@ def commit(code: Path) -> str:
 def versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "hot functions": "compiled" if loader.BUILT else "pure"}
     for name in _VERSIONS:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return found
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from proxy.sim import measure
 from proxy.sim.bench.gate_process import MeasuredGate, measured_gate
 from proxy.sim.bench.load_process import BARE_RELAY, LoadProcess, load_plan, load_process, relay_process
 from proxy.sim.bench.options import BenchOptions
@@ -15,6 +17,13 @@ from tests.bench.filled_registries import quotas, register
 from tests.bench.options import MeasuringOptions
 
 UNREACHED_TPS = 1_000_000.0  # a rate that is counted and never reached
+
+
+def pin_to_cores(pid: int, cores: set[int]) -> None:
+    """Pins a process with all its present threads; later threads inherit it."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(ProcessLookupError):  # it ended meanwhile
+            os.sched_setaffinity(int(thread.name), cores)
 
 
 class LoadProcesses:
@@ -30,7 +39,7 @@ class LoadProcesses:
         if plan != self._plan:
             self.close()
             self._process, self._plan = self._stack.enter_context(load_process(options, pem)), plan
-        self._process.leave_cores(options.workers)
+        pin_to_cores(self._process.process.pid, measure.split_cores(os.sched_getaffinity(0), options.workers)[1])
         return self._process
 
     def close(self) -> None:

@@ -36,7 +36,7 @@ from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK, ListKey
 from proxy.state.stores.sqlite import SqliteStore
 from tests.bench.filled_store import FIRST, LAST, run_module
 from tests.bench.options import MeasuringOptions
-from tests.bench.processes import prepared_gate
+from tests.bench.processes import pin_to_cores, prepared_gate
 from tests.bench.rounds import Progress, folder_of
 
 NUMBERS = 100_000_000
@@ -102,7 +102,7 @@ def _changed(folder: Path, load: LoadProcess, measured_gate: MeasuredGate, added
         with subprocess.Popen(  # our own interpreter and module
             command, env=gate_process.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         ) as taking:
-            measure.pin_to_cores(taking.pid, measure.split_cores(os.sched_getaffinity(0))[1])  # as the generator
+            pin_to_cores(taking.pid, measure.split_cores(os.sched_getaffinity(0))[1])  # as the generator
             _, problem = taking.communicate(timeout=wait_s)
         done["import_s"] = round(time.monotonic() - began, 2)
         done["problem"] = problem.strip().splitlines()[-1:] if taking.returncode else []

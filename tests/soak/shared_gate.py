@@ -25,6 +25,7 @@ from typing import Any
 
 from proxy.runtime.build_info import build_info
 from proxy.sim import measure
+from tests.bench.processes import pin_to_cores
 from tests.soak.shared import cpu_s
 from tests.valkey import Cluster
 
@@ -48,7 +49,7 @@ def row(cluster: Cluster, primaries: int, workers: int, rate: int, seconds: floa
     for node in cluster.nodes:
         node.cli("flushall")
         assert node.process is not None
-        measure.pin_to_cores(node.process.pid, cores)
+        pin_to_cores(node.process.pid, cores)
     before = cpu_s(cluster)
     gate = bench(cluster.url, workers, rate, seconds, binds)
     valkey_us = (cpu_s(cluster) - before) / ((TURNS if rate else 1) * gate["all_messages"]) * 1e6

@@ -23,19 +23,14 @@ class LoadProcess:
     """The process that holds the simulated carrier and the load generator. ``carrier``: the port on which the carrier listens."""
 
     def __init__(self, process: subprocess.Popen[str], carrier: int) -> None:
-        self._process = process
-        self.carrier = carrier
-
-    def leave_cores(self, workers: int) -> None:
-        """Keeps from now on off the cores of the gate's workers, if the machine has others."""
-        measure.pin_to_cores(self._process.pid, measure.split_cores(os.sched_getaffinity(0), workers)[1])
+        self.process, self.carrier = process, carrier
 
     def run(self, request: RunRequest) -> RunFigures:
         """Sends the load and waits for its figures. Raises BenchFailed."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(request._asdict()) + "\n")
-        self._process.stdin.flush()
-        answer = read_line(self._process, "the load generator")
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(request._asdict()) + "\n")
+        self.process.stdin.flush()
+        answer = read_line(self.process, "the load generator")
         if "problem" in answer:
             raise BenchFailed(f"{request.name}: {answer['problem']}")
         return RunFigures(**answer)
