@@ -62,13 +62,11 @@ def segment_end(segment: Path) -> tuple[int, int]:
     """The last record of a segment, and where its group ends."""
     data = segment.read_bytes()
     last, offset = int(segment.name.removesuffix(SUFFIX)) - 1, 0
-    try:
+    with suppress(SegmentFault):
         header = unpack_header(data)
         offset = HEADER_BYTES
         for group in groups(data, header):
             last, offset = group.last, group.end
-    except SegmentFault:
-        pass
     return last, offset
 
 

@@ -7,6 +7,7 @@ import errno
 import os
 import resource
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -50,10 +51,7 @@ def readable_by_others(paths: Iterable[Path]) -> list[Path]:
     """Those of the files that every user of the machine may read or write; missing files are left out."""
     found = []
     for path in paths:
-        try:
-            mode = path.stat().st_mode
-        except OSError:
-            continue
-        if mode & OTHERS:
-            found.append(path)
+        with suppress(OSError):
+            if path.stat().st_mode & OTHERS:
+                found.append(path)
     return found

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -161,13 +161,10 @@ def _store(options: BenchOptions, folder: Path) -> Iterator[tuple[str, int | Non
 def _wait_for_answer(server: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + VALKEY_S
     while time.monotonic() < deadline and server.poll() is None:
-        try:
-            with socket.create_connection(("127.0.0.1", port), 1) as probe:
-                probe.sendall(b"PING\r\n")
-                if probe.recv(16).startswith(b"+PONG"):
-                    return
-        except OSError:
-            pass
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as probe:
+            probe.sendall(b"PING\r\n")
+            if probe.recv(16).startswith(b"+PONG"):
+                return
         time.sleep(0.02)
     raise BenchFailed(f"{VALKEY_PROGRAM} did not begin to answer within {VALKEY_S:.0f} s")
 
