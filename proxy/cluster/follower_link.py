@@ -35,10 +35,9 @@ class FollowerLink(FollowerFeed):
         stop: Callable[[str], None],
         node: int | None = None,
         gate: int | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """The parameters are FollowerFeed's."""
-        super().__init__(settings, journal, wake, stop, monotonic, node, gate)
+        super().__init__(settings, journal, wake, stop, time.monotonic, node, gate)
         self._context = context
         self._task: asyncio.Task[None] | None = None
 

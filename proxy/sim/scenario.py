@@ -144,7 +144,7 @@ class _Stage:
         are written to again."""
         ports = DeckPorts.under("10690101")
         steps = list(self._stream(ports.marketing, 10, Category.MARKETING))
-        steps += [self._step(at, ports.marketing, Category.MARKETING, person=self._target()) for at in self._times(2)]
+        steps += [self._step(at, ports.marketing, Category.MARKETING, person=next(self._targets)) for at in self._times(2)]
         steps += [
             self._step(at, ports.marketing, Category.MARKETING, province="北京", why="region-ban") for at in self._times(1)
         ]
@@ -181,7 +181,7 @@ class _Stage:
     def hasty(self) -> Actor:
         """江 has a contract for 10 messages a second and sends faster."""
         port = DeckPorts.under("10690103").marketing
-        steps = [self._step(at, port, Category.MARKETING, person=self._target()) for at in self._times(1)]
+        steps = [self._step(at, port, Category.MARKETING, person=next(self._targets)) for at in self._times(1)]
         for second in range(1, max(2, int(self.seconds) - 1), 3):
             steps += [self._step(float(second), port, Category.MARKETING, why="rate-exceeded") for _ in range(25)]
         return Actor(
@@ -191,7 +191,7 @@ class _Stage:
     def narrow(self) -> Actor:
         """竹影 has a window of 4 and a client that does not wait for answers."""
         port = DeckPorts.under("10690104").marketing
-        steps = [self._step(at, port, Category.MARKETING, person=self._target()) for at in self._times(1)]
+        steps = [self._step(at, port, Category.MARKETING, person=next(self._targets)) for at in self._times(1)]
         for place, second in enumerate(range(1, max(2, int(self.seconds) - 1), 2)):
             steps += [self._step(second + 0.3, port, Category.MARKETING, why="window-full") for _ in range(8 + place % 5)]
         return Actor(SimulatedProvider("zhuy", ("10690104",), window=4), tuple(steps), 0, "window 4, never waits")
@@ -278,9 +278,6 @@ class _Stage:
 
     def _ending(self, ending: str) -> str:
         return self._person("江苏")[:-4] + ending
-
-    def _target(self) -> str:
-        return next(self._targets)
 
     def _short(self, category: Category, subcategory: str = "") -> str:
         """A text that fits one message; its opt-out notice is never cut off."""
