@@ -10,7 +10,6 @@ In: records of decisions and of what followed. Out: the same records, in order, 
     disk.py              stores segments in a directory
     retention.py         removes old segments
     erasure.py           takes one person out of closed segments
-    settled_submit.py        what the journal reads of a submit (protocols)
     encoding.py          the values that record bodies consist of
     records/             every kind of record as bytes and back
 """

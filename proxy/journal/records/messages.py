@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable
 from functools import lru_cache, partial
 from hashlib import blake2b
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, Protocol
 
 from proxy.journal.encoding import (
     COUNT8,
@@ -30,10 +30,12 @@ from proxy.journal.encoding import (
     unpack_by_hand,
 )
 from proxy.journal.encoding import pack_string as _word
-from proxy.journal.settled_submit import SettledSubmit
-from proxy.model.message import Category, Outcome, Sender, Take
+from proxy.model.message import Category, Message, Outcome, Sender, Take, Verdict
 from proxy.model.number import masked_repr
 from proxy.model.recipient import ENTRY, Entry
+
+if TYPE_CHECKING:
+    from proxy.config import Account, Provider
 
 VERDICT, ANSWER, CLOCK, ACCEPTED = 1, 2, 8, 24
 DELIVER, OPTOUT, RESTORED, SAID = 3, 4, 15, 16  # delivers.py
@@ -60,9 +62,7 @@ TORN = 57
 RECYCLING = 60  # recycled_numbers.py
 ERASURE_REQUESTED = 64  # erasure_requests.py
 KINDS = {
-    number: name.lower().replace("_", "-")
-    for name, number in dict(globals()).items()
-    if isinstance(number, int) and name.isupper()
+    number: name.lower().replace("_", "-") for name, number in dict(globals()).items() if type(number) is int and name.isupper()
 }
 """Each kind and its name: ``listing-done`` for LISTING_DONE."""
 KEEP_S = 30 * 86_400
@@ -134,6 +134,39 @@ _pack_fixed = FIXED.pack
 _TEMPORARY = frozenset((0x14, 0x58))
 WITH_ENTRY, _LATE = 16, 32
 """Flags of a verdict: the lowest two bits are its outcome."""
+
+
+class _Access(Protocol):
+    @property
+    def provider(self) -> Provider: ...
+    @property
+    def account(self) -> Account: ...
+
+
+class _Bind(Protocol):
+    @property
+    def access(self) -> _Access: ...
+
+
+class SettledSubmit(Protocol):
+    """A submit whose fate is settled, as the relay holds it (PendingSubmit)."""
+
+    @property
+    def bind(self) -> _Bind: ...
+
+    data: bytes
+    message: Message | None
+    verdict: Verdict | None
+    status: int
+    reason: str
+    packed: bytes
+
+    @property
+    def adopts(self) -> int: ...
+    @property
+    def takes(self) -> tuple[Take, ...]: ...
+
+    late: bool
 
 
 def pack_sender(sender: Sender) -> bytes:
