@@ -140,19 +140,10 @@ def unknown(what: str, word: str, known: Iterable[str], listed_max: int = 12) ->
     return f"unknown {what} {shown!r}{advice}"
 
 
-_MARKS = {
-    "：": "a colon and a space",
-    "，": "a comma",
-    "｛": "{",
-    "｝": "}",
-    "【": "[",
-    "】": "]",
-    "［": "[",
-    "］": "]",
-    "＃": "#",
-    "\u3000": "a space",
-}
-"""What a Chinese keyboard gives for the marks of YAML."""
+_ALIKE = {"｛": "{", "｝": "}", "［": "[", "］": "]", "＃": "#"}
+_ASCII = _ALIKE | {"：": ": ", "，": ", ", "\u3000": " "}
+_MARKS = _ALIKE | {"：": "a colon and a space", "，": "a comma", "【": "[", "】": "]", "\u3000": "a space"}
+"""What a Chinese keyboard gives for the marks of YAML: what stands for it, and what people are told to write."""
 
 
 FOREIGN_MARK = re.compile(f"[{''.join(_MARKS)}]")
@@ -366,7 +357,6 @@ def ascii_marks(text: str) -> str:
 
 MENDED_CHARACTERS_MAX = 1_000_000
 """Of a file that is read again, to see whether a line is right so."""
-_ASCII = {"：": ": ", "，": ", ", "｛": "{", "｝": "}", "［": "[", "］": "]", "＃": "#", "\u3000": " "}
 FOREIGN_LINES_MAX = 20
 _MEANT = {
     "found a tab character that violates indentation": "indent with spaces, not with tabs",
