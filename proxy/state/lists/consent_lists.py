@@ -185,22 +185,20 @@ class ConsentIndex(ChangedRows):
     def remove(self, number: int) -> int:
         """Removes a number from all batches; returns from how many."""
         self.filling.note_removal(partial(self.remove, number))
-        place, low = number >> CHUNK_BITS, number & LOW_MASK
-        return self._remove(place, BitMap((low,)), list(self._batches.values()))
+        return self._remove(number, list(self._batches.values()))
 
     def take_out(self, batch: int, number: int) -> None:
         """Removes a number from one batch, to reconstruct an earlier state."""
         if (found := self._batches.get(batch)) is not None:
-            self._remove(number >> CHUNK_BITS, BitMap((number & LOW_MASK,)), [found])
+            self._remove(number, [found])
 
     def end_before(self, number: int, moment: float) -> int:
         """Removes a number from batches with consents older than ``moment``: since then the number has another owner."""
         self.filling.note_removal(partial(self.end_before, number, moment))
-        older = [one for one in self._batches.values() if one.given < moment]
-        return self._remove(number >> CHUNK_BITS, BitMap((number & LOW_MASK,)), older)
+        return self._remove(number, [one for one in self._batches.values() if one.given < moment])
 
-    def _remove(self, place: int, lows: BitMap, batches: list[ConsentBatch]) -> int:
-        gone = 0
+    def _remove(self, number: int, batches: list[ConsentBatch]) -> int:
+        place, lows, gone = number >> CHUNK_BITS, BitMap((number & LOW_MASK,)), 0
         for one in batches:
             row = one.number << 32 | place
             if (present := self._chunks.get(row)) is not None:
