@@ -185,6 +185,7 @@ def quiet_hours(now: datetime) -> tuple[str, datetime]:
 
 
 WATCHED = "sim-watched"  # a rule in shadow
+_BOUND_TO_A_TIME = re.compile(r"^( *)(reason: (?:quiet-hours|campaign-cap))$(?!\n *mode:)", re.MULTILINE)
 
 
 def copy_rules(target: Path, now: datetime, ports: Iterable[tuple[str, str, Category]] = (), *, shadow: bool = False) -> Path:
@@ -193,13 +194,8 @@ def copy_rules(target: Path, now: datetime, ports: Iterable[tuple[str, str, Cate
     rule that only watches."""
     shutil.copytree(shipped("rules"), target)
     for path in target.rglob("*.yaml"):
-        text = path.read_text(encoding="utf-8")
-        path.write_text(
-            re.sub(
-                r"^( *)(reason: (?:quiet-hours|campaign-cap))$(?!\n *mode:)", r"\1\2\n\1mode: off", text, flags=re.MULTILINE
-            ),
-            encoding="utf-8",
-        )
+        text = _BOUND_TO_A_TIME.sub(r"\1\2\n\1mode: off", path.read_text(encoding="utf-8"))
+        path.write_text(text, encoding="utf-8")
     marketing, reject = {"category": "marketing"}, {"then": "reject"}
     days = {"from": f"{now:%Y-%m-%d}", "to": f"{now + timedelta(days=1):%Y-%m-%d}"}
     a_day = {"count": 1, "per": "24h", "key": ["recipient", "subcategory"]}

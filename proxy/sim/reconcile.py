@@ -65,7 +65,7 @@ def reconcile(seen: Witnesses, ports: Mapping[str, str]) -> list[Difference]:
     found += _counted_verdicts(seen)
     found += _forwarded(seen)
     found += _ids(seen, ports)
-    found += _delivers(seen.providers, seen.carrier, seen.journal, seen.metrics, ports)
+    found += _delivers(seen, ports)
     found += _optouts(seen)
     surprises = [each for log in seen.providers.values() for each in log.surprises]
     return found + [Difference("surprise", each, "nothing of the kind may happen") for each in surprises]
@@ -207,10 +207,9 @@ def _ids(seen: Witnesses, ports: Mapping[str, str]) -> list[Difference]:
     return found + _compare("message ids", "carrier", Counter(line.message_id for line in given), "journal", kept)
 
 
-def _delivers(
-    providers: Mapping[str, ProviderLog], carrier: CarrierLog, journal: JournalStory, metrics: Samples, ports: Mapping[str, str]
-) -> list[Difference]:
+def _delivers(seen: Witnesses, ports: Mapping[str, str]) -> list[Difference]:
     """Receipts and replies that were acknowledged reached the owner of the port, each once."""
+    providers, carrier, journal, metrics = seen.providers, seen.carrier, seen.journal, seen.metrics
     sent = Counter(
         (owner(one.destination, ports), national(one.source), one.text) for one in carrier.delivers if one.status == 0
     )

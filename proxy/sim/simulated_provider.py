@@ -261,11 +261,8 @@ class ProviderThread(threading.Thread):
         receipt = bool(pdu.esm_class & pdus.RECEIPT)
         body = pdu.short_message or b""
         text = body.decode("utf-16-be", "replace") if pdu.data_coding == pdus.UCS2 else body.decode("latin-1")
-        self.log.got.append(
-            ReceivedDeliver(
-                self.provider, pdu.source_addr.decode(), pdu.destination_addr.decode(), receipt, text, time.monotonic()
-            )
-        )
+        source, destination = pdu.source_addr.decode(), pdu.destination_addr.decode()
+        self.log.got.append(ReceivedDeliver(self.provider, source, destination, receipt, text, time.monotonic()))
 
 
 def send_once(
