@@ -77,9 +77,6 @@ def fingerprint_of(provider: str, port: str, digest: bytes) -> int:
     return int.from_bytes(hashed.digest(), "big")
 
 
-# ---------------------------------------------------------------------------------------------------------------- verdict
-
-
 @record(
     VERDICT,
     order="time recipient adopts revision status keep_s outcome category #breaches #takes #digest #reason "
@@ -326,9 +323,6 @@ def _breach(number: int, said: int) -> tuple[int, Outcome, bool]:
     return number, Outcome(said & 3), bool(said >> 7)
 
 
-# ------------------------------------------------------------------------------------------------------------------- torn
-
-
 @record(TORN)
 @masked_repr
 class Torn(NamedTuple):
@@ -338,9 +332,6 @@ class Torn(NamedTuple):
     recipient: U64
     key: U64  # state/record/incomplete_multipart.py
     since: U32  # seconds; 0: it is whole, or nothing of it is out
-
-
-# ------------------------------------------------------------------------------------------------------------------ clock
 
 
 @record(CLOCK)
