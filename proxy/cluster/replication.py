@@ -184,14 +184,12 @@ class Replication:
                 store.restart_log(self._first)
                 last = self._first
             self._first, self._asked = None, True
-            again = [one for _, one in self._recent if one[0] > last]
-            if again:  # the log had them, and lost them
+            if again := [one for _, one in self._recent if one[0] > last]:  # the log had them, and lost them
                 self._recent.clear()
                 waiting.extendleft(reversed(again))
             while waiting and waiting[0][0] <= last:
                 waiting.popleft()
-        some = list(self._synced_records())
-        if some:
+        if some := list(self._synced_records()):
             await store.publish(some)
             now_s = self._monotonic()
             for one in some:

@@ -45,8 +45,7 @@ def settings() -> list[SettingDescription]:
 
 def described(of: type, prefix: str = "") -> Iterator[SettingDescription]:
     for one in declarations(of):
-        meaning = _meanings(of.__module__).get((of.__name__, one.field))
-        if meaning:
+        if meaning := _meanings(of.__module__).get((of.__name__, one.field)):
             yield _setting(prefix + one.key, one.kind, meaning)
         for after, part in one.kind.parts:
             yield from described(part, prefix + after.format(one.key))

@@ -108,8 +108,7 @@ def erase(data: bytes, ring: KeyRing, person: int, gone: set[int] | None = None)
     end, chain = HEADER_BYTES, header.previous
     for group in groups(data, header, ring):
         left = [about.without(record) for record in group.records]
-        count = sum(one is not record for one, record in zip(left, group.records, strict=True))
-        if count:
+        if count := sum(one is not record for one, record in zip(left, group.records, strict=True)):
             closing = data[group.end - GROUP_BYTES : group.end]
             content = _content(left, group, chain, sealer)
             mark, now = redaction_record(group, content, closing, quartered=header.quartered)

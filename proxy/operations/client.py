@@ -105,14 +105,13 @@ class Conversation:
         """Lines before the last; then ``ending`` has what it said."""
         while "ok" not in (said := self.hear()):
             yield said
-        self.ending = said["ok"]
+        self.ending: Mapping[str, Any] = said["ok"]
 
     def answer(self) -> Mapping[str, Any]:
         """What the last line says."""
         for _ in self.lines():
             pass
-        ending: Mapping[str, Any] = self.ending
-        return ending
+        return self.ending
 
 
 def push_files(conversation: Conversation, texts: Mapping[str, str]) -> None:

@@ -71,8 +71,7 @@ class Listener:
         self._server.close()
         for connection in list(self.state.connections):
             connection.shutdown()
-        tasks = list(self.state.tasks)
-        if tasks:
+        if tasks := list(self.state.tasks):
             await asyncio.wait(tasks, timeout=STOP_S)
         for connection in list(self.state.connections):
             connection.transport.abort()

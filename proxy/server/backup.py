@@ -258,8 +258,7 @@ def _whole(
 ) -> tuple[ScanReport, list[Removed]]:
     """Verifies the copy's journal as a start would; returns its report and REMOVED records. Without the keys the chain is verified, too."""
     report, removed = proved(copy / JOURNAL, ring, seen)
-    wrong = report.damage or unexplained(report.holes, removed)
-    if wrong:
+    if wrong := report.damage or unexplained(report.holes, removed):
         raise BackupError(f"{copy}: {wrong}{NO_KEY if report.closed and report.sealed and not report.damage else ''}")
     return report, removed
 
