@@ -12,7 +12,7 @@ FUZZ_S ?= 60
 ROWS ?= 100000000
 HALF_YEAR ?= /var/tmp/gate106-half-year
 SOAK_S ?= 7200
-AT_ONCE ?= 3
+AT_ONCE ?= 4
 COMPILED = $(wildcard proxy/native/*.p[yx]*) $(shell grep -rlx "import cython" proxy --include=*.py)
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
@@ -23,7 +23,7 @@ help:
 	@echo "make demo     shows the gate at work for $(SECONDS) seconds (SECONDS=60 for more)"
 	@echo "make release  makes sdist, wheels, SBOM and checksums in dist/; uploads nothing"
 	@echo "make up       starts the gate with a simulated carrier, Prometheus, Alertmanager and Grafana (docker compose)"
-	@echo "make test     checks everything: format, lint, types, imports, tests (AT_ONCE=3 of them at a time)"
+	@echo "make test     checks everything: format, lint, types, imports, tests (AT_ONCE=4 of them at a time)"
 	@echo "make campaign runs many more simulated worlds, real crashes and examples of Hypothesis (SEEDS=10000 CRASHES=150)"
 	@echo "make neighbours measures how long others wait while some flood, storm or hold 10,000 connections (ROUNDS=5)"
 	@echo "make way-back looks for every receipt and reply under load and lost binds (RATE=2000 LASTS=300)"
