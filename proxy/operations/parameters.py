@@ -398,13 +398,18 @@ def _read(
 
 
 def from_query(parameters: Sequence[Parameter], query: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """The values of a query as JSON would have them; BadArgument if a name stands there twice."""
+    """The values of a query as JSON would have them: a name that stands there once for each item, of a list. BadArgument if another name
+    stands there twice."""
     forms = {one.name: one.form for one in parameters}
     found: dict[str, Any] = {}
     for name, word in query:
-        if name in found:
+        form = forms.get(name)
+        if isinstance(form, List):
+            found.setdefault(name, []).append(form.each.from_word(word))
+        elif name in found:
             raise BadArgument(f"{name[:60]!r} is there twice")
-        found[name] = forms[name].from_word(word) if name in forms else word
+        else:
+            found[name] = form.from_word(word) if form is not None else word
     return found
 
 

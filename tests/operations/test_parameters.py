@@ -121,10 +121,17 @@ def test_a_query_has_numbers_and_flags_as_words_and_each_name_once() -> None:
         from_query(parameters, [("limit", "1"), ("limit", "2")])
 
 
+def test_a_query_names_a_list_once_for_each_of_its_items() -> None:
+    parameters = parameters_of(listed)
+    assert from_query(parameters, [("ignore", "a"), ("limit", "2"), ("ignore", "b")]) == {"ignore": ["a", "b"], "limit": 2.0}
+    assert read_values(parameters, from_query(parameters, [("ignore", "a")])) == {"ignore": ["a"]}
+
+
 async def listed(
     self: Any,
     limit: Annotated[int, Integer("So many.", 1, 10)] = 5,
     overdue: Annotated[bool, Flag("Only those.")] = False,
+    ignore: Annotated[list[str] | None, List("Not these.", Text("One."))] = None,
 ) -> None: ...
 
 
