@@ -32,9 +32,8 @@ from typing import Protocol
 
 PERIOD_S = 0.001
 """From the end of one sleep to the end of the next, turn and sync included. A submit takes two turns, so it waits for a sleep twice."""
-LONGER = ((3_000, 0.0014), (10_000, 0.0012))
-"""Where fewer submits arrive a second, so long instead: a turn gathers hardly more in a millisecond than one by itself, and the 99th percentile
-of what a message takes stays within 3 ms of that without a gate."""
+FEW_PER_S, LONGER_S = 3_000, 0.0013
+"""With fewer submits a second, so long instead: in a millisecond hardly more than one arrives."""
 LEAST_S = 0.000_05
 """A shorter sleep gathers nothing."""
 SMALL_TURN = 48
@@ -117,7 +116,7 @@ class Sleeps:
 
     def _end_phase(self, now_s: float) -> None:
         ended, phase, compared = (self._submits, now_s - self._begun_s), self.phase, self._compared
-        self._period_s = next((period_s for per_s, period_s in LONGER if ended[0] < per_s * ended[1]), PERIOD_S)
+        self._period_s = LONGER_S if ended[0] < FEW_PER_S * ended[1] else PERIOD_S
         if ended[0] < LEAST_PER_S * ended[1] and phase is not Phase.TRIED:  # sleeps may be what slows the senders down
             self._begin(Phase.ALONE, now_s, GLANCE_S)
         elif phase is Phase.ALONE or phase is Phase.SLEEPING:  # what arrived ALONE may have waited for the loop: it has no rate
