@@ -74,9 +74,9 @@ def rows_beside(long: LongMessage, posted: Posted, judged: Sequence[PendingSubmi
 
 def _state(long: LongMessage, index: int, pending: PendingSubmit, judged: Sequence[PendingSubmit]) -> int:
     refused = pending not in long.alive
-    if pending in judged:
-        refused = pending.lane is None
-    elif not (pending.recorded or pending in long.shown):
+    if pending in judged or pending in long.shown:  # of the latter, a refusal is perhaps not written yet
+        refused = refused or pending.lane is None
+    elif not pending.recorded:
         return WAITING
     earlier = [one for one in long.again.get(index, ()) if one in long.alive]
     if len(earlier) + (not refused and pending in long.doubted) > 1:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model.message import Content, Message, Part, Sender
+from proxy.net.lane import Lane
 from proxy.relay.multipart.assembler import (
     EARLY_MAX,
     HELD_BYTES,
@@ -21,7 +22,9 @@ from proxy.relay.multipart.assembler import (
     Assembler,
     LongMessage,
 )
+from proxy.relay.multipart.codec import rows_of
 from proxy.relay.pending_submit import PendingSubmit
+from proxy.state.shared.multipart_record import REFUSED, THERE
 
 JIA, YI = (Sender.of(name, name, port, port) for name, port in (("jia", "1069001"), ("yi", "1069002")))
 PERSON = 13800250500
@@ -321,8 +324,21 @@ def test_a_part_before_its_first_is_for_the_third_time_one_too_many():
     assert (long.has_first, long.index_of(two)) == (False, 2)
     assert [gate.parts.came_early(long, 2) for _ in range(4)] == [False, False, True, True]
     assert not gate.parts.came_early(long, 3)
-    gate.parts.in_order(long)
+    gate.parts.in_order(long.place, long.total)
     assert not gate.parts.came_early(long, 2)
+
+
+def test_other_gates_are_told_of_a_refusal_that_is_stored_and_not_settled_yet():
+    gate = Gate()
+    two = part(2)
+    gate.sends(two)
+    gate.passes(WAIT_S)
+    long = two.long
+    assert long is not None
+    long.shown = frozenset({two})
+    assert [row.state for row in rows_of(long)] == [REFUSED]
+    two.lane = Lane("c1", "C1", 100.0, lambda: None)
+    assert [row.state for row in rows_of(long)] == [THERE]
 
 
 def test_parts_that_came_early_are_remembered_within_bounds():
