@@ -284,6 +284,7 @@ class Assembler:
         """The reason why a part cannot be taken; empty if it can. ``long``: the message that ``find`` returned."""
         message, part = part_of(pending)
         if self.is_full(message.sender.provider) and (long is None or len(long.contents) + 1 < long.total):
+            self.in_order(place_of(pending), part.total)
             return "parts-full"
         return long.objection(part.index, part.total, message.content) if long is not None else ""
 
@@ -300,10 +301,10 @@ class Assembler:
         self._early[key] = times
         return times >= EARLY_REFUSALS_MAX
 
-    def in_order(self, long: LongMessage) -> None:
-        """The first part is sent: parts that arrived before it may try again without limit."""
-        for index in long.last if self._early else ():
-            self._early.pop((long.place, index), None)
+    def in_order(self, place: Place, total: int) -> None:
+        """The first part is sent, or could not be for want of room: parts that arrived before it may try again without limit."""
+        for index in range(1, total + 1) if self._early else ():
+            self._early.pop((place, index), None)
 
     def turn_away(self, pending: PendingSubmit, now_s: float) -> None:
         """The provider's rate refused the first part of a message: the other parts must not go without it."""

@@ -280,7 +280,7 @@ class PartHandler:
                 admission.put_back(leader)
                 admission.refuse(leader, GATE_REASONS["queue-full"])
                 return data
-        self._assembler.in_order(long)
+        self._assembler.in_order(long.place, long.total)
         if whole:
             return after
         self.tore[leader] = key, max(int(now), 1)
@@ -291,8 +291,10 @@ class PartHandler:
         keys = self._torn_keys(data, now)
         if any(torn.same(held, key) for held in keys):
             return "message-torn"
-        full = not whole and (torn.of_its_owner(keys, key) >= torn.TORN_MAX or self._has_torn_all(long.key[0], now))
-        return "parts-full" if full else ""
+        if whole or (torn.of_its_owner(keys, key) < torn.TORN_MAX and not self._has_torn_all(long.key[0], now)):
+            return ""
+        self._assembler.in_order(long.place, long.total)
+        return "parts-full"
 
     def _has_torn_all(self, provider: str, now: float) -> bool:
         """Whether a provider has reached its bound of torn messages, this turn's included."""
@@ -393,7 +395,7 @@ class PartHandler:
     def _joined(self, long: LongMessage, leader: PendingSubmit, pending: PendingSubmit, data: bytes, packed: bytes) -> bytes:
         """The record with the entry as it is once this part is sent. With the last part the message is no longer torn."""
         pending.packed = packed
-        self._assembler.in_order(long)
+        self._assembler.in_order(long.place, long.total)
         after = record.amend(data, packed)
         if was_sent_twice(packed):
             assert pending.message is not None

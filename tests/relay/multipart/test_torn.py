@@ -420,6 +420,15 @@ def test_past_its_bound_of_keys_only_what_is_whole_leaves(harness: Harness):
     assert told(harness, parts(GOOD, 2, reference=9)[0]) == [OK]
 
 
+def test_while_there_is_no_room_for_the_first_part_the_others_may_come_again(harness: Harness):
+    harness.relay.parts.bounds = PartBounds(torn=1)
+    assert told(harness, parts(GOOD, 2, to=PERSON + 9)[0]) == [OK]
+    one, two = parts(GOOD, 2)
+    assert told(harness, two, two, one, two, two) == [MSGQFUL] * 5
+    assert told(harness, parts(GOOD, 2, to=PERSON + 9)[1]) == [OK]
+    assert told(harness, one, two) == [OK] * 2
+
+
 def test_what_is_torn_in_one_turn_is_within_the_bound_of_keys(harness: Harness):
     harness.relay.parts.bounds = PartBounds(torn=3)
     numbers = [harness.sends(parts(GOOD, 2, to=PERSON + n)[0]) for n in range(5)]
