@@ -175,6 +175,8 @@ class SharedParts:
             if one.long.alone:
                 self._judge_alone(one)
                 continue
+            if not (one.long.waiting or one.queued):  # it was judged meanwhile, which stored what stands of it
+                continue
             key = key_of(one.long)
             version, data = found[key]
             try:

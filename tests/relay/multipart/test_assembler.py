@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from itertools import permutations
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -23,8 +25,9 @@ from proxy.relay.multipart.assembler import (
     LongMessage,
 )
 from proxy.relay.multipart.codec import rows_of
+from proxy.relay.multipart.shared import LINGER_S, SharedParts
 from proxy.relay.pending_submit import PendingSubmit
-from proxy.state.shared.multipart_record import REFUSED, THERE
+from proxy.state.shared.multipart_record import REFUSED, THERE, Key, StoreGroup
 
 JIA, YI = (Sender.of(name, name, port, port) for name, port in (("jia", "1069001"), ("yi", "1069002")))
 PERSON = 13800250500
@@ -413,3 +416,38 @@ def test_whatever_the_order_the_times_and_the_fates_every_part_is_judged_once_in
             assert long is not None
             assert set(long.contents) <= set(range(1, long.total + 1))
     assert gate.parts.waiting == 0
+
+
+class Sheets:
+    """The store, which takes a while to answer."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self.meanwhile, self.written = meanwhile, list[StoreGroup]()
+
+    async def load(self, keys: list[Key]) -> dict[Key, tuple[int, bytes]]:
+        self.meanwhile()
+        return dict.fromkeys(keys, (0, b""))
+
+    async def swap(self, groups: list[StoreGroup]) -> list[bool]:
+        self.written += groups
+        return [True] * len(groups)
+
+
+@pytest.mark.parametrize("is_judged", [False, True])
+def test_what_is_judged_while_the_store_is_asked_is_not_written_as_if_it_waited(is_judged: bool):
+    gate, one = Gate(), part(1)
+    gate.sends(one)
+    long = one.long
+    assert long is not None
+    sheets = Sheets(lambda: setattr(long, "waiting", not is_judged))
+    shared = SharedParts(
+        cast("Any", sheets), Mock(), 1, spawn=run_to_end, wake=lambda: None, clock=lambda: 0.0, monotonic=lambda: 0.0
+    )
+    shared.linger(long, 0.0)
+    shared.due(LINGER_S)
+    assert len(sheets.written) == (not is_judged)
+
+
+def run_to_end(coroutine: Coroutine[Any, Any, None]) -> None:
+    with pytest.raises(StopIteration):
+        coroutine.send(None)
