@@ -4,10 +4,13 @@ In: contents of parts in order, None where one is missing. Out: one message.Cont
 
 Parts are decoded together, not one by one: an escape of GSM-7, half a surrogate pair, even half of a UCS-2 unit may stand at the
 end of one part and its other half at the beginning of the next. Nothing is joined across a missing part: GAP stands there.
+Some handsets decode GB 18030 part by part, and drop a character that is cut. Where it may order the others, what they show follows in a
+further line.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -17,13 +20,15 @@ from proxy.model.message import Content
 from proxy.native.blake2 import digest_from
 from proxy.native.octets import join
 from proxy.native.text_units import plain_utf16
-from proxy.wire.charset import EMPTY, READABLE, displayed_text
+from proxy.wire.charset import EMPTY, GBK_CODING, READABLE, displayed_text
 from proxy.wire.content import IS_UCS_2
 
 GAP = "【】"
 """Stands for missing parts; at the beginning of the text only its second character, at the end only its first. No signature can span a gap,
 begin or end at it: a cut 【甲店】 does not leave 【店】, and 【】 inside the text is not taken for a signature at its beginning."""
 
+_ORDERS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Characters that change the order in which others are drawn (Unicode Standard Annex #9)."""
 _NUMBERS = [bytes((number,)) for number in range(256)]
 
 
@@ -83,9 +88,12 @@ def _text(parts: Sequence[Content | None]) -> tuple[str, str]:
         if run is None:
             texts.append(GAP)
             continue
-        text, state = displayed_text(run[1], run[0])
+        coding, octets = run
+        text, state = displayed_text(b"".join(octets), coding)
         if state not in (READABLE, EMPTY):
             return "", state
+        if coding == GBK_CODING and len(octets) > 1 and _ORDERS.search(text):
+            text += "\n" + "".join(one.decode("gb18030", "ignore") for one in octets)
         texts.append(text)
     if all(text in ("", GAP) for text in texts):
         return "", EMPTY
@@ -95,8 +103,8 @@ def _text(parts: Sequence[Content | None]) -> tuple[str, str]:
     return text[:-1] if parts[-1] is None else text, READABLE
 
 
-def _runs(parts: Sequence[Content | None]) -> Iterator[tuple[int, bytes] | None]:
-    """(data_coding, octets) of adjacent parts in one coding; None for one or more missing parts."""
+def _runs(parts: Sequence[Content | None]) -> Iterator[tuple[int, list[bytes]] | None]:
+    """(data_coding, octets of each) of adjacent parts in one coding; None for one or more missing parts."""
     for missing, group in groupby(parts, lambda part: part is None):
         if missing:
             yield None
@@ -104,4 +112,4 @@ def _runs(parts: Sequence[Content | None]) -> Iterator[tuple[int, bytes] | None]
         for coding, run in groupby(
             (part.octets for part in group if part is not None and part.octets), lambda octets: octets[0]
         ):
-            yield coding, b"".join(octets for _, octets in run)
+            yield coding, [octets for _, octets in run]

@@ -113,6 +113,16 @@ def test_a_word_split_over_parts_is_one_word_again():
     assert whole.text == AD
 
 
+@pytest.mark.parametrize("cut", ["within", "behind"])
+def test_a_cut_character_that_turns_others_is_dropped_where_parts_are_decoded_one_by_one(cut: str):
+    before, after = "快\u202e合六\u202c".encode("gb18030"), "\u202e彩\u202c".encode("gb18030")
+    at = len(before) + (2 if cut == "within" else 0)
+    octets = before + after
+    whole = joined([part_of("udh-8", octets[:at], 15, 7, 2, 1), part_of("udh-8", octets[at:], 15, 7, 2, 2)])
+    shown = "快\u202e合六\u202c\u202e彩\u202c"
+    assert whole.text.splitlines() == [shown, "快\u202e合六\u202c1彩\u202c" if cut == "within" else shown]
+
+
 def test_parts_in_different_alphabets_are_read_each_in_its_own():
     parts = [
         part_of("udh-8", "【测试】".encode("utf-16-be"), 8, 7, 3, 1),
