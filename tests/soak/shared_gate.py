@@ -29,7 +29,7 @@ from tests.bench.processes import pin_to_cores
 from tests.soak.shared import cpu_s
 from tests.valkey import Cluster
 
-ROWS = ("1:0", "1:5000", "1:16000", "1:33000", "2:16000", "3:18000", "4:16000")
+ROWS = ("1:0", "1:5000", "1:16000", "1:33000", "2:16000", "3:18000", "4:8000", "4:16000")
 TURNS = 5  # of relay and gate in a bench
 BENCH = (sys.executable, "-m", "proxy", "bench", "--mix", "standard", "--window", "200", "--json")
 
