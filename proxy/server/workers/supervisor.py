@@ -168,7 +168,9 @@ class Supervisor:
         if settings.log != self._log_settings:
             _use_log_settings(settings)
             self._log_settings = settings.log
-        self.guard.use(settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers)
+        self.guard.use(
+            settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers, settings.http.hosts
+        )
         return ()
 
     def _replaced(self, worker: Worker) -> str:

@@ -21,6 +21,7 @@ from structlog.testing import capture_logs
 from proxy import config
 from proxy.cluster.follower_protocol import fence
 from proxy.config.mapping_reader import Address
+from proxy.model.roles import Asker, Permission
 from proxy.server.process import StartError
 from proxy.server.workers.control import PoolControlServer, WorkerSocket
 from proxy.server.workers.pool import WorkerPool
@@ -208,6 +209,17 @@ async def test_a_hang_up_amid_the_start_is_heard_and_the_manager_is_not_told_tha
     supervisor.stop.set()
     assert await running == 0
     ear.socket.close()
+
+
+async def test_the_gates_own_host_names_are_known_after_a_hang_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_in(stage.folder, monkeypatch)
+    settings = replace(settings, http=replace(settings.http, hosts=("gate.example",)))
+    supervisor = Supervisor(settings, EXAMPLE, 2, stage.command)
+    monkeypatch.setattr("proxy.server.workers.supervisor.load", lambda path: settings)
+    assert await supervisor._take_over() == ()
+    asker = supervisor.guard.asks("127.0.0.1", None, Permission.SEE, "/metrics", 0.0, "gate.example")
+    assert isinstance(asker, Asker)
+    await supervisor.pool.stop()
 
 
 async def test_a_worker_whose_node_was_replaced_stays_away_and_the_last_of_them_ends_the_gate(
