@@ -273,6 +273,8 @@ class Assembler:
         self.bytes_max = HELD_BYTES
         self._early: OrderedDict[tuple[Place, int], int] = OrderedDict()
         """How often a part has arrived before its first part."""
+        self._put_off: OrderedDict[Place, float] = OrderedDict()
+        """Messages whose first part the gate refused for a while, and until when (wall clock) it may come again."""
 
     # -- arrival
 
@@ -284,7 +286,6 @@ class Assembler:
         """The reason why a part cannot be taken; empty if it can. ``long``: the message that ``find`` returned."""
         message, part = part_of(pending)
         if self.is_full(message.sender.provider) and (long is None or len(long.contents) + 1 < long.total):
-            self.in_order(place_of(pending), part.total)
             return "parts-full"
         return long.objection(part.index, part.total, message.content) if long is not None else ""
 
@@ -292,19 +293,22 @@ class Assembler:
         """Whether a provider's open messages have reached their bound."""
         return self.held_bytes.get(provider, 0) >= self.bytes_max
 
-    def came_early(self, long: LongMessage, index: int) -> bool:
-        """Counts a part that arrived before its first part; whether it has used its last try."""
+    def came_early(self, long: LongMessage, index: int, now: float) -> bool:
+        """Counts a part that arrived before its first part; whether it has used its last try. ``now``: wall clock."""
         key = long.place, index
         times = self._early.pop(key, 0) + 1
-        if len(self._early) >= EARLY_MAX:
-            self._early.popitem(last=False)
-        self._early[key] = times
-        return times >= EARLY_REFUSALS_MAX
+        _keep_newest(self._early, key, times)
+        return times >= EARLY_REFUSALS_MAX and self._put_off.get(long.place, now) <= now
 
-    def in_order(self, place: Place, total: int) -> None:
-        """The first part is sent, or could not be for want of room: parts that arrived before it may try again without limit."""
-        for index in range(1, total + 1) if self._early else ():
-            self._early.pop((place, index), None)
+    def in_order(self, long: LongMessage) -> None:
+        """The first part is sent: parts that arrived before it may try again without limit."""
+        for index in long.last if self._early else ():
+            self._early.pop((long.place, index), None)
+
+    def put_off(self, place: Place, now: float) -> None:
+        """The gate refuses the first part for a while: for INHERIT_S the others may try again without limit. ``now``: wall clock."""
+        self._put_off.pop(place, None)
+        _keep_newest(self._put_off, place, now + INHERIT_S)
 
     def turn_away(self, pending: PendingSubmit, now_s: float) -> None:
         """The provider's rate refused the first part of a message: the other parts must not go without it."""
@@ -501,3 +505,10 @@ def part_of(pending: PendingSubmit) -> tuple[Message, Part]:
     assert pending.message is not None
     assert pending.message.content.part is not None
     return pending.message, pending.message.content.part
+
+
+def _keep_newest(kept: OrderedDict[Any, Any], key: object, value: float) -> None:
+    """Adds an item; the oldest goes where there are EARLY_MAX."""
+    if len(kept) >= EARLY_MAX:
+        kept.popitem(last=False)
+    kept[key] = value

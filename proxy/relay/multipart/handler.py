@@ -280,7 +280,7 @@ class PartHandler:
                 admission.put_back(leader)
                 admission.refuse(leader, GATE_REASONS["queue-full"])
                 return data
-        self._assembler.in_order(long.place, long.total)
+        self._assembler.in_order(long)
         if whole:
             return after
         self.tore[leader] = key, max(int(now), 1)
@@ -291,10 +291,8 @@ class PartHandler:
         keys = self._torn_keys(data, now)
         if any(torn.same(held, key) for held in keys):
             return "message-torn"
-        if whole or (torn.of_its_owner(keys, key) < torn.TORN_MAX and not self._has_torn_all(long.key[0], now)):
-            return ""
-        self._assembler.in_order(long.place, long.total)
-        return "parts-full"
+        full = not whole and (torn.of_its_owner(keys, key) >= torn.TORN_MAX or self._has_torn_all(long.key[0], now))
+        return "parts-full" if full else ""
 
     def _has_torn_all(self, provider: str, now: float) -> bool:
         """Whether a provider has reached its bound of torn messages, this turn's included."""
@@ -321,7 +319,7 @@ class PartHandler:
         key = _key_of(long)
         known = pending not in long.batch or long.alive - {*long.batch, pending}
         if known or not any(torn.same(held, key) for held in self._torn_keys(data, now)):
-            last_time = self._assembler.came_early(long, long.index_of(pending))
+            last_time = self._assembler.came_early(long, long.index_of(pending), now)
             reason = "first-part-missing" if last_time else "part-early"
         self._admission.refuse(pending, GATE_REASONS[reason])
         return data
@@ -395,7 +393,7 @@ class PartHandler:
     def _joined(self, long: LongMessage, leader: PendingSubmit, pending: PendingSubmit, data: bytes, packed: bytes) -> bytes:
         """The record with the entry as it is once this part is sent. With the last part the message is no longer torn."""
         pending.packed = packed
-        self._assembler.in_order(long.place, long.total)
+        self._assembler.in_order(long)
         after = record.amend(data, packed)
         if was_sent_twice(packed):
             assert pending.message is not None
@@ -516,6 +514,8 @@ class PartHandler:
         before = long.instead.pop(pending, None)
         if not leader.packed:
             if leader.reason not in RULE_REASONS:  # a temporary trouble of the gate: the next part is judged anew
+                if 1 in long.contents and leader.reason != "message-torn":
+                    self._assembler.put_off(long.place, long.judged_at)
                 self._assembler.close(long)
             return
         if pending.reason not in RULE_REASONS and pending.reason != LATE_BREACH:  # likewise

@@ -325,10 +325,12 @@ def test_a_part_before_its_first_is_for_the_third_time_one_too_many():
     long = two.long
     assert long is not None
     assert (long.has_first, long.index_of(two)) == (False, 2)
-    assert [gate.parts.came_early(long, 2) for _ in range(4)] == [False, False, True, True]
-    assert not gate.parts.came_early(long, 3)
-    gate.parts.in_order(long.place, long.total)
-    assert not gate.parts.came_early(long, 2)
+    assert [gate.parts.came_early(long, 2, 0.0) for _ in range(4)] == [False, False, True, True]
+    assert not gate.parts.came_early(long, 3, 0.0)
+    gate.parts.put_off(long.place, 0.0)
+    assert [gate.parts.came_early(long, 2, now) for now in (0.0, INHERIT_S - 1, INHERIT_S)] == [False, False, True]
+    gate.parts.in_order(long)
+    assert not gate.parts.came_early(long, 2, INHERIT_S)
 
 
 def test_other_gates_are_told_of_a_refusal_that_is_stored_and_not_settled_yet():
@@ -348,8 +350,9 @@ def test_parts_that_came_early_are_remembered_within_bounds():
     gate = Gate()
     long = LongMessage(("jia", "1069001", PERSON, 7, 2), 0.0)
     for index in range(2 * EARLY_MAX):
-        gate.parts.came_early(long, index)
-    assert len(gate.parts._early) == EARLY_MAX
+        gate.parts.came_early(long, index, 0.0)
+        gate.parts.put_off((*long.place[:3], index), 0.0)
+    assert len(gate.parts._early) == len(gate.parts._put_off) == EARLY_MAX
 
 
 def test_draining_waits_for_nothing():

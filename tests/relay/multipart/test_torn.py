@@ -424,7 +424,7 @@ def test_while_there_is_no_room_for_the_first_part_the_others_may_come_again(har
     harness.relay.parts.bounds = PartBounds(torn=1)
     assert told(harness, parts(GOOD, 2, to=PERSON + 9)[0]) == [OK]
     one, two = parts(GOOD, 2)
-    assert told(harness, two, two, one, two, two) == [MSGQFUL] * 5
+    assert told(harness, two, two, one, *[two] * 5) == [MSGQFUL] * 8
     assert told(harness, parts(GOOD, 2, to=PERSON + 9)[1]) == [OK]
     assert told(harness, one, two) == [OK] * 2
 
