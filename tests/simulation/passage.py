@@ -58,7 +58,6 @@ CAP = 3
 LONGEST_S = 100 * 3600.0
 SYSERR = 0x08
 TEMPORARY = (0x14, 0x58)
-FIRST_PART_MISSING = 0x455
 CODE_CAPPED = 0x413
 STATUSES_MAX = 150
 """So many series of a carrier's statuses are more than the specification has."""
@@ -396,21 +395,11 @@ class Passage:
 
     # ------------------------------------------------------------------ at rest
 
-    def _gave_up_the_first_part_of(self, sent: Sent) -> bool:
-        """Whether its provider sends the first part of the same message no more: it was put off at the last of its tries."""
-        one = arrived(sent.frame)
-        assert one.part is not None
-        first = (one.source, one.recipient, (*one.part[:2], 1))
-        given_up = (arrived(each.frame) for each in self.sent if each.told in TEMPORARY and not each.tries)
-        return any((each.source, each.recipient, each.part) == first for each in given_up)
-
     def check_at_rest(self) -> None:
         if len(self.tally.carrier_responses) > STATUSES_MAX:
             raise Broken(f"statuses of one carrier make {len(self.tally.carrier_responses)} series")
         calm = not (self.seen["died"] or self.silent or self.refusing or self.odd_answers)
         honest = [one for one in self.sent if one.what in (HONEST if calm else HONEST_SHORT) and not one.refused]
         for sent in honest:
-            if sent.told == FIRST_PART_MISSING and self._gave_up_the_first_part_of(sent):
-                continue
             if sent.told not in (None, 0, SYSERR, *TEMPORARY):
                 raise Broken(f"{sent.what}: an honest message was refused with 0x{sent.told:x}")

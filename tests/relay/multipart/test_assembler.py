@@ -99,6 +99,15 @@ class Gate:
         return ready
 
 
+def judged_alone(index: int) -> tuple[Gate, Sent, LongMessage]:
+    """A gate that has one part of a message, and has waited for the others in vain."""
+    gate, one = Gate(), part(index)
+    gate.sends(one)
+    gate.passes(WAIT_S)
+    assert one.long is not None
+    return gate, one, one.long
+
+
 @pytest.mark.parametrize("order", list(permutations((1, 2, 3))))
 def test_all_parts_here_in_any_order_are_judged_at_once_as_one_text(order: tuple[int, ...]):
     gate = Gate()
@@ -233,12 +242,7 @@ def test_a_part_that_failed_comes_again_with_its_own_text_only(fate: str):
 
 
 def test_a_message_stays_torn_while_an_attempt_before_the_last_may_have_arrived():
-    gate = Gate()
-    first = part(1)
-    gate.sends(first)
-    gate.passes(WAIT_S)
-    long = first.long
-    assert long is not None
+    gate, first, long = judged_alone(1)
     assert long.torn
     long.unknown |= {first}
     long.doubted |= {first}
@@ -318,12 +322,7 @@ def test_what_is_held_is_given_back_when_it_is_over():
 
 
 def test_a_part_before_its_first_is_for_the_third_time_one_too_many():
-    gate = Gate()
-    two = part(2)
-    gate.sends(two)
-    gate.passes(WAIT_S)
-    long = two.long
-    assert long is not None
+    gate, two, long = judged_alone(2)
     assert (long.has_first, long.index_of(two)) == (False, 2)
     assert [gate.parts.came_early(long, 2, 0.0) for _ in range(4)] == [False, False, True, True]
     assert not gate.parts.came_early(long, 3, 0.0)
@@ -334,12 +333,7 @@ def test_a_part_before_its_first_is_for_the_third_time_one_too_many():
 
 
 def test_other_gates_are_told_of_a_refusal_that_is_stored_and_not_settled_yet():
-    gate = Gate()
-    two = part(2)
-    gate.sends(two)
-    gate.passes(WAIT_S)
-    long = two.long
-    assert long is not None
+    _, two, long = judged_alone(2)
     long.shown = frozenset({two})
     assert [row.state for row in rows_of(long)] == [REFUSED]
     two.lane = Lane("c1", "C1", 100.0, lambda: None)
