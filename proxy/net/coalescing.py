@@ -8,6 +8,10 @@ the next turn processes it together. It must be the loop that sleeps: libuv's ti
 
 Where submits gather for a batch anyway (relay/batch_window.py), the loop sleeps until its time.
 
+Between two sleeps there is one turn; or, where carriers answer at once and submits are not many, there are two: one judges and sends what has
+gathered, the other gives the carrier's answers to the providers. What arrives between the two is judged behind the next sleep, so each submit
+waits for one sleep only, which may be twice as long: half as many turns judge, write and sync.
+
     phase      the loop sleeps   until                        then
     ALONE      no                GLANCE_S                     PROBED, if submits arrive at LEAST_PER_S or more; else ALONE again
     PROBED     no                TRIAL_S                      after ALONE: TRIED
@@ -31,9 +35,13 @@ from math import sqrt
 from typing import Protocol
 
 PERIOD_S = 0.001
-"""From the end of one sleep to the end of the next, turn and sync included. A submit takes two turns, so it waits for a sleep twice."""
+"""From the end of one sleep to the end of the next, turn and sync included. A submit takes two turns, so it waits for a sleep twice …"""
+PAIRED_S, PAIRED_BELOW_PER_S = 0.002_5, 6_000
+"""… or once, with fewer submits a second, where carriers answer at once …"""
+ANSWERS_S, ANSWERED_OF = 0.000_5, 4
+"""… which is: within so long. So many periods in which they do not, more than in which they do, end that until the next phase."""
 FEW_PER_S, LONGER_S = 3_000, 0.0013
-"""With fewer submits a second, so long instead: in a millisecond hardly more than one arrives."""
+"""With fewer submits a second, so long instead, where a submit waits twice: in a millisecond hardly more than one arrives."""
 LEAST_S = 0.000_05
 """A shorter sleep gathers nothing."""
 SMALL_TURN = 48
@@ -72,6 +80,11 @@ class Sleeps:
         self._period_s = PERIOD_S
         self._woke_s = 0.0
         self._large_s = 0.0  # when the last large turn ended
+        self._paired = False  # whether submits are few enough for two turns between sleeps
+        self._at_once = 0  # periods in which carriers answered at once, less those in which they did not
+        self._judged_s = 0.0
+        self.answering = False
+        """Whether the next turn is for the carriers' answers to what the last one judged: submits wait for the turn behind the next sleep."""
         self.flooded = False
         """Whether a large turn has just ended."""
         self.gather_s = 0.0
@@ -86,9 +99,12 @@ class Sleeps:
         """Whether submits arrive at LEAST_PER_S or more."""
         return self.phase is not Phase.ALONE and now_s - self._arrived_s <= GAP_S
 
-    def after_turn(self, submits: int, now_s: float, gathers_for_s: float = 0.0) -> float:
+    def after_turn(
+        self, submits: int, now_s: float, gathers_for_s: float = 0.0, synced: bool = False, in_flight: bool = False
+    ) -> float:
         """How long the loop sleeps, 0: not at all. Must be called for each turn; if it returns more than 0, then ``woke``.
-        ``gathers_for_s``: for so long submits that have arrived wait for more."""
+        ``gathers_for_s``: for so long submits that have arrived wait for more. ``synced``: what the turn judged is safe. ``in_flight``: a
+        carrier has not answered yet."""
         if submits:
             if now_s - self._arrived_s > GAP_S:
                 self._begin(Phase.ALONE, now_s, GLANCE_S)
@@ -100,22 +116,35 @@ class Sleeps:
             self._large_s = now_s
         self.flooded = now_s < self._large_s + FLOOD_S
         if self.flooded or not (self.phase is Phase.SLEEPING or self.phase is Phase.TRIED):
+            self.answering = False
             return 0.0
-        sleep_s = max(self._woke_s + self._period_s - now_s, gathers_for_s)
-        if LEAST_S <= sleep_s <= max(self._period_s, self.gather_s):
+        paired = self._paired and self._at_once > -ANSWERED_OF and not self.gather_s
+        if self.answering:
+            if in_flight and now_s < self._judged_s + ANSWERS_S:
+                return 0.0
+            self.answering = False
+            self._at_once = min(self._at_once + 1, ANSWERED_OF) if not in_flight else self._at_once - 1
+        elif paired and submits and synced and in_flight:
+            self.answering, self._judged_s = True, now_s
+            return 0.0
+        period_s = PAIRED_S if paired else self._period_s
+        sleep_s = max(self._woke_s + period_s - now_s, gathers_for_s)
+        if LEAST_S <= sleep_s <= max(period_s, self.gather_s):
             return sleep_s
         self._woke_s = now_s
         return 0.0
 
     def woke(self, now_s: float) -> None:
         """A sleep has ended."""
-        self._woke_s = now_s
+        if not self.answering:
+            self._woke_s = now_s
 
     def _begin(self, phase: Phase, now_s: float, lasts_s: float) -> None:
         self.phase, self._begun_s, self._until_s, self._submits = phase, now_s, now_s + lasts_s, 0
 
     def _end_phase(self, now_s: float) -> None:
         ended, phase, compared = (self._submits, now_s - self._begun_s), self.phase, self._compared
+        self._paired, self._at_once = ended[0] < PAIRED_BELOW_PER_S * ended[1], 0
         self._period_s = LONGER_S if ended[0] < FEW_PER_S * ended[1] else PERIOD_S
         if ended[0] < LEAST_PER_S * ended[1] and phase is not Phase.TRIED:  # sleeps may be what slows the senders down
             self._begin(Phase.ALONE, now_s, GLANCE_S)
@@ -171,14 +200,16 @@ class TurnEnd:
         answer_waits: Callable[[], bool],
         wake: Callable[[], None],
         gathers_for: Callable[[], float] = lambda: 0.0,
+        in_flight: Callable[[], bool] = lambda: False,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """``is_work_due``: whether there is work that a sleep would delay. ``answer_waits``: whether an answer waits for a sync. ``wake``: asks
-        for a turn. ``gathers_for``: how long submits that have arrived wait for more, in seconds."""
+        for a turn. ``gathers_for``: how long submits that have arrived wait for more, in seconds. ``in_flight``: whether a carrier has not
+        answered yet."""
         self._syncer, self._is_work_due, self._answer_waits, self._wake = syncer, is_work_due, answer_waits, wake
-        self._gathers_for, self._monotonic, self._sleep = gathers_for, monotonic, sleep
-        self._submits = 0
+        self._gathers_for, self._in_flight, self._monotonic, self._sleep = gathers_for, in_flight, monotonic, sleep
+        self._submits = self._held = 0
         self.sleeps = Sleeps()
 
     @property
@@ -186,18 +217,26 @@ class TurnEnd:
         """Whether many submits arrive."""
         return self.sleeps.loaded(self._monotonic())
 
-    def turn_begins(self, submits: int) -> None:
-        """A turn begins; ``submits``: how many it judges."""
-        self._submits = submits
-        self._syncer.turn_begins(submits < self.sleeps.small_turn and not self.sleeps.flooded)
+    def turn_begins(self, submits: int) -> bool:
+        """A turn begins; ``submits``: how many have arrived for it. Returns whether they wait for the turn behind the next sleep."""
+        submits += self._held
+        holds = self.sleeps.answering and submits > 0
+        self._submits, self._held = (0, submits) if holds else (submits, 0)
+        self._syncer.turn_begins(self._submits < self.sleeps.small_turn and not self.sleeps.flooded)
+        return holds
 
     def turn_ended(self) -> None:
         """The turn's output is written."""
-        if self._syncer.sync_behind_turn() and self._answer_waits():
+        synced = self._syncer.sync_behind_turn()
+        if synced and self._answer_waits():
             self._wake()
-        sleep_s = self.sleeps.after_turn(self._submits, self._monotonic(), self._gathers_for())
+        sleep_s = self.sleeps.after_turn(self._submits, self._monotonic(), self._gathers_for(), synced, self._in_flight())
         self._submits = 0
+        if self._held and self.sleeps.answering:
+            sleep_s = LEAST_S  # then looks for the answers again, though nothing may arrive that ends the wait
         if sleep_s and not self._is_work_due():
             self._syncer.begin_before_sleep()
             self._sleep(sleep_s)
             self.sleeps.woke(self._monotonic())
+        if self._held:
+            self._wake()

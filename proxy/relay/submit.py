@@ -390,8 +390,8 @@ class Relay:
 
     # ------------------------------------------------------------------ one turn
 
-    def turn(self, now: float) -> None:
-        """Deals with everything that has arrived since the last turn: judge, write, release answers."""
+    def turn(self, now: float, held: bool = False) -> None:
+        """Deals with everything that has arrived since the last turn: judge, write, release answers. ``held``: nothing is judged yet."""
         batching, commit = self.batching, self.commit
         self.store.counters.now = now
         if self._next_rules is not None and not batching.window.busy:
@@ -401,7 +401,7 @@ class Relay:
             batching.changes += self._resends_accepted(commit.accepted)
         arrived = len(batching.submits) + len(batching.changes)
         waits = self.store.waits and batching.window.waits_for_more(arrived, commit.unanswered, now)
-        holds = waits or self._paused or self._next_rules is not None
+        holds = held or waits or self._paused or self._next_rules is not None
         if arrived and not holds:
             batching.begin(now)
         self.release_answers(now)

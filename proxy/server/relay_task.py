@@ -27,11 +27,11 @@ class RelayTask:
         tally: GateCounters,
         wake: Callable[[], None],
         look: Callable[[], None],
-        begins: Callable[[int], None] = lambda submits: None,
+        begins: Callable[[int], bool] = lambda submits: False,
         flush: Callable[[], None] = lambda: None,
     ) -> None:
-        """``wake`` schedules a turn. ``look`` processes the end of a sync. ``begins`` gets the number of submits of each turn. ``flush`` writes
-        to every peer that has output."""
+        """``wake`` schedules a turn. ``look`` processes the end of a sync. ``begins`` gets the number of submits that have arrived for each
+        turn; it returns whether they wait for the next one. ``flush`` writes to every peer that has output."""
         self._loop, self._relay, self._way_back, self._tally = loop, relay, deliver_relay, tally
         self._wake, self._look, self._begins, self._flush = wake, look, begins, flush
         self._held = 0  # submits that arrived in turns before and wait for a batch
@@ -43,8 +43,7 @@ class RelayTask:
     def turn(self) -> None:
         relay, now = self._relay, time.time()
         self._look()
-        self._begins(len(relay.batching.submits) - self._held)
-        relay.turn(now)
+        relay.turn(now, self._begins(len(relay.batching.submits) - self._held))
         self._held = len(relay.batching.submits)
         self._way_back.turn(now)
         self._observe()

@@ -100,8 +100,9 @@ class GateProcess:
         self.chunked_imports = ChunkedImports(self.store.position.open_from, self.recovered.found.last_sequence)
         self.syncer = Syncer(loop, self.journal, self._synced, busy=lambda: self.turns.coming)
         self.turn_end = TurnEnd(
-            self.syncer, self._is_work_due, lambda: bool(self.relay.commit.outbox), self.turns.wake, self._gathers_for
-        )
+            self.syncer, self._is_work_due, lambda: bool(self.relay.commit.outbox), self.turns.wake, self._gathers_for,
+            lambda: bool(self.relay.in_flight),
+        )  # fmt: skip
         self.turns.ended = self.turn_end.turn_ended
         self.control_plane = ControlPlane(
             settings.control, self.relay, self.store, self.journal, self._sync, self.providers, self.carrier_accounts, self.reload,
@@ -364,8 +365,8 @@ class GateProcess:
     def _look(self) -> None:
         self.syncer.look()
 
-    def _turn_begins(self, submits: int) -> None:
-        self.turn_end.turn_begins(submits)
+    def _turn_begins(self, submits: int) -> bool:
+        return self.turn_end.turn_begins(submits)
 
     def _is_work_due(self) -> bool:
         """Whether the next turn is scheduled, or a store's answer is awaited."""

@@ -8,17 +8,35 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.net.coalescing import FLOOD_S, LONGER_S, PERIOD_S, PROBE_S, SMALL_TURN, TRIAL_S, Phase, Sleeps, TurnEnd
+from proxy.net.coalescing import (
+    ANSWERS_S,
+    FLOOD_S,
+    LEAST_S,
+    LONGER_S,
+    PAIRED_S,
+    PERIOD_S,
+    PROBE_S,
+    SMALL_TURN,
+    TRIAL_S,
+    Phase,
+    Sleeps,
+    TurnEnd,
+)
 
 TURN_S, SYNC_S, WIRE_S = 0.000_08, 0.000_15, 0.000_05
 """What a turn, a sync, and a carrier or a client take in the simulation."""
 
 
 class Loop:
-    """A gate, a carrier that answers at once, and submits: time passes where something takes time."""
+    """A gate, a carrier that answers after ``answers_s``, and submits: time passes where something takes time."""
 
-    def __init__(self, sleeps: Sleeps | None = None) -> None:
-        self.sleeps = sleeps
+    def __init__(self, sleeps: Sleeps | None = None, answers_s: float = WIRE_S) -> None:
+        self.sleeps, self._answers_s = sleeps, answers_s
+        self.end = TurnEnd(self, lambda: self._due, bool, self._wake, float, lambda: self.in_flight > 0, self._now, self._sleep)
+        self.end.sleeps = sleeps if sleeps is not None else Sleeps()
+        self._held: list[float] = []
+        self._due = self._judged = False
+        self.in_flight = self.syncs = 0
         self.now_s = 100.0
         self.turns = self.slept = self.answered = 0
         self.longest_s = 0.0
@@ -38,7 +56,6 @@ class Loop:
             while following <= max(self.now_s, self._events[0][0] if self._events else following):
                 self.send(following)
                 following = next(arrivals) if arrivals is not None else float("inf")
-            self.now_s = max(self.now_s, self._events[0][0])
             self._turn(closed=arrivals is None)
         return (self.answered - answered) / (self.now_s - begun_s)
 
@@ -46,33 +63,60 @@ class Loop:
         """One submit, until it is answered."""
         self._events = [(self.now_s, False, self.now_s)]
         while self._events:
-            self.now_s = max(self.now_s, self._events[0][0])
             self._turn(closed=False)
 
     def _turn(self, *, closed: bool) -> None:
-        submits: list[float] = []
+        if not self._due:
+            self.now_s = max(self.now_s, self._events[0][0])
+        self._due = False
+        submits, self._held = self._held, []
         answers: list[float] = []
+        arrived = 0
         while self._events and self._events[0][0] <= self.now_s:
             _, answer, sent_s = heapq.heappop(self._events)
             (answers if answer else submits).append(sent_s)
+            arrived += not answer
+        if self.sleeps is not None and self.end.turn_begins(arrived):
+            submits, self._held = [], submits
         self.turns += 1
         self.now_s += TURN_S + 0.000_01 * len(submits)
+        self.in_flight += len(submits) - len(answers)
         for sent_s in answers:
             self.waited_s.append(self.now_s - sent_s)
             self.answered += 1
             if closed:
                 self.send(self.now_s + WIRE_S)
         for sent_s in submits:
-            heapq.heappush(self._events, (self.now_s + WIRE_S, True, sent_s))
-        self.now_s += SYNC_S if submits else 0.0
-        sleep_s = self.sleeps.after_turn(len(submits), self.now_s) if self.sleeps is not None else 0.0
-        assert 0.0 <= sleep_s <= LONGER_S
-        if sleep_s:
-            assert self.sleeps is not None
-            self.slept += 1
-            self.longest_s = max(self.longest_s, sleep_s)
-            self.now_s += sleep_s
-            self.sleeps.woke(self.now_s)
+            heapq.heappush(self._events, (self.now_s + self._answers_s, True, sent_s))
+        self._judged = bool(submits)
+        if self.sleeps is not None:
+            self.end.turn_ended()
+        else:
+            self.sync_behind_turn()
+
+    def _wake(self) -> None:
+        self._due = True
+
+    def _now(self) -> float:
+        return self.now_s
+
+    def _sleep(self, seconds: float) -> None:
+        assert 0.0 < seconds <= PAIRED_S
+        self.slept += 1
+        self.longest_s = max(self.longest_s, seconds)
+        self.now_s += seconds
+
+    def turn_begins(self, small: bool) -> None:
+        pass
+
+    def begin_before_sleep(self) -> None:
+        pass
+
+    def sync_behind_turn(self) -> bool:
+        if self._judged:
+            self.now_s += SYNC_S
+            self.syncs += 1
+        return self._judged
 
 
 def every(interval_s: float, from_s: float = 100.0) -> Iterator[float]:
@@ -101,21 +145,47 @@ def closed_loop(window: int, sleeps: Sleeps | None) -> Loop:
 
 
 PERIODS_S = {1_000: LONGER_S, 5_000: PERIOD_S, 20_000: PERIOD_S}
-"""By submits a second."""
+"""By submits a second, where carriers do not answer at once."""
+LATE_S = 0.004
+"""A carrier that does not answer at once."""
 
 
 @pytest.mark.parametrize("rate", PERIODS_S)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_submits_that_arrive_by_themselves_share_turns_and_wait_for_two_sleeps_at_most(rate: int, seed: int):
-    without, loop = Loop(), Loop(Sleeps())
+    without, loop = Loop(None, LATE_S), Loop(Sleeps(), LATE_S)
     without.run(2.0, by_chance(rate, seed) if seed else every(1 / rate))
     loop.run(2.0, by_chance(rate, seed) if seed else every(1 / rate))
     assert loop.turns < 0.6 * without.turns
     assert loop.turns < 1.25 * 2.0 / PERIODS_S[rate]
-    assert 0.0 < loop.longest_s <= PERIODS_S[rate]
-    assert sorted(loop.waited_s)[int(len(loop.waited_s) * 0.99)] < 3 * PERIOD_S
+    assert sorted(loop.waited_s)[int(len(loop.waited_s) * 0.99)] < LATE_S + 3 * PERIOD_S
     assert loop.sleeps is not None
     assert loop.sleeps.loaded(loop.now_s)
+
+
+@pytest.mark.parametrize("rate", [1_000, 5_000])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_where_carriers_answer_at_once_fewer_turns_judge_and_none_waits_for_two_sleeps(rate: int, seed: int):
+    late, loop = Loop(Sleeps(), LATE_S), Loop(sleeps := Sleeps())
+    for one in (late, loop):
+        one.run(1.0, by_chance(rate, seed) if seed else every(1 / rate))
+        one.syncs = 0
+        one.waited_s.clear()
+        one.run(4.0, by_chance(rate, seed, one.now_s) if seed else every(1 / rate, one.now_s))
+    assert loop.syncs < 0.75 * late.syncs
+    waited_s = sorted(loop.waited_s)
+    assert waited_s[int(len(waited_s) * 0.99)] < PAIRED_S + 0.000_9
+    assert phase_of(sleeps) in (Phase.SLEEPING, Phase.PROBED)
+
+
+def test_a_carrier_that_answers_late_is_asked_for_nothing_until_the_next_phase():
+    loop = Loop(sleeps := Sleeps(), LATE_S)
+    loop.run(0.5, every(1 / 5_000))
+    assert phase_of(sleeps) is Phase.SLEEPING
+    slept, turns = loop.slept, loop.turns
+    loop.run(0.3, every(1 / 5_000, loop.now_s))
+    assert loop.slept - slept == pytest.approx(0.3 / PERIOD_S, rel=0.05)
+    assert loop.turns - turns == pytest.approx(loop.slept - slept, rel=0.05)
 
 
 @pytest.mark.parametrize("window", [1, 4, 10, 40])
@@ -146,7 +216,7 @@ def test_a_sender_that_no_longer_waits_for_answers_shares_turns_again():
 def test_a_lone_submit_after_a_silence_waits_for_nothing():
     loop = Loop(sleeps := Sleeps())
     loop.run(2.0, every(1 / 5_000))
-    assert loop.slept > 1_000
+    assert loop.slept > 700
     slept = loop.slept
     for _ in range(5):
         loop.now_s += 1.0
@@ -182,12 +252,12 @@ def test_behind_a_large_turn_the_loop_does_not_sleep():
     assert sleeps.after_turn(1, loop.now_s + FLOOD_S / 2) == 0.0, "in a flood"
     later_s = loop.now_s + FLOOD_S + 0.000_1
     sleeps.woke(later_s - 0.000_1)
-    assert sleeps.after_turn(SMALL_TURN - 1, later_s) == pytest.approx(PERIOD_S - 0.000_1)
+    assert sleeps.after_turn(SMALL_TURN - 1, later_s) == pytest.approx(PAIRED_S - 0.000_1)
 
 
 @pytest.mark.parametrize(("rate", "period_s"), PERIODS_S.items())
 def test_the_fewer_submits_arrive_the_longer_the_loop_sleeps(rate: int, period_s: float):
-    loop = Loop(sleeps := Sleeps())
+    loop = Loop(sleeps := Sleeps(), LATE_S)
     loop.run(0.5, every(1 / rate))
     assert phase_of(sleeps) is Phase.SLEEPING
     sleeps.woke(loop.now_s)
@@ -200,7 +270,7 @@ class Turn:
     def __init__(self) -> None:
         self.now_s = 100.0
         self.told: list[str] = []
-        self.syncs = self.coming = self.waits = False
+        self.syncs = self.coming = self.waits = self.in_flight = False
         self.gathers_for = 0.0
         self.end = TurnEnd(
             self,
@@ -208,6 +278,7 @@ class Turn:
             lambda: self.waits,
             lambda: self.told.append("wake"),
             lambda: self.gathers_for,
+            lambda: self.in_flight,
             lambda: self.now_s,
             self.sleep,
         )
@@ -272,3 +343,50 @@ def test_while_submits_gather_for_a_batch_the_loop_sleeps_until_its_time():
     assert turn.turn(4 * SMALL_TURN) == ["small", "begin", "sleep"], "in 5 ms many arrive"
     assert turn.now_s - begun_s < 0.006
     assert turn.turn(5 * SMALL_TURN) == ["large"]
+
+
+def paired() -> Turn:
+    """Behind a turn that judged: the carrier has not answered yet."""
+    turn = Turn()
+    turn.syncs = True
+    while "sleep" not in turn.turn():
+        assert turn.now_s < 101.0
+    turn.in_flight = True
+    assert turn.turn() == ["small"], "the loop waits for the answers"
+    assert turn.end.sleeps.answering
+    return turn
+
+
+def test_a_submit_that_arrives_beside_the_answers_is_judged_behind_the_next_sleep():
+    turn = paired()
+    turn.in_flight = False
+    turn.told = []
+    assert turn.end.turn_begins(1)
+    turn.end.turn_ended()
+    assert turn.told == ["small", "begin", "sleep", "wake"]
+    assert not turn.end.turn_begins(0)
+    turn.in_flight = True
+    turn.end.turn_ended()
+    assert turn.end.sleeps.answering, "it counts as a submit of this turn"
+
+
+def test_a_submit_waits_for_answers_that_do_not_come_half_a_millisecond_at_most():
+    turn = paired()
+    judged_s = turn.now_s
+    turn.told = []
+    assert turn.end.turn_begins(1)
+    turn.end.turn_ended()
+    assert turn.told == ["small", "begin", "sleep", "wake"]
+    assert turn.now_s == pytest.approx(judged_s + LEAST_S), "nothing else may end the wait"
+    while turn.end.turn_begins(0):
+        turn.end.turn_ended()
+    assert not turn.end.sleeps.answering
+    assert turn.now_s < judged_s + ANSWERS_S + 2 * LEAST_S + PAIRED_S
+
+
+def test_where_the_thread_syncs_the_loop_does_not_wait_for_answers():
+    turn = Turn()
+    turn.in_flight = True
+    while "sleep" not in turn.turn():
+        assert turn.now_s < 101.0
+    assert not turn.end.sleeps.answering

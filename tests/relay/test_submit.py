@@ -121,6 +121,21 @@ def test_only_what_somebody_waits_for_is_synced_at_once(tmp_path: Path) -> None:
     assert asked[1:] == [harness.journal.written], "a tick later that is safe, too"
 
 
+def test_in_a_turn_for_answers_submits_are_held_and_answers_are_not(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    harness.submit("jia", SHANGHAI, "【测试】券 拒收请回复R", 1)
+    (pending,) = harness.at_carrier()
+    pdu = submit_sm("1069001", str(SHANGHAI), "【测试】券 拒收请回复R".encode("utf-16-be"), data_coding=8, sequence=2)
+    relay = cast("Any", harness.relay)
+    relay.submit_all(harness.binds["jia"], [Frame.of(pdu)], harness.now, harness.now)
+    relay.answered(pending, Frame.of(submit_sm_resp(1, 0, b"m1\0")))
+    relay.turn(harness.now, held=True)
+    assert [one.sequence_number for one in harness.told("jia")] == [1]
+    assert (harness.at_carrier(), len(harness.verdicts())) == ([], 1)
+    harness.turn()
+    assert [one.sequence for one in harness.at_carrier()] == [2]
+
+
 def test_behind_a_batch_of_many_what_comes_waits_for_more_and_no_longer_than_that_took(tmp_path: Path) -> None:
     harness = Harness(tmp_path)
     harness.store.waits = True

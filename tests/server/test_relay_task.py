@@ -53,7 +53,7 @@ class Relay:
         self.released = 0
         self.on_wait = lambda: None
 
-    def turn(self, now: float) -> None:
+    def turn(self, now: float, held: bool = False) -> None:
         pass
 
     def due(self, now_s: float) -> None:
@@ -128,13 +128,18 @@ def test_however_many_submits_wait_for_a_rate_there_is_one_timer_for_them(harnes
 
 def test_a_turn_counts_each_submit_once_however_long_it_waits_for_others() -> None:
     relay, begun = Relay(), list[int]()
+
+    def begins(submits: int) -> bool:
+        begun.append(submits)
+        return False
+
     deliver_relay = SimpleNamespace(turn=lambda now: None)
     stub, nothing = cast("Any", None), lambda: None
-    task = RelayTask(cast("Any", Loop()), cast("Any", relay), cast("Any", deliver_relay), stub, nothing, nothing, begun.append)
+    task = RelayTask(cast("Any", Loop()), cast("Any", relay), cast("Any", deliver_relay), stub, nothing, nothing, begins)
     for arrived in (2, 0, 3):  # they wait for a store
         relay.batching.submits += [None] * arrived
         task.turn()
-    relay.turn = lambda now: relay.batching.submits.clear()  # type: ignore[method-assign] # their batch begins
+    relay.turn = lambda now, held=False: relay.batching.submits.clear()  # type: ignore[method-assign] # their batch begins
     relay.batching.submits.append(None)
     task.turn()
     relay.batching.submits.append(None)
