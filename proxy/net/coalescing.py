@@ -10,7 +10,7 @@ Where submits gather for a batch anyway (relay/batch_window.py), the loop sleeps
 
 Between two sleeps there is one turn; or, where carriers answer at once and submits are not many, there are two: one judges and sends what has
 gathered, the other gives the carrier's answers to the providers. What arrives between the two is judged behind the next sleep, so each submit
-waits for one sleep only, which may be twice as long: half as many turns judge, write and sync.
+waits for one sleep only, which may be twice as long, and fewer turns judge and sync.
 
     phase      the loop sleeps   until                        then
     ALONE      no                GLANCE_S                     PROBED, if submits arrive at LEAST_PER_S or more; else ALONE again
@@ -84,7 +84,7 @@ class Sleeps:
         self._at_once = 0  # periods in which carriers answered at once, less those in which they did not
         self._judged_s = 0.0
         self.answering = False
-        """Whether the next turn is for the carriers' answers to what the last one judged: submits wait for the turn behind the next sleep."""
+        """Whether the next turn is for the carriers' answers to what the last one judged."""
         self.flooded = False
         """Whether a large turn has just ended."""
         self.gather_s = 0.0
@@ -120,7 +120,7 @@ class Sleeps:
             return 0.0
         paired = self._paired and self._at_once > -ANSWERED_OF and not self.gather_s
         if self.answering:
-            if in_flight and now_s < self._judged_s + ANSWERS_S:
+            if in_flight and self.holds(now_s):
                 return 0.0
             self.answering = False
             self._at_once = min(self._at_once + 1, ANSWERED_OF) if not in_flight else self._at_once - 1
@@ -133,6 +133,10 @@ class Sleeps:
             return sleep_s
         self._woke_s = now_s
         return 0.0
+
+    def holds(self, now_s: float) -> bool:
+        """Whether submits that have arrived wait for the turn behind the next sleep."""
+        return self.answering and now_s < self._judged_s + ANSWERS_S
 
     def woke(self, now_s: float) -> None:
         """A sleep has ended."""
@@ -220,7 +224,7 @@ class TurnEnd:
     def turn_begins(self, submits: int) -> bool:
         """A turn begins; ``submits``: how many have arrived for it. Returns whether they wait for the turn behind the next sleep."""
         submits += self._held
-        holds = self.sleeps.answering and submits > 0
+        holds = submits > 0 and self.sleeps.holds(self._monotonic())
         self._submits, self._held = (0, submits) if holds else (submits, 0)
         self._syncer.turn_begins(self._submits < self.sleeps.small_turn and not self.sleeps.flooded)
         return holds

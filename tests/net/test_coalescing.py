@@ -178,7 +178,7 @@ def test_where_carriers_answer_at_once_fewer_turns_judge_and_none_waits_for_two_
     assert phase_of(sleeps) in (Phase.SLEEPING, Phase.PROBED)
 
 
-def test_a_carrier_that_answers_late_is_asked_for_nothing_until_the_next_phase():
+def test_where_a_carrier_answers_late_one_turn_lies_between_two_sleeps():
     loop = Loop(sleeps := Sleeps(), LATE_S)
     loop.run(0.5, every(1 / 5_000))
     assert phase_of(sleeps) is Phase.SLEEPING
@@ -380,8 +380,9 @@ def test_a_submit_waits_for_answers_that_do_not_come_half_a_millisecond_at_most(
     assert turn.now_s == pytest.approx(judged_s + LEAST_S), "nothing else may end the wait"
     while turn.end.turn_begins(0):
         turn.end.turn_ended()
+    assert turn.now_s < judged_s + ANSWERS_S + 2 * LEAST_S, "it is judged in this turn"
+    turn.end.turn_ended()
     assert not turn.end.sleeps.answering
-    assert turn.now_s < judged_s + ANSWERS_S + 2 * LEAST_S + PAIRED_S
 
 
 def test_where_the_thread_syncs_the_loop_does_not_wait_for_answers():
@@ -390,3 +391,17 @@ def test_where_the_thread_syncs_the_loop_does_not_wait_for_answers():
     while "sleep" not in turn.turn():
         assert turn.now_s < 101.0
     assert not turn.end.sleeps.answering
+
+
+@pytest.mark.parametrize("load_s", [0.06, 0.1, 0.5, 1.13, 2.0])
+def test_a_lone_submit_waits_for_nothing_though_the_last_one_was_never_answered(load_s: float):
+    loop = Loop(sleeps := Sleeps())
+    loop.run(load_s, every(1 / 5_000))
+    loop._answers_s = 1_000.0
+    while not sleeps.answering and loop.now_s < 110.0:
+        loop.run(0.001, every(1 / 5_000, loop.now_s))
+    assert sleeps.answering
+    loop.now_s += 1.0
+    loop._answers_s, loop._held, loop._due, slept, turns = WIRE_S, [], False, loop.slept, loop.turns
+    loop.send_alone()
+    assert (loop.slept - slept, loop.turns - turns) == (0, 2)
