@@ -461,13 +461,13 @@ class LoadGenerator:
         before = self._fetch_while_sending(request.metrics) if request.metrics else ""
         self.fresh_counts()
         start_s, own_s, busy_s, activity = perf_counter(), time.process_time(), measure.busy_s(), _activity(pid)
-        store_s = measure.cpu_s(request.store) if request.store else 0.0
+        store_s = _activity(request.store).cpu_s
         carried, answered, delivers = self.carried, self.answered, self.delivers
         self.serve(lambda: False, start_s + plan.seconds)
         took_s = perf_counter() - start_s
         used = _activity(pid) - activity
         own_used = time.process_time() - own_s
-        store_used = measure.cpu_s(request.store) - store_s if request.store else 0.0
+        store_used = _activity(request.store).cpu_s - store_s
         others = measure.busy_s() - busy_s - used.cpu_s - own_used - store_used
         counts, lateness, refused = self.histogram, self.lateness, self.refused
         carried, messages, delivers = self.carried - carried, self.answered - answered, self.delivers - delivers
