@@ -41,7 +41,8 @@ PAIRED_S, PAIRED_BELOW_PER_S = 0.002_5, 6_000
 ANSWERS_S, ANSWERED_OF = 0.000_5, 4
 """… which is: within so long. So many periods in which they do not, more than in which they do, end that until the next phase."""
 FEW_PER_S, LONGER_S = 3_000, 0.0013
-"""With fewer submits a second, so long instead, where a submit waits twice: in a millisecond hardly more than one arrives."""
+PAIRED_LONGER_S = 0.002_7
+"""With fewer submits a second, so long instead, where a submit waits twice, or once: in a millisecond hardly more than one arrives."""
 LEAST_S = 0.000_05
 """A shorter sleep gathers nothing."""
 SMALL_TURN = 48
@@ -77,7 +78,7 @@ class Sleeps:
         self._compared: tuple[int, float] | None = None  # submits and seconds of the phase to compare with
         self._hold_s = HOLD_S
         self._doubted = False  # whether the comparison is made a second time
-        self._period_s = PERIOD_S
+        self._period_s, self._paired_s = PERIOD_S, PAIRED_S
         self._woke_s = 0.0
         self._large_s = 0.0  # when the last large turn ended
         self._paired = False  # whether submits are few enough for two turns between sleeps
@@ -127,7 +128,7 @@ class Sleeps:
         elif paired and submits and synced and in_flight:
             self.answering, self._judged_s = True, now_s
             return 0.0
-        period_s = PAIRED_S if paired else self._period_s
+        period_s = self._paired_s if paired else self._period_s
         sleep_s = max(self._woke_s + period_s - now_s, gathers_for_s)
         if LEAST_S <= sleep_s <= max(period_s, self.gather_s):
             return sleep_s
@@ -149,7 +150,8 @@ class Sleeps:
     def _end_phase(self, now_s: float) -> None:
         ended, phase, compared = (self._submits, now_s - self._begun_s), self.phase, self._compared
         self._paired, self._at_once = ended[0] < PAIRED_BELOW_PER_S * ended[1], 0
-        self._period_s = LONGER_S if ended[0] < FEW_PER_S * ended[1] else PERIOD_S
+        few = ended[0] < FEW_PER_S * ended[1]
+        self._period_s, self._paired_s = (LONGER_S, PAIRED_LONGER_S) if few else (PERIOD_S, PAIRED_S)
         if ended[0] < LEAST_PER_S * ended[1] and phase is not Phase.TRIED:  # sleeps may be what slows the senders down
             self._begin(Phase.ALONE, now_s, GLANCE_S)
         elif phase is Phase.ALONE or phase is Phase.SLEEPING:  # what arrived ALONE may have waited for the loop: it has no rate

@@ -13,6 +13,7 @@ from proxy.net.coalescing import (
     FLOOD_S,
     LEAST_S,
     LONGER_S,
+    PAIRED_LONGER_S,
     PAIRED_S,
     PERIOD_S,
     PROBE_S,
@@ -101,7 +102,7 @@ class Loop:
         return self.now_s
 
     def _sleep(self, seconds: float) -> None:
-        assert 0.0 < seconds <= PAIRED_S
+        assert 0.0 < seconds <= PAIRED_LONGER_S
         self.slept += 1
         self.longest_s = max(self.longest_s, seconds)
         self.now_s += seconds
@@ -255,9 +256,17 @@ def test_behind_a_large_turn_the_loop_does_not_sleep():
     assert sleeps.after_turn(SMALL_TURN - 1, later_s) == pytest.approx(PAIRED_S - 0.000_1)
 
 
-@pytest.mark.parametrize(("rate", "period_s"), PERIODS_S.items())
-def test_the_fewer_submits_arrive_the_longer_the_loop_sleeps(rate: int, period_s: float):
-    loop = Loop(sleeps := Sleeps(), LATE_S)
+@pytest.mark.parametrize(
+    ("rate", "answered_s", "period_s"),
+    [
+        *((rate, LATE_S, period_s) for rate, period_s in PERIODS_S.items()),
+        (1_000, WIRE_S, PAIRED_LONGER_S),
+        (5_000, WIRE_S, PAIRED_S),
+        (7_000, WIRE_S, PERIOD_S),
+    ],
+)
+def test_the_fewer_submits_arrive_the_longer_the_loop_sleeps(rate: int, answered_s: float, period_s: float):
+    loop = Loop(sleeps := Sleeps(), answered_s)
     loop.run(0.5, every(1 / rate))
     assert phase_of(sleeps) is Phase.SLEEPING
     sleeps.woke(loop.now_s)
