@@ -39,7 +39,8 @@ PERIOD_S = 0.001
 PAIRED_S, PAIRED_BELOW_PER_S = 0.002_5, 6_000
 """… or once, with fewer submits a second, where carriers answer at once …"""
 ANSWERS_S, ANSWERED_OF = 0.000_5, 4
-"""… which is: within so long. So many periods in which they do not, more than in which they do, end that until the next phase."""
+"""… which is: within so long, their sync included. So many periods in which they do not, more than in which they do, end that until the next
+phase."""
 FEW_PER_S, LONGER_S = 3_000, 0.0013
 PAIRED_LONGER_S = 0.002_7
 """With fewer submits a second, so long instead, where a submit waits twice, or once: in a millisecond hardly more than one arrives."""
@@ -100,12 +101,9 @@ class Sleeps:
         """Whether submits arrive at LEAST_PER_S or more."""
         return self.phase is not Phase.ALONE and now_s - self._arrived_s <= GAP_S
 
-    def after_turn(
-        self, submits: int, now_s: float, gathers_for_s: float = 0.0, synced: bool = False, in_flight: bool = False
-    ) -> float:
+    def after_turn(self, submits: int, now_s: float, gathers_for_s: float = 0.0, unanswered: bool = False) -> float:
         """How long the loop sleeps, 0: not at all. Must be called for each turn; if it returns more than 0, then ``woke``.
-        ``gathers_for_s``: for so long submits that have arrived wait for more. ``synced``: what the turn judged is safe. ``in_flight``: a
-        carrier has not answered yet."""
+        ``gathers_for_s``: for so long submits that have arrived wait for more. ``unanswered``: a submit that was judged has no answer yet."""
         if submits:
             if now_s - self._arrived_s > GAP_S:
                 self._begin(Phase.ALONE, now_s, GLANCE_S)
@@ -121,11 +119,11 @@ class Sleeps:
             return 0.0
         paired = self._paired and self._at_once > -ANSWERED_OF and not self.gather_s
         if self.answering:
-            if in_flight and self.holds(now_s):
+            if unanswered and self.holds(now_s):
                 return 0.0
             self.answering = False
-            self._at_once = min(self._at_once + 1, ANSWERED_OF) if not in_flight else self._at_once - 1
-        elif paired and submits and synced and in_flight:
+            self._at_once = min(self._at_once + 1, ANSWERED_OF) if not unanswered else self._at_once - 1
+        elif paired and submits and unanswered:
             self.answering, self._judged_s = True, now_s
             return 0.0
         period_s = self._paired_s if paired else self._period_s
@@ -206,15 +204,15 @@ class TurnEnd:
         answer_waits: Callable[[], bool],
         wake: Callable[[], None],
         gathers_for: Callable[[], float] = lambda: 0.0,
-        in_flight: Callable[[], bool] = lambda: False,
+        unanswered: Callable[[], bool] = lambda: False,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """``is_work_due``: whether there is work that a sleep would delay. ``answer_waits``: whether an answer waits for a sync. ``wake``: asks
-        for a turn. ``gathers_for``: how long submits that have arrived wait for more, in seconds. ``in_flight``: whether a carrier has not
-        answered yet."""
+        for a turn. ``gathers_for``: how long submits that have arrived wait for more, in seconds. ``unanswered``: whether a submit that
+        was judged has no answer yet."""
         self._syncer, self._is_work_due, self._answer_waits, self._wake = syncer, is_work_due, answer_waits, wake
-        self._gathers_for, self._in_flight, self._monotonic, self._sleep = gathers_for, in_flight, monotonic, sleep
+        self._gathers_for, self._unanswered, self._monotonic, self._sleep = gathers_for, unanswered, monotonic, sleep
         self._submits = self._held = 0
         self.sleeps = Sleeps()
 
@@ -236,7 +234,7 @@ class TurnEnd:
         synced = self._syncer.sync_behind_turn()
         if synced and self._answer_waits():
             self._wake()
-        sleep_s = self.sleeps.after_turn(self._submits, self._monotonic(), self._gathers_for(), synced, self._in_flight())
+        sleep_s = self.sleeps.after_turn(self._submits, self._monotonic(), self._gathers_for(), self._unanswered())
         self._submits = 0
         if self._held and self.sleeps.answering:
             sleep_s = LEAST_S  # then looks for the answers again, though nothing may arrive that ends the wait

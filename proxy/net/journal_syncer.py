@@ -3,7 +3,7 @@
 In: ``kick`` after each write that an answer waits for. Out: ``done(sequence)`` on the loop. Never: writing.
 
 Behind a small turn the loop syncs by itself, while the disk is fast: a sync in the thread costs two thread switches and one more turn, which
-is a quarter of what a message costs at 5,000 a second. One slow sync sends all to the thread for a second or more.
+is a quarter of what a message costs at 5,000 a second. One slow sync sends all to the thread for a moment.
 
 A request during a sync is served by the next one. A sync begins as soon as the loop is idle; while more keeps coming, it begins a few
 milliseconds after the last one began. Under full load one sync then covers more than twice as many messages. Measured in five pairs of runs
@@ -42,7 +42,7 @@ FAST_S = 0.000_5
 """Up to this average the loop syncs by itself: what it cannot do meanwhile waits no longer than for a turn."""
 SLOW_S = 0.002
 """One sync by the loop that takes longer ends that at once."""
-DISTRUST_S, DISTRUST_MAX_S, STEADY_S = 1.0, 8.0, 2.0
+DISTRUST_S, DISTRUST_MAX_S, STEADY_S = 0.125, 8.0, 2.0
 """For so long only the thread syncs then; doubled each time, unless the loop had synced by itself for STEADY_S."""
 
 

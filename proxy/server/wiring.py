@@ -101,7 +101,7 @@ class GateProcess:
         self.syncer = Syncer(loop, self.journal, self._synced, busy=lambda: self.turns.coming)
         self.turn_end = TurnEnd(
             self.syncer, self._is_work_due, lambda: bool(self.relay.commit.outbox), self.turns.wake, self._gathers_for,
-            lambda: bool(self.relay.in_flight),
+            lambda: bool(self.relay.in_flight or self.relay.commit.outbox),
         )  # fmt: skip
         self.turns.ended = self.turn_end.turn_ended
         self.control_plane = ControlPlane(

@@ -29,15 +29,19 @@ TURN_S, SYNC_S, WIRE_S = 0.000_08, 0.000_15, 0.000_05
 
 
 class Loop:
-    """A gate, a carrier that answers after ``answers_s``, and submits: time passes where something takes time."""
+    """A gate, a carrier that answers after ``answers_s``, and submits: time passes where something takes time. ``thread``: it syncs, not the
+    loop."""
 
-    def __init__(self, sleeps: Sleeps | None = None, answers_s: float = WIRE_S) -> None:
-        self.sleeps, self._answers_s = sleeps, answers_s
-        self.end = TurnEnd(self, lambda: self._due, bool, self._wake, float, lambda: self.in_flight > 0, self._now, self._sleep)
+    def __init__(self, sleeps: Sleeps | None = None, answers_s: float = WIRE_S, *, thread: bool = False) -> None:
+        self.sleeps, self._answers_s, self._thread = sleeps, answers_s, thread
+        self._unsynced: list[float] = []
+        self.end = TurnEnd(
+            self, lambda: self._due, bool, self._wake, float, lambda: self.unanswered > 0, self._now, self._sleep
+        )
         self.end.sleeps = sleeps if sleeps is not None else Sleeps()
         self._held: list[float] = []
         self._due = self._judged = False
-        self.in_flight = self.syncs = 0
+        self.unanswered = self.syncs = 0
         self.now_s = 100.0
         self.turns = self.slept = self.answered = 0
         self.longest_s = 0.0
@@ -68,6 +72,7 @@ class Loop:
 
     def _turn(self, *, closed: bool) -> None:
         if not self._due:
+            self.begin_before_sleep()  # nor does the thread wait, once the loop is idle
             self.now_s = max(self.now_s, self._events[0][0])
         self._due = False
         submits, self._held = self._held, []
@@ -81,15 +86,17 @@ class Loop:
             submits, self._held = [], submits
         self.turns += 1
         self.now_s += TURN_S + 0.000_01 * len(submits)
-        self.in_flight += len(submits) - len(answers)
+        self.unanswered += len(submits) - len(answers)
         for sent_s in answers:
             self.waited_s.append(self.now_s - sent_s)
             self.answered += 1
             if closed:
                 self.send(self.now_s + WIRE_S)
-        for sent_s in submits:
-            heapq.heappush(self._events, (self.now_s + self._answers_s, True, sent_s))
         self._judged = bool(submits)
+        if self._thread:
+            self._unsynced += submits
+        else:
+            self._answer(submits, self._answers_s)
         if self.sleeps is not None:
             self.end.turn_ended()
         else:
@@ -107,13 +114,22 @@ class Loop:
         self.longest_s = max(self.longest_s, seconds)
         self.now_s += seconds
 
+    def _answer(self, submits: list[float], after_s: float) -> None:
+        for sent_s in submits:
+            heapq.heappush(self._events, (self.now_s + after_s, True, sent_s))
+
     def turn_begins(self, small: bool) -> None:
         pass
 
     def begin_before_sleep(self) -> None:
-        pass
+        if self._unsynced:
+            self.syncs += 1
+            self._answer(self._unsynced, max(SYNC_S, self._answers_s))
+            self._unsynced = []
 
     def sync_behind_turn(self) -> bool:
+        if self._thread:
+            return False
         if self._judged:
             self.now_s += SYNC_S
             self.syncs += 1
@@ -166,8 +182,9 @@ def test_submits_that_arrive_by_themselves_share_turns_and_wait_for_two_sleeps_a
 
 @pytest.mark.parametrize("rate", [1_000, 5_000])
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_where_carriers_answer_at_once_fewer_turns_judge_and_none_waits_for_two_sleeps(rate: int, seed: int):
-    late, loop = Loop(Sleeps(), LATE_S), Loop(sleeps := Sleeps())
+@pytest.mark.parametrize("thread", [False, True])
+def test_where_carriers_answer_at_once_fewer_turns_judge_and_none_waits_for_two_sleeps(rate: int, seed: int, *, thread: bool):
+    late, loop = Loop(Sleeps(), LATE_S, thread=thread), Loop(sleeps := Sleeps(), thread=thread)
     for one in (late, loop):
         one.run(1.0, by_chance(rate, seed) if seed else every(1 / rate))
         one.syncs = 0
@@ -279,7 +296,7 @@ class Turn:
     def __init__(self) -> None:
         self.now_s = 100.0
         self.told: list[str] = []
-        self.syncs = self.coming = self.waits = self.in_flight = False
+        self.syncs = self.coming = self.waits = self.unanswered = False
         self.gathers_for = 0.0
         self.end = TurnEnd(
             self,
@@ -287,7 +304,7 @@ class Turn:
             lambda: self.waits,
             lambda: self.told.append("wake"),
             lambda: self.gathers_for,
-            lambda: self.in_flight,
+            lambda: self.unanswered,
             lambda: self.now_s,
             self.sleep,
         )
@@ -360,7 +377,7 @@ def paired() -> Turn:
     turn.syncs = True
     while "sleep" not in turn.turn():
         assert turn.now_s < 101.0
-    turn.in_flight = True
+    turn.unanswered = True
     assert turn.turn() == ["small"], "the loop waits for the answers"
     assert turn.end.sleeps.answering
     return turn
@@ -368,13 +385,13 @@ def paired() -> Turn:
 
 def test_a_submit_that_arrives_beside_the_answers_is_judged_behind_the_next_sleep():
     turn = paired()
-    turn.in_flight = False
+    turn.unanswered = False
     turn.told = []
     assert turn.end.turn_begins(1)
     turn.end.turn_ended()
     assert turn.told == ["small", "begin", "sleep", "wake"]
     assert not turn.end.turn_begins(0)
-    turn.in_flight = True
+    turn.unanswered = True
     turn.end.turn_ended()
     assert turn.end.sleeps.answering, "it counts as a submit of this turn"
 
@@ -391,14 +408,6 @@ def test_a_submit_waits_for_answers_that_do_not_come_half_a_millisecond_at_most(
         turn.end.turn_ended()
     assert turn.now_s < judged_s + ANSWERS_S + 2 * LEAST_S, "it is judged in this turn"
     turn.end.turn_ended()
-    assert not turn.end.sleeps.answering
-
-
-def test_where_the_thread_syncs_the_loop_does_not_wait_for_answers():
-    turn = Turn()
-    turn.in_flight = True
-    while "sleep" not in turn.turn():
-        assert turn.now_s < 101.0
     assert not turn.end.sleeps.answering
 
 

@@ -347,8 +347,11 @@ def test_the_loop_syncs_by_itself_only_while_the_disk_is_known_to_be_fast():
     assert disk.sync(0.0002)
     assert disk.sync(0.0002, 100)
     assert not disk.sync(0.005), "one slow sync"
-    assert not disk.sync(0.0002, 300)
-    assert disk.sync(0.0002, 100), "more than a second later"
+    assert not disk.sync(0.0002, 30)
+    assert disk.sync(0.0002, 20), "an eighth of a second later"
+    assert not disk.sync(0.005), "soon after the last one"
+    assert not disk.sync(0.0002, 75)
+    assert disk.sync(0.0002, 20), "twice as long"
     assert not disk.sync(0.0007, 20), "a disk that becomes slower"
 
 
