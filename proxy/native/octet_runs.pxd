@@ -79,6 +79,10 @@ cdef inline void prefetch_item(list held, Py_ssize_t at) noexcept:
     _prefetch(_items_of(held) + at)
 
 
+cdef inline void prefetch_u16(array held, Py_ssize_t at) noexcept:
+    _prefetch(held.data.as_ushorts + at)
+
+
 cdef inline void prefetch(object held) noexcept:
     _prefetch(<PyObject *>held)
     _prefetch(<const char *><PyObject *>held + 64)

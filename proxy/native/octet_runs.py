@@ -68,6 +68,10 @@ def prefetch_item(held: list[Any], at: int) -> None:
     """Loads the address of an item into the processor's cache."""
 
 
+def prefetch_u16(held: array[int], at: int) -> None:
+    """Loads an item of an array of 16-bit numbers into the processor's cache."""
+
+
 def prefetch(held: object) -> None:
     """Loads an object into the processor's cache."""
 

@@ -20,7 +20,7 @@ import cython
 
 from proxy.model.message import Category, Facts, Message, Order, Sender
 from proxy.model.recipient import CONSENT_REQUEST
-from proxy.native.octet_runs import place_of, u16_of
+from proxy.native.octet_runs import place_of, prefetch_u16, u16_of
 from proxy.policy.condition import Bits, RecipientTest, compile_tree, leaves
 from proxy.policy.evaluation_plan import Decision, Plan, Rule, plan_of
 from proxy.policy.generational_cache import Memo
@@ -433,6 +433,13 @@ class RuleSet:
         """The place of a number in the table of regions; 0: unknown."""
         segment: cython.Py_ssize_t = number // 10_000 - _SEGMENT_FIRST
         return u16_of(self.cells, segment) if 0 <= segment < _SEGMENTS else 0
+
+    @cython.ccall
+    def fetch_cell(self, number: cython.longlong) -> None:
+        """Loads what ``cell`` looks at into the processor's cache."""
+        segment: cython.Py_ssize_t = number // 10_000 - _SEGMENT_FIRST
+        if 0 <= segment < _SEGMENTS:
+            prefetch_u16(self.cells, segment)
 
     def _facts_and_bits(self, related: RelatedSenders, traits: Traits, at: float) -> tuple[Facts, int]:
         """The facts, and the bits of all conditions on sender and text that hold."""

@@ -106,7 +106,7 @@ class Batching:
         parts = self.parts
         recipients: list[Any] = self._by_recipient(submits, now)
         decided: list[PendingSubmit] = recipients if len(recipients) == len(submits) else _flat(recipients)
-        _fetch(table, recipients)
+        _fetch(table, admission.rules, recipients)
         _read_ahead(admission.rules, decided)
         admission.cut_off = False
         admission.begin()
@@ -379,8 +379,9 @@ def _judge(admission: Admission, parts: Any, pending: PendingSubmit, data: bytes
 @cython.boundscheck(False)
 @cython.wraparound(False)
 @cython.nonecheck(False)
-def _fetch(table: Table, recipients: list[Any]) -> None:
-    """Loads the recipients' records into the processor's cache, all at once: one after the other, each would be waited for."""
+def _fetch(table: Table, rules: RuleSet, recipients: list[Any]) -> None:
+    """Loads the recipients' records, and their cells of the table of regions, into the processor's cache, all at once: one after the other,
+    each would be waited for."""
     pending: PendingSubmit
     step: cython.int
     place: cython.Py_ssize_t
@@ -390,7 +391,9 @@ def _fetch(table: Table, recipients: list[Any]) -> None:
         for place in range(min(len(recipients), _FETCHED_MAX)):
             what = recipients[place]
             pending = what[0] if type(what) is list else cython.cast(PendingSubmit, what)
-            table.fetch(pending.message.recipient, step)  # type: ignore[union-attr] # it has been read
+            if step == 0:
+                rules.fetch_cell(pending.message.recipient)  # type: ignore[union-attr] # it has been read
+            table.fetch(pending.message.recipient, step)  # type: ignore[union-attr]
 
 
 @cython.cfunc
