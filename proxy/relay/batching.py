@@ -410,16 +410,16 @@ def _look_ahead(rules: RuleSet, submits: list[PendingSubmit], now: cython.double
     step: cython.int
     place: cython.Py_ssize_t
     many: cython.Py_ssize_t = min(len(submits), _FETCHED_MAX)
-    try:
-        for place in range(many):
-            pending = submits[place]
-            message = pending.message  # type: ignore[assignment] # it has been read
-            content = message.content
+    for place in range(many):
+        pending = submits[place]
+        message = pending.message  # type: ignore[assignment] # it has been read
+        content = message.content
+        try:
             if content.read_by is not reader.mark:
                 reader.read(content)
             rules.look_up(message, now)
-    except Exception:  # noqa: BLE001 # the verdict raises it again
-        return
+        except Exception:  # noqa: BLE001, S112 # the verdict raises it again
+            continue
     if not cython.compiled:
         return
     for step in range(4):
