@@ -193,14 +193,11 @@ class Message:
     sender: Sender
     recipient: cython.longlong
     content: Content
-    known: Any
-    """Policy's own: what rules know of sender and text, where it was looked up before the message is judged."""
 
     def __init__(self, sender: Sender, recipient: cython.longlong, content: Content) -> None:
         self.sender = sender
         self.recipient = recipient  # see number.py: the 11 national digits as an integer
         self.content = content
-        self.known = None
 
 
 @cython.final

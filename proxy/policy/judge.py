@@ -44,14 +44,12 @@ def judge(message: Message, recipient: Recipient, rules: RuleSet, now: cython.do
     reader: Reader = rules.reader
     reading: Reading = content.reading if content.read_by is reader.mark else reader.read(content)
     cell: cython.Py_ssize_t = rules.cell(message.recipient)
-    known: KnownFacts | None
+    known: KnownFacts
     plan: Plan | None
     if content.scheduled is not None and content.scheduled > now:
         plan = rules.plan_at(message.sender, message.recipient, reading.traits, content.scheduled)
     else:
-        known = message.known
-        if known is None or known.mark is not rules.mark or known.traits is not reading.traits:
-            known = rules.known_of(message.sender, reading.traits, now)
+        known = rules.known_of(message.sender, reading.traits, now)
         group: cython.Py_ssize_t = known.groups[cell]
         plan = known.plans[group]
         if plan is None:

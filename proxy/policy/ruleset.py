@@ -18,9 +18,9 @@ from typing import Any
 
 import cython
 
-from proxy.model.message import Category, Content, Facts, Message, Order, Sender
+from proxy.model.message import Category, Facts, Message, Order, Sender
 from proxy.model.recipient import CONSENT_REQUEST
-from proxy.native.octet_runs import place_of, prefetch, prefetch_item, prefetch_u16, u16_of
+from proxy.native.octet_runs import place_of, prefetch_u16, u16_of
 from proxy.policy.condition import Bits, RecipientTest, compile_tree, leaves
 from proxy.policy.evaluation_plan import Decision, Plan, Rule, plan_of
 from proxy.policy.generational_cache import Memo
@@ -41,7 +41,7 @@ from proxy.policy.rule_program import RuleProgram, Times, Validity
 from proxy.policy.store_failure import cut_off
 from proxy.policy.text.category import BANDS, CODE, PADDED, SUBCATEGORY_CODES, band_of
 from proxy.policy.text.lexicon import Lexicon
-from proxy.policy.text_reader import Reader, Reading, Traits
+from proxy.policy.text_reader import Reader, Traits
 from proxy.policy.time_windows import NEVER, next_midnight
 from proxy.runtime.yield_point import Rest, no_yield, with_yield_points
 
@@ -62,8 +62,6 @@ NO_DESK = DeskRules()
 class KnownFacts:
     """The facts of a text from related senders, and the plans made for it."""
 
-    mark: Any
-    """That of the rules, as long as they may still be asked for it."""
     related: RelatedSenders
     traits: Traits
     facts: Facts
@@ -78,16 +76,8 @@ class KnownFacts:
     """… and what was planned for it."""
 
     def __init__(
-        self,
-        mark: object,
-        related: RelatedSenders,
-        traits: Traits,
-        facts: Facts,
-        bits: int,
-        groups: tuple[int, ...],
-        places: tuple[int, ...],
+        self, related: RelatedSenders, traits: Traits, facts: Facts, bits: int, groups: tuple[int, ...], places: tuple[int, ...]
     ) -> None:
-        self.mark = mark
         self.related, self.traits, self.facts, self.bits, self.complete = related, traits, facts, bits, traits.complete
         self.groups, self.places, self.plans = groups, places, [None] * len(places)
 
@@ -152,8 +142,6 @@ class RuleSet:
     """Cached plans hold from this time …"""
     until: cython.double
     """… to this one (excluded)."""
-    mark: Any
-    """Of what is known in this span: another object in the next."""
     _answer_bit: Any
     """The bit of texts that ask for an answer: not a rule's condition, but a fact that records keep."""
     _base: Bits
@@ -195,7 +183,6 @@ class RuleSet:
         self.revision, self.rules, self.desk, self.orders, self.paths = revision, rules, desk, orders, paths
         self._cut_off = self._lately_of = None
         self._lately = []
-        self.mark = object()
         self._answer_bit = bits.of(ASKS)
         self._base = bits
         bits = bits.copy() if orders else bits
@@ -288,7 +275,7 @@ class RuleSet:
             return
         for memo in (self.known, self._decisions, self.sender_groups, self.place_conditions.relevant):
             memo.clear()
-        self._planned, self.mark = 0, object()
+        self._planned = 0
         self._time_bits, self._turns_at = bits, until
         self.since, self.until = now, until
 
@@ -343,40 +330,6 @@ class RuleSet:
         return known
 
     @cython.ccall
-    def look_up(self, message: Message, now: cython.double) -> None:
-        """Keeps what is known of a message with it, before it is judged ``now``. Its text has been read."""
-        content: Content = message.content
-        reading: Reading = content.reading
-        if not self.since <= now < self.until:
-            self.turn(now)
-        message.known = self.known_of(message.sender, reading.traits, now)
-
-    @cython.ccall
-    @cython.boundscheck(False)
-    @cython.wraparound(False)
-    @cython.nonecheck(False)
-    def fetch_plan(self, message: Message, step: cython.int) -> None:
-        """Loads the plan of a message that was looked up into the processor's cache: each step loads what the next looks at."""
-        known: KnownFacts | None = message.known
-        plan: Plan | None
-        if known is None:
-            return
-        if step == 0:
-            prefetch(known.plans)
-            return
-        group: cython.Py_ssize_t = known.groups[self.cell(message.recipient)]
-        if step == 1:
-            prefetch_item(known.plans, group)
-            return
-        plan = known.plans[group]
-        if step == 2:
-            prefetch(plan)
-        elif plan is not None:
-            prefetch(plan.facts)
-            if plan.caps:
-                prefetch(plan.caps[0])
-
-    @cython.ccall
     def know(self, related: RelatedSenders, traits: Traits) -> KnownFacts:
         """The facts of a text from related senders, for any recipient, with the plans made for it."""
         key = (related, traits)
@@ -384,7 +337,7 @@ class RuleSet:
         if known is None:
             facts, bits = self._facts_and_bits(related, traits, self.since)
             groups, places = related.places.grouped_by(self.place_conditions.matters(self._time_bits | bits))
-            known = KnownFacts(self.mark, related, traits, facts, bits, groups, places)
+            known = KnownFacts(related, traits, facts, bits, groups, places)
             self.known.put(key, known)
         return known
 

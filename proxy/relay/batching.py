@@ -20,7 +20,7 @@ from typing import Any
 
 import cython
 
-from proxy.model.message import Content, Message
+from proxy.model.message import Content
 from proxy.model.reasons import GATE_REASONS
 from proxy.policy.ruleset import RuleSet
 from proxy.policy.text_reader import Reader
@@ -107,7 +107,7 @@ class Batching:
         recipients: list[Any] = self._by_recipient(submits, now)
         decided: list[PendingSubmit] = recipients if len(recipients) == len(submits) else _flat(recipients)
         _fetch(table, admission.rules, recipients)
-        _look_ahead(admission.rules, decided, now)
+        _read_ahead(admission.rules, decided)
         admission.cut_off = False
         admission.begin()
         what: Any
@@ -400,29 +400,17 @@ def _fetch(table: Table, rules: RuleSet, recipients: list[Any]) -> None:
 @cython.boundscheck(False)
 @cython.wraparound(False)
 @cython.nonecheck(False)
-def _look_ahead(rules: RuleSet, submits: list[PendingSubmit], now: cython.double) -> None:
-    """Reads texts in the order in which they are judged (one after the other they take less time), and looks up what is known of them. Their
-    plans are loaded into the processor's cache like records."""
+def _read_ahead(rules: RuleSet, submits: list[PendingSubmit]) -> None:
+    """Reads texts in the order in which they are judged: one after the other they take less time."""
     reader: Reader = rules.reader
     pending: PendingSubmit
-    message: Message
     content: Content
-    step: cython.int
     place: cython.Py_ssize_t
-    many: cython.Py_ssize_t = min(len(submits), _FETCHED_MAX)
-    for place in range(many):
+    for place in range(min(len(submits), _FETCHED_MAX)):
         pending = submits[place]
-        message = pending.message  # type: ignore[assignment] # it has been read
-        content = message.content
-        try:
-            if content.read_by is not reader.mark:
+        content = pending.message.content  # type: ignore[union-attr] # it has been read
+        if content.read_by is not reader.mark:
+            try:  # noqa: SIM105 # a context costs more
                 reader.read(content)
-            rules.look_up(message, now)
-        except Exception:  # noqa: BLE001, S112 # the verdict raises it again
-            continue
-    if not cython.compiled:
-        return
-    for step in range(4):
-        for place in range(many):
-            pending = submits[place]
-            rules.fetch_plan(pending.message, step)  # type: ignore[arg-type] # likewise
+            except Exception:  # noqa: BLE001, S110 # the verdict raises it again
+                pass

@@ -245,7 +245,7 @@ def new_submit(
 ) -> PendingSubmit:
     """A PendingSubmit that was read, at a third of the cost."""
     message: Message = Message.__new__(Message)
-    message.sender, message.recipient, message.content, message.known = sender, recipient, content, None
+    message.sender, message.recipient, message.content = sender, recipient, content
     pending: PendingSubmit = PendingSubmit.__new__(PendingSubmit)
     _begin(pending, bind, frame.sequence_number, frame.data, arrived_s)
     pending.message = message
