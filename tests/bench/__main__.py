@@ -6,6 +6,7 @@ In: a command and its options. Out: a table, JSON, a page of plots. Never: a mea
     matrix           the agreed rows, each with its goal
     profile          the CPU µs of each step of a message
     rates            the gate beside a bare relay, from few submits a second to the limit
+    against          the CPU per submit of this gate beside that of another checkout
     memory           the memory of a recipient with three entries
     suppressed       look-ups, a start and an import with a hundred million numbers on suppression lists
     half-year        questions to a journal at rest of half a year
@@ -24,6 +25,7 @@ from typer.core import TyperGroup
 
 from proxy.operations.terminal import Json, fail, print_answer, warn
 from proxy.sim.bench.options import BenchFailed, BenchOptions
+from tests.bench import against as two_trees
 from tests.bench import compare as comparing
 from tests.bench import cpu_profile, matrix, plots, rates, result, rounds, suppression_lists
 from tests.bench import half_year as archive
@@ -140,6 +142,20 @@ def rates_(
     """Measure the gate beside a bare relay, from few submits a second to the limit."""
     found = rates.measured(BenchOptions(seconds=seconds), turns, warn)
     _print(found, json, rates.as_text(found))
+
+
+@app.command()
+def against(
+    other: Annotated[Path, typer.Argument(help="A checkout of another version, compiled there.")],
+    mix: Mix = "standard", seconds: Seconds = 1.5, binds: Binds = 8, window: Window = 50, rate: Rate = 0.0, rules: Rules = 0,
+    recipients: Recipients = 1_000_000, refused: Refused = None, receipts: Receipts = False,
+    restarts: Annotated[int, typer.Option(min=1, help="How often both gates are started anew.")] = 5,
+    turns: Annotated[int, typer.Option(min=1, help="Turns of each gate after each restart.")] = 6,
+    json: Json = False,
+) -> None:  # fmt: skip
+    """Measure the CPU per submit of this gate beside that of another checkout."""
+    found = two_trees.measured(_options(locals() | {"warmup_s": two_trees.WARMUP_S}), other, restarts, turns, warn)
+    _print(found, json, two_trees.as_text(found))
 
 
 @app.command()

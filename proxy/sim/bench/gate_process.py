@@ -59,12 +59,13 @@ def measured_gate(
     pem: Path | None = None,
     *,
     program: tuple[str, ...] | None = None,
+    code: Path | None = None,
     tps: float | None = None,
     add_rules: Callable[[Path], None] = lambda rules: None,
     fill_store: Callable[[], None] = lambda: None,
 ) -> Iterator[MeasuredGate]:
-    """A gate that is ready; it is drained afterwards. Raises BenchFailed. ``program``: the module instead of ``proxy serve``. ``tps``: rate
-    of each provider. ``add_rules`` is called with the rules folder, ``fill_store`` before the gate starts."""
+    """A gate that is ready; it is drained afterwards. Raises BenchFailed. ``program``: the module instead of ``proxy serve``. ``code``: that
+    of another tree. ``tps``: rate of each provider. ``add_rules`` is called with the rules folder, ``fill_store`` before the gate starts."""
     with _store(options, folder) as (url, server):
         rules, count = _rules(options, folder, add_rules)
         binds = max(16, -(-options.binds // len(PROVIDERS)))
@@ -77,7 +78,7 @@ def measured_gate(
         settings = gate.write_settings(folder, [side], providers, rules=rules, sealed=options.sealed, store=url, pem=pem)
         fill_store()
         workers = ("--workers", str(options.workers)) if options.workers > 1 else ()
-        process = GateUnderTest(folder, *settings, program=program or ("proxy", "serve", *workers, "--config"))
+        process = GateUnderTest(folder, *settings, program=program or ("proxy", "serve", *workers, "--config"), code=code)
         try:
             started = time.monotonic()
             process.start(measure.split_cores(os.sched_getaffinity(0), options.workers)[0], START_S)
@@ -87,10 +88,10 @@ def measured_gate(
             children_s = ended_children_cpu_s()
             yield measured
             stopped = time.monotonic()
-            code = process.stop(STOP_S)
+            ended = process.stop(STOP_S)
             measured.stop_s = round(time.monotonic() - stopped, 2)
-            if code:
-                raise BenchFailed(f"the gate drained with exit code {code}: {process.last_words()}")
+            if ended:
+                raise BenchFailed(f"the gate drained with exit code {ended}: {process.last_words()}")
             measured.life_cpu_s = ended_children_cpu_s() - children_s - measured.ready_cpu_s
         except GateFailed as error:
             raise BenchFailed(str(error)) from error
