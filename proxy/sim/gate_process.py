@@ -188,11 +188,18 @@ WATCHED = "sim-watched"  # a rule in shadow
 _BOUND_TO_A_TIME = re.compile(r"^( *)(reason: (?:quiet-hours|campaign-cap))$(?!\n *mode:)", re.MULTILINE)
 
 
-def copy_rules(target: Path, now: datetime, ports: Iterable[tuple[str, str, Category]] = (), *, shadow: bool = False) -> Path:
+def copy_rules(
+    target: Path,
+    now: datetime,
+    ports: Iterable[tuple[str, str, Category]] = (),
+    *,
+    shadow: bool = False,
+    code: Path | None = None,
+) -> Path:
     """The shipped rules with what belongs to a simulation: quiet hours are moved away from now (a run at night would refuse every
     advertisement) and a campaign to now, but for houses only; the simulated ports and signatures are registered. ``shadow``: with a
-    rule that only watches."""
-    shutil.copytree(shipped("rules"), target)
+    rule that only watches. ``code``: those that another tree ships."""
+    shutil.copytree(shipped("rules") if code is None else code / "rules", target)
     for path in target.rglob("*.yaml"):
         text = _BOUND_TO_A_TIME.sub(r"\1\2\n\1mode: off", path.read_text(encoding="utf-8"))
         path.write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
 """Measures this tree's gate against that of another tree: CPU per submit, both alive, in turns, started anew several times.
 
 In: the other tree (a checkout, compiled: ``make install`` there, or what it had for that), options. Out: one ratio a restart, each the median
-of its turns. Never: a ratio of two figures that were not measured one right after the other.
+of its turns. Never: a ratio of two figures that were not measured one right after the other. Both have the rules that the other tree ships: it need not read newer ones.
 
 Each process gets other pages of memory, and keeps what that costs for its life: so restarts, not turns, tell how far a ratio can be trusted.
 """
@@ -56,7 +56,9 @@ def _restart(options: MeasuringOptions, load: LoadProcess, trees: Mapping[str, P
         gates = {}
         for name, code in trees.items():
             folder = alive.enter_context(tempfile.TemporaryDirectory(prefix="gate106-bench-"))
-            gates[name] = alive.enter_context(measured_gate(options, Path(folder), load.carrier, code=code))
+            gates[name] = alive.enter_context(
+                measured_gate(options, Path(folder), load.carrier, code=code, rules_of=trees["other"])
+            )
         for turn in range(-WARM_UP, turns):
             for name in list(trees)[:: -1 if turn % 2 else 1]:
                 run = load.run(run_request(gates[name], name=name))

@@ -60,14 +60,16 @@ def measured_gate(
     *,
     program: tuple[str, ...] | None = None,
     code: Path | None = None,
+    rules_of: Path | None = None,
     tps: float | None = None,
     add_rules: Callable[[Path], None] = lambda rules: None,
     fill_store: Callable[[], None] = lambda: None,
 ) -> Iterator[MeasuredGate]:
     """A gate that is ready; it is drained afterwards. Raises BenchFailed. ``program``: the module instead of ``proxy serve``. ``code``: that
-    of another tree. ``tps``: rate of each provider. ``add_rules`` is called with the rules folder, ``fill_store`` before the gate starts."""
+    of another tree; ``rules_of``: the tree whose rules it has. ``tps``: rate of each provider. ``add_rules`` is called with the rules folder,
+    ``fill_store`` before the gate starts."""
     with _store(options, folder) as (url, server):
-        rules, count = _rules(options, folder, add_rules)
+        rules, count = _rules(options, folder, add_rules, rules_of)
         binds = max(16, -(-options.binds // len(PROVIDERS)))
         providers = [
             SimulatedProvider(name, (prefix,), PASSWORD, tps, options.window, binds) for name, prefix in PROVIDERS.items()
@@ -113,14 +115,14 @@ def ended_children_cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _rules(options: BenchOptions, folder: Path, add_rules: Callable[[Path], None]) -> tuple[Path, int]:
+def _rules(options: BenchOptions, folder: Path, add_rules: Callable[[Path], None], code: Path | None) -> tuple[Path, int]:
     """The folder of rules, and how many rules it holds."""
     ports = [
         (DeckPorts.under(prefix).of(category), "", category)
         for prefix in PROVIDERS.values()
         for category in (Category.OTP, Category.NOTICE)
     ]
-    rules = gate.copy_rules(folder / "rules", datetime.now(CHINA), ports)
+    rules = gate.copy_rules(folder / "rules", datetime.now(CHINA), ports, code=code)
     if options.refused is not None:
         (rules / "sim-refused.yaml").write_text(refusing(), encoding="utf-8")
     add_rules(rules)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ def test_a_gate_beside_itself_has_a_ratio_for_each_restart() -> None:
 
 
 def test_it_is_the_other_trees_code_that_runs_there(tmp_path: Path) -> None:
+    shutil.copytree(CODE / "rules", tmp_path / "rules")
     (tmp_path / "proxy").mkdir()
     (tmp_path / "proxy" / "__init__.py").touch()
     (tmp_path / "proxy" / "__main__.py").write_text("raise SystemExit('the other tree speaks')\n", encoding="utf-8")
