@@ -1,9 +1,9 @@
 """Measures this tree's gate against that of another tree: CPU per submit, both alive, in turns, started anew several times.
 
 In: the other tree (a checkout, compiled: ``make install`` there, or what it had for that), options. Out: one ratio a restart, each the median
-of its turns. Never: a ratio of two figures that were not measured one right after the other. Both have the rules that the other tree ships: it need not read newer ones.
+of its turns. Never: a ratio of two figures that were not measured one right after the other.
 
-Each process gets other pages of memory, and keeps what that costs for its life: so restarts, not turns, tell how far a ratio can be trusted.
+Both have the rules that the other tree ships: an earlier version refuses columns and words that it does not know. Each process gets other pages of memory, and keeps what that costs for its life: so restarts, not turns, tell how far a ratio can be trusted.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ def measured(
     options: MeasuringOptions, other: Path, restarts: int, turns: int, progress: Callable[[str], None] = lambda text: None
 ) -> dict[str, Any]:
     """Raises BenchFailed."""
-    if not (other / "proxy" / "__main__.py").is_file():
-        raise BenchFailed(f"{other}: no checkout of gate106 (it has no proxy/__main__.py)")
+    for part in ("proxy/__main__.py", "rules"):
+        if not (other / part).exists():
+            raise BenchFailed(f"{other}: no checkout of gate106 (it has no {part})")
     facts = gate_process.conditions()
     trees = {"other": other.absolute(), "this": gate_process.CODE}
     with tempfile.TemporaryDirectory(prefix="gate106-bench-") as folder:
@@ -74,7 +75,7 @@ def as_text(found: Mapping[str, Any]) -> list[str]:
         for number, row in enumerate(found["restarts"], 1)
     ]
     least, most = found["between"]
-    load = describe_load(found["options"], 0).replace("0 rules", "the shipped rules")
+    load = describe_load(found["options"], 0).replace("0 rules", "the rules that the other ships")
     machine = describe_machine(found["machine"], found["versions"], found["sync_ms"])
     return [
         load,

@@ -1,4 +1,4 @@
-"""This tree's gate beside that of another tree: it is the other's code that runs there, and a restart has a ratio of its own."""
+"""This tree's gate beside that of another tree: it is the other's code that runs there, and the ratio is that of both figures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.bench.options import MeasuringOptions
 BRIEF = MeasuringOptions(mix="repeated", seconds=0.3, binds=2, window=10, recipients=1_000, warmup_s=0.1)
 
 
-def test_a_gate_beside_itself_has_a_ratio_for_each_restart() -> None:
+def test_the_ratio_is_that_of_both_figures() -> None:
     told: list[str] = []
     found = against.measured(BRIEF, CODE, 1, 1, told.append)
     assert told == ["restart 1 of 1"]
@@ -38,6 +38,10 @@ def test_it_is_the_other_trees_code_that_runs_there(tmp_path: Path) -> None:
         against.measured(BRIEF, tmp_path, 1, 1)
 
 
-def test_a_folder_without_a_gate_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BenchFailed, match=f"{tmp_path}: no checkout of gate106"):
+def test_a_folder_without_a_gate_is_named_with_what_it_lacks(tmp_path: Path) -> None:
+    with pytest.raises(BenchFailed, match=rf"{tmp_path}: no checkout of gate106 \(it has no proxy/__main__.py\)"):
+        against.measured(BRIEF, tmp_path, 1, 1)
+    (tmp_path / "proxy").mkdir()
+    (tmp_path / "proxy" / "__main__.py").touch()
+    with pytest.raises(BenchFailed, match=r"\(it has no rules\)"):
         against.measured(BRIEF, tmp_path, 1, 1)
