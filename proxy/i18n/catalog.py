@@ -35,7 +35,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import re2
 import yaml
@@ -108,14 +108,10 @@ FITS: Mapping[str, str] = {
 
 def _about(dimension: str, values: str) -> str:
     if dimension == "share":
-        return f"{DIMENSIONS[dimension]} {_percent(values)}"
+        shown = f"{float(values):.0%}" if re.fullmatch(r"0\.\d+|1", values) else values
+        return f"{DIMENSIONS[dimension]} {shown}"
     words = WORDS if dimension in ("category", "subcategory") else {}
     return f"{DIMENSIONS[dimension]} {'或'.join(words.get(one, one) for one in values.split(' or '))}"
-
-
-def _percent(share: str) -> str:
-    """0.5 as 50%; another text as it is."""
-    return f"{float(share):.0%}" if re.fullmatch(r"0\.\d+|1", share) else share
 
 
 def _counted(one: str) -> str:
@@ -123,22 +119,16 @@ def _counted(one: str) -> str:
     return one if pair is None else f"{COUNTED.get(pair[1], pair[1])} {pair[2]}"
 
 
-class Slot(NamedTuple):
-    """A placeholder of a sentence."""
-
-    name: str
-    kind: str  # empty: the value is left as it is
-
-
 class Phrase:
     def __init__(self, english: str, chinese: str) -> None:
         self.english, self.chinese = english, chinese
-        self.slots = [Slot(name, kind) for name, kind in _SLOT.findall(english)]
+        self.slots: list[tuple[str, str]] = _SLOT.findall(english)
+        """(name, kind) of each; an empty kind: the value is left as it is."""
         literal = _SLOT.sub("\0", english).split("\0")
         self.first, self.last = literal[0].removesuffix("'"), literal[-1].removeprefix("'")
         self.core = max(literal, key=len).strip("'")
         self.known = len(_SLOT.sub("", english))  # characters outside the slots: the more there are, the surer a match is
-        self.starts_with_slot = bool(self.slots) and english.startswith("{") and self.slots[0].kind in ("", ANY)
+        self.starts_with_slot = bool(self.slots) and english.startswith("{") and self.slots[0][1] in ("", ANY)
         """Whether it begins with a slot for any text: then a prefix such as a file name could be taken for a part of it."""
         self.has_own_text = bool(_CHINESE.search(chinese))  # whether its Chinese has text outside the slots
         self._patterns: list[Any] = []
@@ -235,10 +225,10 @@ class SentenceReader:
                 break
             for values in phrase.values(text):
                 filled, complete, translated = {}, True, phrase.has_own_text
-                for slot, value in zip(phrase.slots, values, strict=True):
-                    filled[slot.name], known = self.value(slot.kind, value, depth)
+                for (name, kind), value in zip(phrase.slots, values, strict=True):
+                    filled[name], known = self.value(kind, value, depth)
                     complete &= known
-                    translated |= filled[slot.name] != value
+                    translated |= filled[name] != value
                 if complete:
                     return phrase.filled(filled), True
                 if translated and not best:

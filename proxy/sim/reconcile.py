@@ -170,8 +170,9 @@ def _forwarded(seen: Witnesses) -> list[Difference]:
         status = fate.status if fate is not None and fate.effect != UNKNOWN else UNANSWERED
         key = (one.port, one.recipient, status)
         (silent if status == UNANSWERED else answered)[key] += 1
-        if fate is not None and _may_be_lost(fate.effect, status) and _away(seen.carrier, fate.at):
-            lost[key] += 1
+        if fate is not None and _away(seen.carrier, fate.at):  # lost only where the gate itself says that it may be
+            not_taken = fate.effect in (TAKEN_BACK, STILL_UNKNOWN, PART_REFUSED) and status == LATER_STATUS
+            lost[key] += fate.effect == UNKNOWN or not_taken
     received = Counter((line.sms.source, national(line.sms.destination), line.status) for line in seen.carrier.submits)
     noted = answered + silent
     for key, most in lost.items():
@@ -183,11 +184,6 @@ def _forwarded(seen: Witnesses) -> list[Difference]:
     return found + _compare(
         "answers of the carrier in time", "carrier", Counter(all=given - late), "/metrics", Counter(all=counted)
     )
-
-
-def _may_be_lost(effect: int, status: int) -> bool:
-    """Whether the gate itself says that the carrier may not, or did not, get this message."""
-    return effect == UNKNOWN or (effect in (TAKEN_BACK, STILL_UNKNOWN, PART_REFUSED) and status == LATER_STATUS)
 
 
 def _away(carrier: CarrierLog, at: float) -> bool:

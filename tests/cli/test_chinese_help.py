@@ -43,7 +43,7 @@ def test_every_setting_is_explained_in_chinese() -> None:
 
 def test_both_wordings_of_a_usage_error_have_the_same_places() -> None:
     for english, chinese in read(chinese_help.USAGE).items():
-        assert {one.name for one in Phrase(english, chinese).slots} == set(re.findall(r"\{(\w+)", chinese)), english
+        assert {name for name, _ in Phrase(english, chinese).slots} == set(re.findall(r"\{(\w+)", chinese)), english
 
 
 @pytest.mark.parametrize(

@@ -133,11 +133,11 @@ def test_both_wordings_have_the_same_places_to_fill_in(path: Path) -> None:
     yaml_file.load(path)  # a sentence that stands there twice is an error
     for english, chinese in catalog.read(path).items():
         phrase = Phrase(english, chinese)
-        names = [slot.name for slot in phrase.slots]
+        names = [name for name, _ in phrase.slots]
         assert len(names) == len(set(names)), english
         once = {"same", "command"}  # what stands in a command that pages do not name
         assert set(names) - once == set(re.findall(r"\{(\w+)(?::\w+)?\}", chinese)) - once, english
-        assert {slot.kind for slot in phrase.slots} <= {"", SAID, ANY, EACH, COUNTS, WRITTEN, NAMES, *catalog.FITS, *CLOSED}, (
+        assert {kind for _, kind in phrase.slots} <= {"", SAID, ANY, EACH, COUNTS, WRITTEN, NAMES, *catalog.FITS, *CLOSED}, (
             english
         )
         assert not CHINESE.search(
