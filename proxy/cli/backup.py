@@ -1,4 +1,7 @@
-"""Commands that copy and restore state, journal and kept rule sets, at once (``backup``) or all the time (``follower``)."""
+"""Commands that copy and restore state, journal and kept rule sets.
+
+``backup`` copies at once, ``follower`` all the time.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Defines the Lua function library that the gate loads into Valkey (records.lua, leases.lua, across.lua).
+"""Defines the Lua function library that the gate loads into Valkey.
+
+Its text is records.lua, leases.lua and across.lua.
 
 A library is never replaced: one with other contents has another name, made from a digest of the contents, and so do its
 functions. While nodes of two versions run side by side each finds its own; a library that no gate calls any more may be deleted
